@@ -1,0 +1,312 @@
+"""The reference engine: fires the real `transitions` machines and judges the fast engines.
+
+For each state and each message the network can deliver in it, the message is fired on the
+receiver's machine, and the machine decides which row takes it and what it does. A role is a
+function of its own variables and the message, so a firing is remembered by those two. What can be
+delivered, and what a send does to the network, is the network's own expressions, as in the other
+engines: their agreement cannot find a wrong network.
+
+Limit: 10^4 to 10^5 states; the graph takes about 2 KB a state.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from functools import cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import networkx as nx
+
+from model.expr import COMPOSITE, TRUE, Expr, exists, python_function, variables
+from model.machine import JUNK, Run
+from model.rule import Rule
+from model.system import OK, Compiled, Step
+
+State = tuple[Any, ...]
+
+
+class Reference:
+    """The compiled system with one live `transitions` machine for each run."""
+
+    def __init__(self, compiled: Compiled) -> None:
+        self.compiled = compiled
+        self.position = compiled.index
+        self.machines: dict[str, Run] = {}
+        self.own: dict[str, list[tuple[str, int]]] = {}
+        self.unread: dict[str, dict[str, Any]] = {}
+        self.mine: dict[str, set[str]] = {}
+        for r in compiled.system.runs:
+            prefix = f"{r.name}."
+            constants = {
+                n.removeprefix(prefix): v
+                for n, v in compiled.constants.items()
+                if n.startswith(prefix) and n.removeprefix(prefix) in r.role.variables
+            }
+            self.machines[r.name] = Run(r.role, r.name, **constants)
+            self.own[r.name] = [
+                (n.removeprefix(prefix), i)
+                for n, i in compiled.index.items()
+                if n.startswith(prefix) and n.removeprefix(prefix) in r.role.all_variables
+            ]
+            self.mine[r.name] = {f"{prefix}{n}" for n in r.role.all_variables}
+            self.unread[r.name] = {
+                n: r.config.get(n, v.initial)[0]
+                for n, v in r.role.variables.items()
+                if f"{prefix}{n}" not in compiled.index
+            }
+        self.fired: dict[Any, tuple[Rule, tuple[Any, ...]] | None] = {}
+        self.steps = {s.label: s for s in compiled.steps}
+        self._groups: dict[str, list[_Event]] = {}
+        for r in compiled.system.runs:
+            events: dict[tuple[str, str], list[Step]] = {}
+            for s in compiled.steps:
+                if s.run == r.name:
+                    events.setdefault((s.rule.trigger, s.source.name), []).append(s)
+            self._groups[r.name] = [_Event(self, steps) for steps in events.values()]
+        self._room = {s.label: self.function({"room": s.room})[1] for s in compiled.steps}
+        self._network = {
+            s.label: self.function(
+                {n: e for n, e in s.effects.items() if n not in self.mine[s.run]}
+            )
+            for s in compiled.steps
+        }
+
+    def function(self, exprs: Mapping[str, Expr]) -> tuple[tuple[str, ...], Callable[..., Any]]:
+        """Names and a Python function of (state, parameters) giving their values."""
+
+        def leaf(v: Expr) -> str:
+            i = self.position.get(v.payload)
+            if i is not None:
+                return f"s[{i}]"
+            if v.payload.startswith("msg."):
+                return f"p[{v.payload!r}]"
+            # Outside the cone of influence: it stands at its initial value in the machines too.
+            return repr(self.compiled.system.variables[v.payload].initial[0])
+
+        return tuple(exprs), python_function(exprs, "s, p", leaf)
+
+    def predicate(self, expr: Expr) -> Callable[[State], bool]:
+        """`expr`, over the system's variables, as a function of a state."""
+        _, f = self.function({"value": self.compiled.fold(expr)})
+        return lambda s: f(s, {})[0]  # type: ignore[no-any-return]
+
+    def fire(
+        self, run: str, own: tuple[Any, ...], trigger: str, fields: Mapping[str, Any]
+    ) -> tuple[Rule, tuple[Any, ...]] | None:
+        """Fire `trigger` on the run's machine in `own`: the row taken and the new variables."""
+        key = (run, own, trigger, tuple(fields.items()))
+        if key in self.fired:
+            return self.fired[key]
+        machine = self.machines[run]
+        names = self.own[run]
+        for name, value in self.unread[run].items():
+            setattr(machine, name, value)
+        for (name, _), value in zip(names, own, strict=True):
+            setattr(machine, name, value)
+        machine.taken = None
+        out = None
+        if machine._fire[trigger](**fields):
+            assert machine.taken is not None
+            out = (machine.taken, tuple(getattr(machine, n) for n, _ in names))
+        self.fired[key] = out
+        return out
+
+    def successors(self, state: State) -> Iterator[tuple[Step, dict[str, Any], State]]:
+        """Each distinct (step, successor), with one message that does it."""
+        seen: set[tuple[Any, State]] = set()
+        for run, names in self.own.items():
+            own = tuple(state[i] for _, i in names)
+            for event in self._groups[run]:
+                for fields in event.messages(state, own[0]):
+                    result = self.fire(run, own, event.trigger, fields)
+                    if result is None:
+                        continue
+                    rule, after = result
+                    step = self.steps.get((run, rule.name, event.source))
+                    if step is None:
+                        raise EngineError(
+                            f"the machine of {run} took row {rule.name} from {event.source}, "
+                            "which the system does not have as a step"
+                        )
+                    if not self._room[step.label](state, {})[0]:
+                        continue
+                    nxt = list(state)
+                    for (_, i), value in zip(names, after, strict=True):
+                        nxt[i] = value
+                    changed, values = self._network[step.label]
+                    for n, value in zip(changed, values(state, {}), strict=True):
+                        nxt[self.position[n]] = value
+                    dst = tuple(nxt)
+                    if (step.label, dst) not in seen:
+                        seen.add((step.label, dst))
+                        yield step, fields, dst
+
+    def explore(self, limit: int | None = None) -> nx.MultiDiGraph[State]:
+        """The reachable graph: nodes with `depth`, edges with `run`, `rule`, `source`, `fields`.
+
+        With more than `limit` states the graph's attribute `complete` is False.
+        """
+        graph: nx.MultiDiGraph[State] = nx.MultiDiGraph(
+            name=self.compiled.system.name, variables=self.compiled.names, complete=True
+        )
+        queue: deque[State] = deque()
+        for s in self.compiled.initial_states():
+            graph.add_node(s, depth=0, initial=True)
+            queue.append(s)
+        while queue:
+            s = queue.popleft()
+            depth = graph.nodes[s]["depth"]
+            for step, fields, dst in self.successors(s):
+                if dst not in graph:
+                    if limit is not None and len(graph) >= limit:
+                        graph.graph["complete"] = False
+                        return graph
+                    graph.add_node(dst, depth=depth + 1, initial=False)
+                    queue.append(dst)
+                graph.add_edge(
+                    s, dst, key=step.label, run=step.run, rule=step.rule, source=step.source,
+                    fields=fields,
+                )  # fmt: skip
+        return graph
+
+
+class EngineError(Exception):
+    """Engines disagree or a trace does not replay. Exit status 4."""
+
+
+class _Event:
+    """One event of one run from one source: enumerates the messages that can be there."""
+
+    def __init__(self, engine: Reference, steps: Sequence[Step]) -> None:
+        first = steps[0]
+        self.trigger, self.source = first.rule.trigger, first.source.name
+        self.run = first.run
+        self.message = first.rule.message if first.rule.kind == "receive" else None
+        self.choices: dict[str, Any] = {}
+        self.rows: list[tuple[Step, Callable[..., Any], tuple[str, ...]]] = []
+        self.some: list[Callable[..., Any]] = []
+        for s in steps:
+            self.choices.update(s.rule.choices)
+            _, ready = engine.function({"deliverable": s.deliverable})
+            self.rows.append((s, ready, tuple(s.parameters)))
+            # Where no row reads the message, its fields only have to exist: one message will do.
+            there = s.deliverable
+            for n, d in s.parameters.items():
+                there = exists(n, d.values, d, there)
+            _, some = engine.function({"deliverable": there})
+            self.some.append(some)
+        # Bound fields, and the values that composites must have, as functions of the state.
+        bound: dict[str, Expr] = {}
+        fold = engine.compiled.fold
+        for f, e in first.source.fields.items():
+            for i, part in enumerate(e if isinstance(e, tuple) else (e,)):
+                bound[f"{f}/{i}" if isinstance(e, tuple) else f] = fold(part)
+        self.bound = engine.function(bound)
+        self.expected: dict[int, dict[str, Any]] = {}
+        for k, s in enumerate(steps):
+            wanted = {}
+            for node in _same_nodes(s.rule.guard):
+                name = node.args[0].payload.removeprefix("msg.")
+                wanted[name] = _parts(node, s, engine)
+            self.expected[k] = wanted
+
+    @cache  # noqa: B019 - an event lives as long as its engine
+    def _rows_in(self, local: str) -> tuple[tuple[int, tuple[str, ...] | None], ...]:
+        """The rows to try in a local state: (row, its parameters, or None if no row reads any).
+
+        Rows of one event differ in what they read, so each row's parameters are tried; a set of
+        parameters already tried, with the same composites, gives nothing new.
+        """
+        here = [k for k, (s, _, _) in enumerate(self.rows) if local in s.rule.sources]
+        plain = not any(
+            _reads(self.rows[k][0].rule) & set(self.rows[k][2]) for k in here
+        )
+        out: dict[tuple[str, ...], tuple[int, tuple[str, ...] | None]] = {}
+        for k in here:
+            parameters = self.rows[k][2]
+            signature = (*sorted(parameters), "/", *sorted(self.expected[k]))
+            out.setdefault(signature, (k, None if plain else parameters))
+        return tuple(out.values())
+
+    def messages(self, state: State, local: str) -> Iterator[dict[str, Any]]:
+        """The field values of each message that can be delivered in `state`, without repeats."""
+        rows = self._rows_in(local)
+        if not rows:
+            return
+        seen: set[tuple[Any, ...]] = set()
+        names, values = self.bound
+        fixed = dict(zip(names, values(state, {}), strict=True)) if names else {}
+        for k, parameters in rows:
+            if parameters is None:
+                if self.some[k](state, {})[0]:
+                    yield self._message(k, state, fixed, {})
+                continue
+            step, ready, _ = self.rows[k]
+            domains = [step.parameters[p].values for p in parameters]
+            for combo in itertools.product(*domains):
+                p = dict(zip(parameters, combo, strict=True))
+                if not ready(state, p)[0]:
+                    continue
+                fields = self._message(k, state, fixed, p)
+                key = tuple(fields.values())
+                if key not in seen:
+                    seen.add(key)
+                    yield fields
+
+    def _message(
+        self, k: int, state: State, fixed: Mapping[str, Any], p: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        sealed: list[str] = []
+        for name, domain in self.choices.items():
+            if name in fixed:
+                out[name] = fixed[name]
+            elif f"{name}/0" in fixed:
+                out[name] = _collect(fixed, name)
+            elif domain is COMPOSITE:
+                out[name] = JUNK
+                if p.get(f"msg.{name}{OK}", False):
+                    sealed.append(name)
+            else:
+                out[name] = p.get(f"msg.{name}", domain.values[0])
+        if sealed:
+            plain = {f"msg.{n}": v for n, v in out.items()}
+            for name in sealed:
+                out[name] = self.expected[k][name](state, plain)
+        return out
+
+
+def _reads(rule: Rule) -> set[str]:
+    """The parameters a row reads: message fields, and whether its composites are right."""
+    names = set(variables(rule.guard, *rule.do.values()))
+    return names | {f"{n}{OK}" for n in names}
+
+
+def _collect(fixed: Mapping[str, Any], name: str) -> tuple[Any, ...]:
+    parts = []
+    while f"{name}/{len(parts)}" in fixed:
+        parts.append(fixed[f"{name}/{len(parts)}"])
+    return tuple(parts)
+
+
+def _same_nodes(expr: Expr) -> Iterator[Expr]:
+    stack, seen = [expr], set()
+    while stack:
+        e = stack.pop()
+        if id(e) in seen:
+            continue
+        seen.add(id(e))
+        if e.op == "same":
+            yield e
+        stack.extend(e.args)
+
+
+def _parts(node: Expr, step: Step, engine: Reference) -> Callable[[State, Mapping[str, Any]], Any]:
+    system = engine.compiled.system
+    parts = {
+        str(i): engine.compiled.fold(system.at(step.run, e)) for i, e in enumerate(node.args[1:])
+    }
+    _, f = engine.function(parts)
+    return f  # type: ignore[no-any-return]

@@ -1,0 +1,309 @@
+"""The symbolic engine: unbounded proofs by Spacer, each invariant re-checked by a plain solver.
+
+Variables are binary Bools. Spacer gets one disjunctive transition relation over primed variables.
+The inductive invariant it finds is then checked step by step in the other, functional form (each
+step's effects substituted into the invariant) by an ordinary solver: initial states inside, closed
+under every step, inside the property. Only then is a property PROVED. Bounded search unrolls the
+same relation and never says more than the depth it reached.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import z3
+
+from model.expr import BOOL, Domain, Expr, fold
+from model.system import Compiled, Step
+
+Term = Any  # a z3 Bool, or a list of z3 Bools, least significant bit first
+
+
+@dataclass(frozen=True)
+class Proof:
+    """An inductive invariant, re-checked: SMT-LIB text over the Bools `variable/bit`."""
+
+    invariant: str
+    clauses: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class NoProof:
+    """Why there is no proof: `violated`, or what the solver said."""
+
+    reason: str
+    violated: bool
+    seconds: float
+
+
+class CertificateError(Exception):
+    """An invariant did not pass its re-check. Exit status 4."""
+
+
+def bits_of(code: int, domain: Domain) -> list[Any]:
+    """A code as constant bits."""
+    return [z3.BoolVal(bool(code >> i & 1)) for i in range(domain.bits)]
+
+
+def same_bits(a: Sequence[Any], b: Sequence[Any]) -> Any:
+    """Bitwise equality; constants are folded so that a literal stays a literal."""
+    parts = []
+    for x, y in zip(a, b, strict=True):
+        if z3.is_true(y):
+            parts.append(x)
+        elif z3.is_false(y):
+            parts.append(z3.Not(x))
+        elif z3.is_true(x):
+            parts.append(y)
+        elif z3.is_false(x):
+            parts.append(z3.Not(y))
+        else:
+            parts.append(x == y)
+    return parts[0] if len(parts) == 1 else z3.And(parts)
+
+
+def encode(expr: Expr, env: Mapping[str, Term], memo: dict[int, Term] | None = None) -> Term:
+    """`expr` as a Z3 term, its variables read from `env`."""
+
+    def algebra(e: Expr, a: list[Term]) -> Term:
+        match e.op:
+            case "const":
+                code = e.domain.code(e.payload)
+                return z3.BoolVal(bool(code)) if e.domain is BOOL else bits_of(code, e.domain)
+            case "var":
+                return env[e.payload]
+            case "eq":
+                return a[0] == a[1] if e.args[0].domain is BOOL else same_bits(a[0], a[1])
+            case "and":
+                return z3.And(a)
+            case "or":
+                return z3.Or(a)
+            case "not":
+                return z3.Not(a[0])
+            case "ite":
+                return [z3.If(a[0], x, y) for x, y in zip(a[1], a[2], strict=True)]
+            case "le":
+                out: Any = z3.BoolVal(True)
+                for x, y in zip(a[0], a[1], strict=True):
+                    out = z3.Or(z3.And(z3.Not(x), y), z3.And(x == y, out))
+                return out
+            case "map":
+                domain = e.args[0].domain
+                operand = [a[0]] if domain is BOOL else a[0]
+
+                def hits(values: list[Any]) -> Any:
+                    return z3.Or(
+                        [same_bits(operand, bits_of(domain.code(v), domain)) for v in values]
+                    )
+
+                if e.domain is BOOL:
+                    return hits([k for k, v in e.payload if v])
+                return [
+                    hits([k for k, v in e.payload if e.domain.code(v) >> i & 1])
+                    for i in range(e.domain.bits)
+                ]
+            case _:
+                raise TypeError(f"a composite comparison was not grounded: {e}")
+
+    return fold(expr, algebra, {} if memo is None else memo)
+
+
+class Symbolic:
+    """The compiled system as a transition relation over Bools."""
+
+    def __init__(self, compiled: Compiled) -> None:
+        self.compiled = compiled
+        self.now = self._bools("")
+        self.next = self._bools("'")
+        self.memo: dict[int, Term] = {}
+        self.inputs: dict[str, Any] = {}
+        self.initial = z3.And(
+            [
+                z3.Or([self._is(n, d, v) for v in values])
+                for n, d, values in zip(
+                    compiled.names, compiled.domains, compiled.initial, strict=True
+                )
+            ]
+        )
+        self.flat = self._flat(self.now)
+        self.flat_next = self._flat(self.next)
+
+    def _bools(self, suffix: str) -> dict[str, Term]:
+        out: dict[str, Term] = {}
+        for n, d in zip(self.compiled.names, self.compiled.domains, strict=True):
+            if d is BOOL:
+                out[n] = z3.Bool(f"{n}{suffix}")
+            else:
+                out[n] = [z3.Bool(f"{n}/{i}{suffix}") for i in range(d.bits)]
+        return out
+
+    def _flat(self, env: Mapping[str, Term]) -> list[Any]:
+        out: list[Any] = []
+        for n in self.compiled.names:
+            out.extend(env[n] if isinstance(env[n], list) else [env[n]])
+        return out
+
+    def _is(self, name: str, domain: Domain, value: Any) -> Any:
+        code = domain.code(value)
+        if domain is BOOL:
+            return self.now[name] if code else z3.Not(self.now[name])
+        return same_bits(self.now[name], bits_of(code, domain))
+
+    def formula(self, expr: Expr) -> Any:
+        """`expr` over the present state."""
+        return encode(self.compiled.fold(expr), self.now, self.memo)
+
+    def parts(self, step: Step) -> tuple[Any, dict[str, Term]]:
+        """A step's guard, its parameters limited to their values, and its effects as terms."""
+        env = dict(self.now)
+        limits = []
+        for n, values in step.free.items():
+            d = step.parameters[n]
+            name = f"{step.run}:{n}"
+            term = z3.Bool(name) if d is BOOL else [z3.Bool(f"{name}/{i}") for i in range(d.bits)]
+            env[n] = term
+            for b in term if isinstance(term, list) else [term]:
+                self.inputs[str(b)] = b
+            if d is BOOL:
+                limits.append(z3.Or([term if v else z3.Not(term) for v in values]))
+            else:
+                limits.append(z3.Or([same_bits(term, bits_of(d.code(v), d)) for v in values]))
+        memo = self.memo if not step.free else {}
+        guard = z3.And([encode(step.guard, env, memo), *limits])
+        effects = {n: encode(e, env, memo) for n, e in step.effects.items()}
+        return guard, effects
+
+    def relation(self) -> Any:
+        """One disjunction: each run's steps, with the variables that no step of it writes framed."""
+        by_run: dict[str, list[Step]] = {}
+        for s in self.compiled.steps:
+            by_run.setdefault(s.run, []).append(s)
+        runs = []
+        for steps in by_run.values():
+            touched = {n for s in steps for n in s.effects}
+            moves = []
+            for s in steps:
+                guard, effects = self.parts(s)
+                move = [guard]
+                for n in sorted(touched):
+                    move.append(self._set(n, effects.get(n, self.now[n])))
+                moves.append(z3.And(move))
+            frame = [self._set(n, self.now[n]) for n in self.compiled.names if n not in touched]
+            runs.append(z3.And([z3.Or(moves), *frame]))
+        return z3.Or(runs)
+
+    def _set(self, name: str, value: Term) -> Any:
+        target = self.next[name]
+        return same_bits(target, value) if isinstance(target, list) else target == value
+
+    def prove(self, prop: Expr, seconds: float = 30.0) -> Proof | NoProof:
+        """Prove `prop` in every reachable state, by Spacer, and re-check the invariant found."""
+        began = time.monotonic()
+        relation = self.relation()
+        inv = z3.Function("Inv", *[z3.BoolSort()] * len(self.flat), z3.BoolSort())
+        bad = z3.Not(self.formula(prop))
+        fp = z3.Fixedpoint()
+        fp.set(engine="spacer", timeout=int(seconds * 1000))
+        fp.set("xform.slice", False)
+        fp.set("xform.inline_eager", False)
+        fp.set("xform.inline_linear", False)
+        fp.register_relation(inv)
+        for b in (*self.flat, *self.flat_next, *self.inputs.values()):
+            fp.declare_var(b)
+        fp.rule(inv(*self.flat), self.initial)
+        fp.rule(inv(*self.flat_next), [inv(*self.flat), relation])
+        try:
+            answer = fp.query(z3.And(inv(*self.flat), bad))
+        except z3.Z3Exception as e:  # Spacer raises `canceled` when its time ends
+            return NoProof(f"Spacer gave up: {e}", False, time.monotonic() - began)
+        if answer == z3.sat:
+            return NoProof("Spacer found a violation", True, time.monotonic() - began)
+        if answer == z3.unknown:
+            why = fp.reason_unknown()
+            return NoProof(f"Spacer gave up: {why}", False, time.monotonic() - began)
+        invariant = self._invariant(fp.get_answer())
+        self.check(invariant, prop)
+        solver = z3.Solver()
+        solver.add(invariant)
+        clauses = len(z3.simplify(invariant).children()) or 1
+        return Proof(solver.to_smt2(), clauses, time.monotonic() - began)
+
+    def _invariant(self, answer: Any) -> Any:
+        """Spacer's answer `forall x. Inv(x) = body` as `body` over the present state."""
+        stack = [answer]
+        while stack:
+            e = stack.pop()
+            if z3.is_quantifier(e) and e.is_forall():
+                body = e.body()
+                names = [z3.Bool(f"?{i}") for i in range(e.num_vars())]
+                body = z3.substitute_vars(body, *reversed(names))
+                stack.append(body)
+            elif z3.is_and(e):
+                stack.extend(e.children())
+            elif z3.is_eq(e) and e.arg(0).decl().name() == "Inv":
+                pairs = list(zip(e.arg(0).children(), self.flat, strict=True))
+                return z3.substitute(e.arg(1), *[(a, b) for a, b in pairs if z3.is_const(a)])
+        raise CertificateError(f"Spacer's answer has no definition of the invariant: {answer}")
+
+    def check(self, invariant: Any, prop: Expr) -> None:
+        """The three facts that make `invariant` a proof of `prop`; CertificateError if one fails."""
+        self._refute("an initial state is outside", self.initial, z3.Not(invariant))
+        self._refute("the property is not implied", invariant, z3.Not(self.formula(prop)))
+        solver = z3.Solver()
+        solver.add(invariant)
+        for s in self.compiled.steps:
+            guard, effects = self.parts(s)
+            pairs = []
+            for n, value in effects.items():
+                targets = self.now[n] if isinstance(self.now[n], list) else [self.now[n]]
+                values = value if isinstance(value, list) else [value]
+                pairs.extend(zip(targets, values, strict=True))
+            after = z3.substitute(invariant, *pairs)
+            solver.push()
+            solver.add(guard, z3.Not(after))
+            if solver.check() != z3.unsat:
+                raise CertificateError(f"the invariant is not closed under {s.label}")
+            solver.pop()
+
+    def _refute(self, what: str, *formulas: Any) -> None:
+        solver = z3.Solver()
+        solver.add(*formulas)
+        if solver.check() != z3.unsat:
+            raise CertificateError(f"the certificate fails: {what}")
+
+    def bounded(self, prop: Expr, depth: int, seconds: float) -> int:
+        """Search for a violation up to `depth` steps; the depth cleared, or -1 if one was found."""
+        began = time.monotonic()
+        relation = self.relation()
+        solver = z3.Solver()
+        frames = [self.flat]
+        solver.add(self.initial)
+        cleared = -1
+        for k in range(depth + 1):
+            left = seconds - (time.monotonic() - began)
+            if left <= 0:
+                break
+            solver.set(timeout=max(1, int(left * 1000)))
+            here = frames[-1]
+            swap = list(zip(self.flat, here, strict=True))
+            solver.push()
+            solver.add(z3.substitute(z3.Not(self.formula(prop)), *swap))
+            answer = solver.check()
+            solver.pop()
+            if answer == z3.sat:
+                return -1
+            if answer != z3.unsat:
+                break
+            cleared = k
+            after = [z3.Bool(f"{b}@{k + 1}") for b in self.flat]
+            inputs = [(b, z3.Bool(f"{b}@{k}")) for b in self.inputs.values()]
+            move = z3.substitute(
+                relation, *swap, *zip(self.flat_next, after, strict=True), *inputs
+            )
+            solver.add(move)
+            frames.append(after)
+        return max(cleared, 0)

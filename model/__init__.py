@@ -1,0 +1,1 @@
+"""What TLS is: expressions, rules, machines, messages, generations, adversary, flaws."""

@@ -1,0 +1,302 @@
+"""The Dolev-Yao adversary that is the network itself.
+
+There are no queues: a run receives any message the adversary can build. It chooses plaintext
+fields freely at the moment of receipt; a protected term it can only replay from what honest runs
+sent, or build if it knows the key. Its knowledge is not stored: "it has seen this message" is the
+grow-only `sent_M` of the sending run, "it knows this key" an expression over the variables that
+the key is made of. So it is unlimited, and a state is the runs' own variables.
+
+A message can come from three kinds of source:
+
+- `forged`: the record written by the adversary, under the receiver's read key, which it must know;
+  a signature, MAC or encryption inside is right only if it knows that key too;
+- `C via adversary`: such a record around what run C signed, MACed or encrypted, if it could read it;
+- `C`: the very record that run C sent, where both have the same record key.
+
+Limits: no algebra of Diffie-Hellman, no degenerate groups, no record sequence numbers (a record can
+be replayed within its key); breaking a weak key is instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from model.expr import (
+    BOOL,
+    FALSE,
+    TRUE,
+    Expr,
+    conj,
+    const,
+    disj,
+    eq,
+    implies,
+    ite,
+    neg,
+    var,
+)
+from model.message import UndecryptableRecord
+from model.principal import OFFERED, ClientOwner, client, server
+from model.rule import Message, Variable, composites
+from model.system import Instance, Source, System
+from model.transcript import HELLOS, RSA_SUITES, SECRET, view
+
+ADVERSARYS_KEY = ("adversary", "unknown_ca", "expired", "wrong_name")
+"""Certificates whose private key the adversary holds."""
+
+NEVER_SENT_HONESTLY = {"UndecryptableRecord", "TransportClose", "Alert", "NoCertificate"}
+
+
+def sent(run: str, message: str) -> Expr:
+    """The adversary has seen `message` of `run`."""
+    return var(f"{run}.sent_{message}", BOOL)
+
+
+@dataclass(frozen=True)
+class Adversary:
+    """The network as adversary, with its capabilities beyond the network."""
+
+    break_export: bool = False
+    """It breaks export-grade RSA keys and Diffie-Hellman groups (see `capabilities`)."""
+
+    # -- knowledge -------------------------------------------------------------------------------
+    def _client_secret(self) -> Expr:
+        """The adversary can compute what a client's master secret is made from (over `own`)."""
+        own = client
+        weak_rsa = (own.server_share == "adversary") | const(self.break_export)
+        rsa = ite(
+            own.group == "rsa_weak", weak_rsa, own.server_certificate.one_of(*ADVERSARYS_KEY)
+        )
+        dh = (own.server_share == "adversary") | (
+            (own.group == "dh_weak") & const(self.break_export)
+        )
+        return ite(own.suite.one_of(*RSA_SUITES), rsa, dh)
+
+    def knows_secret(self, system: System, run: Instance) -> Expr:
+        """The adversary knows the master secret (TLS 1.3: the handshake secret) of `run`."""
+        if run.role.name == "client":
+            return system.at(run, self._client_secret())
+        own = server
+        made = own.exchange.one_of("adversary", "client0", "client1")
+        weak = (own.suite == "RSA_EXPORT") | (own.suite == "DHE_EXPORT")
+        weak = weak | ((own.suite == "DHE") & own.weak_dh)
+        mine = (own.exchange == "adversary") | (weak & made & const(self.break_export))
+        theirs = [
+            (system.of(run, "exchange") == c.name) & self._knows_premaster(system, c)
+            for c in system.runs
+            if c.role.name == "client"
+        ]
+        rsa = system.at(run, own.suite.one_of(*RSA_SUITES))
+        return disj(system.at(run, mine), conj(rsa, disj(*theirs)))
+
+    def _knows_premaster(self, system: System, run: Instance) -> Expr:
+        """The adversary knows the RSA premaster that client `run` made."""
+        return conj(
+            sent(run.name, "ClientKeyExchange"),
+            system.at(run, client.suite.one_of(*RSA_SUITES)),
+            self.knows_secret(system, run),
+        )
+
+    def knows_key(self, system: System, run: Instance, key: Expr) -> Expr:
+        """The adversary knows the record key `key` (a Key over global variables) of `run`."""
+        secret = self.knows_secret(system, run)
+        return ite(key.one_of("plaintext", "empty"), TRUE, secret)
+
+    def knows_traffic_key(self, system: System, run: Instance) -> Expr:
+        """The adversary knows a session key that `run` reads or writes with."""
+        public = [system.of(run, n) == "empty" for n in ("read_key", "write_key")]
+        keyed = system.of(run, "keyed")
+        return disj(*public, conj(keyed, self.knows_secret(system, run)))
+
+    def same_secret(self, system: System, a: Instance, b: Instance) -> Expr:
+        """Runs `a` and `b`, of different roles, hold the same secret."""
+
+        def both(names: Iterable[str]) -> Expr:
+            return conj(
+                *(
+                    eq(system.at(a, view(a.role.name, n)), system.at(b, view(b.role.name, n)))
+                    for n in names
+                )
+            )
+
+        is_13 = system.of(a, "version") == "TLS13"
+        return conj(
+            system.of(a, "keyed"), system.of(b, "keyed"),
+            both(SECRET), implies(is_13, both(HELLOS)),
+        )  # fmt: skip
+
+    # -- what was sent under which key ------------------------------------------------------------
+    def _sent_under(self, system: System, run: Instance, message: Message) -> Expr:
+        own = client if run.role.name == "client" else server
+        is_13 = own.version == "TLS13"
+        plaintext, handshake = const("plaintext", own.write_key.domain), const(
+            "handshake", own.write_key.domain
+        )
+        if message.name in ("ApplicationData", "CloseNotify"):
+            key = own.write_key
+        elif message.name == "Finished":
+            key = ite(is_13, handshake, own.write_key)
+        elif message.name in ("ClientHello", "ServerHello"):
+            key = plaintext
+        else:
+            key = ite(is_13, handshake, plaintext)
+        return system.at(run, key)
+
+    # -- the network's interface -------------------------------------------------------------------
+    def variables(self, system: System) -> Mapping[str, Variable]:
+        """`run.sent_M` for each message M that a run can send."""
+        return {
+            f"{r.name}.sent_{m}": Variable(BOOL, (False,))
+            for r in system.runs
+            for m in r.role.sends
+            if m not in NEVER_SENT_HONESTLY
+        }
+
+    def emit(self, system: System, run: Instance, message: Message) -> tuple[Expr, dict[str, Expr]]:
+        """Sending is always possible, and what was sent is seen."""
+        if message.name in NEVER_SENT_HONESTLY:
+            return TRUE, {}
+        return TRUE, {f"{run.name}.sent_{message.name}": TRUE}
+
+    def sources(self, system: System, run: Instance, message: Message) -> Iterable[Source]:
+        """Forged, wrapped by the adversary, or replayed; see the head of this file."""
+        read_key = system.of(run, "read_key")
+        if message is UndecryptableRecord:
+            yield Source("forged", read_key != "plaintext")
+            return
+        if message.name == "TransportClose":
+            yield Source("forged")
+            return
+        writes = self.knows_key(system, run, read_key)
+        free = self._values(system, message)
+        if message.name == "ClientHello":
+            yield from self._client_hellos(system, run, message, writes)
+            return
+        seals = {f: self._seal(system, run, message) for f in composites(message)}
+        made_up = self._premaster(system, run, message)
+        yield Source("forged", conj(writes, free, made_up), {}, seals)
+        for q in system.runs:
+            if q.name == run.name or message.name not in q.role.sends:
+                continue
+            if message.name in NEVER_SENT_HONESTLY:
+                continue
+            under = self._sent_under(system, q, message)
+            seen = sent(q.name, message.name)
+            inner = self._inner(system, q, message)
+            if inner:
+                readable = self.knows_key(system, q, under)
+                yield Source(
+                    f"{q.name} via adversary", conj(writes, seen, readable, free), inner
+                )
+            if q.role.name != run.role.name:
+                same_key = conj(
+                    disj(*((under == k) & (read_key == k) for k in ("handshake", "application"))),
+                    self.same_secret(system, run, q),
+                )
+                yield Source(q.name, conj(seen, same_key), self._bound(system, q, message))
+
+    def _bound(
+        self, system: System, run: Instance, message: Message
+    ) -> dict[str, Expr | tuple[Expr, ...]]:
+        return {
+            f: tuple(system.at(run, p) for p in e) if isinstance(e, tuple) else system.at(run, e)
+            for f, e in run.role.sends[message.name].items()
+        }
+
+    def _inner(
+        self, system: System, run: Instance, message: Message
+    ) -> dict[str, Expr | tuple[Expr, ...]]:
+        """The protected part of a message: its composites; all of an encrypted premaster."""
+        bound = self._bound(system, run, message)
+        if message.name == "ClientKeyExchange":
+            return bound
+        return {f: bound[f] for f in composites(message)}
+
+    def _seal(self, system: System, run: Instance, message: Message) -> Expr:
+        """When the adversary can itself make the signature or MAC that `run` expects."""
+        if message.name == "Finished":
+            return disj(self.knows_secret(system, run), neg(system.of(run, "keyed")))
+        # A signature by the key of the certificate that the receiver was given.
+        name = "server_certificate" if run.role.name == "client" else "client_certificate"
+        if name not in run.role.variables:
+            return FALSE
+        return system.of(run, name).one_of(*ADVERSARYS_KEY)
+
+    def _values(self, system: System, message: Message) -> Expr:
+        """Limits on freely chosen fields: values that exist, nonces and shares that were seen."""
+        parts: list[Expr] = []
+        for f, d in message.fields.items():
+            if "client0" not in d.codes and "server0" not in d.codes:
+                if message.demands(f):
+                    parts.append(message.f[f] != "none")
+                continue
+            if f in ("exchange", "encrypted_to"):
+                continue  # see _premaster
+            allowed = [message.f[f] == "adversary"]
+            if f == "key_share":
+                allowed.append(message.f[f] == "none")
+            carrier = {"share": "ServerKeyExchange", "exchange": "ClientKeyExchange"}.get(
+                f, "ClientHello" if d is ClientOwner else "ServerHello"
+            )
+            if f == "session_id":
+                allowed.append(message.f[f] == "none")
+            for q in system.runs:
+                if q.name in d.codes and carrier in q.role.sends:
+                    allowed.append((message.f[f] == q.name) & sent(q.name, carrier))
+            parts.append(disj(*allowed))
+        if message.name == "ServerHello":
+            parts.append(self._random(system, message))
+        return conj(*parts)
+
+    def _random(self, system: System, message: Message) -> Expr:
+        """The sentinel is part of the random: with other last bytes it is the adversary's own,
+        and that ends in no sentinel, since no rule asks for one. A TLS 1.3 hello echoes the
+        client's session id (`none`); below, it carries one of the server's making."""
+        f = message.f
+        is_13 = f.version == "TLS13"
+        of = [
+            (f.random == q.name)
+            & eq(f.sentinel, system.at(q, view("server", "sentinel")))
+            for q in system.runs
+            if q.role.name == "server"
+        ]
+        return conj(
+            disj((f.random == "adversary") & (f.sentinel == "none"), *of),
+            implies(is_13, f.session_id.one_of("none", "adversary")),
+            implies(~is_13, (f.session_id != "none")),
+        )
+
+    def _premaster(self, system: System, run: Instance, message: Message) -> Expr:
+        """What the adversary can put into a ClientKeyExchange of its own."""
+        if message.name != "ClientKeyExchange":
+            return TRUE
+        f = message.f
+        rsa = (
+            system.at(run, server.suite.one_of(*RSA_SUITES)) if run.role.name == "server" else FALSE
+        )
+        allowed = [f.exchange == "adversary"]
+        for q in system.runs:
+            if q.role.name == "client":
+                known = ite(
+                    rsa, self._knows_premaster(system, q), sent(q.name, "ClientKeyExchange")
+                )
+                allowed.append((f.exchange == q.name) & known)
+        to = ["honest", "adversary", *(q.name for q in system.runs if q.role.name == "server")]
+        return conj(disj(*allowed), implies(rsa, f.encrypted_to.one_of(*to)))
+
+    def _client_hellos(
+        self, system: System, run: Instance, message: Message, writes: Expr
+    ) -> Iterable[Source]:
+        """The offer is some client's own, with its contents, or the adversary's, with any."""
+        limits = conj(writes, self._values(system, message))
+        lists = (*(f"offers_{s}" for s in OFFERED), "deflate")
+        yield Source("forged", limits, {"offer": const("adversary", ClientOwner)})
+        for q in system.runs:
+            if q.role.name == "client":
+                bound = self._bound(system, q, message)
+                yield Source(
+                    f"{q.name} via adversary",
+                    conj(limits, sent(q.name, "ClientHello")),
+                    {f: bound[f] for f in ("offer", *lists)},
+                )

@@ -1,0 +1,76 @@
+"""The reliable network: one FIFO channel in each direction, no attacker (RFC 793's service).
+
+A channel holds message types only: every field of a message is an expression over write-once
+variables of its sender, so reading them at delivery gives what was sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from model.expr import TRUE, Domain, Expr, const, ite, neg, var
+from model.rule import Message, Variable
+from model.system import Instance, Source, System
+
+EMPTY = "empty"
+
+
+@dataclass(frozen=True)
+class Reliable:
+    """FIFO channels of `capacity` messages; a sender waits while its channel is full."""
+
+    capacity: int = 3
+
+    def _domain(self, run: Instance) -> Domain:
+        return Domain("Slot", (EMPTY, *(m.name for m in run.role.alphabet)))
+
+    def _slots(self, receiver: Instance) -> list[Expr]:
+        d = self._domain(receiver)
+        return [var(f"to_{receiver.name}.{i}", d) for i in range(self.capacity)]
+
+    def _peer(self, system: System, run: Instance) -> Instance:
+        others = [r for r in system.runs if r.name != run.name]
+        if len(others) != 1:
+            raise ValueError(f"{system.name}: the reliable network joins exactly two runs")
+        return others[0]
+
+    def variables(self, system: System) -> Mapping[str, Variable]:
+        """The slots of both channels, first to be delivered first."""
+        return {
+            s.payload: Variable(s.domain, (EMPTY,), write_once=False)
+            for r in system.runs
+            for s in self._slots(r)
+        }
+
+    def sources(self, system: System, run: Instance, message: Message) -> Iterable[Source]:
+        """The head of the channel, with the sender's own fields."""
+        peer = self._peer(system, run)
+        slots = self._slots(run)
+        if message.name not in slots[0].domain.codes:
+            return
+        sends = peer.role.sends.get(message.name)
+        if sends is None:
+            return  # the peer never sends it
+        fields: dict[str, Expr | tuple[Expr, ...]] = {
+            f: tuple(system.at(peer, p) for p in e) if isinstance(e, tuple) else system.at(peer, e)
+            for f, e in sends.items()
+        }
+        empty = const(EMPTY, slots[0].domain)
+        shift = {
+            s.payload: n for s, n in zip(slots, [*slots[1:], empty], strict=True)
+        }
+        yield Source(peer.name, slots[0] == message.name, fields, {}, shift)
+
+    def emit(self, system: System, run: Instance, message: Message) -> tuple[Expr, dict[str, Expr]]:
+        """Append to the peer's channel; possible while its last slot is empty."""
+        slots = self._slots(self._peer(system, run))
+        if message.name not in slots[0].domain.codes:
+            return TRUE, {}
+        put = const(message.name, slots[0].domain)
+        effects: dict[str, Expr] = {}
+        before = TRUE
+        for s in slots:
+            effects[s.payload] = ite(before & (s == EMPTY), put, s)
+            before = neg(s == EMPTY)
+        return slots[-1] == EMPTY, effects

@@ -1,0 +1,460 @@
+"""Typed expressions over finite domains: the one language of guards, effects and properties.
+
+An expression is an immutable, interned node. The same node is compiled to a Python callable (the
+condition of a `transitions` machine), to numpy code (the explicit engine) and to Z3 terms (the
+symbolic engine), each by one `fold` over the operators named in `OPERATORS`.
+
+    version = var("own.version", Domain("Version", ("TLS10", "TLS12")))
+    guard = (version == "TLS12") | ~(version == "TLS10")
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+OPERATORS = ("const", "var", "eq", "and", "or", "not", "ite", "le", "map", "same")
+
+Value = Hashable
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A finite ordered set of values; a value's code is its position."""
+
+    name: str
+    values: tuple[Value, ...]
+    codes: dict[Value, int] = field(init=False, repr=False, compare=False, hash=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "codes", {v: i for i, v in enumerate(self.values)})
+        if len(self.codes) != len(self.values):
+            raise ValueError(f"domain {self.name} lists a value twice: {self.values}")
+
+    def code(self, value: Value) -> int:
+        """The position of `value`; ValueError with the near names if it is not in the domain."""
+        try:
+            return self.codes[value]
+        except (KeyError, TypeError):
+            near = difflib.get_close_matches(str(value), [str(v) for v in self.values], 3, 0.4)
+            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            raise ValueError(
+                f"{value!r} is not a {self.name}: expected one of "
+                f"{', '.join(map(str, self.values))}{hint}"
+            ) from None
+
+    @property
+    def bits(self) -> int:
+        """How many bits hold a code."""
+        return max(1, (len(self.values) - 1).bit_length())
+
+
+BOOL = Domain("bool", (False, True))
+# A composite is a tuple of values compared as a whole: what a signature or MAC covers.
+COMPOSITE = Domain("composite", ())
+
+
+class Expr:
+    """A node: operator, arguments, domain, payload (constant, variable name or table)."""
+
+    __slots__ = ("args", "domain", "op", "payload")
+
+    def __init__(self, op: str, args: tuple[Expr, ...], domain: Domain, payload: Any) -> None:
+        self.op, self.args, self.domain, self.payload = op, args, domain, payload
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            f"the expression {self} has no truth value: write & | ~ instead of and, or, not, "
+            "and compare two at a time instead of chaining"
+        )
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> Expr:  # type: ignore[override]
+        return eq(self, _lift(other, self.domain))
+
+    def __ne__(self, other: object) -> Expr:  # type: ignore[override]
+        return neg(eq(self, _lift(other, self.domain)))
+
+    def __and__(self, other: object) -> Expr:
+        return conj(self, _lift(other, BOOL))
+
+    def __rand__(self, other: object) -> Expr:
+        return conj(_lift(other, BOOL), self)
+
+    def __or__(self, other: object) -> Expr:
+        return disj(self, _lift(other, BOOL))
+
+    def __ror__(self, other: object) -> Expr:
+        return disj(_lift(other, BOOL), self)
+
+    def __invert__(self) -> Expr:
+        return neg(self)
+
+    def __le__(self, other: object) -> Expr:
+        return le(self, _lift(other, self.domain))
+
+    def __ge__(self, other: object) -> Expr:
+        return le(_lift(other, self.domain), self)
+
+    def __lt__(self, other: object) -> Expr:
+        return neg(le(_lift(other, self.domain), self))
+
+    def __gt__(self, other: object) -> Expr:
+        return neg(le(self, _lift(other, self.domain)))
+
+    def one_of(self, *values: Value) -> Expr:
+        """True when the value is among `values`."""
+        wanted = {self.domain.code(v) for v in values}
+        return mapping(self, {v: self.domain.code(v) in wanted for v in self.domain.values}, BOOL)
+
+    def __repr__(self) -> str:
+        return text(self)
+
+
+_interned: dict[tuple[Any, ...], Expr] = {}
+
+
+def _make(op: str, args: tuple[Expr, ...], domain: Domain, payload: Hashable = None) -> Expr:
+    # `==` is overloaded, so nodes are keyed by identity; interning makes identity structural.
+    key = (op, tuple(map(id, args)), domain.name, domain.values, type(payload), payload)
+    node = _interned.get(key)
+    if node is None:
+        node = _interned[key] = Expr(op, args, domain, payload)
+    return node
+
+
+def _lift(value: object, domain: Domain) -> Expr:
+    return value if isinstance(value, Expr) else const(value, domain)
+
+
+def const(value: Value, domain: Domain = BOOL) -> Expr:
+    """A constant of `domain`."""
+    domain.code(value)
+    return _make("const", (), domain, value)
+
+
+TRUE = const(True)
+FALSE = const(False)
+
+
+def var(name: str, domain: Domain) -> Expr:
+    """A variable; `own.x` and `msg.f` in a row, `client0.x` in a system."""
+    return _make("var", (), domain, name)
+
+
+def _same_domain(what: str, a: Expr, b: Expr) -> None:
+    if a.domain.values != b.domain.values:
+        raise TypeError(f"{what} compares {a} ({a.domain.name}) with {b} ({b.domain.name})")
+
+
+def eq(a: Expr, b: Expr) -> Expr:
+    """Equality of two expressions of one domain."""
+    _same_domain("==", a, b)
+    if a is b:
+        return TRUE
+    if a.op == "const" and b.op == "const":
+        return TRUE if a.payload == b.payload else FALSE
+    if a.op == "const" or (b.op != "const" and id(a) > id(b)):
+        a, b = b, a
+    if a.domain is BOOL and b.op == "const":
+        return a if b.payload else neg(a)
+    if b.op == "const":
+        if a.op == "ite":
+            cond, then, other = a.args
+            if then.op == "const" or other.op == "const":
+                return ite(cond, eq(then, b), eq(other, b))
+        if a.op == "map":
+            return mapping(a.args[0], {k: v == b.payload for k, v in a.payload}, BOOL)
+    return _make("eq", (a, b), BOOL)
+
+
+def conj(*args: Expr) -> Expr:
+    """All of `args`."""
+    return _junction("and", args, TRUE, FALSE)
+
+
+def disj(*args: Expr) -> Expr:
+    """Any of `args`."""
+    return _junction("or", args, FALSE, TRUE)
+
+
+def _junction(op: str, args: Iterable[Expr], unit: Expr, zero: Expr) -> Expr:
+    flat: dict[int, Expr] = {}
+    for a in args:
+        if a.domain is not BOOL:
+            raise TypeError(f"{op} needs booleans, got {a} ({a.domain.name})")
+        for part in a.args if a.op == op else (a,):
+            if part is zero:
+                return zero
+            if part is not unit:
+                flat[id(part)] = part
+    for part in flat.values():
+        if part.op == "not" and id(part.args[0]) in flat:
+            return zero
+    if not flat:
+        return unit
+    if len(flat) == 1:
+        return next(iter(flat.values()))
+    return _make(op, tuple(flat.values()), BOOL)
+
+
+def neg(a: Expr) -> Expr:
+    """Not `a`."""
+    if a.op == "const":
+        return FALSE if a.payload else TRUE
+    if a.op == "not":
+        return a.args[0]
+    if a.op == "map":
+        return mapping(a.args[0], {k: not v for k, v in a.payload}, BOOL)
+    if a.domain is not BOOL:
+        raise TypeError(f"~ needs a boolean, got {a} ({a.domain.name})")
+    return _make("not", (a,), BOOL)
+
+
+def implies(a: Expr, b: Expr) -> Expr:
+    """If `a` then `b`."""
+    return disj(neg(a), b)
+
+
+def ite(cond: Expr, then: Expr, other: Expr) -> Expr:
+    """`then` where `cond`, else `other`."""
+    _same_domain("ite", then, other)
+    if cond is TRUE or then is other:
+        return then
+    if cond is FALSE:
+        return other
+    if then.domain is BOOL:
+        return disj(conj(cond, then), conj(neg(cond), other))
+    return _make("ite", (cond, then, other), then.domain)
+
+
+def le(a: Expr, b: Expr) -> Expr:
+    """`a` comes no later than `b` in their domain's order."""
+    _same_domain("<=", a, b)
+    if a is b:
+        return TRUE
+    if b.op == "const":
+        limit = b.domain.code(b.payload)
+        return mapping(a, {v: i <= limit for i, v in enumerate(a.domain.values)}, BOOL)
+    if a.op == "const":
+        limit = a.domain.code(a.payload)
+        return mapping(b, {v: i >= limit for i, v in enumerate(b.domain.values)}, BOOL)
+    return _make("le", (a, b), BOOL)
+
+
+def mapping(a: Expr, table: Mapping[Any, Any], domain: Domain) -> Expr:
+    """A finite function of `a`: `table` has a value of `domain` for each value of `a`."""
+    missing = [v for v in a.domain.values if v not in table]
+    if missing:
+        raise ValueError(f"the table over {a} has no value for {missing}")
+    if a.op == "const":
+        return const(table[a.payload], domain)
+    if a.op == "ite" and a.args[1].op == "const":
+        cond, then, other = a.args
+        return ite(cond, const(table[then.payload], domain), mapping(other, table, domain))
+    if a.op == "map":
+        return mapping(a.args[0], {k: table[v] for k, v in a.payload}, domain)
+    values = {table[v] for v in a.domain.values}
+    if len(values) == 1:
+        return const(values.pop(), domain)
+    if domain is BOOL:
+        if a.domain is BOOL:
+            return a if table[True] else neg(a)
+        hits = [v for v in a.domain.values if table[v]]
+        if len(hits) == 1:
+            return eq(a, const(hits[0], a.domain))
+    elif domain.values == a.domain.values and all(table[v] == v for v in a.domain.values):
+        return a
+    return _make("map", (a,), domain, tuple((v, table[v]) for v in a.domain.values))
+
+
+def same(composite: Expr, *parts: Expr) -> Expr:
+    """The composite message field equals the tuple of `parts`."""
+    if composite.domain is not COMPOSITE:
+        raise TypeError(f"same() needs a composite field, got {composite}")
+    return _make("same", (composite, *parts), BOOL)
+
+
+def substitute(
+    expr: Expr,
+    leaf: Callable[[Expr], Expr],
+    on_same: Callable[[Expr, tuple[Expr, ...]], Expr] | None = None,
+    memo: dict[int, Expr] | None = None,
+) -> Expr:
+    """`expr` rebuilt with every variable `v` replaced by `leaf(v)`.
+
+    `on_same(node, parts)` replaces a composite comparison, given its rewritten parts. `memo` may
+    be shared between calls with the same functions.
+    """
+    done: dict[int, Expr] = {} if memo is None else memo
+
+    def go(e: Expr) -> Expr:
+        hit = done.get(id(e))
+        if hit is not None:
+            return hit
+        if e.op == "const":
+            out = e
+        elif e.op == "var":
+            out = leaf(e)
+        elif e.op == "same":
+            parts = tuple(go(a) for a in e.args[1:])
+            out = on_same(e, parts) if on_same else same(e.args[0], *parts)
+        else:
+            out = rebuild(e, tuple(go(a) for a in e.args))
+        done[id(e)] = out
+        return out
+
+    return go(expr)
+
+
+def rebuild(e: Expr, args: tuple[Expr, ...]) -> Expr:
+    """`e` with new arguments, simplified."""
+    if all(a is b for a, b in zip(args, e.args, strict=True)):
+        return e
+    match e.op:
+        case "eq":
+            return eq(*args)
+        case "and":
+            return conj(*args)
+        case "or":
+            return disj(*args)
+        case "not":
+            return neg(*args)
+        case "ite":
+            return ite(*args)
+        case "le":
+            return le(*args)
+        case _:
+            return mapping(args[0], dict(e.payload), e.domain)
+
+
+def variables(*exprs: Expr) -> dict[str, Domain]:
+    """The variables read by `exprs`, name to domain, in order of first appearance."""
+    seen: set[int] = set()
+    out: dict[str, Domain] = {}
+    stack = list(reversed(exprs))
+    while stack:
+        e = stack.pop()
+        if id(e) in seen:
+            continue
+        seen.add(id(e))
+        if e.op == "var":
+            out[e.payload] = e.domain
+        stack.extend(reversed(e.args))
+    return out
+
+
+def conjuncts(expr: Expr) -> tuple[Expr, ...]:
+    """The top-level conjuncts."""
+    return expr.args if expr.op == "and" else (expr,)
+
+
+def exists(name: str, values: Sequence[Value], domain: Domain, expr: Expr) -> Expr:
+    """`expr` is true for some of `values` of the variable `name`; the variable is gone."""
+    if name not in variables(expr):
+        return expr
+    if expr.op == "or":
+        return disj(*(exists(name, values, domain, a) for a in expr.args))
+    if expr.op == "and":
+        free = [a for a in expr.args if name not in variables(a)]
+        if free:
+            bound = [a for a in expr.args if name in variables(a)]
+            return conj(*free, exists(name, values, domain, conj(*bound)))
+    cases = []
+    for value in values:
+        replacement = const(value, domain)
+        cases.append(
+            substitute(expr, lambda v, r=replacement: r if v.payload == name else v)  # type: ignore[misc]
+        )
+    return disj(*cases)
+
+
+def fold(expr: Expr, algebra: Callable[[Expr, list[Any]], Any], memo: dict[int, Any]) -> Any:
+    """Bottom-up evaluation: `algebra(node, results of its arguments)`, each node once."""
+    hit = memo.get(id(expr))
+    if hit is None:
+        hit = memo[id(expr)] = algebra(expr, [fold(a, algebra, memo) for a in expr.args])
+    return hit
+
+
+def text(expr: Expr) -> str:
+    """The expression as one would write it."""
+
+    def wrap(e: Expr) -> str:
+        return f"({text(e)})" if e.op in ("and", "or", "eq", "le", "ite") else text(e)
+
+    match expr.op:
+        case "const":
+            return str(expr.payload)
+        case "var":
+            return str(expr.payload)
+        case "eq":
+            return f"{wrap(expr.args[0])} == {wrap(expr.args[1])}"
+        case "le":
+            return f"{wrap(expr.args[0])} <= {wrap(expr.args[1])}"
+        case "and":
+            return " & ".join(map(wrap, expr.args))
+        case "or":
+            return " | ".join(map(wrap, expr.args))
+        case "not":
+            inner = expr.args[0]
+            if inner.op == "eq":
+                return f"{wrap(inner.args[0])} != {wrap(inner.args[1])}"
+            return f"~{wrap(inner)}"
+        case "ite":
+            return " ".join(("if", text(expr.args[0]), "then", text(expr.args[1]), "else")) + (
+                f" {text(expr.args[2])}"
+            )
+        case "same":
+            return f"{expr.args[0]} == ({', '.join(map(text, expr.args[1:]))})"
+        case _:
+            if expr.domain is BOOL:
+                hits = [str(k) for k, v in expr.payload if v]
+                return f"{wrap(expr.args[0])} in {{{', '.join(hits)}}}"
+            return f"{expr.domain.name}({text(expr.args[0])})"
+
+
+def python_function(
+    exprs: Mapping[str, Expr], arguments: str, leaf: Callable[[Expr], str]
+) -> Callable[..., tuple[Any, ...]]:
+    """A function of `arguments` returning the tuple of the values of `exprs`, in order.
+
+    `leaf(variable)` is the Python text that reads a variable. Values are the domain's own values
+    and a boolean is always a real `bool`, since `transitions` compares conditions with True.
+    """
+    names: dict[str, Any] = {}
+
+    def algebra(e: Expr, a: list[str]) -> str:
+        match e.op:
+            case "const":
+                return repr(e.payload)
+            case "var":
+                return leaf(e)
+            case "eq":
+                return f"({a[0]} == {a[1]})"
+            case "and":
+                return f"({' and '.join(a)})"
+            case "or":
+                return f"({' or '.join(a)})"
+            case "not":
+                return f"(not {a[0]})"
+            case "ite":
+                return f"({a[1]} if {a[0]} else {a[2]})"
+            case "le":
+                rank = f"k{len(names)}"
+                names[rank] = e.args[0].domain.codes
+                return f"({rank}[{a[0]}] <= {rank}[{a[1]}])"
+            case "same":
+                return f"({a[0]} == ({', '.join(a[1:])},))"
+            case _:
+                table = f"k{len(names)}"
+                names[table] = dict(e.payload)
+                return f"{table}[{a[0]}]"
+
+    memo: dict[int, Any] = {}
+    body = ", ".join(fold(e, algebra, memo) for e in exprs.values())
+    code = f"lambda {arguments}: ({body}{',' if exprs else ''})"
+    return eval(code, names)  # type: ignore[no-any-return]

@@ -1,0 +1,119 @@
+"""START and WAIT_SH: the hellos of all versions, the one place where a version is chosen.
+
+1. The client offers its highest version and its suites.              RFC 5246 7.4.1.2, 8446 4.1.2
+2. The server takes the highest version both know and, of the suites  RFC 5246 7.4.1.3, 8446 4.2.1
+   offered, the one it likes best.
+3. The client checks that everything chosen was offered, and the      RFC 8446 4.1.3
+   downgrade sentinel.
+
+TLS 1.3's retry, pre-shared keys and early data have their place here: START and WAIT_SH gain rows.
+"""
+
+from __future__ import annotations
+
+from model.expr import Expr, const, disj, ite, neg
+from model.message import ClientHello, ServerHello
+from model.principal import OFFERED, Key, Suite, client, server
+from model.rule import check, receive, send
+from model.transcript import CERTIFICATE_SUITES, EXPORT_SUITES
+
+sh = ServerHello.f
+ch = ClientHello.f
+
+suite_offered = disj(*((sh.suite == s) & client[f"offers_{s}"] for s in OFFERED))
+# RFC 4346 A.5: export suites must not be negotiated from TLS 1.1 on.
+export_too_late = sh.suite.one_of(*EXPORT_SUITES) & neg(
+    (sh.version == "TLS10") | client.export_after_tls10
+)
+sentinel_ok = ite(
+    client.max_version == "TLS13",
+    sh.sentinel == "none",
+    neg((client.max_version == "TLS12") & (sh.version < "TLS12") & (sh.sentinel == "DOWNGRD00")),
+)
+
+_version_known = check(
+    "version offered",
+    (sh.version <= client.max_version) & (sh.version >= client.min_version),
+    "protocol_version",
+)
+_compression = check(
+    "compression offered", (sh.compression == "null") | client.deflate, "illegal_parameter"
+)
+_hello_12 = (
+    _version_known,
+    check("suite offered", suite_offered & ~export_too_late, "illegal_parameter"),
+    _compression,
+    check("downgrade sentinel", sentinel_ok, "illegal_parameter"),
+)
+_take_hello = {
+    "version": sh.version,
+    "server_random": sh.random,
+    "sentinel": sh.sentinel,
+    "session_id": sh.session_id,
+    "suite": sh.suite,
+    "compression": sh.compression,
+}
+
+# The server's choice of version and suite.
+version = ite(ch.version <= server.max_version, ch.version, server.max_version)
+
+
+def acceptable(suite: str) -> Expr:
+    """Whether the server may choose `suite` for this ClientHello (below TLS 1.3)."""
+    both = ch[f"offers_{suite}"] & server[f"offers_{suite}"]
+    if suite in EXPORT_SUITES:
+        return both & ((version == "TLS10") | server.export_after_tls10)
+    return both
+
+
+def _best() -> Expr:
+    chosen = const("none", Suite)
+    for s in OFFERED:  # the last acceptable one is the best
+        chosen = ite(acceptable(s), const(s, Suite), chosen)
+    return chosen
+
+
+_version_common = check("common version", version >= server.min_version, "protocol_version")
+_take_client_hello = {
+    "client_version": ch.version,
+    "client_random": ch.random,
+    "client_offer": ch.offer,
+    "version": version,
+}
+
+RULES = [
+    # -- client ------------------------------------------------------------------------------------
+    send("client", ClientHello, "START", "WAIT_SH", rfc="5246 7.4.1.2; 8446 4.1.2"),
+    receive("client", ServerHello, "WAIT_SH", "WAIT_CERTIFICATE", rfc="5246 7.4.1.3",
+            when=(sh.version <= "TLS12") & sh.suite.one_of(*CERTIFICATE_SUITES),
+            checks=_hello_12, do=_take_hello),
+    receive("client", ServerHello, "WAIT_SH", "WAIT_SKE", rfc="5246 7.4.1.3, F.1.1.1",
+            when=(sh.version <= "TLS12") & (sh.suite == "DH_anon"),
+            checks=_hello_12, do=_take_hello),
+    receive("client", ServerHello, "WAIT_SH", "WAIT_EE", rfc="8446 4.1.3",
+            when=sh.version == "TLS13",
+            checks=[
+                _version_known,
+                check("suite offered", sh.suite == "AEAD", "illegal_parameter"),
+                check("compression null", sh.compression == "null", "illegal_parameter"),
+                check("session id echo", sh.session_id == "none", "illegal_parameter"),
+                check("key share", sh.key_share != "none", "missing_extension"),
+            ],
+            do={**_take_hello, "server_share": sh.key_share, "group": const("ecdh", client.group.domain),
+                "keyed": const(True), "read_key": const("handshake", Key)}),
+    # -- server ------------------------------------------------------------------------------------
+    receive("server", ClientHello, "START", "SEND_SH", rfc="5246 7.4.1.2, 7.4.1.3",
+            when=version <= "TLS12",
+            checks=[_version_common,
+                    check("common suite", disj(*map(acceptable, OFFERED)), "handshake_failure")],
+            do={**_take_client_hello, "suite": _best(),
+                "compression": ite(ch.deflate & server.deflate,
+                                   const("deflate", server.compression.domain),
+                                   const("null", server.compression.domain))}),
+    receive("server", ClientHello, "START", "NEGOTIATED", rfc="8446 4.1.1, 4.2.1",
+            when=version == "TLS13",
+            checks=[_version_common, check("key share", ch.key_share != "none", "missing_extension")],
+            do={**_take_client_hello, "suite": const("AEAD", Suite), "exchange": ch.key_share,
+                "keyed": const(True)}),
+]  # fmt: skip
+

@@ -1,0 +1,228 @@
+"""A role's table as a `transitions.Machine` that a user drives, and that judges the fast engines.
+
+    client = Run(role, "client0")
+    hello = client.send_client_hello()           # returns the message sent
+    client.receive(server.send_server_hello())   # accepts, or takes the reject row with its alert
+
+A bad *message* takes a reject row: the alert is returned and the run is CLOSED. A bad *call* (an
+event the state has no row for, a missing or malformed field) raises `CallError` and changes
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from transitions import EventData, Machine
+
+from model.expr import COMPOSITE, Expr, Value, python_function
+from model.rule import Message, Role, Rule, snake
+
+JUNK = ("junk",)
+"""A composite value nobody made: a bad signature, MAC or ciphertext."""
+
+
+class CallError(Exception):
+    """A call that is not enabled or is malformed: role, state, event, what was expected."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A message on its way: its type and its field values."""
+
+    message: str
+    fields: Mapping[str, Any]
+
+
+def _read(v: Expr) -> str:
+    kind, _, name = v.payload.partition(".")
+    return f"own.{name}" if kind == "own" else f"msg[{name!r}]"
+
+
+class Compiled:
+    """The callables of one role, compiled once and shared by its runs."""
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
+        self.condition: dict[str, Callable[[Any, Mapping[str, Any]], tuple[Any, ...]]] = {}
+        self.effect: dict[str, Callable[[Any, Mapping[str, Any]], tuple[Any, ...]]] = {}
+        self.send: dict[str, Callable[[Any, Mapping[str, Any]], tuple[Any, ...]]] = {}
+        self.triggers: dict[str, dict[str, Any]] = {}
+        self.messages = {f"receive_{snake(m.name)}": m for m in role.alphabet}
+        for r in role.rules:
+            self.condition[r.name] = python_function({"guard": r.guard}, "own, msg", _read)
+            self.effect[r.name] = python_function(dict(r.do), "own, msg", _read)
+            # A choice is an argument of every row of its event, read by the row or not.
+            self.triggers.setdefault(r.trigger, {}).update(r.choices)
+        for name, fields in role.sends.items():
+            flat: dict[str, Expr] = {}
+            for f, e in fields.items():
+                if isinstance(e, tuple):
+                    flat.update({f"{f}.{i}": part for i, part in enumerate(e)})
+                else:
+                    flat[f] = e
+            self.send[name] = python_function(flat, "own, msg", _read)
+
+    @cached_property
+    def transitions(self) -> list[dict[str, Any]]:
+        """The rows as `transitions` wants them; conditions and effects read the event's data."""
+        rows = []
+        for r in self.role.rules:
+            condition, effect = self.condition[r.name], self.effect[r.name]
+            names = tuple(r.do)
+
+            def passes(e: EventData, condition: Any = condition) -> bool:
+                return condition(e.model, e.kwargs)[0]  # type: ignore[no-any-return]
+
+            def apply(
+                e: EventData, effect: Any = effect, names: tuple[str, ...] = names, r: Rule = r
+            ) -> None:
+                for name, value in zip(names, effect(e.model, e.kwargs), strict=True):
+                    setattr(e.model, name, value)
+                e.model.taken = r
+
+            rows.append(
+                {
+                    "trigger": r.trigger,
+                    "source": list(r.sources),
+                    "dest": r.target,
+                    "conditions": [passes],
+                    "before": [apply],
+                }
+            )
+        return rows
+
+
+_compiled: dict[int, tuple[Role, Compiled]] = {}
+
+
+def compiled(role: Role) -> Compiled:
+    """The role's callables, compiled on first use."""
+    hit = _compiled.get(id(role))
+    if hit is None:
+        hit = _compiled[id(role)] = (role, Compiled(role))
+    return hit[1]
+
+
+class Run:
+    """One handshake instance of a role: the model object of a `transitions.Machine`.
+
+    Attributes are the role's variables (`run.state`, `run.version`, ...). Each event of the table
+    is a method; `taken` is the rule of the last step.
+    """
+
+    state: str
+    taken: Rule | None
+
+    def __init__(self, role: Role, me: Value, **config: Value) -> None:
+        self._compiled = compiled(role)
+        self.role = role
+        self.me = me
+        self.taken = None
+        for name, v in role.variables.items():
+            value = config.pop(name, v.initial[0])
+            v.domain.code(value)
+            setattr(self, name, value)
+        if config:
+            raise CallError(f"{role.name} has no variable {', '.join(config)}")
+        self.machine = Machine(
+            model=self,
+            states=list(role.states),
+            transitions=self._compiled.transitions,
+            initial=role.states[0],
+            send_event=True,
+            auto_transitions=False,
+        )
+        self._fire = {t: getattr(self, t) for t in self._compiled.triggers}
+        for t in self._fire:
+            setattr(self, t, self._call(t))
+
+    def _call(self, trigger: str) -> Callable[..., Sent | str | None]:
+        def call(**fields: Any) -> Sent | str | None:
+            self._check_call(trigger, fields)
+            self.taken = None
+            if not self._fire[trigger](**fields):
+                raise CallError(self._refusal(trigger, fields))
+            row: Any = self.taken
+            if row.rejects:
+                return row.alert  # type: ignore[no-any-return]
+            return self.message(row.event) if row.kind == "send" else None
+
+        call.__name__ = trigger
+        return call
+
+    def _check_call(self, trigger: str, fields: Mapping[str, Any]) -> None:
+        where = f"{self.role.name} {self.me} in {self.state}: {trigger}"
+        if not self.machine.get_transitions(trigger, source=self.state):
+            able = ", ".join(sorted(self.machine.get_triggers(self.state))) or "nothing"
+            raise CallError(f"{where} is not enabled; expected one of: {able}")
+        wanted = self._compiled.triggers[trigger]
+        missing = [n for n in wanted if n not in fields]
+        extra = [n for n in fields if n not in wanted]
+        if missing or extra:
+            raise CallError(
+                f"{where} takes the fields {', '.join(wanted) or '(none)'}"
+                + (f"; missing {', '.join(missing)}" if missing else "")
+                + (f"; not known {', '.join(extra)}" if extra else "")
+            )
+        message = self._compiled.messages.get(trigger)
+        for name, value in fields.items():
+            domain = wanted[name]
+            if value == "none" and message is not None and message.demands(name):
+                raise CallError(f"{where}: {name} must have a value in a {message.name}")
+            if domain is COMPOSITE:
+                if not isinstance(value, tuple):
+                    raise CallError(
+                        f"{where}: {name} is a composite, expected the tuple that an honest run's "
+                        f"message carries or JUNK, got {value!r}"
+                    )
+                continue
+            try:
+                domain.code(value)
+            except ValueError as e:
+                raise CallError(f"{where}: {name}: {e}") from None
+
+    def _refusal(self, trigger: str, fields: Mapping[str, Any]) -> str:
+        rows = [r for r in self.role.rules if r.trigger == trigger and self.state in r.sources]
+        given = ", ".join(f"{k}={v}" for k, v in fields.items())
+        return (
+            f"{self.role.name} {self.me} in {self.state}: {trigger}({given}) is not enabled; "
+            + "expected "
+            + " or ".join(f"{r.guard} ({r.name})" for r in rows)
+        )
+
+    def message(self, name: str) -> Sent:
+        """The message `name` with the fields this run gives it now."""
+        values = iter(self._compiled.send[name](self, {})) if name in self._compiled.send else None
+        fields: dict[str, Any] = {}
+        for f, e in self.role.sends.get(name, {}).items():
+            assert values is not None
+            fields[f] = tuple(next(values) for _ in e) if isinstance(e, tuple) else next(values)
+        return Sent(name, fields)
+
+    def receive(self, sent: Sent) -> str | None:
+        """Take a message: None if accepted, the alert if it took a reject row."""
+        call = getattr(self, f"receive_{snake(sent.message)}", None)
+        if call is None:
+            names = ", ".join(m.name for m in self.role.alphabet)
+            raise CallError(f"{self.role.name} knows no message {sent.message}: one of {names}")
+        return call(**sent.fields)  # type: ignore[no-any-return]
+
+    def enabled(self) -> list[Rule]:
+        """The accept rows that leave the present state."""
+        return [r for r in self.role.accepts if self.state in r.sources]
+
+    def valuation(self) -> dict[str, Value]:
+        """All variables with their values, `state` first."""
+        return {"state": self.state, **{n: getattr(self, n) for n in self.role.variables}}
+
+
+def fields_of(message: Message, values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` completed with JUNK for composites and the first value of other fields."""
+    return {
+        n: values.get(n, JUNK if d is COMPOSITE else d.values[0])
+        for n, d in message.fields.items()
+    }

@@ -1,0 +1,113 @@
+"""Observers: what happened before, updated by event, for properties to read.
+
+`saw_X`: the run accepted message X in the handshake under way. The others latch a fact about the
+moment of an event. Only the observers that a property reads are compiled into a system.
+"""
+
+from __future__ import annotations
+
+from model.expr import BOOL, TRUE, Domain, Expr, conj, disj, neg, var
+from model.message import ALPHABET, AlertMessage
+from model.principal import STATES, Alert, client, server
+from model.rule import Fields, Observer, Variable, snake
+
+OBSERVED = tuple(
+    m.name
+    for m in ALPHABET
+    if m.name not in ("Alert", "UndecryptableRecord", "TransportClose", "ApplicationData")
+)
+FOREIGN = {
+    "client": ("ClientHello", "ClientKeyExchange", "NoCertificate"),
+    "server": (
+        "ServerHello", "EncryptedExtensions", "ServerKeyExchange", "CertificateRequest",
+        "ServerHelloDone",
+    ),
+}  # fmt: skip
+"""Messages that only a run of this very role may send (RFC 5246 7.3, RFC 8446 4)."""
+
+
+def saw(message: str) -> Expr:
+    """The observer "this run accepted `message`", over `own`."""
+    return var(f"own.saw_{snake(message)}", BOOL)
+
+
+def _latch(
+    name: str, kind: str, event: str, condition: Expr, *, live: bool = False
+) -> Observer:
+    return Observer(name, kind, event, var(f"own.{name}", BOOL) | condition, live)
+
+
+def observers(role: str) -> tuple[Observer, ...]:
+    """The observers of a role."""
+    own: Fields = client if role == "client" else server
+    legacy = own.version <= "TLS12"
+    out: list[Observer] = []
+    for m in OBSERVED:
+        # A dropped ChangeCipherSpec of TLS 1.3 is not part of the handshake (RFC 8446 5).
+        counts = legacy & (own.version != "none") if m == "ChangeCipherSpec" else TRUE
+        out.append(Observer(f"saw_{snake(m)}", "receive", m, saw(m) | counts, live=True))
+        if m != "CloseNotify":
+            out.append(_latch("repeated", "receive", m, saw(m) & counts))
+        if m not in ("ClientHello", "CloseNotify", "ChangeCipherSpec"):
+            first = "ClientHello" if role == "server" else "ServerHello"
+            if m != first:
+                out.append(_latch("before_hello", "receive", m, neg(saw(first))))
+    for m in FOREIGN[role]:
+        out.append(_latch("foreign", "receive", m, TRUE))
+    out.append(_latch("finished_in_clear", "receive", "Finished", own.read_key == "plaintext"))
+    out.append(
+        _latch(
+            "finished_not_after_ccs", "receive", "Finished",
+            legacy & neg(saw("ChangeCipherSpec")),
+        )
+    )  # fmt: skip
+    out.append(
+        _latch(
+            "late_ccs", "receive", "ChangeCipherSpec", (own.version == "TLS13") & own.verified
+        )
+    )
+    out.append(
+        _latch(
+            "misplaced_extensions", "receive", "EncryptedExtensions",
+            (own.read_key != "handshake")
+            | disj(*map(saw, ("CertificateRequest", "Certificate", "CertificateVerify"))),
+        )
+    )  # fmt: skip
+    out.append(
+        _latch(
+            "verify_out_of_place", "receive", "CertificateVerify",
+            disj(saw("ChangeCipherSpec"), conj(legacy, neg(saw("ClientKeyExchange")))),
+        )
+    )  # fmt: skip
+    out.append(
+        _latch(
+            "data_in_clear", "receive", "ApplicationData", own.read_key == "plaintext"
+        )
+    )
+    out.append(
+        _latch(
+            "survived_fatal_alert", "receive", "Alert",
+            neg((own.version == "TLS13") & (AlertMessage.f.description == "user_canceled"))
+            & ((own.version == "TLS13") | (AlertMessage.f.level == "fatal")),
+            live=True,
+        )
+    )  # fmt: skip
+    out.append(
+        _latch("closed_in_keys", "receive", "CloseNotify", own.read_key != "plaintext")
+    )
+    state = var("own.state", Domain(f"{role.capitalize()}State", STATES[role]))
+    wrong = var("msg.alert", Alert) != "decrypt_error"
+    out.append(
+        _latch(
+            "wrong_finished_alert", "reject", "Finished",
+            wrong & state.one_of("WAIT_FIN", "WAIT_FINISHED"),
+        )
+    )  # fmt: skip
+    return tuple(out)
+
+
+def variables(role: str) -> dict[str, Variable]:
+    """The observers' variables."""
+    return {
+        o.variable: Variable(BOOL, (False,), write_once=not o.live) for o in observers(role)
+    }

@@ -1,0 +1,167 @@
+"""Who there is and what a run remembers: the domains, and the variables of a client and a server.
+
+Values are who made them: a nonce, a key share, a premaster is the name of the run that made it, or
+`adversary`. An offer (the ClientHello's lists) is "as sent by run r", or `adversary`: something
+else. Domains have room for two runs of each role; a value of a run that a scenario does not have is
+never delivered.
+"""
+
+from __future__ import annotations
+
+from model.expr import BOOL, Domain
+from model.rule import Fields, Variable
+
+Version = Domain("Version", ("none", "TLS10", "TLS11", "TLS12", "TLS13"))
+"""Protocol version, oldest first; `none` before it is chosen."""
+
+Suite = Domain(
+    "Suite", ("none", "DH_anon", "RSA_EXPORT", "DHE_EXPORT", "RSA", "DHE", "ECDHE", "AEAD")
+)
+"""A cipher suite, told apart by its key exchange (RFC 5246 A.5); `AEAD` is any suite of TLS 1.3.
+In a server's order of preference, the best last."""
+
+OFFERED = ("DH_anon", "RSA_EXPORT", "DHE_EXPORT", "RSA", "DHE", "ECDHE")
+"""The suites whose offer is a configuration; `AEAD` is offered with TLS 1.3."""
+
+Compression = Domain("Compression", ("null", "deflate"))
+
+ClientOwner = Domain("ClientOwner", ("none", "adversary", "client0", "client1", "random"))
+"""Who made a client's value; `random` is the premaster a server makes up when decryption fails."""
+
+ServerOwner = Domain("ServerOwner", ("none", "adversary", "server0", "server1"))
+"""Who made a server's value."""
+
+Certificate = Domain(
+    "Certificate",
+    ("none", "empty", "honest", "adversary", "unknown_ca", "expired", "wrong_name"),
+)
+"""A certificate as its receiver sees it: `honest` is the peer principal's, `adversary` the
+adversary's own valid one; the last three carry the adversary's key too."""
+
+Group = Domain("Group", ("none", "dh", "dh_weak", "ecdh", "rsa_weak"))
+"""What ServerKeyExchange carries: a finite-field group, an export-grade one, a curve, or a
+temporary export-grade RSA key."""
+
+Sentinel = Domain("Sentinel", ("none", "DOWNGRD01", "DOWNGRD00"))
+"""The last eight bytes of the server random (RFC 8446 4.1.3)."""
+
+ClientAuth = Domain("ClientAuth", ("none", "optional", "mandatory"))
+
+Key = Domain("Key", ("plaintext", "empty", "handshake", "application"))
+"""The record protection of one direction: none, keys from a master secret that was never set,
+TLS 1.3 handshake traffic keys, or the session keys (TLS 1.3: application traffic keys)."""
+
+EncryptedTo = Domain("EncryptedTo", ("none", "honest", "adversary", "server0", "server1"))
+"""The RSA key a premaster is encrypted to: the honest server's certificate, a key of the
+adversary's, or the temporary key of a server run."""
+
+End = Domain("End", ("none", "close_notify", "error"))
+"""How the read side ended: not yet, clean, or by an alert or a truncation."""
+
+Level = Domain("Level", ("warning", "fatal"))
+
+Alert = Domain(
+    "Alert",
+    (
+        "none", "unexpected_message", "bad_record_mac", "handshake_failure", "illegal_parameter",
+        "decode_error", "decrypt_error", "protocol_version", "unknown_ca", "certificate_expired",
+        "bad_certificate", "certificate_required", "missing_extension", "user_canceled",
+        "no_renegotiation", "internal_error",
+    ),
+)  # fmt: skip
+"""Alert descriptions (RFC 5246 7.2, RFC 8446 6), close_notify apart."""
+
+Label = Domain("Label", ("client finished", "server finished"))
+"""What keeps one side's Finished or CertificateVerify from being the other's."""
+
+
+def _once(domain: Domain, initial: object = "none") -> Variable:
+    return Variable(domain, (initial,))
+
+
+def _many(domain: Domain, initial: object) -> Variable:
+    return Variable(domain, (initial,), write_once=False)
+
+
+_SHARED = {
+    # Configuration: fixed, or free where a scenario lists several values.
+    "min_version": _once(Version, "TLS10"),
+    "max_version": _once(Version, "TLS12"),
+    **{f"offers_{s}": _once(BOOL, False) for s in OFFERED},
+    "deflate": _once(BOOL, False),
+    "export_after_tls10": _once(BOOL, False),
+    "weak_dh": _once(BOOL, False),
+    "asks_client": _once(BOOL, True),
+    "has_certificate": _once(BOOL, True),
+    "sends_data": _once(BOOL, True),
+    "closes": _once(BOOL, False),
+    "no_certificate_alert": _once(BOOL, False),
+    # Negotiated.
+    "version": _once(Version),
+    "suite": _once(Suite),
+    "compression": _once(Compression, "null"),
+    "client_certificate": _once(Certificate),
+    # Keys: whether the master secret is there, and the protection of each direction.
+    "keyed": _once(BOOL, False),
+    "read_key": _many(Key, "plaintext"),
+    "write_key": _many(Key, "plaintext"),
+    # Whether the peer's Finished was verified; data; the end.
+    "verified": _once(BOOL, False),
+    "sent_data": _once(BOOL, False),
+    "delivered": _once(BOOL, False),
+    "end": _once(End),
+    "alert": _once(Alert),
+}
+
+CLIENT = {
+    **_SHARED,
+    "server_random": _once(ServerOwner),
+    "sentinel": _once(Sentinel),
+    "session_id": _once(ServerOwner),
+    "server_certificate": _once(Certificate),
+    "server_share": _once(ServerOwner),
+    "group": _once(Group),
+    "requested": _once(BOOL, False),
+}
+"""The variables of a client run."""
+
+SERVER = {
+    **_SHARED,
+    "client_version": _once(Version),
+    "client_random": _once(ClientOwner),
+    "client_offer": _once(ClientOwner),
+    "client_auth": _once(ClientAuth),
+    "exchange": _once(ClientOwner),
+}
+"""The variables of a server run. `exchange` is who made the premaster or the client's share."""
+
+client = Fields(
+    "the client", "own", {**{n: v.domain for n, v in CLIENT.items()}, "me": ClientOwner}
+)
+server = Fields(
+    "the server", "own", {**{n: v.domain for n, v in SERVER.items()}, "me": ServerOwner}
+)
+
+STATES = {
+    "client": (
+        "START", "WAIT_SH",
+        # TLS 1.0 to 1.2
+        "WAIT_CERTIFICATE", "WAIT_SKE", "WAIT_CR_SHD", "WAIT_SHD", "SEND_CERTIFICATE", "SEND_CKE",
+        "SEND_CERTIFICATE_VERIFY", "SEND_CCS", "SEND_FIN", "WAIT_CCS", "WAIT_FIN",
+        # TLS 1.3
+        "WAIT_EE", "WAIT_CERT_CR", "WAIT_CERT", "WAIT_CV", "WAIT_FINISHED", "SEND_CERT", "SEND_CV",
+        "SEND_FINISHED",
+        "CONNECTED", "ANSWER_CLOSE", "CLOSING", "CLOSED",
+    ),
+    "server": (
+        "START",
+        # TLS 1.0 to 1.2
+        "SEND_SH", "SEND_CERTIFICATE", "SEND_SKE", "SEND_CR_SHD", "SEND_SHD", "WAIT_CERTIFICATE",
+        "WAIT_CKE", "WAIT_CERTIFICATE_VERIFY", "WAIT_CCS", "WAIT_FIN", "SEND_CCS", "SEND_FIN",
+        # TLS 1.3
+        "NEGOTIATED", "SEND_EE", "SEND_CR_CERT", "SEND_CERT", "SEND_CV", "SEND_FINISHED",
+        "WAIT_CERT", "WAIT_CV", "WAIT_FINISHED",
+        "CONNECTED", "ANSWER_CLOSE", "CLOSING", "CLOSED",
+    ),
+}  # fmt: skip
+"""The local states. Those of TLS 1.3 are named as in RFC 8446 appendix A; RFC 5246 names none."""

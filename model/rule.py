@@ -1,0 +1,423 @@
+"""Rules, messages and roles: the tables from which everything else is built.
+
+Theory of operation. A role is a table of rules. A rule names its source states, its event (receive
+a message, send a message, or a local step), a guard in two parts, its effects, its target and its
+RFC section. `when` selects the rule among those for the same event; `checks` are what the rule
+demands of the message, each with the alert the RFC asks for when it fails. `Role` adds to the
+accept rules the reject rules, which are their exact complement: so in every state but the final
+ones every message has exactly one rule.
+
+A rule is local: it reads `own.x` (the run that takes it) and `msg.f` (a field of the message, or
+a choice of the caller), nothing else. Effects are parallel: all read the state before the step.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from model.expr import (
+    BOOL,
+    COMPOSITE,
+    FALSE,
+    TRUE,
+    Domain,
+    Expr,
+    Value,
+    conj,
+    const,
+    disj,
+    exists,
+    neg,
+    substitute,
+    var,
+    variables,
+)
+
+UNEXPECTED_MESSAGE = "unexpected_message"
+SAME = "="
+"""The target of a rule that leaves the state as it is (as `transitions` writes it)."""
+
+
+class ModelError(Exception):
+    """A table is malformed: names the file or role, the row and the field. Exit status 4."""
+
+
+def snake(name: str) -> str:
+    """`ServerHelloDone` as `server_hello_done`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+class Fields:
+    """Attribute access to named expressions: `own.version`, `ServerHello.f.suite`."""
+
+    def __init__(self, what: str, prefix: str, domains: Mapping[str, Domain]) -> None:
+        self._what = what
+        self._names = {n: var(f"{prefix}.{n}", d) for n, d in domains.items()}
+
+    def __getattr__(self, name: str) -> Expr:
+        try:
+            return self._names[name]
+        except KeyError:
+            raise AttributeError(
+                f"{self._what} has no field {name!r}: it has {', '.join(self._names)}"
+            ) from None
+
+    def __getitem__(self, name: str) -> Expr:
+        return self._names[name]
+
+
+@dataclass(frozen=True, eq=False)
+class Message:
+    """A message type: its name as in the RFC and its abstract fields.
+
+    `refused` is the alert where the message is not due; `optional` are the fields that may be
+    `none`, that is, left out.
+    """
+
+    name: str
+    fields: Mapping[str, Domain]
+    rfc: str
+    refused: str = UNEXPECTED_MESSAGE
+    optional: tuple[str, ...] = ()
+
+    def demands(self, field: str) -> bool:
+        """Whether the field must have a value other than `none`."""
+        return "none" in self.fields[field].codes and field not in self.optional
+
+    @cached_property
+    def f(self) -> Fields:
+        """The fields as expressions."""
+        return Fields(self.name, "msg", self.fields)
+
+
+@dataclass(frozen=True, eq=False)
+class Check:
+    """A demand on a message: its name (for `--drop`), the expression, the alert if it fails."""
+
+    name: str
+    expr: Expr
+    alert: str
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable of a run: its domain, its possible initial values, whether it is set once."""
+
+    domain: Domain
+    initial: tuple[Value, ...]
+    write_once: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """One row. `kind` is "receive", "send" or "step"; `alert` is set on reject rows only."""
+
+    role: str
+    kind: str
+    event: str
+    sources: tuple[str, ...]
+    target: str
+    when: Expr
+    checks: tuple[Check, ...]
+    do: Mapping[str, Expr]
+    choices: Mapping[str, Domain]
+    rfc: str
+    message: Message | None = None
+    alert: str | None = None
+    label: str = ""
+
+    @property
+    def trigger(self) -> str:
+        """The event's name as a call: `receive_server_hello`."""
+        return self.event if self.kind == "step" else f"{self.kind}_{snake(self.event)}"
+
+    @cached_property
+    def name(self) -> str:
+        """Unique in its role: `client_receive_server_hello_WAIT_SH_to_WAIT_CERT`."""
+        if self.label:
+            return self.label
+        target = "SAME" if self.target == SAME else self.target
+        return f"{self.role}_{self.trigger}_{'_'.join(self.sources)}_to_{target}"
+
+    @cached_property
+    def guard(self) -> Expr:
+        """`when` and every check."""
+        return conj(self.when, *(c.expr for c in self.checks))
+
+    @property
+    def rejects(self) -> bool:
+        """Whether this row answers an illegal message with its alert."""
+        return self.alert is not None
+
+
+def check(name: str, expr: Expr, alert: str) -> Check:
+    """One demand of a receive rule."""
+    return Check(name, expr, alert)
+
+
+def receive(
+    role: str,
+    message: Message,
+    sources: str | Sequence[str],
+    target: str,
+    *,
+    rfc: str,
+    when: Expr = TRUE,
+    checks: Sequence[Check] = (),
+    do: Mapping[str, Expr] | None = None,
+    label: str = "",
+) -> Rule:
+    """A rule that accepts `message`."""
+    return Rule(
+        role, "receive", message.name, _tuple(sources), target, when, tuple(checks), do or {},
+        message.fields, rfc, message, None, label,
+    )  # fmt: skip
+
+
+def send(
+    role: str,
+    message: Message,
+    sources: str | Sequence[str],
+    target: str,
+    *,
+    rfc: str,
+    when: Expr = TRUE,
+    do: Mapping[str, Expr] | None = None,
+    choices: Mapping[str, Domain] | None = None,
+    label: str = "",
+) -> Rule:
+    """A rule that sends `message`; its fields are the role's `sends` entry, read after the step."""
+    return Rule(
+        role, "send", message.name, _tuple(sources), target, when, (), do or {},
+        choices or {}, rfc, message, None, label,
+    )  # fmt: skip
+
+
+def step(
+    role: str,
+    event: str,
+    sources: str | Sequence[str],
+    target: str,
+    *,
+    rfc: str,
+    when: Expr = TRUE,
+    do: Mapping[str, Expr] | None = None,
+    choices: Mapping[str, Domain] | None = None,
+) -> Rule:
+    """A local step that neither sends nor receives."""
+    return Rule(
+        role, "step", event, _tuple(sources), target, when, (), do or {}, choices or {}, rfc
+    )
+
+
+def choice(name: str, domain: Domain) -> Expr:
+    """An argument of a send or local step, as an expression."""
+    return var(f"msg.{name}", domain)
+
+
+def _tuple(sources: str | Sequence[str]) -> tuple[str, ...]:
+    return (sources,) if isinstance(sources, str) else tuple(sources)
+
+
+@dataclass(frozen=True, eq=False)
+class Observer:
+    """What happened before: `variable` takes `value` whenever a run accepts or does `event`.
+
+    It names the event, never a row, so that a flaw's new row triggers it too. `kind` is "receive",
+    "send", "step" or "reject" (any message refused; `msg.alert` is the alert sent). A `live`
+    observer tells of the handshake under way and is cleared when the run is closed.
+    """
+
+    variable: str
+    kind: str
+    event: str
+    value: Expr
+    live: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Role:
+    """A named table with its variables, alphabet and observers.
+
+    `sends[M][f]` is the value of field `f` of a sent message `M`: an expression over `own`, or a
+    tuple of them for a composite field. `refuse` are the effects of every reject row, `closed` the
+    state it enters; `fatal` names the message that carries the alert (None: nothing is sent).
+    """
+
+    name: str
+    states: tuple[str, ...]
+    variables: Mapping[str, Variable]
+    table: tuple[Rule, ...]
+    alphabet: tuple[Message, ...]
+    sends: Mapping[str, Mapping[str, Expr | tuple[Expr, ...]]]
+    closed: str = "CLOSED"
+    final: tuple[str, ...] = ("CLOSED",)
+    refuse: Mapping[str, Expr] = field(default_factory=dict)
+    observers: tuple[Observer, ...] = ()
+    fatal: Message | None = None
+
+    @cached_property
+    def state_domain(self) -> Domain:
+        """The local states, in the order of the table."""
+        return Domain(f"{self.name.capitalize()}State", self.states)
+
+    @cached_property
+    def all_variables(self) -> dict[str, Variable]:
+        """`state` first, then the run's variables."""
+        state = Variable(self.state_domain, (self.states[0],), write_once=False)
+        return {"state": state, **self.variables}
+
+    @cached_property
+    def accepts(self) -> tuple[Rule, ...]:
+        """The written rows, with the observers' effects added."""
+        return tuple(self._observed(r) for r in self.table)
+
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """Accept rows, then the generated reject rows; checked for names, domains and overlap."""
+        rows = self.accepts + tuple(self._observed(r) for r in self._rejects())
+        self._validate(rows)
+        return rows
+
+    def rule(self, name: str) -> Rule:
+        """The row called `name`."""
+        for r in self.rules:
+            if r.name == name:
+                return r
+        raise KeyError(name)
+
+    def _observed(self, rule: Rule) -> Rule:
+        do = dict(rule.do)
+        kind = "reject" if rule.rejects else rule.kind
+        if rule.target == self.closed:
+            for o in self.observers:
+                if o.live:
+                    v = self.variables[o.variable]
+                    do[o.variable] = const(v.initial[0], v.domain)
+        alert = self.variables["alert"].domain if "alert" in self.variables else None
+        for o in self.observers:
+            if o.kind == kind and o.event == rule.event:
+                if o.live and rule.target == self.closed:
+                    continue
+                value = o.value
+                if rule.alert is not None and alert is not None:
+                    sent = const(rule.alert, alert)
+                    value = substitute(
+                        value, lambda v, s=sent: s if v.payload == "msg.alert" else v  # type: ignore[misc]
+                    )
+                if o.variable in do:
+                    raise ModelError(f"{rule.name}: observer and row both set {o.variable}")
+                do[o.variable] = value
+        return replace(rule, do=do)
+
+    def _rejects(self) -> Iterable[Rule]:
+        for message in self.alphabet:
+            by_rows: dict[tuple[int, ...], list[str]] = {}
+            rows = [r for r in self.table if r.kind == "receive" and r.message is message]
+            for state in self.states:
+                if state not in self.final:
+                    key = tuple(i for i, r in enumerate(rows) if state in r.sources)
+                    by_rows.setdefault(key, []).append(state)
+            for key, states in by_rows.items():
+                yield from self._complement(message, [rows[i] for i in key], tuple(states))
+
+    def _complement(
+        self, message: Message, rows: list[Rule], states: tuple[str, ...]
+    ) -> Iterable[Rule]:
+        where = "_".join(states) if rows else "elsewhere"
+        stem = f"{self.name}_reject_{snake(message.name)}"
+
+        def reject(label: str, guard: Expr, alert: str, rfc: str) -> Rule:
+            do = dict(self.refuse)
+            if "alert" in self.variables:
+                do["alert"] = const(alert, self.variables["alert"].domain)
+            return Rule(
+                self.name, "receive", message.name, states, self.closed, guard, (),
+                do, message.fields, rfc, message, alert, label,
+            )  # fmt: skip
+
+        for i, row in enumerate(rows):
+            passed = [row.when]
+            for c in row.checks:
+                yield reject(
+                    f"{stem}_{where}_{i}_{snake(c.name).replace(' ', '_')}",
+                    conj(*passed, neg(c.expr)),
+                    c.alert,
+                    row.rfc,
+                )
+                passed.append(c.expr)
+        nothing = neg(disj(*(r.when for r in rows)))
+        if satisfiable(nothing):
+            rfc = rows[0].rfc if rows else message.rfc
+            yield reject(f"{stem}_{where}", nothing, message.refused, rfc)
+
+    def _validate(self, rows: Sequence[Rule]) -> None:
+        seen: set[str] = set()
+        own = {f"own.{n}": v.domain for n, v in self.all_variables.items()}
+        for r in rows:
+            if r.name in seen:
+                raise ModelError(f"{self.name}: two rows are called {r.name}; give one a label")
+            seen.add(r.name)
+            for s in (*r.sources, r.target):
+                if s not in self.states and not (s == SAME and s is r.target):
+                    raise ModelError(
+                        f"{self.name}, row {r.name}, field source/target: {s!r} is not a state; "
+                        f"expected one of {', '.join(self.states)}"
+                    )
+            if r.kind == "send" and r.event not in self.sends:
+                raise ModelError(f"{self.name}, row {r.name}: sends has no fields for {r.event}")
+            for name, value in r.do.items():
+                if name not in self.variables:
+                    raise ModelError(f"{self.name}, row {r.name}, field do: no variable {name!r}")
+                if value.domain.values != self.variables[name].domain.values:
+                    raise ModelError(
+                        f"{self.name}, row {r.name}, field do: {name} is a "
+                        f"{self.variables[name].domain.name}, got {value} ({value.domain.name})"
+                    )
+            for name in variables(r.guard, *r.do.values()):
+                kind, _, rest = name.partition(".")
+                if kind == "own" and (name in own or rest == "me"):
+                    continue
+                if kind == "msg" and rest in r.choices:
+                    continue
+                raise ModelError(f"{self.name}, row {r.name}: {name} is not a field it may read")
+        for a, b in overlaps(rows):
+            raise ModelError(f"{self.name}: rows {a.name} and {b.name} can both fire")
+
+
+def overlaps(rows: Sequence[Rule]) -> Iterable[tuple[Rule, Rule]]:
+    """Pairs of rows for one event that some state and message would let both fire."""
+    groups: dict[tuple[str, str], list[Rule]] = {}
+    for r in rows:
+        for s in r.sources:
+            groups.setdefault((r.trigger, s), []).append(r)
+    done: set[tuple[str, str]] = set()
+    for group in groups.values():
+        for i, a in enumerate(group):
+            for b in group[i + 1 :]:
+                if (a.name, b.name) not in done:
+                    done.add((a.name, b.name))
+                    if satisfiable(conj(a.guard, b.guard)):
+                        yield a, b
+
+
+def satisfiable(expr: Expr) -> bool:
+    """Whether some values of its variables make `expr` true (exact, by elimination)."""
+    fresh: dict[int, Expr] = {}
+
+    def on_same(node: Expr, _parts: tuple[Expr, ...]) -> Expr:
+        return fresh.setdefault(id(node), var(f"same{len(fresh)}", BOOL))
+
+    expr = substitute(expr, lambda v: v, on_same)
+    while expr is not TRUE and expr is not FALSE:
+        name, domain = next(iter(variables(expr).items()))
+        expr = exists(name, domain.values, domain, expr)
+    return expr is TRUE
+
+
+def composites(message: Message) -> tuple[str, ...]:
+    """The composite fields of a message: what its signature, MAC or encryption covers."""
+    return tuple(n for n, d in message.fields.items() if d is COMPOSITE)

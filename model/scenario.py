@@ -1,0 +1,133 @@
+"""Scenarios by name: versions, suites, runs, network and capabilities, and how each is decided.
+
+A scenario is data: `RUNS` are its runs with the values their configuration may have. A value with
+several entries is free. Client certificate, authentication mode and certificate validity are free
+in every scenario.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from model.adversary.network import Adversary
+from model.adversary.reliable import Reliable
+from model.expr import Value
+from model.principal import OFFERED
+from model.roles import role
+from model.rule import Role
+from model.system import Instance, Network, System
+
+Config = Mapping[str, tuple[Value, ...]]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is checked and how: `methods` is any of "reference", "search" and "proof"."""
+
+    name: str
+    summary: str
+    client: Config
+    server: Config
+    methods: tuple[str, ...]
+    clients: int = 1
+    servers: int = 1
+    network: str = "adversary"
+    capabilities: tuple[str, ...] = ()
+    default: bool = True
+
+    @property
+    def features(self) -> frozenset[str]:
+        """What a property may need: the generations, key exchanges and roles that occur here."""
+        both = {
+            s for s in OFFERED
+            if True in self.client.get(f"offers_{s}", ()) and True in self.server.get(f"offers_{s}", ())
+        }  # fmt: skip
+        versions = [set(c["max_version"]) | set(c.get("min_version", ("TLS10",)))
+                    for c in (self.client, self.server)]  # fmt: skip
+        found = {self.network}
+        if any(v != "TLS13" for pair in versions for v in pair) and both:
+            found.add("tls12")
+        if all("TLS13" in v for v in versions):
+            found.add("tls13")
+        if {"tls12", "tls13"} <= found:
+            found.add("downgrade")
+        if both - {"DH_anon"} or "tls13" in found:
+            found.add("certificates")
+        if both & {"DHE", "ECDHE", "RSA_EXPORT", "DHE_EXPORT"}:
+            found.add("signed-params")
+        if "RSA" in both:
+            found.add("rsa")
+        if "DH_anon" in both:
+            found.add("anonymous")
+        if True in self.server.get("asks_client", (True,)) and "certificates" in found:
+            found.add("client-auth")
+        return frozenset(found)
+
+    def system(self, client: Role | None = None, server: Role | None = None) -> System:
+        """The system, with other roles than the sound ones if given."""
+        client, server = client or role("client"), server or role("server")
+        runs = [Instance(f"client{i}", client, self.client) for i in range(self.clients)]
+        runs += [Instance(f"server{i}", server, self.server) for i in range(self.servers)]
+        network: Network = (
+            Reliable()
+            if self.network == "reliable"
+            else Adversary(**dict.fromkeys(self.capabilities, True))
+        )
+        return System(self.name, tuple(runs), network)
+
+
+def _offers(*suites: str) -> dict[str, tuple[Value, ...]]:
+    return {f"offers_{s}": (True,) for s in suites}
+
+
+def _versions(*versions: str) -> dict[str, tuple[Value, ...]]:
+    return {"max_version": versions}
+
+
+EITHER: tuple[Value, ...] = (False, True)
+TLS12 = {"min_version": ("TLS12",), **_versions("TLS12")}
+TLS13 = {"min_version": ("TLS13",), **_versions("TLS13")}
+
+SCENARIOS = (
+    Scenario(
+        "honest",
+        "no attacker, reliable channels: every version and suite at either end",
+        {**_versions("TLS12", "TLS13"), **_offers("RSA"), "offers_ECDHE": EITHER, "closes": (True,)},
+        {**_versions("TLS12", "TLS13"), **_offers("ECDHE"), "offers_RSA": EITHER, "closes": (True,)},
+        ("reference", "search"),
+        network="reliable",
+    ),
+    Scenario(
+        "tls12-small",
+        "TLS 1.2, RSA only, no client authentication",
+        {**TLS12, **_offers("RSA"), "has_certificate": (False,), "sends_data": (False,)},
+        {**TLS12, **_offers("RSA"), "asks_client": (False,), "sends_data": (False,)},
+        ("reference", "search", "proof"),
+    ),
+    Scenario(
+        "tls12",
+        "TLS 1.2 with RSA and ECDHE",
+        {**TLS12, **_offers("RSA", "ECDHE")},
+        {**TLS12, **_offers("RSA", "ECDHE")},
+        ("search", "proof"),
+    ),
+    Scenario(
+        "tls13",
+        "TLS 1.3 with certificates",
+        TLS13,
+        TLS13,
+        ("reference", "search", "proof"),
+    ),
+)
+
+
+def scenario(name: str) -> Scenario:
+    """The scenario called `name`; LookupError with the near names."""
+    for s in SCENARIOS:
+        if s.name == name:
+            return s
+    names = [s.name for s in SCENARIOS]
+    near = difflib.get_close_matches(name, names, 3, 0.4) or names
+    raise LookupError(f"no scenario is called {name!r}; did you mean {', '.join(near)}?")

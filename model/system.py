@@ -1,0 +1,376 @@
+"""A system: runs of roles over a network, grounded to steps over global variables.
+
+`System` is all the checker sees: it knows no TLS. Each row of each run's role becomes one step for
+each source the network can give its message. Nothing here is a second description: a step's guard
+and effects are the row's own expressions with `own.x` and `msg.f` replaced.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+from model.expr import (
+    BOOL,
+    FALSE,
+    TRUE,
+    Domain,
+    Expr,
+    Value,
+    conj,
+    const,
+    eq,
+    exists,
+    implies,
+    mapping,
+    substitute,
+    var,
+    variables,
+)
+from model.rule import SAME, Message, Role, Rule, Variable
+
+OK = ".ok"
+"""Suffix of the boolean parameter "this composite field is what the receiver expects"."""
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """A run of a role in a system, with the initial values its scenario allows."""
+
+    name: str
+    role: Role
+    config: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Where a message can come from.
+
+    `when` may read global variables and the message's free fields (`msg.f`). `fields` binds fields
+    to expressions over global variables; a field that is not bound is free. `seals[f]` says when
+    whoever sends can make the composite field `f` right without having it from an honest run.
+    """
+
+    name: str
+    when: Expr = TRUE
+    fields: Mapping[str, Expr | tuple[Expr, ...]] = field(default_factory=dict)
+    seals: Mapping[str, Expr] = field(default_factory=dict)
+    effects: Mapping[str, Expr] = field(default_factory=dict)
+
+
+class Network(Protocol):
+    """What carries messages: it names variables of its own, sources and the effects of sending."""
+
+    def variables(self, system: System) -> Mapping[str, Variable]:
+        """Global variables of the network."""
+
+    def sources(self, system: System, run: Instance, message: Message) -> Iterable[Source]:
+        """Where `run` can get `message` from."""
+
+    def emit(self, system: System, run: Instance, message: Message) -> tuple[Expr, dict[str, Expr]]:
+        """When `run` can send `message`, and what that does to the network's variables."""
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One row of one run with one source: guard and effects over global variables and `free`.
+
+    `free` are the parameters (message fields, choices) that the effects read; those that only the
+    guard reads are eliminated from `guard`. `full` is the guard before elimination and
+    `parameters` its parameters, from which a trace's message is found again. `deliverable` is what the
+    network demands for the message to be there, `room` for what the row itself sends.
+    """
+
+    run: str
+    rule: Rule
+    source: Source
+    guard: Expr
+    effects: Mapping[str, Expr]
+    free: Mapping[str, tuple[Value, ...]]
+    full: Expr
+    parameters: Mapping[str, Domain]
+    deliverable: Expr
+    room: Expr
+
+    @property
+    def label(self) -> tuple[str, str, str]:
+        """Run, rule name and source name: what an edge of the state graph carries."""
+        return (self.run, self.rule.name, self.source.name)
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """Runs and their network. Immutable; `compile` grounds it for the expressions one asks about."""
+
+    name: str
+    runs: tuple[Instance, ...]
+    network: Network
+
+    @cached_property
+    def by_name(self) -> dict[str, Instance]:
+        """Runs by name."""
+        return {r.name: r for r in self.runs}
+
+    @cached_property
+    def variables(self) -> dict[str, Variable]:
+        """Every global variable, `run.variable` first, then the network's."""
+        out: dict[str, Variable] = {}
+        for r in self.runs:
+            for n, v in r.role.all_variables.items():
+                initial = r.config.get(n, v.initial)
+                out[f"{r.name}.{n}"] = Variable(v.domain, tuple(initial), v.write_once)
+            unknown = set(r.config) - set(r.role.all_variables)
+            if unknown:
+                raise ValueError(f"{self.name}: {r.name} has no variable {', '.join(unknown)}")
+        out.update(self.network.variables(self))
+        return out
+
+    def at(self, run: Instance | str, expr: Expr) -> Expr:
+        """`expr` over `own` as an expression over the variables of `run`."""
+        name = run if isinstance(run, str) else run.name
+
+        def leaf(v: Expr) -> Expr:
+            kind, _, rest = v.payload.partition(".")
+            if kind != "own":
+                return v
+            return const(name, v.domain) if rest == "me" else var(f"{name}.{rest}", v.domain)
+
+        return substitute(expr, leaf)
+
+    def of(self, run: Instance | str, name: str) -> Expr:
+        """The global variable `run.name`."""
+        full = f"{run if isinstance(run, str) else run.name}.{name}"
+        return var(full, self.variables[full].domain)
+
+    @cached_property
+    def raw_steps(self) -> tuple[Step, ...]:
+        """All steps, ungrouped, no parameter eliminated."""
+        return tuple(self._ground())
+
+    def _ground(self) -> Iterator[Step]:
+        nowhere = Source("local")
+        for run in self.runs:
+            for rule in run.role.rules:
+                if rule.kind == "receive":
+                    assert rule.message is not None
+                    sources: Iterable[Source] = self.network.sources(self, run, rule.message)
+                else:
+                    sources = (nowhere,)
+                for source in sources:
+                    yield self._step(run, rule, source)
+
+    def _step(self, run: Instance, rule: Rule, source: Source) -> Step:
+        seal_demands: list[Expr] = []
+
+        def leaf(v: Expr) -> Expr:
+            kind, _, rest = v.payload.partition(".")
+            if kind == "own":
+                if rest == "me":
+                    return const(run.name, v.domain)
+                return var(f"{run.name}.{rest}", v.domain)
+            bound = source.fields.get(rest) if kind == "msg" else None
+            return bound if isinstance(bound, Expr) else v
+
+        def on_same(node: Expr, parts: tuple[Expr, ...]) -> Expr:
+            name = node.args[0].payload.removeprefix("msg.")
+            bound = source.fields.get(name)
+            if isinstance(bound, tuple):
+                if len(bound) != len(parts):
+                    return FALSE
+                return conj(*(eq(a, b) for a, b in zip(bound, parts, strict=True)))
+            ok = var(f"msg.{name}{OK}", BOOL)
+            seal = source.seals.get(name, FALSE)
+            seal_demands.append(implies(ok, substitute(seal, leaf)))
+            return ok
+
+        def ground(e: Expr) -> Expr:
+            return substitute(e, leaf, on_same)
+
+        guard = ground(rule.guard)
+        effects = {f"{run.name}.{n}": ground(e) for n, e in rule.do.items()}
+        if rule.target != SAME:
+            effects[f"{run.name}.state"] = const(rule.target, run.role.state_domain)
+        emitted = rule.message if rule.kind == "send" else run.role.fatal if rule.rejects else None
+        room = TRUE
+        if emitted is not None:
+            room, more = self.network.emit(self, run, emitted)
+            effects.update(more)
+        for name, value in source.effects.items():
+            effects[name] = ground(value)
+        state = var(f"{run.name}.state", run.role.state_domain)
+        deliverable = conj(ground(source.when), *seal_demands)
+        full = conj(state.one_of(*rule.sources), room, deliverable, guard)
+        parameters = {
+            n: d for n, d in variables(full, *effects.values()).items() if n.startswith("msg.")
+        }
+        return Step(run.name, rule, source, full, effects, {}, full, parameters, deliverable, room)
+
+    def compile(self, *reads: Expr) -> Compiled:
+        """The system over the variables that its guards and `reads` depend on, and no others."""
+        return Compiled(self, reads)
+
+
+class Compiled:
+    """A system restricted to what `reads` depends on: kept variables, values that occur, steps ready.
+
+    Two sound analyses make it small. Values: only values that some chain of assignments could give
+    a variable are in its domain here (whatever the guards' joint truth); a variable with one value
+    is a constant. Cone of influence: only variables that a guard or `reads` depends on are kept.
+
+    `names` and `domains` give the layout of a state: a tuple of values in that order.
+    """
+
+    def __init__(self, system: System, reads: Sequence[Expr]) -> None:
+        self.system = system
+        self._domain: dict[str, Domain] = {}
+        live = self._values(system)
+        self.constants = {
+            n: d.values[0] for n, d in self._domain.items() if len(d.values) == 1
+        }
+        needed = set(variables(*(g for _, g in live), *map(self.fold, reads)))
+        changed = True
+        while changed:
+            changed = False
+            for s, _ in live:
+                for n, e in s.effects.items():
+                    if n in needed:
+                        new = set(variables(self.fold(e))) - needed
+                        if new:
+                            needed |= new
+                            changed = True
+        self.names = tuple(n for n in system.variables if n in needed and n not in self.constants)
+        self.domains = tuple(self._domain[n] for n in self.names)
+        self.index = {n: i for i, n in enumerate(self.names)}
+        self.initial = [system.variables[n].initial for n in self.names]
+        self.steps = tuple(s for s in (self._restrict(s, g) for s, g in live) if s is not None)
+
+    def _values(self, system: System) -> list[tuple[Step, Expr]]:
+        """Least fixpoint of the values each variable can have; the steps that can then fire."""
+        held: dict[str, set[Value]] = {n: set(v.initial) for n, v in system.variables.items()}
+        waiting = list(system.raw_steps)
+        live: list[Step] = []
+        grown = True
+        while grown:
+            grown = False
+            self._domain = {
+                n: v.domain
+                if len(held[n]) == len(v.domain.values)
+                else Domain(v.domain.name, tuple(x for x in v.domain.values if x in held[n]))
+                for n, v in system.variables.items()
+            }
+            self._memo: dict[int, Expr] = {}
+            ready = [s for s in waiting if self._can_fire(s)]
+            waiting = [s for s in waiting if not any(s is r for r in ready)]
+            live.extend(ready)
+            for s in live:
+                guard = None
+                for n, e in s.effects.items():
+                    small = self.fold(e)
+                    if small.op != "const" and any(
+                        p.startswith("msg.") for p in variables(small)
+                    ):
+                        guard = self.fold(s.full) if guard is None else guard
+                    for value in possible(small, guard):
+                        if value not in held[n]:
+                            held[n].add(value)
+                            grown = True
+        order = {id(s): i for i, s in enumerate(system.raw_steps)}
+        live.sort(key=lambda s: order[id(s)])
+        return [(s, self.fold(s.full)) for s in live]
+
+    def _can_fire(self, step: Step) -> bool:
+        guard = self.fold(step.full)
+        for n, d in step.parameters.items():
+            guard = exists(n, d.values, d, guard)
+        return guard is not FALSE
+
+    def fold(self, e: Expr) -> Expr:
+        """`e` over this system's variables, with their smaller domains."""
+
+        def leaf(v: Expr) -> Expr:
+            d = self._domain.get(v.payload)
+            if d is None or d.values == v.domain.values:
+                return v
+            small = var(v.payload, d)
+            return mapping(small, {x: x for x in d.values}, v.domain)
+
+        return substitute(e, leaf, memo=self._memo)
+
+    def _restrict(self, step: Step, guard: Expr) -> Step | None:
+        effects: dict[str, Expr] = {}
+        for n, e in step.effects.items():
+            if n in self.index:
+                d = self._domain[n]
+                small = self.fold(e)
+                # Values outside `d` do not occur when the step fires; they need some image.
+                table = {v: v if v in d.codes else d.values[0] for v in small.domain.values}
+                effects[n] = mapping(small, table, d) if d.values != small.domain.values else small
+        parameters = {
+            n: d
+            for n, d in variables(guard, *effects.values()).items()
+            if n.startswith("msg.")
+        }
+        kept = {n for n in variables(*effects.values()) if n.startswith("msg.")}
+        small = guard
+        for n, d in sorted(parameters.items(), key=lambda p: len(p[1].values)):
+            if n not in kept:
+                small = exists(n, d.values, d, small)
+        if small is FALSE:
+            return None
+        free: dict[str, tuple[Value, ...]] = {}
+        for n in sorted(kept):
+            d = parameters[n]
+            free[n] = tuple(v for v in d.values if bind(small, {n: v}) is not FALSE)
+            if not free[n]:
+                return None
+        return Step(
+            step.run, step.rule, step.source, small, effects, free, guard, parameters,
+            self.fold(step.deliverable), self.fold(step.room),
+        )  # fmt: skip
+
+    def initial_states(self) -> list[tuple[Value, ...]]:
+        """All initial states, in order."""
+        return list(itertools.product(*self.initial))
+
+    def write_once(self) -> tuple[str, ...]:
+        """The kept variables that must be set at most once."""
+        return tuple(n for n in self.names if self.system.variables[n].write_once)
+
+    def describe(self, state: Sequence[Any]) -> dict[str, Value]:
+        """Kept variables by name."""
+        return dict(zip(self.names, state, strict=True))
+
+
+
+
+def possible(e: Expr, guard: Expr | None) -> set[Value]:
+    """The values `e` can have at most; a parameter only those that `guard` leaves possible."""
+    if e.op == "const":
+        return {e.payload}
+    if guard is not None:
+        for n, d in variables(e).items():
+            if n.startswith("msg."):
+                out: set[Value] = set()
+                for value in d.values:
+                    left = bind(guard, {n: value})
+                    if left is not FALSE:
+                        out |= possible(bind(e, {n: value}), left)
+                return out
+    match e.op:
+        case "ite":
+            return possible(e.args[1], None) | possible(e.args[2], None)
+        case "map":
+            table = dict(e.payload)
+            return {table[v] for v in possible(e.args[0], None)}
+        case _:
+            return set(e.domain.values)
+
+
+def bind(e: Expr, values: Mapping[str, Value]) -> Expr:
+    """`e` with some variables set to values."""
+    return substitute(
+        e, lambda v: const(values[v.payload], v.domain) if v.payload in values else v
+    )

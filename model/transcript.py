@@ -1,0 +1,170 @@
+"""What each side holds of a handshake, and what a Finished, a signature and a key are made of.
+
+Transcripts are compared, not stored: each field of the messages is an expression over the run's
+own variables, each proof an ordered list of fields. Sound because every variable read here is
+written once and final before the proof is sent (a test holds it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from model.expr import Expr, const, ite, mapping
+from model.principal import (
+    Certificate,
+    Group,
+    Key,
+    Label,
+    Sentinel,
+    ServerOwner,
+    Suite,
+    client,
+    server,
+)
+from model.rule import Fields
+
+RSA_SUITES = ("RSA", "RSA_EXPORT")
+"""The premaster is encrypted to an RSA key."""
+EXPORT_SUITES = ("RSA_EXPORT", "DHE_EXPORT")
+SKE_SUITES = ("DH_anon", "RSA_EXPORT", "DHE_EXPORT", "DHE", "ECDHE")
+"""ServerKeyExchange is required; for the others it is forbidden (RFC 5246 7.4.3, 2246 7.4.3)."""
+CERTIFICATE_SUITES = tuple(s for s in Suite.values if s not in ("none", "DH_anon"))
+
+GROUP_OF = {
+    "none": "none", "DH_anon": "dh", "RSA_EXPORT": "rsa_weak", "DHE_EXPORT": "dh_weak",
+    "RSA": "none", "DHE": "dh", "ECDHE": "ecdh", "AEAD": "ecdh",
+}  # fmt: skip
+"""The group a sound server uses with each suite."""
+
+_is_13 = {"client": client.version == "TLS13", "server": server.version == "TLS13"}
+
+server_sentinel = ite(
+    (server.max_version == "TLS13") & (server.version == "TLS12"),
+    const("DOWNGRD01", Sentinel),
+    ite(
+        (server.max_version >= "TLS12") & (server.version < "TLS12"),
+        const("DOWNGRD00", Sentinel),
+        const("none", Sentinel),
+    ),
+)
+"""RFC 8446 4.1.3: which sentinel a server puts in its random."""
+
+_weak = server.weak_dh & (server.suite == "DHE")
+server_group = ite(_weak, const("dh_weak", Group), mapping(server.suite, GROUP_OF, Group))
+
+# Field -> what the client, what the server holds of it.
+VIEWS: Mapping[str, Mapping[str, Expr]] = {
+    "client": {
+        "client_version": client.max_version,
+        "client_random": client.me,
+        "offer": client.me,
+        "exchange": client.me,
+        "version": client.version,
+        "server_random": client.server_random,
+        "sentinel": client.sentinel,
+        "session_id": client.session_id,
+        "suite": client.suite,
+        "compression": client.compression,
+        "server_certificate": client.server_certificate,
+        "server_share": client.server_share,
+        "group": client.group,
+        "requested": client.requested,
+        "client_certificate": client.client_certificate,
+    },
+    "server": {
+        "client_version": server.client_version,
+        "client_random": server.client_random,
+        "offer": server.client_offer,
+        "exchange": server.exchange,
+        "version": server.version,
+        "server_random": server.me,
+        "sentinel": server_sentinel,
+        "session_id": ite(_is_13["server"], const("none", ServerOwner), server.me),
+        "suite": server.suite,
+        "compression": server.compression,
+        "server_certificate": mapping(
+            server.suite,
+            {s: "honest" if s in CERTIFICATE_SUITES else "none" for s in Suite.values},
+            Certificate,
+        ),
+        "server_share": ite(
+            server.suite.one_of(*SKE_SUITES, "AEAD"), server.me, const("none", ServerOwner)
+        ),
+        "group": server_group,
+        "requested": server.client_auth != "none",
+        "client_certificate": server.client_certificate,
+    },
+}
+
+HELLOS = (
+    "client_version", "client_random", "offer", "version", "server_random", "sentinel",
+    "session_id", "suite", "compression",
+)  # fmt: skip
+SECRET = (
+    "version", "client_random", "server_random", "sentinel", "exchange", "server_share", "group",
+)  # fmt: skip
+"""What the master secret (TLS 1.3: the handshake secret) is made of; TLS 1.3 adds the hellos."""
+FLIGHT = (
+    *HELLOS, "exchange", "server_certificate", "server_share", "group", "requested",
+    "client_certificate",
+)  # fmt: skip
+"""ClientHello to ClientKeyExchange (TLS 1.3: to the client's Certificate): RFC 5246 7.4.8, 7.4.9,
+RFC 8446 4.4."""
+
+SIGNED_PARAMS = ("client_random", "server_random", "sentinel", "server_share", "group")
+"""What ServerKeyExchange signs; not the suite, not the version (RFC 5246 7.4.3)."""
+
+# The fields of each proof, in order; the first element of its composite is a label or the key.
+FINISHED = (*(f"secret.{f}" for f in SECRET), *FLIGHT)
+CERTIFICATE_VERIFY = FLIGHT
+
+
+def view(role: str, field: str, *, server_proof: bool = False) -> Expr:
+    """What `role` holds of `field`.
+
+    In TLS 1.3 the server's CertificateVerify and Finished come before the client's Certificate
+    (RFC 8446 4.4), so a `server_proof` has none.
+    """
+    name = field.removeprefix("secret.")
+    value = VIEWS[role][name]
+    if server_proof and name == "client_certificate":
+        return ite(_is_13[role], const("none", Certificate), value)
+    return value
+
+
+def fields(role: str, names: Iterable[str], *, server_proof: bool = False) -> tuple[Expr, ...]:
+    """The views of several fields, in order."""
+    return tuple(view(role, n, server_proof=server_proof) for n in names)
+
+
+def verify_data(role: str, sender: str) -> tuple[Expr, ...]:
+    """The Finished of `sender` as `role` computes it."""
+    label = const(f"{sender} finished", Label)
+    return (label, *fields(role, FINISHED, server_proof=sender == "server"))
+
+
+def certificate_verify(role: str, sender: str) -> tuple[Expr, ...]:
+    """The CertificateVerify of `sender` as `role` computes it: label, signing key, transcript."""
+    label = const(f"{sender} finished", Label)
+    key = view(role, f"{sender}_certificate")
+    return (label, key, *fields(role, CERTIFICATE_VERIFY, server_proof=sender == "server"))
+
+
+def params_signature(
+    role: str, share: Expr | None = None, group: Expr | None = None
+) -> tuple[Expr, ...]:
+    """The signature of ServerKeyExchange as `role` computes it: key, both randoms, parameters."""
+    parts = dict(zip(SIGNED_PARAMS, fields(role, SIGNED_PARAMS), strict=True))
+    if share is not None and group is not None:
+        parts |= {"server_share": share, "group": group}
+    return (view(role, "server_certificate"), *parts.values())
+
+
+def activated(own: Fields) -> Expr:
+    """The key that a ChangeCipherSpec activates (RFC 5246 7.1, 6.3).
+
+    The key block is derived once, from the master secret as it is then; so if one direction has
+    keys from a master secret that was never set, the other gets them too.
+    """
+    early = (own.read_key == "empty") | (own.write_key == "empty")
+    return ite(early | ~own.keyed, const("empty", Key), const("application", Key))

@@ -1,0 +1,154 @@
+"""What must hold: one decorated function a property, one file a theme.
+
+    @invariant("ORD-1", "5246 7.3; 8446 A")
+    def data_is_delivered_only_after_finished(w):
+        return [when(r.delivered).then(r.verified) for r in w.runs]
+
+A property is a list of implications over the variables of a scenario's runs. What it implies must
+hold in every reachable state; what it assumes must be reached in some (else it is VACUOUS).
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from model.expr import TRUE, Expr, conj, disj, implies
+from model.system import Instance, System
+
+
+@dataclass(frozen=True, eq=False)
+class Implication:
+    """If `given` then `holds`; `given` is the interesting case that a witness must reach."""
+
+    given: Expr
+    holds: Expr
+
+
+@dataclass(frozen=True, eq=False)
+class when:  # noqa: N801 - read as a sentence: when(a).then(b)
+    """The first half of an implication."""
+
+    given: Expr
+
+    def then(self, holds: Expr) -> Implication:
+        """The whole."""
+        return Implication(self.given, holds)
+
+
+class View:
+    """A run as a property sees it: its variables as attributes, its role and instance."""
+
+    def __init__(self, system: System, run: Instance) -> None:
+        self.system, self.run, self.name, self.role = system, run, run.name, run.role.name
+
+    def __getattr__(self, name: str) -> Expr:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        try:
+            return self.system.of(self.run, name)
+        except KeyError:
+            raise AttributeError(
+                f"{self.role} {self.name} has no variable {name!r}: it has "
+                f"{', '.join(self.run.role.all_variables)}"
+            ) from None
+
+
+class World:
+    """All runs of a system, and what the adversary knows of each."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.runs = [View(system, r) for r in system.runs]
+        self.clients = [v for v in self.runs if v.role == "client"]
+        self.servers = [v for v in self.runs if v.role == "server"]
+
+
+@dataclass(frozen=True, eq=False)
+class Property:
+    """A named property. `kind` is "invariant", "reachable" or "ends"."""
+
+    name: str
+    id: str
+    rfc: str
+    kind: str
+    needs: tuple[str, ...]
+    function: Callable[[Any], Any]
+
+    @property
+    def sentence(self) -> str:
+        """The name as a sentence."""
+        return self.name.replace("_", " ")
+
+    def implications(self, system: System) -> list[Implication]:
+        """What the property says of this system's runs."""
+        out = self.function(World(system))
+        if isinstance(out, Expr):
+            return [Implication(TRUE, out)]
+        return list(out)
+
+    def holds(self, system: System) -> Expr:
+        """The property as one expression: true in every state when all is well."""
+        return conj(*(implies(i.given, i.holds) for i in self.implications(system)))
+
+    def witness(self, system: System) -> Expr:
+        """The interesting case: true in some reachable state."""
+        return disj(*(i.given for i in self.implications(system)))
+
+
+_registry: dict[str, Property] = {}
+
+
+def _register(kind: str, id: str, rfc: str, needs: Sequence[str]) -> Callable[..., Any]:
+    def decorate(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        name = getattr(function, "__name__", "property")
+        _registry[name] = Property(name, id, rfc, kind, tuple(needs), function)
+        return function
+
+    return decorate
+
+
+def invariant(id: str, rfc: str, needs: Sequence[str] = ()) -> Callable[..., Any]:
+    """Declare an invariant: `id` of the catalogue, RFC sections, features of scenarios it needs."""
+    return _register("invariant", id, rfc, needs)
+
+
+def reachable(id: str, rfc: str, needs: Sequence[str] = ()) -> Callable[..., Any]:
+    """Declare a goal that some run must reach: the function returns the goal."""
+    return _register("reachable", id, rfc, needs)
+
+
+def ends(id: str, rfc: str, needs: Sequence[str] = ()) -> Callable[..., Any]:
+    """Declare what every end of the honest network looks like: true in each final component."""
+    return _register("ends", id, rfc, needs)
+
+
+def declared(kind: str, name: str, expr: Callable[[Any], Any]) -> Property:
+    """A property that is not in the catalogue, for a test of one's own."""
+    return Property(name, "", "", kind, (), expr)
+
+
+@cache
+def catalogue() -> dict[str, Property]:
+    """Every property by name, in the order of the files and of each file."""
+    import properties
+
+    for info in sorted(pkgutil.iter_modules(properties.__path__), key=lambda i: i.name):
+        importlib.import_module(f"properties.{info.name}")
+    return dict(_registry)
+
+
+def find(name: str) -> list[Property]:
+    """The properties called `name`, or with that id; LookupError with the near names."""
+    every = catalogue()
+    hits = [p for p in every.values() if name in (p.name, p.id)]
+    if hits:
+        return hits
+    names = [*every, *(p.id for p in every.values())]
+    near = difflib.get_close_matches(name, names, 3, 0.4) or names[:3]
+    raise LookupError(f"no property is called {name!r}; did you mean {', '.join(near)}?")

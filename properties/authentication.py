@@ -1,0 +1,184 @@
+"""Authentication and agreement: whom a run that has verified a Finished talked to, and about what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from model.expr import Expr, conj, disj, eq, neg
+from model.transcript import FLIGHT, view
+from properties import Implication, View, World, invariant, when
+
+
+def paired(c: View, s: View) -> Expr:
+    """The two runs used each other's randoms."""
+    return conj(c.server_random == s.name, s.client_random == c.name)
+
+
+def agree(c: View, s: View, fields: Iterable[str], *, server_proof: bool = False) -> Expr:
+    """Client `c` and server `s` hold the same values of some fields."""
+    at = c.system.at
+    return conj(
+        *(
+            eq(
+                at(c.run, view("client", f, server_proof=server_proof)),
+                at(s.run, view("server", f, server_proof=server_proof)),
+            )
+            for f in fields
+        )
+    )
+
+
+def server_authenticated(c: View) -> Expr:
+    """The client verified the Finished of a server that showed the honest server's certificate."""
+    return conj(c.verified, c.server_certificate == "honest")
+
+
+def client_authenticated(s: View) -> Expr:
+    """The server verified the Finished of a client that showed the honest client's certificate."""
+    return conj(s.verified, s.client_certificate == "honest")
+
+
+def live(r: View) -> Expr:
+    """The run is not closed."""
+    return r.state != "CLOSED"
+
+
+def known(r: View) -> Expr:
+    """The adversary knows a session key of the run."""
+    return r.system.network.knows_traffic_key(r.system, r.run)  # type: ignore[attr-defined,no-any-return]
+
+
+@invariant("AUT-1", "5246 F.1.1; 8446 E.1", ("adversary", "certificates"))
+def a_client_that_finished_talked_to_the_server(w: World) -> list[Implication]:
+    """Entity authentication of the server, with the randoms of both."""
+    return [
+        when(server_authenticated(c)).then(disj(*(paired(c, s) for s in w.servers)))
+        for c in w.clients
+    ]
+
+
+@invariant("AUT-3", "5246 7.4.8; 8446 E.1", ("adversary", "client-auth"))
+def a_server_that_authenticated_a_client_talked_to_it(w: World) -> list[Implication]:
+    """Entity authentication of the client, with the randoms of both."""
+    return [
+        when(client_authenticated(s)).then(
+            disj(
+                *(conj(paired(c, s), c.client_certificate == "honest") for c in w.clients)
+            )
+        )
+        for s in w.servers
+    ]
+
+
+@invariant("AUT-5", "5246 8.1; 8446 7.1", ("adversary", "certificates"))
+def matching_runs_have_the_same_keys(w: World) -> list[Implication]:
+    """Both finished, with each other's randoms and an authenticated server: one secret."""
+    same = w.system.network.same_secret  # type: ignore[attr-defined]
+    return [
+        when(conj(server_authenticated(c), s.verified, paired(c, s))).then(
+            same(w.system, c.run, s.run)
+        )
+        for c in w.clients
+        for s in w.servers
+    ]
+
+
+@invariant("AUT-6", "5246 7.4.9; 8446 4.4.4", ("adversary", "certificates"))
+def a_verified_finished_means_one_transcript(w: World) -> list[Implication]:
+    """Whoever verified the Finished of an authenticated peer has that peer's transcript."""
+    return [
+        *(
+            when(server_authenticated(c)).then(
+                disj(*(agree(c, s, FLIGHT, server_proof=True) for s in w.servers))
+            )
+            for c in w.clients
+        ),
+        *(
+            when(client_authenticated(s)).then(disj(*(agree(c, s, FLIGHT) for c in w.clients)))
+            for s in w.servers
+        ),
+    ]
+
+
+VIEW_FIELDS = ("version", "suite", "compression", "session_id", "group", "client_version", "requested")
+
+
+@invariant("AUT-7", "8446 E.1; 5246 7.4.9", ("adversary", "certificates"))
+def authenticated_ends_agree_on_what_was_negotiated(w: World) -> list[Implication]:
+    """Version, suite, compression, session id, group, authentication mode."""
+    return [
+        when(conj(end, paired(c, s))).then(agree(c, s, VIEW_FIELDS))
+        for c in w.clients
+        for s in w.servers
+        for end in (server_authenticated(c), client_authenticated(s))
+    ]
+
+
+@invariant("AUT-11", "5246 7.4.8; 8446 4.4.3", ("certificates",))
+def an_authenticated_peer_proved_it_has_its_key(w: World) -> list[Implication]:
+    """A certificate counts only with a signature verified under its key, or, with RSA, a Finished."""
+    out = [
+        when(conj(live(s), s.verified, s.client_certificate.one_of("honest", "adversary"))).then(
+            s.saw_certificate_verify
+        )
+        for s in w.servers
+    ]
+    for c in w.clients:
+        signed = c.suite.one_of("DHE", "ECDHE", "RSA_EXPORT", "DHE_EXPORT")
+        proof = disj(
+            conj(signed, c.saw_server_key_exchange),
+            conj(c.suite == "AEAD", c.saw_certificate_verify),
+            conj(c.suite == "RSA", c.saw_finished),
+        )
+        done = c.state.one_of("CONNECTED", "CLOSING", "ANSWER_CLOSE")
+        out.append(when(conj(done, c.server_certificate != "none")).then(proof))
+    return out
+
+
+@invariant("AUT-13", "5246 7.4.6; 8446 4.4.2.4", ("client-auth",))
+def mandatory_client_authentication_is_enforced(w: World) -> list[Implication]:
+    """A handshake with mandatory client authentication completes with a certificate and its proof."""
+    return [
+        when(conj(live(s), s.verified, s.client_auth == "mandatory")).then(
+            conj(
+                s.client_certificate.one_of("honest", "adversary"), s.saw_certificate_verify
+            )
+        )
+        for s in w.servers
+    ]
+
+
+@invariant("AUT-14", "5246 7.2.2; 6101 5.4.2", ("client-auth",))
+def no_certificate_is_not_taken_in_tls(w: World) -> list[Implication]:
+    """The SSL 3.0 warning 41 never stands for an empty Certificate unless the switch is on."""
+    return [
+        when(conj(live(s), s.client_auth != "none", neg(s.no_certificate_alert))).then(
+            neg(s.saw_no_certificate)
+        )
+        for s in w.servers
+    ]
+
+
+@invariant("AUT-15", "5246 7.4.2; 8446 4.4.2.4", ("certificates",))
+def an_empty_or_untrusted_server_certificate_is_refused(w: World) -> list[Implication]:
+    """What the client keeps is a certificate that leads to a trusted CA, for the right name."""
+    return [
+        when(c.server_certificate != "none").then(
+            c.server_certificate.one_of("honest", "adversary")
+        )
+        for c in w.clients
+    ]
+
+
+@invariant("AUT-16", "5246 F.1.1.1", ("anonymous",))
+def an_anonymous_handshake_authenticates_nobody(w: World) -> list[Implication]:
+    """DH_anon only where both are enabled for it, and then without certificates."""
+    return [
+        when(r.suite == "DH_anon").then(
+            conj(
+                r.offers_DH_anon,
+                r.server_certificate == "none" if r.role == "client" else r.client_auth == "none",
+            )
+        )
+        for r in w.runs
+    ]

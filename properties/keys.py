@@ -1,0 +1,78 @@
+"""Keys, ChangeCipherSpec and record protection."""
+
+from __future__ import annotations
+
+from model.expr import conj, disj, neg
+from properties import Implication, World, invariant, when
+from properties.authentication import live
+from properties.order import connected, legacy
+
+
+@invariant("KEY-1", "5246 7.1, 6.3", ("tls12",))
+def change_cipher_spec_waits_for_a_key_exchange(w: World) -> list[Implication]:
+    """Reading under session keys means that a key exchange made them, in TLS 1.0 to 1.2."""
+    return [
+        when(conj(legacy(r), r.read_key != "plaintext")).then(
+            conj(r.keyed, r.read_key == "application")
+        )
+        for r in w.runs
+    ]
+
+
+@invariant("KEY-2", "5246 7.1", ("tls12",))
+def one_change_cipher_spec_comes_before_each_finished(w: World) -> list[Implication]:
+    """A connected run of TLS 1.0 to 1.2 has had exactly one ChangeCipherSpec."""
+    return [
+        when(conj(connected(r), legacy(r))).then(
+            conj(r.saw_change_cipher_spec, neg(r.repeated))
+        )
+        for r in w.runs
+    ]
+
+
+@invariant("KEY-3", "5246 7.1; 8446 7.1")
+def the_read_key_changes_only_where_it_should(w: World) -> list[Implication]:
+    """Not before ChangeCipherSpec; in TLS 1.3 to the application key only with the peer's Finished."""
+    return [
+        when(conj(live(r), r.read_key != "plaintext")).then(
+            disj(
+                conj(legacy(r), r.saw_change_cipher_spec),
+                conj(r.version == "TLS13", r.read_key == "handshake", neg(r.verified)),
+                conj(r.version == "TLS13", r.read_key == "application", r.saw_finished),
+            )
+        )
+        for r in w.runs
+    ]
+
+
+@invariant("KEY-4", "5246 7.4.9; 8446 5.2")
+def no_finished_and_no_data_is_accepted_in_the_clear(w: World) -> list[Implication]:
+    """Finished and application data are accepted only under keys."""
+    return [
+        when(disj(r.verified, r.delivered)).then(
+            conj(neg(r.finished_in_clear), neg(r.data_in_clear))
+        )
+        for r in w.runs
+    ]
+
+
+@invariant("KEY-6", "8446 5, D.4", ("tls13",))
+def a_compatibility_change_cipher_spec_changes_nothing(w: World) -> list[Implication]:
+    """Dropped before the peer's Finished, refused after it; no key comes of it."""
+    return [
+        when(r.version == "TLS13").then(
+            conj(neg(r.late_ccs), r.read_key != "empty", r.write_key != "empty")
+        )
+        for r in w.runs
+    ]
+
+
+@invariant("KEY-7", "5246 6.3, 8.1; 8446 7.1")
+def no_key_is_derived_from_a_secret_that_was_never_set(w: World) -> list[Implication]:
+    """No Finished is verified, and no record read or written, under a key that no exchange made."""
+    return [
+        when(disj(r.read_key != "plaintext", r.write_key != "plaintext")).then(
+            conj(r.keyed, r.read_key != "empty", r.write_key != "empty")
+        )
+        for r in w.runs
+    ]

@@ -1,0 +1,167 @@
+"""Negotiation and downgrade."""
+
+from __future__ import annotations
+
+from model.expr import Expr, conj, const, disj, eq, implies, ite
+from model.principal import OFFERED, STATES, Suite
+from model.transcript import EXPORT_SUITES, GROUP_OF, SKE_SUITES
+from properties import Implication, View, World, invariant, when
+from properties.authentication import live, paired, server_authenticated
+from properties.order import legacy
+
+STATES_13 = {
+    "client": ("WAIT_EE", "WAIT_CERT_CR", "WAIT_CERT", "WAIT_CV", "WAIT_FINISHED", "SEND_CERT",
+               "SEND_CV", "SEND_FINISHED"),
+    "server": ("NEGOTIATED", "SEND_EE", "SEND_CR_CERT", "SEND_CERT", "SEND_CV", "SEND_FINISHED",
+               "WAIT_CERT", "WAIT_CV", "WAIT_FINISHED"),
+}  # fmt: skip
+STATES_12 = {
+    "client": STATES["client"][2:13],
+    "server": STATES["server"][1:13],
+}
+
+
+def best_version(c: View, s: View) -> Expr:
+    """The highest version both have enabled."""
+    return ite(c.max_version <= s.max_version, c.max_version, s.max_version)
+
+
+def preferred(c: View, s: View) -> Expr:
+    """The suite the server likes best of those both have enabled."""
+    best = const("none", Suite)
+    for suite in OFFERED:
+        both = conj(getattr(c, f"offers_{suite}"), getattr(s, f"offers_{suite}"))
+        if suite in EXPORT_SUITES:
+            both = conj(both, (s.version == "TLS10") | s.export_after_tls10)
+        best = ite(both, const(suite, Suite), best)
+    return ite(s.version == "TLS13", const("AEAD", Suite), best)
+
+
+@invariant("NEG-1", "5246 E.1; 8446 E.1", ("adversary", "certificates"))
+def the_version_is_the_best_both_know(w: World) -> list[Implication]:
+    """A client that finished with the honest server uses the highest version both have enabled."""
+    return [
+        when(conj(server_authenticated(c), paired(c, s))).then(
+            eq(c.version, best_version(c, s))
+        )
+        for c in w.clients
+        for s in w.servers
+    ]
+
+
+@invariant("NEG-2", "8446 4.1.3", ("adversary", "downgrade"))
+def the_sentinel_stops_a_downgrade_at_the_signature(w: World) -> list[Implication]:
+    """With signed parameters, a client that knows TLS 1.3 never goes on below it with a server that does."""
+    return [
+        when(
+            conj(
+                c.server_certificate == "honest", c.max_version == "TLS13",
+                c.server_random == s.name,
+                disj(c.suite == "AEAD", conj(c.suite.one_of(*SKE_SUITES), c.group != "none")),
+            )
+        ).then(implies(s.max_version == "TLS13", c.version == "TLS13"))
+        for c in w.clients
+        for s in w.servers
+    ]  # fmt: skip
+
+
+@invariant("NEG-4", "5246 7.4.7.1", ("adversary", "rsa"))
+def the_premaster_holds_the_version_that_was_offered(w: World) -> list[Implication]:
+    """A client's RSA premaster is taken only with the version that client offered."""
+    return [
+        when(
+            conj(s.suite == "RSA", s.exchange == c.name, c.server_certificate == "honest")
+        ).then(eq(s.client_version, c.max_version))
+        for c in w.clients
+        for s in w.servers
+    ]
+
+
+@invariant("NEG-6", "5246 7.4.1.3; 8446 4.1.3")
+def everything_chosen_was_offered(w: World) -> list[Implication]:
+    """Version, suite and compression are among those the client offered."""
+    out = []
+    for c in w.clients:
+        offered = disj(
+            c.suite == "AEAD",
+            *((c.suite == s) & getattr(c, f"offers_{s}") for s in OFFERED),
+        )
+        within = conj(c.version <= c.max_version, c.version >= c.min_version)
+        out.append(
+            when(c.version != "none").then(
+                conj(offered, within, (c.compression == "null") | c.deflate)
+            )
+        )
+    return out
+
+
+@invariant("NEG-7", "5246 F.1.1.2; 8446 E.1", ("adversary", "certificates"))
+def the_suite_is_the_best_both_know(w: World) -> list[Implication]:
+    """A client that finished with the honest server uses the suite that server prefers of both's."""
+    return [
+        when(conj(server_authenticated(c), paired(c, s))).then(eq(c.suite, preferred(c, s)))
+        for c in w.clients
+        for s in w.servers
+    ]
+
+
+@invariant("NEG-9", "5246 7.4.3", ("tls12", "signed-params"))
+def parameters_fit_the_negotiated_suite(w: World) -> list[Implication]:
+    """ServerKeyExchange is read by the suite negotiated: the group is of its kind and strength."""
+    return [
+        when(conj(legacy(c), c.group != "none")).then(
+            disj(
+                *((c.suite == s) & (c.group == GROUP_OF[s]) for s in SKE_SUITES),
+                conj(c.suite == "DHE", c.group == "dh_weak", c.weak_dh),
+            )
+        )
+        for c in w.clients
+    ]
+
+
+@invariant("NEG-10", "7457 2; 4346 A.5", ("adversary", "certificates"))
+def weak_parameters_need_both_ends_to_offer_them(w: World) -> list[Implication]:
+    """No handshake with the honest server completes with export keys that an end does not offer."""
+    out = []
+    for c in w.clients:
+        for s in w.servers:
+            weak = disj(c.group.one_of("rsa_weak", "dh_weak"), c.suite.one_of(*EXPORT_SUITES))
+            offered = disj(
+                *(
+                    conj(getattr(c, f"offers_{x}"), getattr(s, f"offers_{x}"), c.suite == x)
+                    for x in EXPORT_SUITES
+                ),
+                conj(c.suite == "DHE", c.weak_dh, s.weak_dh),
+            )
+            out.append(
+                when(conj(server_authenticated(c), c.server_random == s.name)).then(
+                    implies(weak, offered)
+                )
+            )
+    return out
+
+
+@invariant("NEG-12", "5246 7.4.1.3; 8446 4.1.2")
+def compression_is_offered_and_null_in_tls13(w: World) -> list[Implication]:
+    """Null compression in TLS 1.3; below, one that the run has enabled."""
+    return [
+        when(r.version != "none").then(
+            ite(r.version == "TLS13", r.compression == "null", (r.compression == "null") | r.deflate)
+        )
+        for r in w.runs
+    ]
+
+
+@invariant("NEG-13", "8446 4.1.3, 4.2.1")
+def the_version_is_one_decision(w: World) -> list[Implication]:
+    """No state of TLS 1.3 with an older version's hello, nor the other way round."""
+    return [
+        when(conj(live(r), r.version != "none")).then(
+            conj(
+                implies(r.state.one_of(*STATES_13[r.role]), r.version == "TLS13"),
+                implies(r.state.one_of(*STATES_12[r.role]), legacy(r)),
+                eq(r.version == "TLS13", r.suite == "AEAD"),
+            )
+        )
+        for r in w.runs
+    ]

@@ -1,0 +1,1 @@
+"""Toy systems: the checker must check what it does not know."""
