@@ -95,6 +95,7 @@ def observers(role: str) -> tuple[Observer, ...]:
     out.append(
         _latch("closed_in_keys", "receive", "CloseNotify", own.read_key != "plaintext")
     )
+    out.append(_latch("closed_first", "send", "CloseNotify", own.end == "none"))
     state = var("own.state", Domain(f"{role.capitalize()}State", STATES[role]))
     wrong = var("msg.alert", Alert) != "decrypt_error"
     out.append(

@@ -24,7 +24,7 @@ Config = Mapping[str, tuple[Value, ...]]
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is checked and how: `methods` is any of "reference", "search" and "proof"."""
+    """What is checked and how: `methods` is any of the engines "explicit", "symbolic"."""
 
     name: str
     summary: str
@@ -57,6 +57,8 @@ class Scenario:
             found.add("certificates")
         if both & {"DHE", "ECDHE", "RSA_EXPORT", "DHE_EXPORT"}:
             found.add("signed-params")
+        if any(True in c.get("sends_data", (True,)) for c in (self.client, self.server)):
+            found.add("data")
         if "RSA" in both:
             found.add("rsa")
         if "DH_anon" in both:
@@ -73,7 +75,7 @@ class Scenario:
         network: Network = (
             Reliable()
             if self.network == "reliable"
-            else Adversary(**dict.fromkeys(self.capabilities, True))
+            else Adversary(self.capabilities)
         )
         return System(self.name, tuple(runs), network)
 
@@ -96,7 +98,7 @@ SCENARIOS = (
         "no attacker, reliable channels: every version and suite at either end",
         {**_versions("TLS12", "TLS13"), **_offers("RSA"), "offers_ECDHE": EITHER, "closes": (True,)},
         {**_versions("TLS12", "TLS13"), **_offers("ECDHE"), "offers_RSA": EITHER, "closes": (True,)},
-        ("reference", "search"),
+        ("explicit",),
         network="reliable",
     ),
     Scenario(
@@ -104,21 +106,21 @@ SCENARIOS = (
         "TLS 1.2, RSA only, no client authentication",
         {**TLS12, **_offers("RSA"), "has_certificate": (False,), "sends_data": (False,)},
         {**TLS12, **_offers("RSA"), "asks_client": (False,), "sends_data": (False,)},
-        ("reference", "search", "proof"),
+        ("explicit", "symbolic"),
     ),
     Scenario(
         "tls12",
         "TLS 1.2 with RSA and ECDHE",
         {**TLS12, **_offers("RSA", "ECDHE")},
         {**TLS12, **_offers("RSA", "ECDHE")},
-        ("search", "proof"),
+        ("explicit", "symbolic"),
     ),
     Scenario(
         "tls13",
         "TLS 1.3 with certificates",
         TLS13,
         TLS13,
-        ("reference", "search", "proof"),
+        ("explicit", "symbolic"),
     ),
 )
 

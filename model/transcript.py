@@ -117,6 +117,12 @@ SIGNED_PARAMS = ("client_random", "server_random", "sentinel", "server_share", "
 # The fields of each proof, in order; the first element of its composite is a label or the key.
 FINISHED = (*(f"secret.{f}" for f in SECRET), *FLIGHT)
 CERTIFICATE_VERIFY = FLIGHT
+LAYOUT = {
+    "Finished": ("label", *FINISHED),
+    "CertificateVerify": ("label", "key", *CERTIFICATE_VERIFY),
+    "ServerKeyExchange": ("key", *SIGNED_PARAMS),
+}
+"""The names of the elements of each message's composite, in order."""
 
 
 def view(role: str, field: str, *, server_proof: bool = False) -> Expr:

@@ -33,7 +33,7 @@ def data_is_delivered_only_after_finished_is_verified(w: World) -> list[Implicat
     return [when(r.delivered).then(r.verified) for r in w.runs]
 
 
-@invariant("ORD-2", "5246 7.3; 8446 2")
+@invariant("ORD-2", "5246 7.3; 8446 2", ("data",))
 def data_is_sent_only_after_finished_is_verified(w: World) -> list[Implication]:
     """An end sends data only after it verified the peer's Finished; a TLS 1.3 server may from its own."""
     out = [when(c.sent_data).then(c.verified) for c in w.clients]
@@ -43,7 +43,7 @@ def data_is_sent_only_after_finished_is_verified(w: World) -> list[Implication]:
     return out
 
 
-@invariant("GLOBAL", "5246 7.3; 8446 2")
+@invariant("GLOBAL", "5246 7.3; 8446 2", ("data",))
 def data_is_sent_only_after_both_finished_are_verified(w: World) -> list[Implication]:
     """The global reading of ORD-2, false by design: a server may send before the client verified."""
     return [

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from model.adversary.capabilities import capabilities
 from model.expr import (
     BOOL,
     FALSE,
@@ -57,20 +58,24 @@ def sent(run: str, message: str) -> Expr:
 class Adversary:
     """The network as adversary, with its capabilities beyond the network."""
 
-    break_export: bool = False
-    """It breaks export-grade RSA keys and Diffie-Hellman groups (see `capabilities`)."""
+    capabilities: tuple[str, ...] = ()
+    """Names of files in `model.adversary.capabilities`."""
+
+    def broken(self, weak: Expr) -> Expr:
+        """The adversary gets a private key that is export-grade when `weak`."""
+        return disj(*(capabilities()[c].breaks(weak) for c in self.capabilities))
 
     # -- knowledge -------------------------------------------------------------------------------
     def _client_secret(self) -> Expr:
         """The adversary can compute what a client's master secret is made from (over `own`)."""
         own = client
-        weak_rsa = (own.server_share == "adversary") | const(self.break_export)
+        theirs = own.server_share == "adversary"
         rsa = ite(
-            own.group == "rsa_weak", weak_rsa, own.server_certificate.one_of(*ADVERSARYS_KEY)
+            own.group == "rsa_weak",
+            theirs | self.broken(own.group == "rsa_weak"),
+            own.server_certificate.one_of(*ADVERSARYS_KEY)
         )
-        dh = (own.server_share == "adversary") | (
-            (own.group == "dh_weak") & const(self.break_export)
-        )
+        dh = theirs | self.broken(own.group == "dh_weak")
         return ite(own.suite.one_of(*RSA_SUITES), rsa, dh)
 
     def knows_secret(self, system: System, run: Instance) -> Expr:
@@ -81,7 +86,7 @@ class Adversary:
         made = own.exchange.one_of("adversary", "client0", "client1")
         weak = (own.suite == "RSA_EXPORT") | (own.suite == "DHE_EXPORT")
         weak = weak | ((own.suite == "DHE") & own.weak_dh)
-        mine = (own.exchange == "adversary") | (weak & made & const(self.break_export))
+        mine = (own.exchange == "adversary") | (made & self.broken(weak))
         theirs = [
             (system.of(run, "exchange") == c.name) & self._knows_premaster(system, c)
             for c in system.runs

@@ -1,5 +1,8 @@
 """The reliable network: one FIFO channel in each direction, no attacker (RFC 793's service).
 
+A run that is closed has closed its transport: what is sent to it is lost, and its peer, having read
+what came before, sees the end of the transport.
+
 A channel holds message types only: every field of a message is an expression over write-once
 variables of its sender, so reading them at delivery gives what was sent.
 """
@@ -35,6 +38,9 @@ class Reliable:
             raise ValueError(f"{system.name}: the reliable network joins exactly two runs")
         return others[0]
 
+    def _closed(self, system: System, run: Instance) -> Expr:
+        return system.of(run, "state") == run.role.closed
+
     def variables(self, system: System) -> Mapping[str, Variable]:
         """The slots of both channels, first to be delivered first."""
         return {
@@ -47,6 +53,9 @@ class Reliable:
         """The head of the channel, with the sender's own fields."""
         peer = self._peer(system, run)
         slots = self._slots(run)
+        if message.name == "TransportClose":
+            yield Source(peer.name, (slots[0] == EMPTY) & self._closed(system, peer))
+            return
         if message.name not in slots[0].domain.codes:
             return
         sends = peer.role.sends.get(message.name)
@@ -64,13 +73,15 @@ class Reliable:
 
     def emit(self, system: System, run: Instance, message: Message) -> tuple[Expr, dict[str, Expr]]:
         """Append to the peer's channel; possible while its last slot is empty."""
-        slots = self._slots(self._peer(system, run))
+        peer = self._peer(system, run)
+        gone = self._closed(system, peer)
+        slots = self._slots(peer)
         if message.name not in slots[0].domain.codes:
             return TRUE, {}
         put = const(message.name, slots[0].domain)
         effects: dict[str, Expr] = {}
-        before = TRUE
+        before = neg(gone)
         for s in slots:
             effects[s.payload] = ite(before & (s == EMPTY), put, s)
-            before = neg(s == EMPTY)
-        return slots[-1] == EMPTY, effects
+            before = neg(gone) & neg(s == EMPTY)
+        return (slots[-1] == EMPTY) | gone, effects

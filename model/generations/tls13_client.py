@@ -15,6 +15,7 @@ from __future__ import annotations
 from model.expr import const, same
 from model.generations.tls12_client import TRUST
 from model.message import (
+    ApplicationData,
     CertificateMessage,
     CertificateRequest,
     CertificateVerify,
@@ -63,6 +64,8 @@ RULES = [
     send("client", CertificateVerify, "SEND_CV", "SEND_FINISHED", rfc="8446 4.4.3"),
     send("client", Finished, "SEND_FINISHED", "CONNECTED", rfc="8446 4.4.4",
          do={"write_key": const("application", Key)}),
+    receive("client", ApplicationData, ("SEND_CERT", "SEND_CV", "SEND_FINISHED"), SAME,
+            rfc="8446 2, 4.4.4", do={"delivered": const(True)}),
     receive("client", ChangeCipherSpec,
             ("WAIT_EE", "WAIT_CERT_CR", "WAIT_CERT", "WAIT_CV", "WAIT_FINISHED"), SAME,
             rfc="8446 5, D.4"),

@@ -1,0 +1,216 @@
+"""The command line: verify, list, diagrams, monitor."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from checker.verdict import EXIT
+
+ENGINES = {
+    "reference": "fires the transitions machines into a networkx graph; judges the others",
+    "explicit": "breadth-first search compiled to numpy, millions of states",
+    "symbolic": "unbounded proof by Spacer (Z3), each invariant re-checked",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The argument parser."""
+    top = argparse.ArgumentParser(
+        prog="python -m checker",
+        description="Model checker for the TLS handshake.",
+        epilog=EXIT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--traceback", action="store_true", help="show tracebacks of internal errors")
+    sub = top.add_subparsers(dest="command", required=True)
+    v = sub.add_parser("verify", help="decide properties", epilog=EXIT,
+                       formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    v.add_argument("properties", nargs="*", metavar="PROPERTY", help="names or ids; default: all")
+    v.add_argument("--scenario", help="one scenario; default: all default ones")
+    v.add_argument("--engine", choices=sorted(ENGINES), help="one engine; default: the scenario's")
+    v.add_argument("--flaw", metavar="NAME[@END]",
+                   help="a published flaw at client, server or both, or a file with FLAW")  # fmt: skip
+    v.add_argument("--drop", metavar="RULE[:CHECK]", help="drop one check of a rule")
+    v.add_argument("--time", type=_positive(float), metavar="S", help="seconds for each task")
+    v.add_argument("--memory", type=_bytes, metavar="M", help="bytes for each search: 500M, 2G")
+    v.add_argument("--states", type=_positive(int), metavar="N", help="states for each search")
+    v.add_argument("--format", choices=("text", "json"), default="text")
+    v.add_argument("-o", "--output", metavar="FILE", help="write there instead of to stdout")
+    ls = sub.add_parser("list", help="properties, scenarios, capabilities, flaws, rules, engines")
+    ls.add_argument("--format", choices=("text", "json"), default="text")
+    d = sub.add_parser("diagrams", help="draw the gallery")
+    d.add_argument("--check", action="store_true", help="prove the gallery fresh, write nothing")
+    m = sub.add_parser("monitor", help="hold a real handshake against the machines")
+    m.add_argument("file", nargs="?", metavar="FILE", help="a recorded message list (JSON lines)")
+    m.add_argument("--live", action="store_true", help="run real handshakes on loopback")
+    m.add_argument("--record", metavar="FILE", help="with --live: write what was recorded")
+    return top
+
+
+def _positive(kind: Any) -> Any:
+    def parse(text: str) -> Any:
+        value = kind(text)
+        if value <= 0:
+            raise ValueError
+        return value
+
+    parse.__name__ = f"positive {kind.__name__}"
+    return parse
+
+
+def _bytes(text: str) -> int:
+    units = {"K": 2**10, "M": 2**20, "G": 2**30}
+    unit = units.get(text[-1:].upper(), 1)
+    value = float(text[:-1] if unit > 1 else text) * unit
+    if value <= 0:
+        raise ValueError
+    return int(value)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; the exit status (see `--help`)."""
+    args = parser().parse_args(argv)
+    from model.rule import ModelError
+
+    try:
+        return COMMANDS[args.command](args)
+    except (LookupError, FileNotFoundError) as e:
+        if args.traceback:
+            raise
+        print(f"error: {e.args[0] if e.args else e}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except ModelError as e:
+        if args.traceback:
+            raise
+        print(f"error in the model: {e}", file=sys.stderr)
+        return 4
+    except Exception as e:
+        if args.traceback:
+            raise
+        print(f"internal error: {type(e).__name__}: {e}; --traceback shows where", file=sys.stderr)
+        return 4
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from checker.report import machine_readable, text
+    from checker.verdict import exit_status
+    from checker.verify import Request, patch_of, properties_of, scenarios_of, verify
+
+    request = Request(
+        tuple(args.properties), args.scenario, args.engine, args.flaw, args.drop, args.time,
+        args.memory, args.states,
+    )  # fmt: skip
+    patch_of(request)
+    applicable = [p for s in scenarios_of(request) for p in properties_of(request, s)]
+    if not applicable:
+        raise LookupError("no property asked for applies in the scenario asked for")
+    live = sys.stderr.isatty()
+
+    def progress(line: str) -> None:
+        if live:
+            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+
+    outcome = verify(request, progress)
+    if live:
+        print("\r\x1b[K", end="", file=sys.stderr)
+    results = outcome.results
+    status = exit_status(results, interrupted=outcome.interrupted)
+    if args.format == "json":
+        out = machine_readable.as_json(results, interrupted=outcome.interrupted)
+    else:
+        parts = [text.table(results)]
+        shown = [r for r in results if r.trace is not None and (
+            not r.as_declared or request.flaw or request.drop or request.properties)]  # fmt: skip
+        if request.flaw or request.drop:
+            # Several properties may fall to one attack: show the shortest.
+            shown = sorted(shown, key=lambda r: len(r.trace))[:1]
+        parts += [text.chart(r.trace) for r in shown]
+        parts.append(text.summary(results))
+        if outcome.interrupted:
+            parts.append("interrupted: these are the results so far")
+        out = "\n\n".join(parts)
+    if args.output:
+        with open(args.output, "w", encoding="utf-8") as f:
+            f.write(out + "\n")
+    else:
+        print(out)
+    return status
+
+
+def listing() -> dict[str, Any]:
+    """Everything there is, by kind."""
+    from checker.verify import expectations
+    from model.adversary.capabilities import capabilities
+    from model.flaws import flaws
+    from model.roles import role
+    from model.scenario import SCENARIOS
+    from properties import catalogue
+
+    expectations()
+    return {
+        "schema_version": 1,
+        "properties": [
+            {"name": p.name, "id": p.id, "rfc": p.rfc, "kind": p.kind, "needs": list(p.needs),
+             "says": (p.function.__doc__ or "").strip()}
+            for p in catalogue().values()
+        ],
+        "scenarios": [
+            {"name": s.name, "summary": s.summary, "methods": list(s.methods),
+             "default": s.default, "features": sorted(s.features)}
+            for s in SCENARIOS
+        ],
+        "capabilities": [
+            {"name": n, "summary": str(m.SUMMARY)} for n, m in capabilities().items()
+        ],
+        "flaws": [
+            {"name": f.name, "number": f.number, "title": f.title, "source": f.source,
+             "scenario": f.scenario, "ends": list(f.ends), "capability": f.capability}
+            for f in flaws().values()
+        ],
+        "rules": [
+            {"name": r.name, "role": r.role, "rfc": r.rfc, "from": list(r.sources), "to": r.target,
+             "checks": [c.name for c in r.checks]}
+            for name in ("client", "server")
+            for r in role(name).table
+        ],
+        "engines": [{"name": n, "summary": s} for n, s in ENGINES.items()],
+    }  # fmt: skip
+
+
+def _list(args: argparse.Namespace) -> int:
+    every = listing()
+    if args.format == "json":
+        print(json.dumps(every, indent=1))
+        return 0
+    for kind, rows in every.items():
+        if not isinstance(rows, list):
+            continue
+        print(f"{kind}:")
+        for row in rows:
+            about = row.get("says") or row.get("summary") or row.get("title") or row.get("rfc")
+            more = f" [{', '.join(row['checks'])}]" if row.get("checks") else ""
+            print(f"  {row.get('id', ''):8}{row['name']}{more}  {about}".rstrip())
+        print()
+    return 0
+
+
+def _diagrams(args: argparse.Namespace) -> int:
+    from diagrams.gallery import main as draw
+
+    return draw(check=args.check)
+
+
+def _monitor(args: argparse.Namespace) -> int:
+    from checker.conformance.monitor import main as watch
+
+    return watch(args)
+
+
+COMMANDS = {"verify": _verify, "list": _list, "diagrams": _diagrams, "monitor": _monitor}

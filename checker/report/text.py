@@ -1,0 +1,121 @@
+"""Verdicts as a table, a trace as a message sequence chart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from checker.trace import Trace, TraceStep
+from checker.verdict import Result
+
+COLUMN = 44
+
+
+def table(results: Sequence[Result], *, seconds: bool = True) -> str:
+    """One line a property and scenario, grouped by scenario."""
+    lines: list[str] = []
+    width = max([len(_name(r)) for r in results], default=0)
+    at = None
+    for r in results:
+        if r.scenario != at:
+            at = r.scenario
+            sizes = [x.states for x in results if x.scenario == at and x.states]
+            size = f"  {max(sizes):,} states" if sizes else ""
+            lines += ["", f"{at}{size}"]
+        mark = " " if r.as_declared else "!"
+        verdict = r.verdict if r.verdict != "HOLDS_TO_DEPTH" else f"{r.verdict} {r.depth}"
+        tail = r.method
+        if r.trace is not None:
+            tail += f", {len(r.trace)} steps"
+        if not r.as_declared:
+            tail += f"; declared {r.declared}"
+        if r.reason:
+            tail += f"; {r.reason}"
+        lines.append(f"{mark} {_name(r):{width}}  {verdict:14} {tail}".rstrip())
+    return "\n".join(lines).strip("\n")
+
+
+def summary(results: Sequence[Result]) -> str:
+    """How many verdicts of each kind, how many by proof, how many not as declared."""
+    counts: dict[str, int] = {}
+    for r in results:
+        counts[r.verdict] = counts.get(r.verdict, 0) + 1
+    proofs = [r for r in results if r.certificate]
+    names = {r.property for r in proofs}
+    odd = sum(not r.as_declared for r in results)
+    parts = [f"{n} {v}" for v, n in counts.items()]
+    return (
+        f"{len(results)} verdicts: {', '.join(parts)}; {len(proofs)} proofs by induction, each "
+        f"re-checked, of {len(names)} properties; "
+        + (f"{odd} not as declared" if odd else "all as declared")
+    )
+
+
+def _name(r: Result) -> str:
+    return f"{r.id:7} {r.property}"
+
+
+def chart(trace: Trace) -> str:
+    """The sequence chart: the runs as columns, the network between them, a note for each step.
+
+    `-->|` is a message into the network, `|-->` one out of it; under a delivery stands where it
+    came from.
+    """
+    runs = trace.runs
+    clients = [r for r in runs if r.startswith("client")] or list(runs[:1])
+    servers = [r for r in runs if r not in clients]
+    columns = [*clients, "network", *servers]
+    lines = [f"{trace.property}: {len(trace)} steps in {trace.scenario}", ""]
+    if trace.start:
+        lines += ["start: " + ", ".join(f"{k}={v}" for k, v in trace.start.items()), ""]
+    lines.append("".join(c.center(COLUMN) for c in columns).rstrip())
+    for i, s in enumerate(trace.steps, 1):
+        lines.append(_arrow(i, s, columns))
+    lines += ["", "steps:"]
+    for i, s in enumerate(trace.steps, 1):
+        lines += _note(i, s)
+    return "\n".join(lines)
+
+
+def _arrow(number: int, s: TraceStep, columns: Sequence[str]) -> str:
+    me, net = columns.index(s.run), columns.index("network")
+    label = f" {number} {s.event}" + (f" / {s.alert}" if s.alert else "") + " "
+    bars = [" " * (COLUMN // 2) + "|" + " " * (COLUMN - COLUMN // 2 - 1) for _ in columns]
+    line = list("".join(bars))
+    a, b = sorted((me * COLUMN + COLUMN // 2, net * COLUMN + COLUMN // 2))
+    if s.kind == "step":
+        return "".join(line).rstrip() + label
+    body = label.center(b - a - 1, "-")
+    right = (me < net) == (s.kind == "send")
+    body = body[:-1] + ">" if right else "<" + body[1:]
+    line[a + 1 : b] = list(body)
+    return "".join(line).rstrip()
+
+
+def _note(number: int, s: TraceStep) -> list[str]:
+    fields = ", ".join(f"{k}={_value(v)}" for k, v in s.fields.items() if not k.startswith("offers_"))
+    key = "in the clear" if s.key == "plaintext" else f"under the {s.key} keys"
+    if s.kind == "send":
+        head = f"{s.run} sends {s.event}({fields}) {key}"
+    elif s.kind == "step":
+        head = f"{s.run}: {s.event}({fields})"
+    else:
+        origin = {
+            "forged": "forged by the adversary" + ("" if s.key == "plaintext" else
+                                                   ", which knows the key"),
+        }.get(s.source, f"from {s.source}")  # fmt: skip
+        head = f"{s.run} receives {s.event}({fields}) {key}, {origin}"
+    out = [f"{number:3}. {head}"]
+    out.append(f"     {s.before} -> {s.after}  by {s.rule}  [RFC {s.rfc}]")
+    if s.kind == "receive" and s.guard not in ("True", ""):
+        guard = s.guard if len(s.guard) < 240 else s.guard[:237] + "..."
+        out.append(f"     let through by: {guard}" if not s.alert else f"     refused: {guard}")
+    if s.known:
+        out.append(f"     the adversary knows the session keys of {', '.join(s.known)}")
+    return out
+
+
+def _value(v: Any) -> str:
+    if isinstance(v, list | tuple):
+        return f"({v[0]} ...)" if v else "()"
+    return str(v)

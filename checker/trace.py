@@ -1,0 +1,146 @@
+"""Counterexamples: replayed on the `transitions` machines before anyone sees them.
+
+A path of the explicit or reference engine names rows and sources only. Here each step is derived
+again from the concrete state, over all variables: a message that the network can really deliver is
+found, a live `transitions` machine takes it, and the machine must take the row named and reach the
+state named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from checker.engines.reference import EngineError, Reference
+from model.expr import Expr, var
+from model.machine import JUNK, Run
+from model.system import Compiled, System
+
+Label = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class TraceStep:
+    """One move: `run` takes `rule`; a message comes from `source` with `fields`.
+
+    `kind` is "send", "receive" or "step", `event` the message or step, `before` and `after` the
+    local states, `alert` what a refusal sends, `key` the record key it was read or written with,
+    `known` the runs whose session keys the adversary knows after the step.
+    """
+
+    run: str
+    kind: str
+    event: str
+    source: str
+    fields: Mapping[str, Any]
+    rule: str
+    rfc: str
+    guard: str
+    before: str
+    after: str
+    key: str
+    alert: str | None
+    known: tuple[str, ...]
+    changed: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A replayed path: the runs in order, the configuration at the start, the steps."""
+
+    scenario: str
+    property: str
+    runs: tuple[str, ...]
+    start: Mapping[str, Any]
+    steps: tuple[TraceStep, ...]
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+def every_variable(system: System) -> Compiled:
+    """The system with no variable left out."""
+    return system.compile(*(var(n, v.domain) for n, v in system.variables.items()))
+
+
+def replay(
+    system: System,
+    path: Sequence[tuple[Label | None, Mapping[str, Any]]],
+    goal: Expr | None,
+    name: str = "",
+) -> Trace:
+    """Replay `path` (label and described state of each step) on live machines.
+
+    The last state must satisfy `goal`, if given. EngineError if anything does not replay.
+    """
+    full = every_variable(system)
+    reference = Reference(full)
+    first = {
+        n: path[0][1].get(n, v.initial[0]) for n, v in system.variables.items()
+    }
+    live: dict[str, Run] = {}
+    for r in system.runs:
+        config = {n: first[f"{r.name}.{n}"] for n in r.role.variables}
+        live[r.name] = Run(r.role, r.name, **config)
+    state = tuple(first[n] for n in full.names)
+    knows = getattr(system.network, "knows_traffic_key", None)
+    known = {}
+    if knows is not None:
+        known = {r.name: reference.predicate(knows(system, r)) for r in system.runs}
+    steps: list[TraceStep] = []
+    for i, (label, described) in enumerate(path[1:], 1):
+        assert label is not None
+        wanted = {full.index[n]: v for n, v in described.items() if n in full.index}
+        for step, fields, after in reference.successors(state):
+            if step.label == label and all(after[k] == v for k, v in wanted.items()):
+                break
+        else:
+            raise EngineError(f"step {i} of the trace does not replay: {label}")
+        run = live[step.run]
+        before = run.valuation()
+        alert = getattr(run, step.rule.trigger)(**fields)
+        if run.taken is not step.rule:
+            raise EngineError(f"step {i}: the machine took {run.taken}, not {step.rule.name}")
+        now = run.valuation()
+        for n, v in now.items():
+            k = full.index.get(f"{step.run}.{n}")
+            if k is not None and after[k] != v:
+                raise EngineError(f"step {i}: {step.run}.{n} is {v} in the machine, not {after[k]}")
+        if step.rule.kind == "send":
+            fields = {**fields, **run.message(step.rule.event).fields}
+        state = after
+        steps.append(
+            TraceStep(
+                step.run,
+                step.rule.kind,
+                step.rule.event,
+                step.source.name,
+                {n: _plain(v) for n, v in fields.items()},
+                step.rule.name,
+                step.rule.rfc,
+                str(step.rule.guard),
+                str(before["state"]),
+                str(now["state"]),
+                str(before.get("read_key" if step.rule.kind == "receive" else "write_key", "")),
+                alert if step.rule.rejects else None,
+                tuple(n for n, f in known.items() if f(state)),
+                {n: v for n, v in now.items() if before[n] != v and n != "state"},
+            )
+        )
+    if goal is not None and not reference.predicate(goal)(state):
+        raise EngineError("the replayed trace does not reach the violation")
+    config = {
+        n: v for n, v in first.items() if len(system.variables[n].initial) > 1
+    }
+    return Trace(system.name, name, tuple(r.name for r in system.runs), config, tuple(steps))
+
+
+def _plain(value: Any) -> Any:
+    if value == JUNK:
+        return "junk"
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,471 @@
+"""Deciding: a scenario's properties by search and by proof, under a flaw or not.
+
+Tasks (a scenario's search, a property's proof) are independent; they run in processes of their own,
+as many at a time as there are cores, so that a solver that does not stop can be stopped.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+from checker.verdict import HOLDS_TO_DEPTH, PROVED, UNKNOWN, VACUOUS, VIOLATED, Result
+from model.expr import Expr, conj, disj, exists, neg
+from model.flaws import Flaw, dropped
+from model.flaws import find as find_flaw
+from model.scenario import SCENARIOS, Scenario, scenario
+from model.system import System
+from properties import Property, catalogue
+from properties import find as find_property
+
+PROOF_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to verify. Names only, so that it can be sent to another process.
+
+    `seconds` bounds each task, `memory` (bytes) and `states` each search.
+    """
+
+    properties: tuple[str, ...] = ()
+    scenario: str | None = None
+    engine: str | None = None
+    flaw: str | None = None
+    drop: str | None = None
+    seconds: float | None = None
+    memory: int | None = None
+    states: int | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """One search or proof."""
+
+    request: Request
+    scenario: str
+    method: str
+    property: str | None = None
+
+
+@cache
+def expectations() -> Mapping[str, Any]:
+    """`properties/expected.toml`."""
+    import properties
+
+    path = Path(properties.__file__).with_name("expected.toml")
+    with path.open("rb") as f:
+        return tomllib.load(f)
+
+
+def declared(prop: str, where: str) -> tuple[str, str]:
+    """The declared verdict of a property in a scenario, and its reason; PROVED if undeclared."""
+    rows = expectations().get("verdicts", {}).get(prop, {})
+    row = rows.get(where) or rows.get("*") or {}
+    return row.get("verdict", PROVED), row.get("reason", "")
+
+
+def patch_of(request: Request) -> tuple[Flaw, str] | None:
+    """The flaw and the flawed ends of a request; LookupError or ModelError if it has none such."""
+    if request.drop:
+        flaw = dropped(request.drop)
+        return flaw, flaw.ends[0]
+    return find_flaw(request.flaw) if request.flaw else None
+
+
+def scenarios_of(request: Request) -> list[Scenario]:
+    """The scenarios asked for: the named one, the flaw's own, or all default ones."""
+    if request.scenario:
+        return [scenario(request.scenario)]
+    if request.flaw:
+        return [scenario(find_flaw(request.flaw)[0].scenario)]
+    return [s for s in SCENARIOS if s.default]
+
+
+def properties_of(request: Request, where: Scenario) -> list[Property]:
+    """The properties asked for that apply in the scenario."""
+    if request.properties:
+        wanted = [p for n in request.properties for p in find_property(n)]
+    else:
+        wanted = list(catalogue().values())
+    return [p for p in wanted if set(p.needs) <= where.features]
+
+
+def system_of(request: Request, where: Scenario) -> System:
+    """The scenario's system, flawed if asked for."""
+    found = patch_of(request)
+    return where.system(*found[0].roles(found[1])) if found else where.system()
+
+
+def tasks_of(request: Request) -> list[Task]:
+    """Every search and proof, the long ones first."""
+    out: list[Task] = []
+    flawed = bool(request.flaw or request.drop)
+    for where in scenarios_of(request):
+        props = properties_of(request, where)
+        if not props:
+            continue
+        methods = [request.engine] if request.engine else [
+            m for m in where.methods if m in ("explicit", "symbolic")
+        ]  # fmt: skip
+        if flawed and not request.engine:
+            methods = ["explicit"]
+        for m in methods:
+            if m == "symbolic":
+                out += [Task(request, where.name, m, p.name) for p in props
+                        if p.kind == "invariant" and _to_prove(p, where, request)]  # fmt: skip
+            else:
+                out.append(Task(request, where.name, m))
+        if any(p.kind == "ends" for p in props) and "reference" not in methods:
+            out.append(Task(request, where.name, "liveness"))
+    order = {"explicit": 0, "reference": 0, "liveness": 1, "symbolic": 2}
+    return sorted(out, key=lambda t: order.get(t.method, 3))
+
+
+def _to_prove(p: Property, where: Scenario, request: Request) -> bool:
+    """Under the symbolic engine by name everything is tried; by default what is declared to hold."""
+    return request.engine == "symbolic" or declared(p.name, where.name)[0] == PROVED
+
+
+# -- one task ---------------------------------------------------------------------------------------
+def run_task(task: Task, progress: Callable[[str], None] | None = None) -> list[Result]:
+    """Decide one task here and now."""
+    where = scenario(task.scenario)
+    system = system_of(task.request, where)
+    props = properties_of(task.request, where)
+    if task.property:
+        props = [p for p in props if p.name == task.property]
+    began = time.monotonic()
+    if task.method == "symbolic":
+        results = [prove(system, p, task.request) for p in props]
+    elif task.method == "liveness":
+        from checker.engines.liveness import decide_ends
+
+        results = decide_ends(system, [p for p in props if p.kind == "ends"])
+    elif task.method == "reference":
+        from checker.engines.liveness import decide_ends
+
+        ends = [p for p in props if p.kind == "ends"]
+        results = by_reference(system, [p for p in props if p.kind != "ends"], task.request)
+        results += decide_ends(system, ends)
+    else:
+        results = search(system, [p for p in props if p.kind != "ends"], task.request, progress,
+                         patched=_patched(task.request, where, system))  # fmt: skip
+    for r in results:
+        r.declared, r.reason = _declared(task.request, r, where)
+        r.seconds = r.seconds or time.monotonic() - began
+    return results
+
+
+def _declared(request: Request, r: Result, where: Scenario) -> tuple[str, str]:
+    verdict, reason = declared(r.property, where.name)
+    if request.flaw and not request.drop:
+        flaw, end = find_flaw(request.flaw)
+        if where.name == flaw.scenario and r.property in flaw.breaks.get(end, ()):
+            return VIOLATED, r.reason or f"{flaw.name} at {end}"
+    return verdict, r.reason or reason
+
+
+def _patched(request: Request, where: Scenario, system: System) -> dict[str, Expr]:
+    """For each patched row, when it takes a message that the sound role would not."""
+    found = patch_of(request)
+    if not found:
+        return {}
+    sound = {s.label: s for s in where.system().raw_steps}
+    changed: dict[str, list[Expr]] = {}
+    for s in system.raw_steps:
+        if s.rule.rejects:
+            continue
+        before = sound.get(s.label)
+        if before is not None and before.full is s.full:
+            continue
+        new = s.full if before is None else conj(s.full, neg(before.full))
+        for n, d in s.parameters.items():
+            new = exists(n, d.values, d, new)
+        changed.setdefault(s.rule.name, []).append(new)
+    return {name: disj(*exprs) for name, exprs in changed.items()}
+
+
+def search(
+    system: System,
+    props: Sequence[Property],
+    request: Request,
+    progress: Callable[[str], None] | None = None,
+    patched: Mapping[str, Expr] | None = None,
+) -> list[Result]:
+    """Decide by breadth-first search; violations are replayed."""
+    from checker.engines.explicit import Explicit, Question
+
+    bad = {p.name: Question(p.name, _bad(p, system)) for p in props}
+    seen = {p.name: Question(p.name, p.witness(system)) for p in props}
+    fired = {n: Question(n, e) for n, e in (patched or {}).items()}
+    questions = [*bad.values(), *seen.values(), *fired.values()]
+    compiled = system.compile(*(q.expr for q in questions))
+    engine = Explicit(compiled)
+
+    def tell(found: Any, frontier: int) -> None:
+        if progress is not None:
+            progress(f"{system.name}: {found.states:,} states, depth {found.depth}, "
+                     f"frontier {frontier:,}")  # fmt: skip
+
+    found = engine.search(
+        questions, states=request.states, seconds=request.seconds, memory=request.memory,
+        progress=tell,
+    )  # fmt: skip
+    out = []
+    for p in props:
+        r = Result(p.name, p.id, system.name, UNKNOWN, method="search", states=found.states,
+                   depth=found.depth)  # fmt: skip
+        row = bad[p.name].row
+        if p.kind == "reachable":
+            row = None
+            if seen[p.name].row is not None:
+                r.verdict = PROVED
+            elif found.complete:
+                r.verdict = VIOLATED
+                r.reason = "no reachable state is the goal"
+            else:
+                r.reason = found.reason
+        elif row is not None:
+            r.verdict = VIOLATED
+        elif seen[p.name].row is None:
+            r.verdict = VACUOUS if found.complete else UNKNOWN
+            r.reason = "its interesting case is never reached" if found.complete else found.reason
+        else:
+            r.verdict = PROVED if found.complete else UNKNOWN
+            r.reason = found.reason
+        if row is not None:
+            from checker.trace import replay
+
+            path = [(s.label if s else None, compiled.describe(v)) for s, v in engine.path(row)]
+            r.trace = replay(system, path, bad[p.name].expr, p.name)
+            r.depth = len(r.trace)
+        out.append(r)
+    idle = [n for n, q in fired.items() if q.row is None]
+    if fired and len(idle) == len(fired) and found.complete:
+        for r in out:
+            r.error = True
+            r.reason = f"no patched row ever fires: {', '.join(idle)}"
+    return out
+
+
+def _bad(p: Property, system: System) -> Expr:
+    return neg(p.holds(system)) if p.kind == "invariant" else conj(neg(p.witness(system)))
+
+
+def by_reference(system: System, props: Sequence[Property], request: Request) -> list[Result]:
+    """Decide on the graph of fired `transitions`, by networkx: nodes, shortest paths."""
+    import networkx as nx
+
+    from checker.engines.reference import Reference
+    from checker.trace import replay
+
+    exprs = {p.name: (_bad(p, system), p.witness(system)) for p in props}
+    compiled = system.compile(*(e for pair in exprs.values() for e in pair))
+    reference = Reference(compiled)
+    graph = reference.explore(request.states)
+    complete = graph.graph["complete"]
+    starts = [s for s, d in graph.nodes(data=True) if d["initial"]]
+    out = []
+    for p in props:
+        bad, witness = (reference.predicate(e) for e in exprs[p.name])
+        r = Result(p.name, p.id, system.name, UNKNOWN, method="reference", states=len(graph),
+                   depth=max(d for _, d in graph.nodes(data="depth")))  # fmt: skip
+        seen = any(map(witness, graph))
+        wrong = [s for s in graph if bad(s)] if p.kind == "invariant" else []
+        if wrong:
+            target = min(wrong, key=lambda s: graph.nodes[s]["depth"])
+            # The shortest of the shortest paths from an initial state.
+            lengths = nx.single_source_shortest_path_length(graph.reverse(copy=False), target)
+            start = min((s for s in starts if s in lengths), key=lengths.__getitem__)
+            nodes = nx.shortest_path(graph, start, target)
+            path: list[Any] = [(None, compiled.describe(start))]
+            for a, b in zip(nodes, nodes[1:], strict=False):
+                path.append((min(graph[a][b]), compiled.describe(b)))
+            r.verdict = VIOLATED
+            r.trace = replay(system, path, exprs[p.name][0], p.name)
+            r.depth = len(r.trace)
+        elif not seen:
+            if p.kind == "reachable":
+                r.verdict = VIOLATED if complete else UNKNOWN
+            else:
+                r.verdict = VACUOUS if complete else UNKNOWN
+        else:
+            r.verdict = PROVED if complete or p.kind == "reachable" else UNKNOWN
+        if not complete and r.verdict == UNKNOWN:
+            r.reason = f"the budget of {request.states} states ended before the search"
+        out.append(r)
+    return out
+
+
+def prove(system: System, p: Property, request: Request) -> Result:
+    """Prove one invariant by Spacer; bounded search for what it cannot prove."""
+    from checker.engines.symbolic import Proof, Symbolic
+
+    holds = p.holds(system)
+    engine = Symbolic(system.compile(holds))
+    seconds = min(request.seconds or PROOF_SECONDS, PROOF_SECONDS)
+    found = engine.prove(holds, seconds)
+    r = Result(p.name, p.id, system.name, UNKNOWN, method="proof", seconds=found.seconds)
+    if isinstance(found, Proof):
+        r.verdict, r.certificate = PROVED, found.invariant
+    elif found.violated:
+        r.verdict, r.reason = VIOLATED, found.reason
+    else:
+        depth = engine.bounded(holds, 40, seconds / 3)
+        r.reason, r.method = found.reason, "bounded"
+        if depth < 0:
+            r.verdict = VIOLATED
+        else:
+            r.verdict, r.depth = HOLDS_TO_DEPTH, depth
+    return r
+
+
+# -- all tasks --------------------------------------------------------------------------------------
+@dataclass
+class Outcome:
+    """All results, merged, and whether the run was interrupted."""
+
+    results: list[Result] = field(default_factory=list)
+    interrupted: bool = False
+
+
+def verify(
+    request: Request,
+    progress: Callable[[str], None] | None = None,
+    workers: int | None = None,
+) -> Outcome:
+    """Run every task of the request and merge the results of each property and scenario."""
+    tasks = tasks_of(request)
+    outcome = Outcome()
+    found: list[tuple[Task, list[Result]]] = []
+    try:
+        for task, results in _in_processes(tasks, progress, workers or os.cpu_count() or 1):
+            found.append((task, results))
+    except KeyboardInterrupt:
+        outcome.interrupted = True
+    outcome.results = merge(request, found)
+    return outcome
+
+
+def merge(request: Request, found: Sequence[tuple[Task, list[Result]]]) -> list[Result]:
+    """One result for each property and scenario; engines that disagree are an error."""
+    by_key: dict[tuple[str, str], list[Result]] = {}
+    for _, results in found:
+        for r in results:
+            by_key.setdefault((r.scenario, r.property), []).append(r)
+    out = []
+    for where in scenarios_of(request):
+        for p in properties_of(request, where):
+            results = by_key.get((where.name, p.name))
+            if results:
+                out.append(_merge(sorted(results, key=lambda r: r.method != "search")))
+    return out
+
+
+def _merge(results: list[Result]) -> Result:
+    first, *rest = results
+    for r in rest:
+        if {first.verdict, r.verdict} == {PROVED, VIOLATED}:
+            first = replace(first, error=True, reason=(
+                f"engines disagree: {first.method} says {first.verdict}, "
+                f"{r.method} says {r.verdict}"))  # fmt: skip
+        elif r.verdict == PROVED and first.verdict in (PROVED, UNKNOWN, HOLDS_TO_DEPTH):
+            # A proof says nothing of the witness: an unfinished search does not spoil it, but a
+            # search that found no witness in the whole space does.
+            first = replace(
+                first,
+                verdict=PROVED,
+                method=f"{first.method}+{r.method}" if first.verdict == PROVED else r.method,
+                certificate=r.certificate,
+                reason=first.reason if first.verdict == PROVED else "",
+                seconds=first.seconds + r.seconds,
+            )
+        elif first.verdict in (UNKNOWN, HOLDS_TO_DEPTH) and r.verdict not in (UNKNOWN,):
+            first = r
+    return first
+
+
+def _child(task: Task, pipe: Any) -> None:
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        pipe.send(("done", run_task(task, lambda line: pipe.send(("line", line)))))
+    except BaseException as e:
+        pipe.send(("error", f"{type(e).__name__}: {e}"))
+    finally:
+        pipe.close()
+
+
+def _failed(task: Task, why: str, *, error: bool) -> list[Result]:
+    where = scenario(task.scenario)
+    props = properties_of(task.request, where)
+    if task.property:
+        props = [p for p in props if p.name == task.property]
+    method = "proof" if task.method == "symbolic" else task.method
+    out = []
+    for p in props:
+        verdict, reason = declared(p.name, where.name)
+        out.append(Result(p.name, p.id, where.name, UNKNOWN, verdict, why or reason, method,
+                          error=error))  # fmt: skip
+    return out
+
+
+def _in_processes(
+    tasks: Sequence[Task], progress: Callable[[str], None] | None, workers: int
+) -> Iterator[tuple[Task, list[Result]]]:
+    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(method)
+    waiting = list(tasks)
+    running: dict[Any, tuple[Task, Any, float]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                task = waiting.pop(0)
+                here, there = context.Pipe(duplex=False)
+                process = context.Process(target=_child, args=(task, there), daemon=True)
+                process.start()
+                there.close()
+                running[here] = (task, process, time.monotonic())
+            for pipe in wait(list(running), timeout=0.2):
+                task, process, began = running[pipe]  # type: ignore[index]
+                try:
+                    kind, value = pipe.recv()  # type: ignore[union-attr]
+                except EOFError:
+                    kind, value = "error", "the process died (memory?)"
+                if kind == "line":
+                    if progress is not None:
+                        progress(value)
+                    continue
+                del running[pipe]  # type: ignore[arg-type]
+                process.join()
+                if kind == "error":
+                    value = _failed(task, value, error="Error: " in value or "died" not in value)
+                yield task, value
+            for pipe, (task, process, began) in list(running.items()):
+                limit = _limit(task)
+                if limit is not None and time.monotonic() - began > limit:
+                    process.kill()
+                    process.join()
+                    del running[pipe]
+                    yield task, _failed(task, f"no answer within {limit:.0f} s", error=False)
+    finally:
+        for _, process, _ in running.values():
+            process.kill()
+
+
+def _limit(task: Task) -> float | None:
+    """When a task is stopped from outside, in seconds: only where the engine may not stop itself."""
+    if task.method == "symbolic":
+        return 2 * min(task.request.seconds or PROOF_SECONDS, PROOF_SECONDS)
+    return None
+

@@ -1,0 +1,201 @@
+"""Published flaws: one file a bug, as a patch of the fewest rows, guards or fields.
+
+A file defines `FLAW`. Its patches take the sound role and give the flawed one, by the operations
+here: `with_rows`, `without_check`, `without_fields`. `breaks` says, for each set of flawed ends,
+exactly the properties that fall in the flaw's scenario.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from model.expr import Expr, same, substitute
+from model.roles import role
+from model.rule import ModelError, Role, Rule
+from model.transcript import LAYOUT
+
+Patch = Callable[[Role], Role]
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """A published bug.
+
+    `number` is its place in the catalogue of attacks, `source` the publication or CVE. `patches`
+    are by role. `breaks` maps "client", "server" or "both" to the names of the properties that
+    fall in `scenario` with those ends flawed, and only those.
+    """
+
+    name: str
+    number: int
+    title: str
+    source: str
+    scenario: str
+    patches: Mapping[str, Patch]
+    breaks: Mapping[str, Sequence[str]]
+    capability: str | None = None
+
+    def roles(self, end: str) -> tuple[Role, Role]:
+        """Client and server with `end` ("client", "server" or "both") flawed."""
+        out = []
+        for name in ("client", "server"):
+            patch = self.patches.get(name) if end in (name, "both") else None
+            out.append(patch(role(name)) if patch else role(name))
+        return out[0], out[1]
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """The sets of ends it can be checked with; the one that shows the attack first."""
+        return tuple(self.breaks)
+
+
+def with_rows(*rows: Rule) -> Patch:
+    """Add rows."""
+    return lambda r: replace(r, table=(*r.table, *rows))
+
+
+def without_check(row: str, *checks: str) -> Patch:
+    """Drop checks of a row by name; all of them if none is named. ModelError if not there."""
+
+    def patch(r: Role) -> Role:
+        hit = [x for x in r.table if x.name == row]
+        if not hit:
+            near = difflib.get_close_matches(row, [x.name for x in r.table], 3, 0.4)
+            raise ModelError(f"no row of the {r.name} is called {row}; did you mean {near}?")
+        names = [c.name for c in hit[0].checks]
+        for c in checks:
+            if c not in names:
+                raise ModelError(f"{row} has no check {c!r}: it has {', '.join(names) or 'none'}")
+        kept = tuple(c for c in hit[0].checks if checks and c.name not in checks)
+        return replace(
+            r, table=tuple(replace(x, checks=kept) if x.name == row else x for x in r.table)
+        )
+
+    return patch
+
+
+def without_fields(message: str, *fields: str) -> Patch:
+    """Leave fields out of what a message's signature or MAC covers, when made and when checked."""
+    layout = LAYOUT[message]
+    for f in fields:
+        if f not in layout:
+            raise ModelError(f"{message} does not cover {f!r}: it covers {', '.join(layout)}")
+    kept = [i for i, f in enumerate(layout) if f not in fields]
+
+    def shorter(node: Expr, parts: tuple[Expr, ...]) -> Expr:
+        return same(node.args[0], *(parts[i] for i in kept))
+
+    def patch(r: Role) -> Role:
+        rows = []
+        for x in r.table:
+            if x.event == message and x.kind == "receive":
+                checks = tuple(
+                    replace(c, expr=substitute(c.expr, lambda v: v, shorter)) for c in x.checks
+                )
+                rows.append(replace(x, checks=checks))
+            else:
+                rows.append(x)
+        sends = dict(r.sends)
+        if message in sends:
+            sends[message] = {
+                f: tuple(e[i] for i in kept) if isinstance(e, tuple) else e
+                for f, e in sends[message].items()
+            }
+        return replace(r, table=tuple(rows), sends=sends)
+
+    return patch
+
+
+def together(*patches: Patch) -> Patch:
+    """Several patches, one after the other."""
+
+    def patch(r: Role) -> Role:
+        for p in patches:
+            r = p(r)
+        return r
+
+    return patch
+
+
+@cache
+def flaws() -> dict[str, Flaw]:
+    """Every flaw by name, sorted by file."""
+    out = {}
+    for info in sorted(pkgutil.iter_modules(__path__), key=lambda i: i.name):
+        flaw = importlib.import_module(f"{__name__}.{info.name}").FLAW
+        out[flaw.name] = flaw
+    return out
+
+
+def find(spec: str) -> tuple[Flaw, str]:
+    """`NAME`, `NAME@client`, `NAME@server` or a path to a file with `FLAW`: flaw and ends.
+
+    LookupError with the near names; ModelError if a file does not define a flaw.
+    """
+    name, _, end = spec.partition("@")
+    if name.endswith(".py"):
+        flaw = _from_file(Path(name))
+    elif name in flaws():
+        flaw = flaws()[name]
+    else:
+        near = difflib.get_close_matches(name, list(flaws()), 3, 0.4) or list(flaws())
+        raise LookupError(f"no flaw is called {name!r}; did you mean {', '.join(near)}?")
+    end = end or flaw.ends[0]
+    if end not in ("client", "server", "both"):
+        raise LookupError(f"a flaw is at client, server or both ends, not {end!r}")
+    return flaw, end
+
+
+def _from_file(path: Path) -> Flaw:
+    if not path.is_file():
+        raise LookupError(f"no file {path}")
+    spec = importlib.util.spec_from_file_location(f"flaw_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as e:
+        raise ModelError(f"{path}: {type(e).__name__}: {e}") from e
+    flaw = getattr(module, "FLAW", None)
+    if not isinstance(flaw, Flaw):
+        raise ModelError(f"{path} defines no FLAW = Flaw(...); see model/flaws for examples")
+    return flaw
+
+
+def dropped(spec: str) -> Flaw:
+    """`--drop ROW`, `ROW:CHECK` or `ROW:FIELD`: a generated flaw with one check or field dropped.
+
+    A check is named as in the row, with `_` for a space; a field is one that the row's message
+    signs or MACs, and is then left out at both ends. LookupError with the near names.
+    """
+    row, _, what = spec.partition(":")
+    for name in ("client", "server"):
+        hit = [r for r in role(name).table if r.name == row]
+        if not hit:
+            continue
+        r = hit[0]
+        checks = {c.name.replace(" ", "_"): c.name for c in r.checks}
+        if not r.checks:
+            raise LookupError(f"{row} has no check to drop")
+        if not what or what in checks:
+            patch = without_check(row, *([checks[what]] if what else []))
+            return Flaw(spec, 0, f"{row} without {what or 'its checks'}", "generated", "",
+                        {name: patch}, {name: ()})  # fmt: skip
+        covered = LAYOUT.get(r.event, ())
+        if what in covered:
+            patch = without_fields(r.event, what)
+            return Flaw(spec, 0, f"{r.event} does not cover {what}", "generated", "",
+                        {"client": patch, "server": patch}, {"both": ()})  # fmt: skip
+        names = [*checks, *covered]
+        near = difflib.get_close_matches(what, names, 3, 0.4) or names
+        raise LookupError(f"{row} has no check {what!r}; did you mean {', '.join(near)}?")
+    names = [r.name for n in ("client", "server") for r in role(n).table if r.checks]
+    near = difflib.get_close_matches(row, names, 3, 0.4) or names[:3]
+    raise LookupError(f"no rule with checks is called {row!r}; did you mean {', '.join(near)}?")

@@ -1,0 +1,90 @@
+"""Liveness on the reliable network, and what must be reachable."""
+
+from __future__ import annotations
+
+from model.expr import TRUE, Expr, conj, disj, implies, neg
+from properties import Implication, World, ends, reachable, when
+from properties.authentication import agree
+from properties.negotiation import preferred
+
+VIEW = ("version", "suite", "compression", "client_version", "requested", "client_certificate")
+
+
+def compatible(w: World) -> Expr:
+    """The configurations have a version and, below TLS 1.3, a suite in common."""
+    c, s = w.clients[0], w.servers[0]
+    both_13 = conj(c.max_version == "TLS13", s.max_version == "TLS13")
+    suites = disj(
+        *(conj(getattr(c, f"offers_{x}"), getattr(s, f"offers_{x}"))
+          for x in ("RSA", "DHE", "ECDHE", "DH_anon"))
+    )  # fmt: skip
+    return disj(both_13, suites)
+
+
+def refused_client(w: World) -> Expr:
+    """The server demands a certificate and the client shows none."""
+    c, s = w.clients[0], w.servers[0]
+    return conj(s.client_auth == "mandatory", c.client_certificate == "empty")
+
+
+@ends("LIV-1", "5246 7.3; 8446 A", ("reliable",))
+def compatible_ends_complete_and_agree(w: World) -> list[Implication]:
+    """Without attacker, compatible configurations end with both Finished verified and equal views."""
+    c, s = w.clients[0], w.servers[0]
+    return [
+        when(conj(compatible(w), neg(refused_client(w)))).then(
+            conj(c.verified, s.verified, agree(c, s, VIEW))
+        )
+    ]
+
+
+@ends("LIV-2", "5246 7.2.2; 8446 6.2", ("reliable",))
+def incompatible_ends_close_with_the_right_alert(w: World) -> list[Implication]:
+    """No common suite: handshake_failure. No certificate where one is mandatory: the RFC's alert."""
+    c, s = w.clients[0], w.servers[0]
+    both_closed = conj(c.state == "CLOSED", s.state == "CLOSED", c.end == "error", s.end == "error")
+    missing = disj(
+        conj(s.version == "TLS13", s.alert == "certificate_required"),
+        conj(s.version != "TLS13", s.alert == "handshake_failure"),
+    )
+    return [
+        when(neg(compatible(w))).then(conj(both_closed, s.alert == "handshake_failure")),
+        when(refused_client(w)).then(conj(s.state == "CLOSED", missing)),
+    ]
+
+
+@ends("LIV-3", "5246 7.3; 8446 A", ("reliable",))
+def every_run_ends_closed(w: World) -> list[Implication]:
+    """No deadlock: where nothing new can happen, both runs are closed."""
+    return [
+        when(TRUE).then(conj(*(r.state == "CLOSED" for r in w.runs)))
+    ]
+
+
+@ends("LIV-7", "5246 7.2.1; 8446 6.1", ("reliable",))
+def an_honest_close_is_clean_and_loses_no_data(w: World) -> list[Implication]:
+    """Runs that end by close_notify are closed on both sides; data that arrived before an end sent
+    its own close_notify was delivered to it."""
+    c, s = w.clients[0], w.servers[0]
+    clean = conj(c.end == "close_notify", s.end == "close_notify")
+    return [
+        when(conj(clean, disj(c.sent_data, s.sent_data))).then(
+            conj(
+                c.state == "CLOSED", s.state == "CLOSED",
+                implies(c.sent_data, s.delivered | s.closed_first),
+                implies(s.sent_data, c.delivered | c.closed_first),
+            )
+        )
+    ]
+
+
+@reachable("LIV-5", "5246 7.3; 8446 A")
+def can_connect_both_ends(w: World) -> Expr:
+    """Both ends connected, with data delivered to one of them."""
+    return disj(
+        *(
+            conj(c.state == "CONNECTED", s.state == "CONNECTED", disj(c.verified, s.verified))
+            for c in w.clients
+            for s in w.servers
+        )
+    )
