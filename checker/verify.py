@@ -21,6 +21,7 @@ from checker.verdict import HOLDS_TO_DEPTH, PROVED, UNKNOWN, VACUOUS, VIOLATED, 
 from model.expr import Expr, conj, disj, exists, neg
 from model.flaws import Flaw, dropped
 from model.flaws import find as find_flaw
+from model.rule import Rule
 from model.scenario import SCENARIOS, Scenario, scenario
 from model.system import System
 from properties import Property, catalogue
@@ -171,6 +172,8 @@ def _declared(request: Request, r: Result, where: Scenario) -> tuple[str, str]:
         flaw, end = find_flaw(request.flaw)
         if where.name == flaw.scenario and r.property in flaw.breaks.get(end, ()):
             return VIOLATED, r.reason or f"{flaw.name} at {end}"
+        if where.name == flaw.scenario and r.property in flaw.idle.get(end, ()):
+            return VACUOUS, "no handshake of a sound end with a flawed one completes"
     return verdict, r.reason or reason
 
 
@@ -185,13 +188,32 @@ def _patched(request: Request, where: Scenario, system: System) -> dict[str, Exp
         if s.rule.rejects:
             continue
         before = sound.get(s.label)
-        if before is not None and before.full is s.full:
+        covers_less = before is not None and _covers(before.rule) != _covers(s.rule)
+        if before is not None and before.full is s.full and not covers_less:
             continue
-        new = s.full if before is None else conj(s.full, neg(before.full))
-        for n, d in s.parameters.items():
+        # A row that checks less must take what the sound one refuses. Where a message covers
+        # less at both ends, no message of one system exists in the other: taking one is enough.
+        new = s.full
+        parameters = dict(s.parameters)
+        if before is not None and not covers_less:
+            new = conj(s.full, neg(before.full))
+            parameters.update(before.parameters)
+        for n, d in parameters.items():
             new = exists(n, d.values, d, new)
         changed.setdefault(s.rule.name, []).append(new)
     return {name: disj(*exprs) for name, exprs in changed.items()}
+
+
+def _covers(rule: Rule) -> set[int]:
+    """How many parts the composites of a row have; 1 stands for no composite."""
+    out: set[int] = set()
+    stack = [c.expr for c in rule.checks]
+    while stack:
+        e = stack.pop()
+        if e.op == "same":
+            out.add(len(e.args))
+        stack.extend(e.args)
+    return out or {1}
 
 
 def search(

@@ -46,8 +46,10 @@ def observers(role: str) -> tuple[Observer, ...]:
         # A dropped ChangeCipherSpec of TLS 1.3 is not part of the handshake (RFC 8446 5).
         counts = legacy & (own.version != "none") if m == "ChangeCipherSpec" else TRUE
         out.append(Observer(f"saw_{snake(m)}", "receive", m, saw(m) | counts, live=True))
-        if m != "CloseNotify":
-            out.append(_latch("repeated", "receive", m, saw(m) & counts))
+        if m == "ChangeCipherSpec":
+            out.append(_latch("repeated_ccs", "receive", m, saw(m) & counts))
+        elif m != "CloseNotify":
+            out.append(_latch("repeated", "receive", m, saw(m)))
         if m not in ("ClientHello", "CloseNotify", "ChangeCipherSpec"):
             first = "ClientHello" if role == "server" else "ServerHello"
             if m != first:

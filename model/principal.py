@@ -95,6 +95,7 @@ _SHARED = {
     "has_certificate": _once(BOOL, True),
     "sends_data": _once(BOOL, True),
     "closes": _once(BOOL, False),
+    "null_cipher": _once(BOOL, False),
     "no_certificate_alert": _once(BOOL, False),
     # Negotiated.
     "version": _once(Version),

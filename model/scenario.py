@@ -55,7 +55,9 @@ class Scenario:
             found.add("downgrade")
         if both - {"DH_anon"} or "tls13" in found:
             found.add("certificates")
-        if both & {"DHE", "ECDHE", "RSA_EXPORT", "DHE_EXPORT"}:
+        # Two ends that know only TLS 1.3 as their best are stopped by the sentinel before that.
+        best = {v for c in (self.client, self.server) for v in c["max_version"]}
+        if both & {"DHE", "ECDHE", "RSA_EXPORT", "DHE_EXPORT"} and best != {"TLS13"}:
             found.add("signed-params")
         if any(True in c.get("sends_data", (True,)) for c in (self.client, self.server)):
             found.add("data")
@@ -89,6 +91,16 @@ def _versions(*versions: str) -> dict[str, tuple[Value, ...]]:
 
 
 EITHER: tuple[Value, ...] = (False, True)
+
+
+def _no_client_auth(end: str) -> dict[str, tuple[Value, ...]]:
+    """The server never asks; the client has no certificate and sends no data first."""
+    if end == "server":
+        return {"asks_client": (False,)}
+    return {"has_certificate": (False,), "sends_data": (False,)}
+
+
+TLS10 = {"min_version": ("TLS10",), **_versions("TLS10")}
 TLS12 = {"min_version": ("TLS12",), **_versions("TLS12")}
 TLS13 = {"min_version": ("TLS13",), **_versions("TLS13")}
 
@@ -122,7 +134,95 @@ SCENARIOS = (
         TLS13,
         ("explicit", "symbolic"),
     ),
-)
+    Scenario(
+        "tls10-tls13",
+        "negotiation: each end's highest version is 1.0, 1.2 or 1.3",
+        {**_versions("TLS10", "TLS12", "TLS13"), **_offers("ECDHE"), **_no_client_auth("client")},
+        {**_versions("TLS10", "TLS12", "TLS13"), **_offers("ECDHE"), **_no_client_auth("server")},
+        ("explicit",),
+    ),
+    Scenario(
+        "client-auth",
+        "TLS 1.2 with DHE and compression, client authentication optional or mandatory",
+        {**TLS12, **_offers("DHE"), "deflate": (True,), "sends_data": (False,)},
+        {**TLS12, **_offers("DHE"), "deflate": (True,)},
+        ("explicit",),
+    ),
+    Scenario(
+        "anonymous",
+        "TLS 1.2 with DH_anon enabled at both ends, beside RSA",
+        {**TLS12, **_offers("RSA", "DH_anon"), **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA", "DH_anon"), **_no_client_auth("server")},
+        ("explicit",),
+    ),
+    Scenario(
+        "export-grade",
+        "a server that still takes export suites, a client that does not; weak keys are broken",
+        {**TLS10, **_offers("RSA", "DHE"), **_no_client_auth("client")},
+        {**TLS10, **_offers("RSA", "DHE", "RSA_EXPORT", "DHE_EXPORT"), **_no_client_auth("server")},
+        ("explicit",),
+        capabilities=("break_export",),
+    ),
+    Scenario(
+        "export-offered",
+        "both ends take export suites; weak keys are broken",
+        {**TLS10, **_offers("RSA", "RSA_EXPORT"), **_no_client_auth("client")},
+        {**TLS10, **_offers("RSA", "RSA_EXPORT"), **_no_client_auth("server")},
+        ("explicit",),
+        capabilities=("break_export",),
+    ),
+    Scenario(
+        "weak-dhe",
+        "both ends know TLS 1.3, and in 1.2 still take weak DHE groups; weak keys are broken",
+        {"min_version": ("TLS12",), **_versions("TLS13"), **_offers("DHE"), "weak_dh": (True,),
+         **_no_client_auth("client")},
+        {"min_version": ("TLS12",), **_versions("TLS13"), **_offers("DHE"), "weak_dh": (True,),
+         **_no_client_auth("server")},
+        ("explicit",),
+        capabilities=("break_export",),
+    ),
+    Scenario(
+        "integrity-only",
+        "TLS 1.2, RSA with a NULL cipher: records are authenticated but not hidden",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client"), "null_cipher": (True,)},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "null_cipher": (True,)},
+        ("explicit",),
+    ),
+    Scenario(
+        "two-clients",
+        "two client runs, one server run, TLS 1.2 with RSA and ECDHE: too big to search",
+        {**TLS12, **_offers("RSA", "ECDHE")},
+        {**TLS12, **_offers("RSA", "ECDHE")},
+        ("symbolic",),
+        clients=2,
+        capabilities=(),
+    ),
+    Scenario(
+        "two-clients-rsa",
+        "two client runs, one server run, RSA only, no client authentication",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server")},
+        ("explicit",),
+        clients=2,
+        default=False,
+    ),
+    Scenario(
+        "two-clients-ecdhe",
+        "two client runs, one server run, ECDHE only, no client authentication",
+        {**TLS12, **_offers("ECDHE"), **_no_client_auth("client")},
+        {**TLS12, **_offers("ECDHE"), **_no_client_auth("server")},
+        ("explicit",),
+        clients=2,
+        default=False,
+    ),
+    Scenario(
+        "closure",
+        "TLS 1.2 with ECDHE, both ends close",
+        {**TLS12, **_offers("ECDHE"), **_no_client_auth("client"), "closes": (True,)},
+        {**TLS12, **_offers("ECDHE"), **_no_client_auth("server"), "closes": (True,)},
+        ("explicit",),
+    ),
+)  # fmt: skip
 
 
 def scenario(name: str) -> Scenario:

@@ -24,7 +24,7 @@ def one_change_cipher_spec_comes_before_each_finished(w: World) -> list[Implicat
     """A connected run of TLS 1.0 to 1.2 has had exactly one ChangeCipherSpec."""
     return [
         when(conj(connected(r), legacy(r))).then(
-            conj(r.saw_change_cipher_spec, neg(r.repeated))
+            conj(r.saw_change_cipher_spec, neg(r.repeated_ccs))
         )
         for r in w.runs
     ]

@@ -190,7 +190,8 @@ class Adversary:
             seen = sent(q.name, message.name)
             inner = self._inner(system, q, message)
             if inner:
-                readable = self.knows_key(system, q, under)
+                # With a NULL cipher a record is authenticated but not hidden.
+                readable = self.knows_key(system, q, under) | system.of(q, "null_cipher")
                 yield Source(
                     f"{q.name} via adversary", conj(writes, seen, readable, free), inner
                 )

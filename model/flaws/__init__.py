@@ -12,7 +12,7 @@ import importlib
 import importlib.util
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -30,7 +30,9 @@ class Flaw:
 
     `number` is its place in the catalogue of attacks, `source` the publication or CVE. `patches`
     are by role. `breaks` maps "client", "server" or "both" to the names of the properties that
-    fall in `scenario` with those ends flawed, and only those.
+    fall in `scenario` with those ends flawed, and only those. `local` are those among them that
+    speak of the patched row alone: they fall without `capability`, too. `idle` are, by ends, the
+    properties whose interesting case is gone, because no handshake completes.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Flaw:
     patches: Mapping[str, Patch]
     breaks: Mapping[str, Sequence[str]]
     capability: str | None = None
+    local: Sequence[str] = ()
+    idle: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def roles(self, end: str) -> tuple[Role, Role]:
         """Client and server with `end` ("client", "server" or "both") flawed."""
@@ -77,6 +81,24 @@ def without_check(row: str, *checks: str) -> Patch:
         return replace(
             r, table=tuple(replace(x, checks=kept) if x.name == row else x for x in r.table)
         )
+
+    return patch
+
+
+def loosened(row: str, check: str, also: Expr) -> Patch:
+    """Let a check of a row pass where `also` holds, too."""
+
+    def patch(r: Role) -> Role:
+        without_check(row, check)(r)  # the names are there, or an error says so
+        rows = []
+        for x in r.table:
+            if x.name == row:
+                checks = tuple(
+                    replace(c, expr=c.expr | also) if c.name == check else c for c in x.checks
+                )
+                x = replace(x, checks=checks)
+            rows.append(x)
+        return replace(r, table=tuple(rows))
 
     return patch
 

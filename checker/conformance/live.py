@@ -1,0 +1,309 @@
+"""Real handshakes between two endpoints of Python's `ssl`, in memory, recorded by its message hook.
+
+The hook is the private `ssl.SSLContext._msg_callback(conn, direction, version, content_type,
+msg_type, data)`. Measured with OpenSSL 3.0, it reports:
+
+- every handshake message and alert, decrypted, as it is written and as it is read;
+- every record header (content type 256, `msg_type` the record's type) and, in TLS 1.3, the inner
+  content type (257). A ChangeCipherSpec that is read shows by its header only, so headers are what
+  is recorded for it in both directions. Application data shows by its header (TLS 1.3: by the inner
+  type), never by its content.
+
+Session tickets are off: the model has no NewSessionTicket yet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from checker.conformance.recording import (
+    HANDSHAKE,
+    TO_CLIENT,
+    TO_SERVER,
+    VERSIONS,
+    Abstraction,
+    Recorded,
+    Recording,
+    RecordingError,
+)
+
+if TYPE_CHECKING:
+    import ssl
+
+HEADER, INNER = 256, 257
+CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE_RECORD, APPLICATION_DATA = 20, 21, 22, 23
+CLOSE_NOTIFY, NO_CERTIFICATE = 0, 41
+
+
+class LiveError(RuntimeError):
+    """This Python cannot record a live handshake: what is missing, why, what to do."""
+
+
+@dataclass(frozen=True)
+class Handshake:
+    """One handshake to record: the highest version of the client and, if other, of the server.
+
+    `ciphers` is an OpenSSL cipher list for both ends below TLS 1.3; empty: the library's own.
+    """
+
+    version: str
+    client_certificate: bool
+    server_version: str = ""
+    ciphers: str = ""
+
+    @property
+    def title(self) -> str:
+        """How a report names it."""
+        auth = "with" if self.client_certificate else "without"
+        more = f", server up to {self.server_version}" if self.server_version else ""
+        more += f", {self.ciphers}" if self.ciphers else ""
+        return f"{self.version} {auth} a client certificate{more}"
+
+
+HANDSHAKES = tuple(Handshake(v, c) for v in ("TLS12", "TLS13") for c in (False, True))
+"""What `monitor --live` runs."""
+
+
+@dataclass(frozen=True)
+class _Event:
+    """One call of the hook; types as plain numbers."""
+
+    side: str
+    written: bool
+    content_type: int
+    msg_type: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A message of one side: its direction, its name, its bytes without the handshake header."""
+
+    direction: str
+    message: str
+    body: bytes
+
+
+def available() -> str:
+    """Why no live handshake can be recorded here; empty if one can."""
+    import importlib.util
+    import ssl
+
+    if not hasattr(ssl.SSLContext, "_msg_callback"):
+        return (
+            "ssl.SSLContext has no _msg_callback, the private hook that names the messages of a "
+            "live connection: this Python is not CPython, or a version that changed it; run "
+            "under CPython 3.11 to 3.13, or record the messages elsewhere and use "
+            "`python -m checker monitor FILE`"
+        )
+    if importlib.util.find_spec("cryptography") is None:
+        return (
+            "the package cryptography is not installed, and the live monitor makes its "
+            "certificates with it: run `pip install '.[live]'`"
+        )
+    return ""
+
+
+def record_all() -> list[Recording]:
+    """The four handshakes of `HANDSHAKES`, recorded; LiveError where that cannot be."""
+    identities = make_identities()
+    return [record(h, identities) for h in HANDSHAKES]
+
+
+def make_identities() -> dict[str, bytes]:
+    """A new self-signed RSA certificate with its key for each end, as PEM."""
+    why = available()
+    if why:
+        raise LiveError(why)
+    import datetime
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.x509.oid import NameOID
+
+    out: dict[str, bytes] = {}
+    now = datetime.datetime.now(datetime.UTC)
+    for serial, end in enumerate(("client", "server"), 1):
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, end)])
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(serial)
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(end)]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        out[end] = certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    return out
+
+
+def record(handshake: Handshake, identities: dict[str, bytes] | None = None) -> Recording:
+    """Run `handshake`, application data each way and the closure; what was seen, as a recording.
+
+    `identities` are from `make_identities`. Raises LiveError, or RecordingError where the
+    handshake fails or the model has no counterpart for a message.
+    """
+    import ssl
+
+    identities = identities or make_identities()
+    events: list[_Event] = []
+    try:
+        _drive(*_contexts(handshake, identities, events))
+    except ssl.SSLError as e:
+        raise RecordingError(f"{handshake.title}: the live handshake failed: {e}") from e
+    return Recording(handshake.title, _messages(handshake.title, events))
+
+
+def _contexts(
+    handshake: Handshake, identities: dict[str, bytes], events: list[_Event]
+) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    import os
+    import ssl
+    import tempfile
+
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    versions = {name: ssl.TLSVersion(code) for code, name in VERSIONS.items()}
+    client.maximum_version = versions[handshake.version]
+    server.maximum_version = versions[handshake.server_version or handshake.version]
+    server.num_tickets = 0
+    for context in (client, server):
+        context.options |= ssl.OP_NO_TICKET
+        if handshake.version in ("TLS10", "TLS11"):  # off unless asked for
+            context.minimum_version = versions[handshake.version]
+        if handshake.ciphers:
+            context.set_ciphers(handshake.ciphers)
+    # `ssl` loads a key from a file only; the file is gone when this returns.
+    with tempfile.TemporaryDirectory() as folder:
+        files = {end: os.path.join(folder, f"{end}.pem") for end in identities}
+        for end, pem in identities.items():
+            with open(files[end], "wb", opener=lambda p, f: os.open(p, f, 0o600)) as f:
+                f.write(pem)
+        server.load_cert_chain(files["server"])
+        client.load_verify_locations(files["server"])
+        if handshake.client_certificate:
+            server.verify_mode = ssl.CERT_REQUIRED
+            server.load_verify_locations(files["client"])
+            client.load_cert_chain(files["client"])
+    for side, context in (("client", client), ("server", server)):
+        context._msg_callback = _hook(side, events)  # type: ignore[attr-defined]
+    return client, server
+
+
+def _hook(side: str, events: list[_Event]) -> Callable[..., None]:
+    def hook(
+        conn: object, direction: str, version: int, content_type: int, msg_type: int, data: bytes
+    ) -> None:
+        # Only notes: an exception in here would surface later, elsewhere.
+        events.append(
+            _Event(side, direction == "write", int(content_type), int(msg_type), bytes(data))
+        )
+
+    return hook
+
+
+def _drive(client_context: ssl.SSLContext, server_context: ssl.SSLContext) -> None:
+    """Each end in turn reads all there is before it writes, so that no messages cross."""
+    import ssl
+
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = client_context.wrap_bio(to_client, to_server, server_hostname="server")
+    server = server_context.wrap_bio(to_server, to_client, server_side=True)
+
+    def attempt(step: Callable[[], Any]) -> bool:
+        try:
+            step()
+        except ssl.SSLWantReadError:
+            return False
+        return True
+
+    waiting = {client, server}
+    for _ in range(10):  # a full handshake takes two turns
+        for end in (client, server):
+            if end in waiting and attempt(end.do_handshake):
+                waiting.discard(end)
+        if not waiting:
+            break
+    else:
+        raise RecordingError("the live handshake did not complete in 10 turns")
+    client.write(b"ping")
+    server.read(16)
+    server.write(b"pong")
+    client.read(16)
+    attempt(client.unwrap)  # sends close_notify, then waits for the other
+    with contextlib.suppress(ssl.SSLZeroReturnError):
+        server.read(16)
+    attempt(server.unwrap)
+    attempt(client.unwrap)
+
+
+def _messages(title: str, events: list[_Event]) -> tuple[Recorded, ...]:
+    """One list of messages out of what both ends saw.
+
+    The list is what was sent, in order; RecordingError if either end's own order is another, since
+    then the list would not be what it saw.
+    """
+    seen: dict[str, list[tuple[bool, _Item]]] = {"client": [], "server": []}
+    sent: list[_Item] = []
+    # A header of type 23 is application data below TLS 1.3, and any protected record in it.
+    modern = any(e.content_type == INNER for e in events)
+    for e in events:
+        item = _item(e, modern)
+        if item is not None:
+            seen[e.side].append((e.written, item))
+            if e.written:
+                sent.append(item)
+    for side, own in seen.items():
+        outgoing = TO_SERVER if side == "client" else TO_CLIENT
+        expected = [(m.direction == outgoing, m.message) for m in sent]
+        got = [(written, m.message) for written, m in own]
+        if expected != got:
+            raise RecordingError(
+                f"{title}: messages crossed or were lost: both ends sent {expected}, the {side} "
+                f"saw {got} (True: written)"
+            )
+    abstraction = Abstraction()
+    out = []
+    for i, item in enumerate(sent):
+        abstraction.sent(item.direction, item.message, item.body)
+        receiver = "server" if item.direction == TO_SERVER else "client"
+        received = seen[receiver][i][1]
+        fields = abstraction.fields(item.direction, item.message, received.body)
+        out.append(Recorded(item.direction, item.message, fields))
+    return tuple(out)
+
+
+def _item(e: _Event, modern: bool) -> _Item | None:
+    """The message an event reports; None for an event that reports no further message."""
+    direction = TO_SERVER if (e.side == "client") == e.written else TO_CLIENT
+    data = INNER if modern else HEADER
+    if (e.content_type, e.msg_type) == (HEADER, CHANGE_CIPHER_SPEC):
+        return _Item(direction, "ChangeCipherSpec", b"")
+    if (e.content_type, e.msg_type) == (data, APPLICATION_DATA):
+        return _Item(direction, "ApplicationData", b"")
+    if e.content_type == ALERT:
+        if e.data[1] == CLOSE_NOTIFY:
+            return _Item(direction, "CloseNotify", b"")
+        return _Item(direction, "NoCertificate" if e.data[1] == NO_CERTIFICATE else "Alert", e.data)
+    if e.content_type == HANDSHAKE_RECORD:
+        name = HANDSHAKE.get(e.data[0])
+        if name is None:
+            raise RecordingError(
+                f"{direction}: handshake type {e.data[0]} has no counterpart in the model, which "
+                f"knows {', '.join(HANDSHAKE.values())}"
+            )
+        return _Item(direction, name, e.data[4:])
+    return None

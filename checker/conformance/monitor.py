@@ -1,0 +1,464 @@
+"""The monitor: recorded messages, fed to the client's and the server's machine.
+
+Each message takes the send row of its sender's machine, then the receive row of its receiver's. It
+is illegal where the sender has no row for it, where the receiver takes a reject row, or where a
+field that was shown is not what the sender's machine sends. The first illegal message ends the
+watch.
+
+Fields the recording does not show come from the sender's machine; they and the configuration of
+both ends are reported as assumed. A run of `watch` therefore says "some sound configuration of the
+two ends takes these steps with these shown fields", not that a signature or MAC was verified.
+
+Not judged at the sender, for want of a send row: alerts, the end of the transport, a record that
+does not decrypt, and the ChangeCipherSpec that TLS 1.3 sends for middleboxes (RFC 8446 5, D.4).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from checker.conformance.recording import (
+    MESSAGES,
+    TO_SERVER,
+    Recorded,
+    Recording,
+    RecordingError,
+    choices_of,
+    dump,
+    read,
+)
+from model.expr import BOOL, COMPOSITE, Expr, const, substitute, var
+from model.machine import CallError, Run, Sent, fields_of
+from model.principal import OFFERED, Version
+from model.roles import role
+from model.rule import Message, Rule, satisfiable, snake
+from model.transcript import EXPORT_SUITES
+
+ENVIRONMENT = ("Alert", "UndecryptableRecord", "TransportClose")
+"""Not sent by any row: judged at the receiver only, and left out of the lists of what is expected
+(they are possible in every state but START and CLOSED)."""
+
+PREFERRED = {"certificate": "honest", "client_auth": "optional"}
+"""The argument assumed where the recording does not show one: a Certificate that is not empty is
+the principal's own; a server that asks for a certificate takes an empty one too."""
+
+
+class Arguments(Protocol):
+    """What `main` reads."""
+
+    live: bool
+    file: str | None
+    record: str | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One message: where both machines stood before and after, the rows taken, the fields.
+
+    `number` counts from 1. `row` and `rfc` are the receiver's, or the sender's where the receiver
+    was not reached. `send_row` is empty where the sender is not judged. `shown` fields were
+    compared, `assumed` ones (and choices) were taken from the sender's machine.
+    """
+
+    number: int
+    direction: str
+    message: str
+    client: tuple[str, str]
+    server: tuple[str, str]
+    send_row: str
+    row: str
+    rfc: str
+    shown: tuple[str, ...]
+    assumed: tuple[str, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `watch` found. `refused` is the number of the first illegal message, None if all are
+    legal; `rows` ends with it. `length` is the number of messages in the recording."""
+
+    title: str
+    rows: tuple[Row, ...]
+    assumptions: tuple[str, ...]
+    length: int
+    refused: int | None = None
+    problem: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether every message was accepted."""
+        return self.problem is None
+
+
+# -- configuration -------------------------------------------------------------------------------
+
+
+def configure(
+    recording: Recording,
+) -> tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]:
+    """The variables of the client and of the server under which the recorded choices are legal.
+
+    The client's are what its ClientHello shows. The server's are chosen: of the suites offered it
+    knows just the one it took. Where no choice makes the recording legal, the server knows all the
+    client offers, and the machines refuse. Also returns what was assumed, as sentences.
+    """
+    first: dict[str, Mapping[str, Any]] = {}
+    for m in recording.messages:
+        first.setdefault(m.message, m.fields)
+    hello, answer = first.get("ClientHello", {}), first.get("ServerHello", {})
+    guess = "TLS13" if "EncryptedExtensions" in first else "TLS12"
+    offered: str = hello.get("version", answer.get("version", guess))
+    version: str = answer.get("version", min(offered, "TLS13", key=Version.code))
+    suite: str = answer.get("suite", _suite_guess(first, version))
+    compression = answer.get("compression", "null")
+    offers = {f"offers_{s}": hello.get(f"offers_{s}", s == suite) for s in OFFERED}
+    deflate = hello.get("deflate", compression == "deflate")
+    client = {"max_version": offered, **offers, "deflate": deflate, "closes": True}
+
+    known = offers
+    if offers.get(f"offers_{suite}") and not (suite in EXPORT_SUITES and version != "TLS10"):
+        known = {f"offers_{s}": s == suite for s in OFFERED}
+    highest = version
+    if answer.get("sentinel", "none") != "none":
+        # RFC 8446 4.1.3: the sentinel tells that the server knows more than it took.
+        least = "TLS13" if answer["sentinel"] == "DOWNGRD01" else "TLS12"
+        highest = max(version, least, key=Version.code)
+    server = {
+        "max_version": highest,
+        **known,
+        "deflate": compression == "deflate",
+        "weak_dh": first.get("ServerKeyExchange", {}).get("group") == "dh_weak",
+        "closes": True,
+    }
+    missing = [f for f in ("version", "offers_*", "deflate") if not _shows(hello, f)]
+    notes = [
+        "the server's configuration, chosen so that the recorded choices are legal for it: "
+        f"versions TLS10 to {highest}, of the suites offered "
+        + (", ".join(s for s in OFFERED if known[f"offers_{s}"]) or "none below TLS 1.3"),
+        "the client's configuration, as its ClientHello shows it; its lowest version: TLS10",
+    ]
+    if missing:
+        notes.append(
+            f"the ClientHello's {', '.join(missing)}, not recorded: version {offered}, suites "
+            + (", ".join(s for s in OFFERED if offers[f"offers_{s}"]) or "of TLS 1.3 only")
+        )
+    return client, server, tuple(notes)
+
+
+def _shows(hello: Mapping[str, Any], field: str) -> bool:
+    return any(k.startswith("offers_") for k in hello) if field == "offers_*" else field in hello
+
+
+def _suite_guess(first: Mapping[str, Mapping[str, Any]], version: str) -> str:
+    """The suite of a recording whose ServerHello shows none, from the messages there are."""
+    if version == "TLS13":
+        return "AEAD"
+    if "ServerKeyExchange" not in first:
+        return "RSA"
+    if "Certificate" not in first:
+        return "DH_anon"
+    by_group = {"dh": "DHE", "dh_weak": "DHE_EXPORT", "rsa_weak": "RSA_EXPORT"}
+    return by_group.get(first["ServerKeyExchange"].get("group", "ecdh"), "ECDHE")
+
+
+# -- the watch -----------------------------------------------------------------------------------
+
+
+def watch(recording: Recording) -> Report:
+    """Feed `recording` to a client and a server machine, up to the first illegal message.
+
+    Raises CallError for a field value that `recording.parse` would have refused.
+    """
+    client_config, server_config, notes = configure(recording)
+    runs = {
+        "client": Run(role("client"), "client0", **client_config),
+        "server": Run(role("server"), "server0", **server_config),
+    }
+    rows: list[Row] = []
+    problem: str | None = None
+    for number, item in enumerate(recording.messages, 1):
+        row, problem = _feed(runs, number, item)
+        rows.append(row)
+        if problem:
+            problem += _answered(recording, number, item, runs)
+            break
+    refused = len(rows) if problem else None
+    return Report(
+        recording.title, tuple(rows), notes, len(recording.messages), refused, problem
+    )  # fmt: skip
+
+
+def _feed(runs: Mapping[str, Run], number: int, item: Recorded) -> tuple[Row, str | None]:
+    to_server = item.direction == TO_SERVER
+    sender = runs["client" if to_server else "server"]
+    receiver = runs["server" if to_server else "client"]
+    before = {name: r.state for name, r in runs.items()}
+    where = f"message {number}, {item.message} ({item.direction})" + (
+        f", line {item.line}" if item.line else ""
+    )
+    problems: list[str] = []
+
+    # The sender.
+    note, arguments, send_rule = "", dict[str, Any](), None
+    outside = _unjudged(sender, item)
+    if outside:
+        note = outside
+        mine: Mapping[str, Any] = {}
+    else:
+        sent, arguments = _send(sender, item)
+        if sent is None:
+            problems.append(
+                f"the {sender.role.name}'s machine does not send it in {before[sender.role.name]}"
+                f"; it expects {_expected(sender)}"
+            )
+            mine = _view(sender, item.message)
+        else:
+            mine = sent.fields
+            send_rule = sender.taken
+
+    # The receiver.
+    message = MESSAGES[item.message]
+    shown = {k: v for k, v in item.fields.items() if k in message.fields}
+    assumed = [f for f in message.fields if f not in shown]
+    expects = _expected(receiver)
+    taken: Rule | None = None
+    if receiver.state in receiver.role.final:
+        if item.message == "TransportClose":
+            note = "the connection was closed already"
+        else:
+            problems.append(
+                f"the {receiver.role.name}'s machine is {receiver.state}: nothing may follow"
+            )
+    else:
+        values = _complete(message, {**mine, **shown})
+        receiver.receive(Sent(item.message, values))
+        taken = receiver.taken
+        assert taken is not None
+        if taken.rejects:
+            problems.append(
+                f"the {receiver.role.name}'s machine in {before[receiver.role.name]} answers it "
+                f"with {taken.alert}: row {taken.name}, RFC {taken.rfc}"
+                f"{_given(message.name, values)}; it expects {expects}"
+            )
+        elif receiver.end == "error":  # type: ignore[attr-defined]
+            problems.append(_gave_up(sender, before[sender.role.name], item, taken))
+
+    # What was shown against what the sender's machine sends.
+    if not problems and not outside:
+        wrong = [
+            f"{f}={v}, expected {f}={mine[f]}"
+            for f, v in shown.items()
+            if f in mine and mine[f] != v
+        ]
+        if wrong and send_rule is not None:
+            problems.append(
+                f"it shows {'; '.join(wrong)}, which is what the {sender.role.name}'s machine "
+                f"sends (row {send_rule.name}, RFC {send_rule.rfc}): changed on the way, or made "
+                "by someone else"
+            )
+    assumed += [f"{a}={v}" for a, v in arguments.items() if a not in message.fields]
+    rule = taken or send_rule
+    return (
+        Row(
+            number, item.direction, item.message,
+            (before["client"], runs["client"].state), (before["server"], runs["server"].state),
+            send_rule.name if send_rule else "", rule.name if rule else "",
+            rule.rfc if rule else "", tuple(shown), tuple(assumed), note,
+        ),
+        f"{where}: " + "; and ".join(problems) if problems else None,
+    )  # fmt: skip
+
+
+def _unjudged(sender: Run, item: Recorded) -> str:
+    """Why no send row applies; empty if one must."""
+    if item.message in ENVIRONMENT:
+        return "judged at the receiver only"
+    if item.message == "ChangeCipherSpec":
+        modern = sender.version == "TLS13" or (  # type: ignore[attr-defined]
+            sender.state == "WAIT_SH" and sender.max_version == "TLS13"  # type: ignore[attr-defined]
+        )
+        if modern:
+            return "for middleboxes (RFC 8446 D.4): judged at the receiver only"
+    return ""
+
+
+def _send(sender: Run, item: Recorded) -> tuple[Sent | None, dict[str, Any]]:
+    """Take the send row of `item`, and the arguments that were assumed; None if there is none."""
+    choices = choices_of(item.direction, item.message)
+    call = getattr(sender, f"send_{snake(item.message)}", None)
+    if call is None:
+        return None, {}
+    attempts: list[dict[str, Any]] = [{}]
+    for name, domain in choices.items():
+        values = [item.fields[name]] if name in item.fields else []
+        if not values or name in MESSAGES[item.message].fields:
+            # A field is as its receiver sees it: an `expired` certificate is `honest` to its owner.
+            preferred = PREFERRED.get(name)
+            values += [v for v in (preferred,) if v is not None]
+            if name not in item.fields:
+                values += [v for v in domain.values if v != preferred]
+        attempts = [{**a, name: v} for a in attempts for v in values]
+    for arguments in attempts:
+        try:
+            sent = call(**arguments)
+        except CallError:
+            continue
+        assert isinstance(sent, Sent)
+        return sent, {a: v for a, v in arguments.items() if item.fields.get(a) != v}
+    return None, {}
+
+
+def _complete(message: Message, values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` made a message that may be sent: some value for each field that must have one.
+
+    Only a message that its sender's machine does not send needs this; it is illegal in any case.
+    """
+    out = fields_of(message, values)
+    for f, v in out.items():
+        if v == "none" and message.demands(f):
+            out[f] = next(w for w in message.fields[f].values if w != "none")
+    return out
+
+
+def _view(sender: Run, message: str) -> Mapping[str, Any]:
+    """The fields this run would give `message` now; none if it never sends one."""
+    return sender.message(message).fields if message in sender.role.sends else {}
+
+
+def _possible(run: Run, rule: Rule) -> bool:
+    """Whether some message or argument makes the row fire, the run being as it is."""
+
+    def leaf(v: Expr) -> Expr:
+        kind, _, name = v.payload.partition(".")
+        return const(getattr(run, name), v.domain) if kind == "own" else v
+
+    def unknown(node: Expr, _parts: tuple[Expr, ...]) -> Expr:
+        return var(f"same{id(node)}", BOOL)
+
+    return satisfiable(substitute(rule.guard, leaf, unknown))
+
+
+def _expected(run: Run) -> str:
+    """What the run may send and receive now: `receive Finished (5246 7.4.9)`, row by row."""
+    out = [
+        f"{r.kind} {r.event} (RFC {r.rfc}, row {r.name})"
+        for r in run.enabled()
+        if r.event not in ENVIRONMENT and _possible(run, r)
+    ]
+    return " or ".join(out) or "nothing"
+
+
+def _given(message: str, values: Mapping[str, Any]) -> str:
+    """The plain fields of a refused message, for its error."""
+    domains = MESSAGES[message].fields
+    plain = [f"{f}={v}" for f, v in values.items() if domains[f] is not COMPOSITE]
+    return f", for {', '.join(plain)}" if plain else ""
+
+
+def _gave_up(sender: Run, state: str, item: Recorded, taken: Rule) -> str:
+    who = f"the {sender.role.name}"
+    rule = f"row {taken.name}, RFC {taken.rfc}"
+    if item.message == "TransportClose":
+        return f"{who} ends the transport without close_notify ({rule})"
+    return (
+        f"{who} gives up with {item.fields.get('description')} in {state} ({rule}), though its "
+        "machine refused nothing it was sent"
+    )
+
+
+def _answered(recording: Recording, number: int, item: Recorded, runs: Mapping[str, Run]) -> str:
+    """Whether the recording goes on with the alert that the machine answers with."""
+    rest = recording.messages[number:]
+    receiver = runs["server" if item.direction == TO_SERVER else "client"]
+    if not rest or rest[0].message != "Alert" or rest[0].direction == item.direction:
+        return ""
+    got, due = rest[0].fields.get("description"), receiver.alert  # type: ignore[attr-defined]
+    if due == "none":
+        return ""
+    return f". The recorded {receiver.role.name} answered with {got}" + (
+        ", as it must" if got == due else f", expected {due}"
+    )
+
+
+# -- output --------------------------------------------------------------------------------------
+
+
+def _move(states: tuple[str, str]) -> str:
+    return states[0] if states[0] == states[1] else f"{states[0]} > {states[1]}"
+
+
+def render(report: Report) -> str:
+    """The report as a plain text table, with what was assumed and the verdict under it."""
+    head = ("#", "direction", "message", "client", "server", "RFC", "shown", "assumed")
+    lines = [
+        (
+            str(r.number), r.direction, r.message, _move(r.client), _move(r.server), r.rfc,
+            _fields(r.shown), _fields(r.assumed) + (f" [{r.note}]" if r.note else ""),
+        )
+        for r in report.rows
+    ]  # fmt: skip
+    widths = [max(len(line[i]) for line in (head, *lines)) for i in range(len(head))]
+    out = [report.title]
+    for line in (head, *lines):
+        cells = (c.ljust(w) for c, w in zip(line, widths, strict=True))
+        out.append("  " + "  ".join(cells).rstrip())
+    out += [f"  assumed: {a}" for a in report.assumptions]
+    if report.problem is None:
+        last = report.rows[-1]
+        out.append(
+            f"  accepted: {report.length} messages; client in {last.client[1]}, server in "
+            f"{last.server[1]}"
+        )
+    else:
+        out.append(f"  REFUSED: {report.problem}")
+        left = report.length - len(report.rows)
+        if left:
+            out.append(f"  not fed: the {left} messages after it")
+    return "\n".join(out)
+
+
+def _fields(names: Sequence[str]) -> str:
+    """Field names, the six offers of a ClientHello as one."""
+    out = [n for n in names if not n.startswith("offers_")]
+    if len(out) < len(names):
+        out.append("offers")
+    return ", ".join(out) or "-"
+
+
+def main(args: Arguments) -> int:
+    """Run `monitor`: 0 all accepted, 1 an illegal message, 2 a usage error or unreadable input."""
+    from checker.conformance import live
+
+    try:
+        if bool(args.file) == args.live:
+            raise RecordingError(
+                "expected either --live or one FILE of recorded messages, got "
+                + ("both" if args.live else "neither")
+            )
+        if args.record and not args.live:
+            raise RecordingError("--record FILE writes what --live records: give --live with it")
+        recordings = live.record_all() if args.live else read(str(args.file))
+        if args.record:
+            _write(args.record, dump(recordings))
+    except (RecordingError, live.LiveError) as e:
+        sys.stderr.write(f"monitor: {e}\n")
+        return 2
+    reports = [watch(r) for r in recordings]
+    sys.stdout.write("\n\n".join(render(r) for r in reports) + "\n")
+    refused = sum(not r.ok for r in reports)
+    sys.stdout.write(
+        f"\n{len(reports)} recordings: {len(reports) - refused} accepted, {refused} refused\n"
+    )
+    return 1 if refused else 0
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+    except OSError as e:
+        raise RecordingError(f"--record {path}: expected a file that can be written: {e}") from None

@@ -1,0 +1,46 @@
+"""ChangeCipherSpec dropping (Wagner and Schneier 1996, SSL 3.0).
+
+Finished is accepted without a ChangeCipherSpec before it, in the clear. ChangeCipherSpec is in no
+hash, so with a suite that does not encrypt the adversary drops it, strips the MAC, and the read
+side stays unprotected.
+"""
+
+from model.expr import const, same
+from model.flaws import Flaw, with_rows
+from model.message import Finished
+from model.rule import check, receive
+from model.transcript import verify_data
+
+_FALLEN = (
+    "the_end_is_clean_only_after_close_notify",
+    "finished_comes_right_after_change_cipher_spec",
+    "one_change_cipher_spec_comes_before_each_finished",
+    "no_finished_and_no_data_is_accepted_in_the_clear",
+)
+
+FLAW = Flaw(
+    name="ccs_dropping",
+    number=3,
+    title="Finished is accepted without ChangeCipherSpec",
+    source="Wagner and Schneier, Analysis of the SSL 3.0 Protocol, 1996",
+    scenario="integrity-only",
+    patches={
+        "client": with_rows(
+            receive("client", Finished, "WAIT_CCS", "CONNECTED", rfc="6101 5.6.9",
+                    checks=[check("verify_data",
+                                  same(Finished.f.verify_data, *verify_data("client", "server")),
+                                  "decrypt_error")],
+                    do={"verified": const(True)})
+        ),
+        "server": with_rows(
+            receive("server", Finished, "WAIT_CCS", "SEND_CCS", rfc="6101 5.6.9",
+                    checks=[check("verify_data",
+                                  same(Finished.f.verify_data, *verify_data("server", "client")),
+                                  "decrypt_error")],
+                    do={"verified": const(True)})
+        ),
+    },
+    breaks={
+        "both": _FALLEN, "client": _FALLEN, "server": _FALLEN,
+    },
+)  # fmt: skip

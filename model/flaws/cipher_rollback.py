@@ -1,0 +1,42 @@
+"""SSL 2.0 cipher rollback (Wagner and Schneier 1996): Finished does not cover the hellos.
+
+The adversary edits the suites in the ClientHello; nobody notices.
+"""
+
+from model.flaws import Flaw, without_fields
+from model.transcript import HELLOS
+
+_patch = without_fields("Finished", *HELLOS)
+
+_UNREACHED = (
+    "a_client_that_finished_talked_to_the_server",
+    "a_server_that_authenticated_a_client_talked_to_it",
+    "matching_runs_have_the_same_keys",
+    "a_verified_finished_means_one_transcript",
+    "authenticated_ends_agree_on_what_was_negotiated",
+    "finished_covers_every_handshake_message",
+    "the_version_is_the_best_both_know",
+    "the_suite_is_the_best_both_know",
+    "weak_parameters_need_both_ends_to_offer_them",
+    "session_keys_with_an_honest_peer_are_secret",
+)
+
+FLAW = Flaw(
+    name="cipher_rollback",
+    number=2,
+    title="Finished does not cover the hellos",
+    source="Wagner and Schneier, Analysis of the SSL 3.0 Protocol, 1996",
+    scenario="tls12",
+    patches={"client": _patch, "server": _patch},
+    breaks={
+        "both": (
+            "a_verified_finished_means_one_transcript",
+            "authenticated_ends_agree_on_what_was_negotiated",
+            "finished_covers_every_handshake_message",
+            "the_suite_is_the_best_both_know",
+        ),
+        "client": (),
+        "server": (),
+    },
+    idle={"client": _UNREACHED, "server": _UNREACHED},
+)

@@ -1,0 +1,44 @@
+"""Early ChangeCipherSpec (CVE-2014-0224): accepted before any key exchange.
+
+The key block is then made from a master secret that was never set, which anybody can do, and stays
+so for the rest of the handshake. Both ends must be OpenSSL of that time.
+"""
+
+from model.expr import Expr
+from model.flaws import Flaw, with_rows
+from model.message import ChangeCipherSpec
+from model.principal import client, server
+from model.rule import SAME, Fields, Rule, receive
+from model.transcript import activated
+
+
+def _row(role: str, own: Fields, states: tuple[str, ...]) -> Rule:
+    first: Expr = (own.read_key == "plaintext") & ~own.keyed
+    return receive(role, ChangeCipherSpec, states, SAME, rfc="5246 7.1", when=first,
+                   do={"read_key": activated(own)}, label=f"{role}_early_change_cipher_spec")  # fmt: skip
+
+
+_ONE_END = (
+    "change_cipher_spec_waits_for_a_key_exchange",
+    "one_change_cipher_spec_comes_before_each_finished",
+    "no_key_is_derived_from_a_secret_that_was_never_set",
+)
+
+FLAW = Flaw(
+    name="early_ccs",
+    number=27,
+    title="ChangeCipherSpec is accepted before any key exchange",
+    source="CVE-2014-0224 (OpenSSL before 1.0.1h)",
+    scenario="tls12-small",
+    patches={
+        "client": with_rows(
+            _row("client", client, ("WAIT_CERTIFICATE", "WAIT_SKE", "WAIT_CR_SHD", "WAIT_SHD"))
+        ),
+        "server": with_rows(_row("server", server, ("WAIT_CERTIFICATE", "WAIT_CKE"))),
+    },
+    breaks={
+        "both": (*_ONE_END, "session_keys_with_an_honest_peer_are_secret"),
+        "client": _ONE_END,
+        "server": _ONE_END,
+    },
+)

@@ -1,0 +1,39 @@
+"""SKIP-TLS, early Finished (CVE-2014-6593, JSSE; CyaSSL): Finished ends the handshake anywhere.
+
+After the Certificate a client takes a Finished, does not verify it, and sends data in the clear.
+"""
+
+from model.expr import const
+from model.flaws import Flaw, with_rows
+from model.message import Finished
+from model.rule import receive
+
+FLAW = Flaw(
+    name="early_finished",
+    number=28,
+    title="a client accepts Finished right after the Certificate, unverified",
+    source="CVE-2014-6593; Beurdouche et al., A Messy State of the Union, 2015",
+    scenario="tls12",
+    patches={
+        "client": with_rows(
+            receive("client", Finished, ("WAIT_SKE", "WAIT_CR_SHD", "WAIT_SHD"), "CONNECTED",
+                    rfc="5246 7.4.9", do={"verified": const(True)})
+        )
+    },
+    breaks={
+        "client": (
+            "a_client_that_finished_talked_to_the_server",
+            "matching_runs_have_the_same_keys",
+            "a_verified_finished_means_one_transcript",
+            "authenticated_ends_agree_on_what_was_negotiated",
+            "an_authenticated_peer_proved_it_has_its_key",
+            "the_end_is_clean_only_after_close_notify",
+            "server_key_exchange_is_there_where_the_suite_demands_it",
+            "finished_comes_right_after_change_cipher_spec",
+            "finished_covers_every_handshake_message",
+            "one_change_cipher_spec_comes_before_each_finished",
+            "no_finished_and_no_data_is_accepted_in_the_clear",
+            "the_suite_is_the_best_both_know",
+        ),
+    },
+)  # fmt: skip

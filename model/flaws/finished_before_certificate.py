@@ -1,0 +1,40 @@
+"""Finished before the certificate in TLS 1.3 (CVE-2020-24613, wolfSSL).
+
+A client that waits for Certificate or CertificateRequest takes Finished, so nobody is authenticated.
+"""
+
+from model.expr import const, same
+from model.flaws import Flaw, with_rows
+from model.message import Finished
+from model.principal import Key
+from model.rule import check, receive
+from model.transcript import verify_data
+
+FLAW = Flaw(
+    name="finished_before_certificate",
+    number=44,
+    title="a TLS 1.3 client accepts Finished instead of the Certificate",
+    source="CVE-2020-24613 (wolfSSL before 4.5.0)",
+    scenario="tls13",
+    patches={
+        "client": with_rows(
+            receive("client", Finished, "WAIT_CERT_CR", "SEND_FINISHED", rfc="8446 A.1",
+                    checks=[check("verify_data",
+                                  same(Finished.f.verify_data, *verify_data("client", "server")),
+                                  "decrypt_error")],
+                    do={"verified": const(True), "read_key": const("application", Key),
+                        "write_key": const("handshake", Key)})
+        )
+    },
+    breaks={
+        "client": (
+            "a_client_that_finished_talked_to_the_server",
+            "matching_runs_have_the_same_keys",
+            "a_verified_finished_means_one_transcript",
+            "authenticated_ends_agree_on_what_was_negotiated",
+            "the_server_certificate_is_there_unless_anonymous",
+            "the_certificate_handshake_is_complete",
+            "session_keys_with_an_honest_peer_are_secret",
+        ),
+    },
+)  # fmt: skip

@@ -1,0 +1,26 @@
+"""goto fail (CVE-2014-1266): the signature of ServerKeyExchange is not checked."""
+
+from model.flaws import Flaw, without_check
+
+FLAW = Flaw(
+    name="goto_fail",
+    number=33,
+    title="a client does not check the signature of ServerKeyExchange",
+    source="CVE-2014-1266 (Secure Transport)",
+    scenario="tls12",
+    patches={
+        "client": without_check(
+            "client_receive_server_key_exchange_WAIT_SKE_to_WAIT_CR_SHD", "signature"
+        )
+    },
+    breaks={
+        "client": (
+            "a_client_that_finished_talked_to_the_server",
+            "matching_runs_have_the_same_keys",
+            "a_verified_finished_means_one_transcript",
+            "authenticated_ends_agree_on_what_was_negotiated",
+            "signed_parameters_are_the_servers",
+            "session_keys_with_an_honest_peer_are_secret",
+        ),
+    },
+)

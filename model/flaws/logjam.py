@@ -1,0 +1,37 @@
+"""Logjam (CVE-2015-4000): a client of DHE accepts an export-grade group.
+
+ServerKeyExchange signs the group but not the suite, so the signature made for DHE_EXPORT serves.
+"""
+
+from model.flaws import Flaw, loosened
+from model.message import ServerKeyExchange
+from model.principal import client
+
+FLAW = Flaw(
+    name="logjam",
+    number=10,
+    title="a client of DHE accepts an export-grade group",
+    source="CVE-2015-4000; Adrian et al., Imperfect Forward Secrecy, 2015",
+    scenario="export-grade",
+    capability="break_export",
+    patches={
+        "client": loosened(
+            "client_receive_server_key_exchange_WAIT_SKE_to_WAIT_CR_SHD",
+            "group fits suite",
+            (client.suite == "DHE") & (ServerKeyExchange.f.group == "dh_weak"),
+        )
+    },
+    breaks={
+        "client": (
+            "matching_runs_have_the_same_keys",
+            "a_verified_finished_means_one_transcript",
+            "authenticated_ends_agree_on_what_was_negotiated",
+            "parameters_fit_the_negotiated_suite",
+            "weak_parameters_need_both_ends_to_offer_them",
+            "session_keys_with_an_honest_peer_are_secret",
+        ),
+    },
+    local=(
+        "parameters_fit_the_negotiated_suite",
+    ),
+)

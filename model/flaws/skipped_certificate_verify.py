@@ -1,0 +1,35 @@
+"""A skipped CertificateVerify (CVE-2015-2318 Mono; CyaSSL): the client need not prove its key.
+
+A server that has a client's Certificate goes on to ChangeCipherSpec without the signature.
+"""
+
+from model.flaws import Flaw, with_rows
+from model.message import ChangeCipherSpec
+from model.principal import server
+from model.rule import receive
+from model.transcript import activated
+
+FLAW = Flaw(
+    name="skipped_certificate_verify",
+    number=31,
+    title="a server accepts a client certificate without CertificateVerify",
+    source="CVE-2015-2318; Beurdouche et al., A Messy State of the Union, 2015",
+    scenario="client-auth",
+    patches={
+        "server": with_rows(
+            receive("server", ChangeCipherSpec, "WAIT_CERTIFICATE_VERIFY", "WAIT_FIN",
+                    rfc="5246 7.4.8", do={"read_key": activated(server)})
+        )
+    },
+    breaks={
+        "server": (
+            "a_server_that_authenticated_a_client_talked_to_it",
+            "a_verified_finished_means_one_transcript",
+            "authenticated_ends_agree_on_what_was_negotiated",
+            "an_authenticated_peer_proved_it_has_its_key",
+            "mandatory_client_authentication_is_enforced",
+            "certificate_verify_is_there_and_in_its_place",
+            "session_keys_with_an_honest_peer_are_secret",
+        ),
+    },
+)  # fmt: skip
