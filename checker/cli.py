@@ -129,8 +129,10 @@ def _verify(args: argparse.Namespace) -> int:
         shown = [r for r in results if r.trace is not None and (
             not r.as_declared or request.flaw or request.drop or request.properties)]  # fmt: skip
         if request.flaw or request.drop:
-            # Several properties may fall to one attack: show the shortest.
-            shown = sorted(shown, key=lambda r: len(r.trace))[:1]
+            # Several properties may fall to one attack: show the one that tells it, or the shortest.
+            found = patch_of(request)
+            best = found[0].shows if found else ""
+            shown = sorted(shown, key=lambda r: (r.property != best, len(r.trace)))[:1]
         parts += [text.chart(r.trace) for r in shown]
         parts.append(text.summary(results))
         if outcome.interrupted:

@@ -144,3 +144,28 @@ def _plain(value: Any) -> Any:
     if value == JUNK:
         return "junk"
     return list(value) if isinstance(value, tuple) else value
+
+
+def origin(trace: Trace, i: int) -> str:
+    """What the adversary did to the message that step `i` receives; empty if nothing.
+
+    In the clear everything can be made by the adversary, so the trace cannot say; the message is
+    then compared with those sent before.
+    """
+    s = trace.steps[i]
+    if s.kind != "receive" or s.source in trace.runs:
+        return ""
+    if s.key == "plaintext" and any(_same(s, before) for before in trace.steps[:i]):
+        return ""
+    if s.source == "forged":
+        return "forged"
+    sender = s.source.split()[0]
+    return f"{sender}'s, {'changed' if s.key == 'plaintext' else 'resealed'} by the adversary"
+
+
+def _same(got: TraceStep, sent: TraceStep) -> bool:
+    """Whether `sent` is the sending of the message that `got` receives, field for field."""
+    if sent.kind != "send" or sent.run == got.run:
+        return False
+    known = (sent.event, sent.key, {k: sent.fields.get(k) for k in got.fields})
+    return known == (got.event, got.key, dict(got.fields))

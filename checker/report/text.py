@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from checker.trace import Trace, TraceStep
+from checker.trace import Trace, TraceStep, origin
 from checker.verdict import Result
 
 COLUMN = 44
@@ -73,7 +73,7 @@ def chart(trace: Trace) -> str:
         lines.append(_arrow(i, s, columns))
     lines += ["", "steps:"]
     for i, s in enumerate(trace.steps, 1):
-        lines += _note(i, s)
+        lines += _note(i, s, origin(trace, i - 1))
     return "\n".join(lines)
 
 
@@ -92,7 +92,7 @@ def _arrow(number: int, s: TraceStep, columns: Sequence[str]) -> str:
     return "".join(line).rstrip()
 
 
-def _note(number: int, s: TraceStep) -> list[str]:
+def _note(number: int, s: TraceStep, by: str) -> list[str]:
     fields = ", ".join(f"{k}={_value(v)}" for k, v in s.fields.items() if not k.startswith("offers_"))
     key = "in the clear" if s.key == "plaintext" else f"under the {s.key} keys"
     if s.kind == "send":
@@ -100,11 +100,14 @@ def _note(number: int, s: TraceStep) -> list[str]:
     elif s.kind == "step":
         head = f"{s.run}: {s.event}({fields})"
     else:
-        origin = {
-            "forged": "forged by the adversary" + ("" if s.key == "plaintext" else
-                                                   ", which knows the key"),
-        }.get(s.source, f"from {s.source}")  # fmt: skip
-        head = f"{s.run} receives {s.event}({fields}) {key}, {origin}"
+        came = by or f"as {s.source} sent it"
+        if by and s.key != "plaintext":
+            came += ", which knows the key" if by != "forged" else " by the adversary, which knows it"
+        elif by == "forged":
+            came += " by the adversary"
+        elif not by and s.key == "plaintext":
+            came = "as it was sent"
+        head = f"{s.run} receives {s.event}({fields}) {key}, {came}"
     out = [f"{number:3}. {head}"]
     out.append(f"     {s.before} -> {s.after}  by {s.rule}  [RFC {s.rfc}]")
     if s.kind == "receive" and s.guard not in ("True", ""):

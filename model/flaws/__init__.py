@@ -30,8 +30,8 @@ class Flaw:
 
     `number` is its place in the catalogue of attacks, `source` the publication or CVE. `patches`
     are by role. `breaks` maps "client", "server" or "both" to the names of the properties that
-    fall in `scenario` with those ends flawed, and only those. `local` are those among them that
-    speak of the patched row alone: they fall without `capability`, too. `idle` are, by ends, the
+    fall in `scenario` with those ends flawed, and only those; `shows` is the one whose trace tells
+    the attack. `local` are those among them that speak of the patched row alone: they fall without `capability`, too. `idle` are, by ends, the
     properties whose interesting case is gone, because no handshake completes.
     """
 
@@ -42,6 +42,7 @@ class Flaw:
     scenario: str
     patches: Mapping[str, Patch]
     breaks: Mapping[str, Sequence[str]]
+    shows: str = ""
     capability: str | None = None
     local: Sequence[str] = ()
     idle: Mapping[str, Sequence[str]] = field(default_factory=dict)

@@ -40,6 +40,7 @@ FLAW = Flaw(
                     do={"verified": const(True)})
         ),
     },
+    shows="no_finished_and_no_data_is_accepted_in_the_clear",
     breaks={
         "both": _FALLEN, "client": _FALLEN, "server": _FALLEN,
     },

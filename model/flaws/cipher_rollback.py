@@ -28,6 +28,7 @@ FLAW = Flaw(
     source="Wagner and Schneier, Analysis of the SSL 3.0 Protocol, 1996",
     scenario="tls12",
     patches={"client": _patch, "server": _patch},
+    shows="the_suite_is_the_best_both_know",
     breaks={
         "both": (
             "a_verified_finished_means_one_transcript",

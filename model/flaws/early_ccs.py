@@ -36,6 +36,7 @@ FLAW = Flaw(
         ),
         "server": with_rows(_row("server", server, ("WAIT_CERTIFICATE", "WAIT_CKE"))),
     },
+    shows="session_keys_with_an_honest_peer_are_secret",
     breaks={
         "both": (*_ONE_END, "session_keys_with_an_honest_peer_are_secret"),
         "client": _ONE_END,

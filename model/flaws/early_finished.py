@@ -20,6 +20,7 @@ FLAW = Flaw(
                     rfc="5246 7.4.9", do={"verified": const(True)})
         )
     },
+    shows="a_client_that_finished_talked_to_the_server",
     breaks={
         "client": (
             "a_client_that_finished_talked_to_the_server",

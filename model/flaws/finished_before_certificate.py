@@ -26,6 +26,7 @@ FLAW = Flaw(
                         "write_key": const("handshake", Key)})
         )
     },
+    shows="session_keys_with_an_honest_peer_are_secret",
     breaks={
         "client": (
             "a_client_that_finished_talked_to_the_server",

@@ -27,6 +27,7 @@ FLAW = Flaw(
                     do={"server_share": ske.share, "group": ske.group})
         )
     },
+    shows="session_keys_with_an_honest_peer_are_secret",
     breaks={
         "client": (
             "matching_runs_have_the_same_keys",

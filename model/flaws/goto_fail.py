@@ -13,6 +13,7 @@ FLAW = Flaw(
             "client_receive_server_key_exchange_WAIT_SKE_to_WAIT_CR_SHD", "signature"
         )
     },
+    shows="session_keys_with_an_honest_peer_are_secret",
     breaks={
         "client": (
             "a_client_that_finished_talked_to_the_server",

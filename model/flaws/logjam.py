@@ -21,6 +21,7 @@ FLAW = Flaw(
             (client.suite == "DHE") & (ServerKeyExchange.f.group == "dh_weak"),
         )
     },
+    shows="session_keys_with_an_honest_peer_are_secret",
     breaks={
         "client": (
             "matching_runs_have_the_same_keys",

@@ -18,6 +18,7 @@ FLAW = Flaw(
             "client_receive_server_hello_WAIT_SH_to_WAIT_CERTIFICATE", "downgrade sentinel"
         )
     },
+    shows="session_keys_with_an_honest_peer_are_secret",
     breaks={
         "client": (
             "matching_runs_have_the_same_keys",

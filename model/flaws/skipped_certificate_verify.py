@@ -21,6 +21,7 @@ FLAW = Flaw(
                     rfc="5246 7.4.8", do={"read_key": activated(server)})
         )
     },
+    shows="a_server_that_authenticated_a_client_talked_to_it",
     breaks={
         "server": (
             "a_server_that_authenticated_a_client_talked_to_it",

@@ -68,7 +68,7 @@ RULES = [
             rfc="8446 2, 4.4.4", do={"delivered": const(True)}),
     receive("client", ChangeCipherSpec,
             ("WAIT_EE", "WAIT_CERT_CR", "WAIT_CERT", "WAIT_CV", "WAIT_FINISHED"), SAME,
-            rfc="8446 5, D.4"),
+            rfc="8446 5, D.4", label="client_receive_change_cipher_spec_dropped"),
     receive("client", ChangeCipherSpec, "WAIT_SH", SAME, rfc="8446 5, D.4",
             when=own.max_version == "TLS13"),
 ]  # fmt: skip

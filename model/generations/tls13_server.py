@@ -68,8 +68,10 @@ RULES = [
                           same(Finished.f.verify_data, *verify_data("server", "client")),
                           "decrypt_error")],
             do={"verified": const(True), "read_key": const("application", Key)}),
-    receive("server", ChangeCipherSpec, ("WAIT_CERT", "WAIT_CV", "WAIT_FINISHED"), SAME,
-            rfc="8446 5, D.4"),
+    receive("server", ChangeCipherSpec,
+            ("NEGOTIATED", "SEND_EE", "SEND_CR_CERT", "SEND_CERT", "SEND_CV", "SEND_FINISHED",
+             "WAIT_CERT", "WAIT_CV", "WAIT_FINISHED"), SAME, rfc="8446 5, D.4",
+            label="server_receive_change_cipher_spec_dropped"),
     send("server", ApplicationData, ("WAIT_CERT", "WAIT_CV", "WAIT_FINISHED"), SAME, rfc="8446 2",
          when=own.sends_data, do={"sent_data": const(True)}, label="server_send_application_data_early"),
 ]  # fmt: skip

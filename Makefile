@@ -1,0 +1,63 @@
+# Targets create what they need: Python 3.11 or later, with venv, and make are enough.
+PYTHON ?= python3
+VENV ?= .venv
+
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+SOURCES := model properties checker diagrams tests
+# One stamp for each set of packages: made again when pyproject.toml or the interpreter changes.
+STAMP = $(VENV)/.installed-
+
+.PHONY: verify test check diagrams clean
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+verify: $(STAMP)base
+	$(PY) -m checker verify
+
+test: $(STAMP)test
+	$(PY) -m pytest -n auto -q
+
+check: $(STAMP)check
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(PY) -m mypy --strict
+	$(BIN)/lint-imports --no-cache
+	$(PY) -m pytest -n auto -q --cov --cov-report=term-missing:skip-covered
+	$(PY) -m checker diagrams --check
+	$(PY) -m checker verify --scenario tls12-small
+
+diagrams: $(STAMP)dot
+	$(PY) -m checker diagrams
+
+clean:
+	rm -rf $(VENV) build dist htmlcov .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .hypothesis .coverage .coverage.*
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	  "Python 3.11 or later is needed, this is %d.%d; try make PYTHON=python3.12" \
+	  % sys.version_info[:2])'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# The project itself is installed in place, so that a test or a script sees the working tree.
+$(STAMP)base: pyproject.toml $(VENV)/.made
+	$(PIP) --editable .
+	@touch $@
+
+$(STAMP)test: pyproject.toml $(VENV)/.made
+	$(PIP) --editable '.[test,live]'
+	@touch $@
+
+# pygraphviz bundles Graphviz: it is needed only where no `dot` is installed.
+$(STAMP)dot: pyproject.toml $(VENV)/.made
+	@if command -v dot >/dev/null; then set -x; $(PIP) --editable .; \
+	  else set -x; $(PIP) --editable '.[dot]'; fi
+	@touch $@
+
+$(STAMP)check: $(STAMP)test $(STAMP)dot
+	$(PIP) --editable '.[test,live,dev]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""Everything that draws: machines, product graphs, sequence charts, and the gallery of them."""

@@ -1,0 +1,58 @@
+"""DOT text to SVG, by Graphviz: the `dot` program, or the library that pygraphviz bundles.
+
+No layout is made here. Layouts differ between versions of Graphviz, so an SVG carries the digest
+of the DOT text it was drawn from, and that is what a freshness check compares.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import warnings
+
+_DIGEST = re.compile(r"<!-- sha256 of the DOT text: ([0-9a-f]{64}) -->")
+
+MISSING = (
+    "no Graphviz: there is no `dot` program on the PATH and no Python package pygraphviz (whose "
+    "wheel bundles Graphviz); type `make diagrams`, or `pip install '.[dot]'`, or install Graphviz"
+)
+
+
+def digest(dot: str) -> str:
+    """The SHA-256 of the DOT text, in hexadecimal."""
+    return hashlib.sha256(dot.encode()).hexdigest()
+
+
+def digest_in(svg: str) -> str | None:
+    """The digest that an SVG carries; None if it carries none."""
+    found = _DIGEST.search(svg)
+    return found[1] if found else None
+
+
+def svg(dot: str) -> str:
+    """The picture. FileNotFoundError, saying what to type, where no Graphviz is installed."""
+    text = _by_program(dot) if shutil.which("dot") else _by_library(dot)
+    head, mark, rest = text.partition("<svg")
+    if not mark:
+        raise ValueError("Graphviz gave no <svg> element")
+    picture = f"{head}<!-- sha256 of the DOT text: {digest(dot)} -->\n{mark}{rest}"
+    return "\n".join(x.rstrip() for x in picture.splitlines()) + "\n"
+
+
+def _by_program(dot: str) -> str:
+    import graphviz
+
+    return str(graphviz.Source(dot).pipe(format="svg", encoding="utf-8"))
+
+
+def _by_library(dot: str) -> str:
+    try:
+        import pygraphviz
+    except ImportError as e:
+        raise FileNotFoundError(MISSING) from e
+    with warnings.catch_warnings():
+        # Graphviz tells of fonts it measures by estimate; the picture is fine.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        drawn = pygraphviz.AGraph(string=dot).draw(format="svg", prog="dot")
+    return str(drawn.decode("utf-8"))

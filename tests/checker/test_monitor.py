@@ -1,0 +1,505 @@
+"""The monitor against real handshakes, against altered copies of them, and against bad files."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from checker.conformance import live, monitor, recording
+from checker.conformance.recording import TO_CLIENT, TO_SERVER, Recorded, Recording, RecordingError
+from model.principal import OFFERED, STATES
+
+unavailable = live.available()
+needs_live = pytest.mark.skipif(bool(unavailable), reason=unavailable)
+
+TITLES = [h.title for h in live.HANDSHAKES]
+AFTER_HANDSHAKE = ("ApplicationData", "CloseNotify")
+
+
+@pytest.fixture(scope="module")
+def identities() -> dict[str, bytes]:
+    return live.make_identities()
+
+
+@pytest.fixture(scope="module")
+def recorded(identities: dict[str, bytes]) -> dict[str, Recording]:
+    """The four real handshakes, by title."""
+    return {h.title: live.record(h, identities) for h in live.HANDSHAKES}
+
+
+def passed(report: monitor.Report, side: str) -> list[str]:
+    """The states `side` went through, repeats left out."""
+    out = ["START"]
+    for row in report.rows:
+        before, after = getattr(row, side)
+        assert before == out[-1]
+        if after != before:
+            out.append(after)
+    return out
+
+
+# The states of RFC 8446 appendix A for TLS 1.3; for TLS 1.2 the flights of RFC 5246 figure 1.
+CLIENT_STATES = {
+    TITLES[0]: "START WAIT_SH WAIT_CERTIFICATE WAIT_SKE WAIT_CR_SHD SEND_CKE SEND_CCS SEND_FIN "
+    "WAIT_CCS WAIT_FIN CONNECTED CLOSING CLOSED",
+    TITLES[1]: "START WAIT_SH WAIT_CERTIFICATE WAIT_SKE WAIT_CR_SHD WAIT_SHD SEND_CERTIFICATE "
+    "SEND_CKE SEND_CERTIFICATE_VERIFY SEND_CCS SEND_FIN WAIT_CCS WAIT_FIN CONNECTED CLOSING CLOSED",
+    TITLES[2]: "START WAIT_SH WAIT_EE WAIT_CERT_CR WAIT_CV WAIT_FINISHED SEND_FINISHED CONNECTED "
+    "CLOSING CLOSED",
+    TITLES[3]: "START WAIT_SH WAIT_EE WAIT_CERT_CR WAIT_CERT WAIT_CV WAIT_FINISHED SEND_CERT "
+    "SEND_CV SEND_FINISHED CONNECTED CLOSING CLOSED",
+}
+SERVER_STATES = {
+    TITLES[0]: "START SEND_SH SEND_CERTIFICATE SEND_SKE SEND_CR_SHD WAIT_CKE WAIT_CCS WAIT_FIN "
+    "SEND_CCS SEND_FIN CONNECTED ANSWER_CLOSE CLOSED",
+    TITLES[1]: "START SEND_SH SEND_CERTIFICATE SEND_SKE SEND_CR_SHD SEND_SHD WAIT_CERTIFICATE "
+    "WAIT_CKE WAIT_CERTIFICATE_VERIFY WAIT_CCS WAIT_FIN SEND_CCS SEND_FIN CONNECTED ANSWER_CLOSE "
+    "CLOSED",
+    TITLES[2]: "START NEGOTIATED SEND_EE SEND_CR_CERT SEND_CV SEND_FINISHED WAIT_FINISHED "
+    "CONNECTED ANSWER_CLOSE CLOSED",
+    TITLES[3]: "START NEGOTIATED SEND_EE SEND_CR_CERT SEND_CERT SEND_CV SEND_FINISHED WAIT_CERT "
+    "WAIT_CV WAIT_FINISHED CONNECTED ANSWER_CLOSE CLOSED",
+}
+
+
+@needs_live
+@pytest.mark.parametrize("title", TITLES)
+def test_a_real_handshake_is_accepted(recorded: dict[str, Recording], title: str) -> None:
+    report = monitor.watch(recorded[title])
+    assert report.ok, report.problem
+    assert passed(report, "client") == CLIENT_STATES[title].split()
+    assert passed(report, "server") == SERVER_STATES[title].split()
+    assert set(passed(report, "client")) <= set(STATES["client"])
+
+
+@needs_live
+@pytest.mark.parametrize(
+    ("handshake", "suite", "sentinel"),
+    [
+        # The server knows TLS 1.3 and says so in its random (RFC 8446 4.1.3).
+        (live.Handshake("TLS12", True, "TLS13"), "ECDHE", "DOWNGRD01"),
+        (live.Handshake("TLS13", False, "TLS12"), "ECDHE", "none"),
+        (live.Handshake("TLS12", True, ciphers="AES128-GCM-SHA256"), "RSA", "none"),
+    ],
+    ids=lambda v: v.title if isinstance(v, live.Handshake) else v,
+)
+def test_other_negotiations_are_accepted(
+    identities: dict[str, bytes], handshake: live.Handshake, suite: str, sentinel: str
+) -> None:
+    real = live.record(handshake, identities)
+    hello = real.messages[1].fields
+    assert (hello["suite"], hello["sentinel"]) == (suite, sentinel)
+    report = monitor.watch(real)
+    assert report.ok, report.problem
+    assert "CONNECTED" in passed(report, "client")
+
+
+@needs_live
+def test_what_is_not_shown_is_assumed(recorded: dict[str, Recording]) -> None:
+    report = monitor.watch(recorded[TITLES[1]])
+    by_name = {(r.direction, r.message): r for r in report.rows}
+    for direction in (TO_SERVER, TO_CLIENT):
+        finished = by_name[direction, "Finished"]
+        assert (finished.shown, finished.assumed) == ((), ("verify_data",))
+        assert by_name[direction, "Certificate"].assumed == ("certificate",)
+    assert by_name[TO_CLIENT, "ServerKeyExchange"].assumed == ("signature",)
+    assert by_name[TO_CLIENT, "CertificateRequest"].assumed == ("client_auth=optional",)
+    assert "random" in by_name[TO_CLIENT, "ServerHello"].shown
+    text = monitor.render(report)
+    assert "verify_data" in text
+    assert "assumed: the server's configuration" in text
+
+
+# -- altered recordings ----------------------------------------------------------------------------
+
+
+def tolerated(kind: str, title: str, pair: Sequence[Recorded]) -> bool:
+    """The alterations that leave a legal recording, each with its reason.
+
+    TLS 1.3 has ChangeCipherSpec for middleboxes only: a receiver drops any number of them until the
+    peer's Finished (RFC 8446 5), so one more, one less or one elsewhere before it is legal.
+    """
+    if not title.startswith("TLS13"):
+        return False
+    names = [m.message for m in pair]
+    if kind in ("drop", "double"):
+        return names == ["ChangeCipherSpec"]
+    return "ChangeCipherSpec" in names and "Finished" not in names
+
+
+def undecided(kind: str, title: str, pair: Sequence[Recorded]) -> bool:
+    """The client's ChangeCipherSpec before the server's Finished in TLS 1.3.
+
+    RFC 8446 5 lets the server drop it, D.4 has the client send it later; no verdict is asserted.
+    """
+    return (
+        kind == "swap"
+        and title.startswith("TLS13")
+        and [m.message for m in pair] == ["Finished", "ChangeCipherSpec"]
+    )
+
+
+def alter(kind: str, real: Recording, i: int) -> tuple[Recording, Sequence[Recorded]]:
+    """`real` with message `i` (from 0) altered, and the messages that were moved."""
+    m = real.messages
+    if kind == "drop":
+        return replace(real, messages=m[:i] + m[i + 1 :]), m[i : i + 1]
+    if kind == "double":
+        return replace(real, messages=m[: i + 1] + m[i:]), m[i : i + 1]
+    return replace(real, messages=(*m[:i], m[i + 1], m[i], *m[i + 2 :])), m[i : i + 2]
+
+
+@needs_live
+@pytest.mark.parametrize("kind", ["drop", "double", "swap"])
+@pytest.mark.parametrize("title", TITLES)
+def test_an_altered_handshake_is_refused(
+    recorded: dict[str, Recording], title: str, kind: str
+) -> None:
+    real = recorded[title]
+    refused = 0
+    for i, m in enumerate(real.messages):
+        if m.message in AFTER_HANDSHAKE:
+            continue
+        altered, moved = alter(kind, real, i)
+        report = monitor.watch(altered)
+        if undecided(kind, title, moved):
+            continue
+        if tolerated(kind, title, moved):
+            assert report.ok, report.problem
+            continue
+        refused += 1
+        assert report.refused is not None, f"{kind} {i + 1} {m.message} was accepted"
+        assert report.problem is not None
+        bad = altered.messages[report.refused - 1]
+        # Nothing before the alteration may be blamed; a doubled message is blamed itself.
+        assert report.refused >= i + 1 + (kind == "double")
+        if kind == "double":
+            assert (report.refused, bad.message) == (i + 2, m.message)
+        assert f"message {report.refused}, {bad.message} ({bad.direction})" in report.problem
+        assert "it expects" in report.problem
+        assert "RFC" in report.problem
+        assert "REFUSED" in monitor.render(report)
+    handshake = sum(m.message not in AFTER_HANDSHAKE for m in real.messages)
+    # In TLS 1.3: both ChangeCipherSpecs, and for swaps the neighbours of each.
+    assert refused >= handshake - (4 if title.startswith("TLS13") else 0)
+
+
+@needs_live
+def test_a_missing_key_exchange_is_named(recorded: dict[str, Recording]) -> None:
+    altered, _ = alter("drop", recorded[TITLES[0]], 3)
+    report = monitor.watch(altered)
+    assert report.refused == 4
+    assert report.problem is not None
+    for part in (
+        "message 4, ServerHelloDone (server->client)",
+        "SEND_SKE; it expects send ServerKeyExchange (RFC 5246 7.4.3",
+        "client's machine in WAIT_SKE answers it with unexpected_message",
+        "it expects receive ServerKeyExchange",
+    ):
+        assert part in report.problem
+
+
+@needs_live
+def test_only_rows_that_can_fire_are_expected(recorded: dict[str, Recording]) -> None:
+    """With ECDHE the server must go on to its Certificate; the anonymous row is not expected."""
+    altered, _ = alter("drop", recorded[TITLES[0]], 1)
+    problem = str(monitor.watch(altered).problem)
+    assert "server_send_server_hello_SEND_SH_to_SEND_CERTIFICATE" in problem
+    assert "server_send_server_hello_SEND_SH_to_SEND_SKE" not in problem
+
+
+@needs_live
+@pytest.mark.parametrize(
+    ("number", "field", "value", "expected"),
+    [
+        (2, "suite", "RSA_EXPORT", "illegal_parameter"),
+        (2, "compression", "deflate", "illegal_parameter"),
+        (2, "random", "adversary", "expected random=server0"),
+        (3, "certificate", "expired", "certificate_expired"),
+        (3, "certificate", "empty", "decode_error"),
+        (4, "group", "dh_weak", "illegal_parameter"),
+        (4, "share", "adversary", "decrypt_error"),
+        (6, "exchange", "adversary", "expected exchange=client0"),
+    ],
+)
+def test_a_changed_field_is_refused(
+    recorded: dict[str, Recording], number: int, field: str, value: str, expected: str
+) -> None:
+    real = recorded[TITLES[0]]
+    changed = list(real.messages)
+    old = changed[number - 1]
+    changed[number - 1] = replace(old, fields={**old.fields, field: value})
+    report = monitor.watch(replace(real, messages=tuple(changed)))
+    assert report.refused == number
+    assert report.problem is not None
+    assert expected in report.problem
+
+
+@needs_live
+def test_an_older_version_is_a_servers_choice(recorded: dict[str, Recording]) -> None:
+    """A server up to TLS 1.1 explains it, and the report says that one was assumed."""
+    real = recorded[TITLES[0]]
+    m = list(real.messages)
+    m[1] = replace(m[1], fields={**m[1].fields, "version": "TLS11"})
+    report = monitor.watch(replace(real, messages=tuple(m)))
+    assert report.ok, report.problem
+    assert any("TLS10 to TLS11" in a for a in report.assumptions)
+    # But not with a random that says the server knows TLS 1.2 (RFC 8446 4.1.3).
+    m[1] = replace(m[1], fields={**m[1].fields, "sentinel": "DOWNGRD00"})
+    report = monitor.watch(replace(real, messages=tuple(m)))
+    assert report.refused == 2
+    assert "downgrade_sentinel" in str(report.problem)
+
+
+# -- bytes -----------------------------------------------------------------------------------------
+
+
+def test_suites_are_named_as_the_library_names_them() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_ciphers("ALL:COMPLEMENTOFALL:@SECLEVEL=0")
+    kinds = {
+        ("kx-rsa", False): "RSA",
+        ("kx-dhe", False): "DHE",
+        ("kx-ecdhe", False): "ECDHE",
+        ("kx-dhe", True): "DH_anon",
+        ("kx-any", False): "AEAD",
+    }
+    compared = 0
+    for cipher in context.get_ciphers():
+        psk = "psk" in cipher["kea"] or "psk" in cipher["auth"]
+        srp = "srp" in cipher["kea"] or "srp" in cipher["auth"]
+        expected = None
+        if not psk and not srp:
+            expected = kinds.get((cipher["kea"], cipher["auth"] == "auth-null"))
+        code = cipher["id"] & 0xFFFF
+        assert recording.suite_of(code) == expected, cipher["name"]
+        compared += expected is not None
+    assert compared > 20
+
+
+def test_no_suite_has_two_names() -> None:
+    codes = [c for s in recording.SUITES.values() for c in s]
+    assert len(codes) == len(set(codes))
+
+
+def hello(version: int, extensions: bytes = b"", random: bytes = bytes(32)) -> bytes:
+    """A ClientHello body with one suite (ECDHE) and null compression."""
+    body = version.to_bytes(2, "big") + random + b"\0" + b"\0\2\xc0\x2f" + b"\1\0"
+    return body + (len(extensions).to_bytes(2, "big") + extensions if extensions else b"")
+
+
+def test_a_random_that_was_changed_on_the_way_is_the_adversarys() -> None:
+    a = recording.Abstraction()
+    a.sent(TO_SERVER, "ClientHello", hello(0x0303))
+    assert a.fields(TO_SERVER, "ClientHello", hello(0x0303))["random"] == "client0"
+    changed = a.fields(TO_SERVER, "ClientHello", hello(0x0303, random=b"\1" * 32))
+    assert (changed["random"], changed["offer"]) == ("adversary", "client0")
+
+
+def test_versions_come_from_the_extension_and_unknown_ones_are_ignored() -> None:
+    a = recording.Abstraction()
+    # supported_versions: an unassigned value, TLS 1.3, TLS 1.2.
+    extension = bytes.fromhex("002b000706") + bytes.fromhex("7a7a03040303")
+    fields = a.fields(TO_SERVER, "ClientHello", hello(0x0303, extension))
+    assert fields["version"] == "TLS13"
+    assert [s for s in OFFERED if fields[f"offers_{s}"]] == ["ECDHE"]
+
+
+def test_bytes_that_are_cut_off_say_where() -> None:
+    a = recording.Abstraction()
+    with pytest.raises(RecordingError, match=r"ClientHello: expected 32 bytes at byte 2, got 8"):
+        a.fields(TO_SERVER, "ClientHello", hello(0x0303)[:10])
+
+
+def test_messages_that_crossed_are_no_list() -> None:
+    """Both write, then both read: neither end's own order is the order of sending."""
+    data = (live.HEADER, live.APPLICATION_DATA, b"")
+    order = [("client", True), ("server", True), ("client", False), ("server", False)]
+    events = [live._Event(side, written, *data) for side, written in order]
+    with pytest.raises(RecordingError, match="crossed"):
+        live._messages("x", events)
+    in_turn = [events[i] for i in (0, 3, 1, 2)]
+    assert [m.direction for m in live._messages("x", in_turn)] == [TO_SERVER, TO_CLIENT]
+
+
+# -- files -----------------------------------------------------------------------------------------
+
+
+def args(file: str | None = None, *, live: bool = False, record: str | None = None) -> Any:
+    return SimpleNamespace(file=file, live=live, record=record)
+
+
+def lines(*messages: tuple[str, str, dict[str, Any]]) -> str:
+    return "\n".join(
+        json.dumps({"direction": d, "message": m, "fields": f}) for d, m, f in messages
+    )
+
+
+RSA_HANDSHAKE: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    (TO_SERVER, "ClientHello", {}),
+    (TO_CLIENT, "ServerHello", {}),
+    (TO_CLIENT, "Certificate", {}),
+    (TO_CLIENT, "CertificateRequest", {}),
+    (TO_CLIENT, "ServerHelloDone", {}),
+    (TO_SERVER, "Certificate", {"certificate": "empty"}),
+    (TO_SERVER, "ClientKeyExchange", {}),
+    (TO_SERVER, "ChangeCipherSpec", {}),
+    (TO_SERVER, "Finished", {}),
+    (TO_CLIENT, "ChangeCipherSpec", {}),
+    (TO_CLIENT, "Finished", {}),
+)
+
+
+def test_a_list_of_names_is_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "rsa.jsonl"
+    path.write_text(lines(*RSA_HANDSHAKE))
+    assert monitor.main(args(str(path))) == 0
+    out = capsys.readouterr().out
+    assert "client in CONNECTED, server in CONNECTED" in out
+    assert "assumed: the ClientHello's version, offers_*, deflate, not recorded" in out
+
+
+def test_a_mandatory_certificate_may_not_be_empty() -> None:
+    messages = list(RSA_HANDSHAKE)
+    messages[3] = (TO_CLIENT, "CertificateRequest", {"client_auth": "mandatory"})
+    alert = {"level": "fatal", "description": "handshake_failure"}
+    messages[6:] = [(TO_CLIENT, "Alert", alert)]
+    (one,) = recording.parse(lines(*messages), "x")
+    report = monitor.watch(one)
+    assert report.refused == 6
+    assert report.problem is not None
+    assert "handshake_failure" in report.problem
+    assert "answered with handshake_failure, as it must" in report.problem
+
+
+def test_an_alert_without_a_cause_is_refused() -> None:
+    alert = {"level": "fatal", "description": "decrypt_error"}
+    (one,) = recording.parse(lines(*RSA_HANDSHAKE[:3], (TO_SERVER, "Alert", alert)), "x")
+    report = monitor.watch(one)
+    assert report.refused == 4
+    assert report.problem is not None
+    assert "the client gives up with decrypt_error in WAIT_CR_SHD" in report.problem
+
+
+def test_a_truncated_connection_is_refused() -> None:
+    (one,) = recording.parse(lines(*RSA_HANDSHAKE, (TO_SERVER, "TransportClose", {})), "x")
+    report = monitor.watch(one)
+    assert report.refused == len(RSA_HANDSHAKE) + 1
+    assert "without close_notify" in str(report.problem)
+
+
+def test_an_illegal_file_exits_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "bad.jsonl"
+    path.write_text(lines(*RSA_HANDSHAKE[:7], *RSA_HANDSHAKE[8:]))  # no ChangeCipherSpec
+    assert monitor.main(args(str(path))) == 1
+    out = capsys.readouterr().out
+    assert "message 8, Finished (client->server), line 8" in out
+    assert "not fed: the 2 messages after it" in out
+
+
+@needs_live
+def test_what_live_records_is_read_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "live.jsonl"
+    assert monitor.main(args(live=True, record=str(path))) == 0
+    assert "4 recordings: 4 accepted, 0 refused" in capsys.readouterr().out
+    again = recording.read(str(path))
+    assert [r.title for r in again] == TITLES
+    assert recording.dump(again) == path.read_text()
+    assert monitor.main(args(str(path))) == 0
+
+
+GOOD = json.dumps({"direction": TO_SERVER, "message": "ClientHello", "fields": {}})
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("{", r"line 2: expected one JSON object a line, got '\{'"),
+        ("[]", "line 2: expected a JSON object, got list"),
+        ('{"direction": "up", "message": "Finished"}', "line 2: expected direction .* got 'up'"),
+        (
+            '{"direction": "client->server", "message": "Finnished"}',
+            "line 2: expected a message of .* got 'Finnished'; did you mean Finished",
+        ),
+        (
+            '{"direction": "client->server", "massage": "Finished"}',
+            "line 2: expected the keys .* got 'massage'; did you mean message",
+        ),
+        (
+            '{"direction": "client->server", "message": "ClientHello", "fields": {"sweet": 1}}',
+            "line 2, ClientHello: expected the fields version, .* got 'sweet'",
+        ),
+        (
+            '{"direction": "server->client", "message": "ServerHello", "fields": {"suite": "RSS"}}',
+            "line 2, ServerHello, suite: 'RSS' is not a Suite: expected one of .*RSA",
+        ),
+        (
+            '{"direction":"server->client", "message": "ServerHello", "fields": {"suite": "none"}}',
+            "line 2, ServerHello, suite: expected a value other than none",
+        ),
+        (
+            '{"direction": "client->server", "message": "ClientHello", "fields": {"deflate": 1}}',
+            "line 2, ClientHello, deflate: expected true or false, got 1",
+        ),
+        (
+            '{"direction": "client->server", "message": "Finished", "fields": {"verify_data": 7}}',
+            "line 2, Finished, verify_data: expected a list of values, got 7",
+        ),
+        (
+            '{"direction": "client->server", "message": "Finished", "fields": 7}',
+            "line 2, Finished: expected fields to be an object, got int",
+        ),
+        (
+            '{"direction": "client->server", "message": "Alert", "fields": {"level": "fatal"}}',
+            "line 2, Alert: .* description is missing",
+        ),
+    ],
+)
+def test_a_bad_line_is_one_clear_error(text: str, error: str) -> None:
+    with pytest.raises(RecordingError, match=error):
+        recording.parse(f"{GOOD}\n{text}\n", "x")
+
+
+def test_bad_input_exits_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty, bad = tmp_path / "empty.jsonl", tmp_path / "bad.jsonl"
+    empty.write_text("\n")
+    bad.write_text(GOOD + "\n{\n")
+    for given, error in (
+        (args(str(tmp_path / "none.jsonl")), "No such file"),
+        (args(str(empty)), "at least one message, got an empty recording"),
+        (args(str(bad)), "bad.jsonl: line 2: expected one JSON object"),
+        (args(), "either --live or one FILE"),
+        (args(str(bad), live=True), "got both"),
+        (args(str(bad), record="x"), "--live"),
+    ):
+        assert monitor.main(given) == 2
+        out, err = capsys.readouterr()
+        assert error in err
+        assert err.count("\n") == 1
+        assert out == ""
+
+
+def test_a_missing_hook_is_one_clear_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ssl, "SSLContext", type("SSLContext", (), {}))
+    assert monitor.main(args(live=True)) == 2
+    err = capsys.readouterr().err
+    assert "_msg_callback" in err
+    assert "monitor FILE" in err
+
+
+def test_a_missing_package_is_one_clear_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ssl.SSLContext, "_msg_callback", None, raising=False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert monitor.main(args(live=True)) == 2
+    assert "pip install '.[live]'" in capsys.readouterr().err
