@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import time
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -71,7 +72,24 @@ def declared(prop: str, where: str) -> tuple[str, str]:
     """The declared verdict of a property in a scenario, and its reason; PROVED if undeclared."""
     rows = expectations().get("verdicts", {}).get(prop, {})
     row = rows.get(where) or rows.get("*") or {}
+    if not row and where not in searched():
+        find = {p.name: p.id for p in catalogue().values()}
+        reason = unproved(where).get(find.get(prop, ""))
+        if reason:
+            return UNKNOWN, reason
     return row.get("verdict", PROVED), row.get("reason", "")
+
+
+@cache
+def searched() -> frozenset[str]:
+    """The scenarios that are searched, where a missing proof leaves no gap."""
+    return frozenset(s.name for s in SCENARIOS if "explicit" in s.methods)
+
+
+def unproved(where: str) -> Mapping[str, str]:
+    """Ids of the properties that a default run does not prove by induction, with the reason."""
+    rows: Mapping[str, str] = expectations().get("unproved", {}).get(where, {})
+    return rows
 
 
 def patch_of(request: Request) -> tuple[Flaw, str] | None:
@@ -100,10 +118,16 @@ def properties_of(request: Request, where: Scenario) -> list[Property]:
     return [p for p in wanted if set(p.needs) <= where.features]
 
 
+@cache
+def _system(where: str, flaw: str | None, drop: str | None) -> System:
+    found = patch_of(Request(flaw=flaw, drop=drop))
+    sound = scenario(where)
+    return sound.system(*found[0].roles(found[1])) if found else sound.system()
+
+
 def system_of(request: Request, where: Scenario) -> System:
-    """The scenario's system, flawed if asked for."""
-    found = patch_of(request)
-    return where.system(*found[0].roles(found[1])) if found else where.system()
+    """The scenario's system, flawed if asked for; built once, and inherited by forked tasks."""
+    return _system(where.name, request.flaw, request.drop)
 
 
 def tasks_of(request: Request) -> list[Task]:
@@ -132,8 +156,10 @@ def tasks_of(request: Request) -> list[Task]:
 
 
 def _to_prove(p: Property, where: Scenario, request: Request) -> bool:
-    """Under the symbolic engine by name everything is tried; by default what is declared to hold."""
-    return request.engine == "symbolic" or declared(p.name, where.name)[0] == PROVED
+    """Under the symbolic engine by name, or a property by name, everything is tried."""
+    if request.engine == "symbolic" or request.properties:
+        return True
+    return declared(p.name, where.name)[0] == PROVED and p.id not in unproved(where.name)
 
 
 # -- one task ---------------------------------------------------------------------------------------
@@ -367,6 +393,10 @@ def verify(
 ) -> Outcome:
     """Run every task of the request and merge the results of each property and scenario."""
     tasks = tasks_of(request)
+    for name, count in Counter(t.scenario for t in tasks).items():
+        if count > 1:
+            # What all questions about a system share is found before the processes part.
+            _ = system_of(request, scenario(name)).values
     outcome = Outcome()
     found: list[tuple[Task, list[Result]]] = []
     try:
@@ -388,6 +418,10 @@ def merge(request: Request, found: Sequence[tuple[Task, list[Result]]]) -> list[
     for where in scenarios_of(request):
         for p in properties_of(request, where):
             results = by_key.get((where.name, p.name))
+            reason = unproved(where.name).get(p.id)
+            if not results and reason and "explicit" not in where.methods:
+                verdict, _ = declared(p.name, where.name)
+                results = [Result(p.name, p.id, where.name, UNKNOWN, verdict, reason, "not tried")]
             if results:
                 out.append(_merge(sorted(results, key=lambda r: r.method != "search")))
     return out

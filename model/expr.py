@@ -59,10 +59,12 @@ COMPOSITE = Domain("composite", ())
 class Expr:
     """A node: operator, arguments, domain, payload (constant, variable name or table)."""
 
-    __slots__ = ("args", "domain", "op", "payload")
+    __slots__ = ("args", "domain", "op", "payload", "serial")
 
     def __init__(self, op: str, args: tuple[Expr, ...], domain: Domain, payload: Any) -> None:
         self.op, self.args, self.domain, self.payload = op, args, domain, payload
+        # Order of creation: what operands are sorted by, so that two runs build the same nodes.
+        self.serial = len(_interned)
 
     def __bool__(self) -> bool:
         raise TypeError(
@@ -157,7 +159,7 @@ def eq(a: Expr, b: Expr) -> Expr:
         return TRUE
     if a.op == "const" and b.op == "const":
         return TRUE if a.payload == b.payload else FALSE
-    if a.op == "const" or (b.op != "const" and id(a) > id(b)):
+    if a.op == "const" or (b.op != "const" and a.serial > b.serial):
         a, b = b, a
     if a.domain is BOOL and b.op == "const":
         return a if b.payload else neg(a)

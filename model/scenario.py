@@ -125,7 +125,7 @@ SCENARIOS = (
         "TLS 1.2 with RSA and ECDHE",
         {**TLS12, **_offers("RSA", "ECDHE")},
         {**TLS12, **_offers("RSA", "ECDHE")},
-        ("explicit", "symbolic"),
+        ("explicit",),
     ),
     Scenario(
         "tls13",
@@ -138,7 +138,8 @@ SCENARIOS = (
         "tls10-tls13",
         "negotiation: each end's highest version is 1.0, 1.2 or 1.3",
         {**_versions("TLS10", "TLS12", "TLS13"), **_offers("ECDHE"), **_no_client_auth("client")},
-        {**_versions("TLS10", "TLS12", "TLS13"), **_offers("ECDHE"), **_no_client_auth("server")},
+        {**_versions("TLS10", "TLS12", "TLS13"), **_offers("ECDHE"), **_no_client_auth("server"),
+         "sends_data": (False,)},
         ("explicit",),
     ),
     Scenario(

@@ -150,6 +150,11 @@ class System:
         """All steps, ungrouped, no parameter eliminated."""
         return tuple(self._ground())
 
+    @cached_property
+    def values(self) -> Values:
+        """The values that occur and the steps that can fire."""
+        return Values(self)
+
     def _ground(self) -> Iterator[Step]:
         nowhere = Source("local")
         for run in self.runs:
@@ -213,49 +218,21 @@ class System:
         return Compiled(self, reads)
 
 
-class Compiled:
-    """A system restricted to what `reads` depends on: kept variables, values that occur, steps ready.
+class Values:
+    """The least fixpoint of the values that each variable can have, and the steps that can fire.
 
-    Two sound analyses make it small. Values: only values that some chain of assignments could give
-    a variable are in its domain here (whatever the guards' joint truth); a variable with one value
-    is a constant. Cone of influence: only variables that a guard or `reads` depends on are kept.
-
-    `names` and `domains` give the layout of a state: a tuple of values in that order.
+    Sound: a value is left out only if no chain of assignments gives it, whatever the guards' joint
+    truth. It depends on the system alone, so all questions about the system share it.
     """
 
-    def __init__(self, system: System, reads: Sequence[Expr]) -> None:
-        self.system = system
-        self._domain: dict[str, Domain] = {}
-        live = self._values(system)
-        self.constants = {
-            n: d.values[0] for n, d in self._domain.items() if len(d.values) == 1
-        }
-        needed = set(variables(*(g for _, g in live), *map(self.fold, reads)))
-        changed = True
-        while changed:
-            changed = False
-            for s, _ in live:
-                for n, e in s.effects.items():
-                    if n in needed:
-                        new = set(variables(self.fold(e))) - needed
-                        if new:
-                            needed |= new
-                            changed = True
-        self.names = tuple(n for n in system.variables if n in needed and n not in self.constants)
-        self.domains = tuple(self._domain[n] for n in self.names)
-        self.index = {n: i for i, n in enumerate(self.names)}
-        self.initial = [system.variables[n].initial for n in self.names]
-        self.steps = tuple(s for s in (self._restrict(s, g) for s, g in live) if s is not None)
-
-    def _values(self, system: System) -> list[tuple[Step, Expr]]:
-        """Least fixpoint of the values each variable can have; the steps that can then fire."""
+    def __init__(self, system: System) -> None:
         held: dict[str, set[Value]] = {n: set(v.initial) for n, v in system.variables.items()}
         waiting = list(system.raw_steps)
         live: list[Step] = []
         grown = True
         while grown:
             grown = False
-            self._domain = {
+            self.domain = {
                 n: v.domain
                 if len(held[n]) == len(v.domain.values)
                 else Domain(v.domain.name, tuple(x for x in v.domain.values if x in held[n]))
@@ -279,7 +256,7 @@ class Compiled:
                             grown = True
         order = {id(s): i for i, s in enumerate(system.raw_steps)}
         live.sort(key=lambda s: order[id(s)])
-        return [(s, self.fold(s.full)) for s in live]
+        self.live = [(s, self.fold(s.full)) for s in live]
 
     def _can_fire(self, step: Step) -> bool:
         guard = self.fold(step.full)
@@ -291,13 +268,49 @@ class Compiled:
         """`e` over this system's variables, with their smaller domains."""
 
         def leaf(v: Expr) -> Expr:
-            d = self._domain.get(v.payload)
+            d = self.domain.get(v.payload)
             if d is None or d.values == v.domain.values:
                 return v
             small = var(v.payload, d)
             return mapping(small, {x: x for x in d.values}, v.domain)
 
         return substitute(e, leaf, memo=self._memo)
+
+
+class Compiled:
+    """A system restricted to what `reads` depends on: kept variables, values that occur, steps ready.
+
+    Two sound analyses make it small. Values: only values that some chain of assignments could give
+    a variable are in its domain here (whatever the guards' joint truth); a variable with one value
+    is a constant. Cone of influence: only variables that a guard or `reads` depends on are kept.
+
+    `names` and `domains` give the layout of a state: a tuple of values in that order.
+    """
+
+    def __init__(self, system: System, reads: Sequence[Expr]) -> None:
+        self.system = system
+        live = system.values.live
+        self.fold = system.values.fold
+        self._domain = system.values.domain
+        self.constants = {
+            n: d.values[0] for n, d in self._domain.items() if len(d.values) == 1
+        }
+        needed = set(variables(*(g for _, g in live), *map(self.fold, reads)))
+        changed = True
+        while changed:
+            changed = False
+            for s, _ in live:
+                for n, e in s.effects.items():
+                    if n in needed:
+                        new = set(variables(self.fold(e))) - needed
+                        if new:
+                            needed |= new
+                            changed = True
+        self.names = tuple(n for n in system.variables if n in needed and n not in self.constants)
+        self.domains = tuple(self._domain[n] for n in self.names)
+        self.index = {n: i for i, n in enumerate(self.names)}
+        self.initial = [system.variables[n].initial for n in self.names]
+        self.steps = tuple(s for s in (self._restrict(s, g) for s, g in live) if s is not None)
 
     def _restrict(self, step: Step, guard: Expr) -> Step | None:
         effects: dict[str, Expr] = {}
