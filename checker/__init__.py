@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 SIBLINGS = ("model", "properties", "diagrams")
 
@@ -34,3 +35,20 @@ if _wrong := _misplaced(_home):
         f"{'; '.join(_wrong)}. PyPI has other projects of these names: uninstall them, or put "
         f"{_home} first on PYTHONPATH."
     )
+
+
+def graph(scenario: str, *, flaw: str | None = None, drop: str | None = None) -> Any:
+    """The reachable states of a scenario as a `networkx.MultiDiGraph`, made by the reference engine.
+
+    Nodes are tuples of values in the order of `graph.graph["variables"]`, with `depth` and
+    `initial`; edges have `run`, `rule`, `source` and the message's `fields`. All variables that a
+    guard reads are kept. About 2 KB a state: meant for scenarios of up to 10^5 states. LookupError
+    with the near names if there is no such scenario.
+    """
+    from checker.engines.reference import Reference
+    from checker.verify import Request, system_of
+    from model.scenario import scenario as find
+
+    where = find(scenario)
+    system = system_of(Request(flaw=flaw, drop=drop), where)
+    return Reference(system.compile()).explore()

@@ -32,8 +32,11 @@ def parser() -> argparse.ArgumentParser:
     v.add_argument("properties", nargs="*", metavar="PROPERTY", help="names or ids; default: all")
     v.add_argument("--scenario", help="one scenario; default: all default ones")
     v.add_argument("--engine", choices=sorted(ENGINES), help="one engine; default: the scenario's")
-    v.add_argument("--flaw", metavar="NAME[@END]",
-                   help="a published flaw at client, server or both, or a file with FLAW")  # fmt: skip
+    v.add_argument(
+        "--flaw",
+        metavar="NAME[@END]",
+        help="a published flaw at client, server or both, or a file with FLAW",
+    )
     v.add_argument("--drop", metavar="RULE[:CHECK]", help="drop one check of a rule")
     v.add_argument("--time", type=_positive(float), metavar="S", help="seconds for each task")
     v.add_argument("--memory", type=_bytes, metavar="M", help="bytes for each search: 500M, 2G")
@@ -129,7 +132,8 @@ def _verify(args: argparse.Namespace) -> int:
         shown = [r for r in results if r.trace is not None and (
             not r.as_declared or request.flaw or request.drop or request.properties)]  # fmt: skip
         if request.flaw or request.drop:
-            # Several properties may fall to one attack: show the one that tells it, or the shortest.
+            # Several properties may fall to one attack: show the one that tells it, or else the
+            # shortest.
             found = patch_of(request)
             best = found[0].shows if found else ""
             shown = sorted(shown, key=lambda r: (r.property != best, len(r.trace)))[:1]
@@ -160,7 +164,7 @@ def listing() -> dict[str, Any]:
         "schema_version": 1,
         "properties": [
             {"name": p.name, "id": p.id, "rfc": p.rfc, "kind": p.kind, "needs": list(p.needs),
-             "says": (p.function.__doc__ or "").strip()}
+             "says": " ".join((p.function.__doc__ or "").split())}
             for p in catalogue().values()
         ],
         "scenarios": [

@@ -80,9 +80,7 @@ def replay(
     """
     full = every_variable(system)
     reference = Reference(full)
-    first = {
-        n: path[0][1].get(n, v.initial[0]) for n, v in system.variables.items()
-    }
+    first = {n: path[0][1].get(n, v.initial[0]) for n, v in system.variables.items()}
     live: dict[str, Run] = {}
     for r in system.runs:
         config = {n: first[f"{r.name}.{n}"] for n in r.role.variables}
@@ -96,11 +94,17 @@ def replay(
     for i, (label, described) in enumerate(path[1:], 1):
         assert label is not None
         wanted = {full.index[n]: v for n, v in described.items() if n in full.index}
-        for step, fields, after in reference.successors(state):
-            if step.label == label and all(after[k] == v for k, v in wanted.items()):
-                break
-        else:
+        found = next(
+            (
+                (step, fields, after)
+                for step, fields, after in reference.successors(state)
+                if step.label == label and all(after[k] == v for k, v in wanted.items())
+            ),
+            None,
+        )
+        if found is None:
             raise EngineError(f"step {i} of the trace does not replay: {label}")
+        step, fields, after = found
         run = live[step.run]
         before = run.valuation()
         alert = getattr(run, step.rule.trigger)(**fields)
@@ -134,9 +138,7 @@ def replay(
         )
     if goal is not None and not reference.predicate(goal)(state):
         raise EngineError("the replayed trace does not reach the violation")
-    config = {
-        n: v for n, v in first.items() if len(system.variables[n].initial) > 1
-    }
+    config = {n: v for n, v in first.items() if len(system.variables[n].initial) > 1}
     return Trace(system.name, name, tuple(r.name for r in system.runs), config, tuple(steps))
 
 

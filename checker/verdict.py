@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,7 +48,7 @@ class Result:
     seconds: float = 0.0
     error: bool = field(default=False)
 
-    @property
+    @builtins.property
     def as_declared(self) -> bool:
         """The verdict is the one declared."""
         return self.verdict == self.declared

@@ -6,6 +6,7 @@ as many at a time as there are cores, so that a solver that does not stop can be
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import time
@@ -162,7 +163,7 @@ def _to_prove(p: Property, where: Scenario, request: Request) -> bool:
     return declared(p.name, where.name)[0] == PROVED and p.id not in unproved(where.name)
 
 
-# -- one task ---------------------------------------------------------------------------------------
+# -- one task --------------------------------------------------------------------------------------
 def run_task(task: Task, progress: Callable[[str], None] | None = None) -> list[Result]:
     """Decide one task here and now."""
     where = scenario(task.scenario)
@@ -336,7 +337,7 @@ def by_reference(system: System, props: Sequence[Property], request: Request) ->
             start = min((s for s in starts if s in lengths), key=lengths.__getitem__)
             nodes = nx.shortest_path(graph, start, target)
             path: list[Any] = [(None, compiled.describe(start))]
-            for a, b in zip(nodes, nodes[1:], strict=False):
+            for a, b in itertools.pairwise(nodes):
                 path.append((min(graph[a][b]), compiled.describe(b)))
             r.verdict = VIOLATED
             r.trace = replay(system, path, exprs[p.name][0], p.name)
@@ -377,7 +378,7 @@ def prove(system: System, p: Property, request: Request) -> Result:
     return r
 
 
-# -- all tasks --------------------------------------------------------------------------------------
+# -- all tasks -------------------------------------------------------------------------------------
 @dataclass
 class Outcome:
     """All results, merged, and whether the run was interrupted."""
@@ -411,8 +412,8 @@ def verify(
 def merge(request: Request, found: Sequence[tuple[Task, list[Result]]]) -> list[Result]:
     """One result for each property and scenario; engines that disagree are an error."""
     by_key: dict[tuple[str, str], list[Result]] = {}
-    for _, results in found:
-        for r in results:
+    for _, part in found:
+        for r in part:
             by_key.setdefault((r.scenario, r.property), []).append(r)
     out = []
     for where in scenarios_of(request):
@@ -480,7 +481,7 @@ def _in_processes(
     tasks: Sequence[Task], progress: Callable[[str], None] | None, workers: int
 ) -> Iterator[tuple[Task, list[Result]]]:
     method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
-    context = multiprocessing.get_context(method)
+    context: Any = multiprocessing.get_context(method)
     waiting = list(tasks)
     running: dict[Any, tuple[Task, Any, float]] = {}
     try:
@@ -492,17 +493,18 @@ def _in_processes(
                 process.start()
                 there.close()
                 running[here] = (task, process, time.monotonic())
-            for pipe in wait(list(running), timeout=0.2):
-                task, process, began = running[pipe]  # type: ignore[index]
+            ready: list[Any] = wait(list(running), timeout=0.2)
+            for pipe in ready:
+                task, process, began = running[pipe]
                 try:
-                    kind, value = pipe.recv()  # type: ignore[union-attr]
+                    kind, value = pipe.recv()
                 except EOFError:
                     kind, value = "error", "the process died (memory?)"
                 if kind == "line":
                     if progress is not None:
                         progress(value)
                     continue
-                del running[pipe]  # type: ignore[arg-type]
+                del running[pipe]
                 process.join()
                 if kind == "error":
                     value = _failed(task, value, error="Error: " in value or "died" not in value)
@@ -520,8 +522,7 @@ def _in_processes(
 
 
 def _limit(task: Task) -> float | None:
-    """When a task is stopped from outside, in seconds: only where the engine may not stop itself."""
+    """The seconds after which a task is stopped from outside: if its engine may not stop itself."""
     if task.method == "symbolic":
         return 2 * min(task.request.seconds or PROOF_SECONDS, PROOF_SECONDS)
     return None
-

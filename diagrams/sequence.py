@@ -237,11 +237,11 @@ def flawed(flaw: Flaw) -> tuple[str, Trace] | None:
             f"flaw {flaw.name} at {end}: none of the properties it is declared to break falls in "
             f"scenario {flaw.scenario}: {', '.join(p.name for p in props)}"
         )
-    broken = props[int(trace.property)]
+    fallen = props[int(trace.property)]
     at = "both ends" if end == "both" else f"the {end}"
     return (
         f"{flaw.title[:1].upper()}{flaw.title[1:]}, at {at}.\nSource: {flaw.source}.\n"
-        f"Broken at the end: {broken.id} {broken.sentence}.",
+        f"Broken at the end: {fallen.id} {fallen.sentence}.",
         trace,
     )
 

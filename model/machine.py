@@ -80,9 +80,10 @@ class Compiled:
             def apply(
                 e: EventData, effect: Any = effect, names: tuple[str, ...] = names, r: Rule = r
             ) -> None:
-                for name, value in zip(names, effect(e.model, e.kwargs), strict=True):
-                    setattr(e.model, name, value)
-                e.model.taken = r
+                run: Any = e.model
+                for name, value in zip(names, effect(run, e.kwargs), strict=True):
+                    setattr(run, name, value)
+                run.taken = r
 
             rows.append(
                 {
@@ -223,6 +224,5 @@ class Run:
 def fields_of(message: Message, values: Mapping[str, Any]) -> dict[str, Any]:
     """`values` completed with JUNK for composites and the first value of other fields."""
     return {
-        n: values.get(n, JUNK if d is COMPOSITE else d.values[0])
-        for n, d in message.fields.items()
+        n: values.get(n, JUNK if d is COMPOSITE else d.values[0]) for n, d in message.fields.items()
     }

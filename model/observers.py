@@ -31,9 +31,7 @@ def saw(message: str) -> Expr:
     return var(f"own.saw_{snake(message)}", BOOL)
 
 
-def _latch(
-    name: str, kind: str, event: str, condition: Expr, *, live: bool = False
-) -> Observer:
+def _latch(name: str, kind: str, event: str, condition: Expr, *, live: bool = False) -> Observer:
     return Observer(name, kind, event, var(f"own.{name}", BOOL) | condition, live)
 
 
@@ -64,9 +62,7 @@ def observers(role: str) -> tuple[Observer, ...]:
         )
     )  # fmt: skip
     out.append(
-        _latch(
-            "late_ccs", "receive", "ChangeCipherSpec", (own.version == "TLS13") & own.verified
-        )
+        _latch("late_ccs", "receive", "ChangeCipherSpec", (own.version == "TLS13") & own.verified)
     )
     out.append(
         _latch(
@@ -81,11 +77,7 @@ def observers(role: str) -> tuple[Observer, ...]:
             disj(saw("ChangeCipherSpec"), conj(legacy, neg(saw("ClientKeyExchange")))),
         )
     )  # fmt: skip
-    out.append(
-        _latch(
-            "data_in_clear", "receive", "ApplicationData", own.read_key == "plaintext"
-        )
-    )
+    out.append(_latch("data_in_clear", "receive", "ApplicationData", own.read_key == "plaintext"))
     out.append(
         _latch(
             "survived_fatal_alert", "receive", "Alert",
@@ -94,9 +86,7 @@ def observers(role: str) -> tuple[Observer, ...]:
             live=True,
         )
     )  # fmt: skip
-    out.append(
-        _latch("closed_in_keys", "receive", "CloseNotify", own.read_key != "plaintext")
-    )
+    out.append(_latch("closed_in_keys", "receive", "CloseNotify", own.read_key != "plaintext"))
     out.append(_latch("closed_first", "send", "CloseNotify", own.end == "none"))
     state = var("own.state", Domain(f"{role.capitalize()}State", STATES[role]))
     wrong = var("msg.alert", Alert) != "decrypt_error"
@@ -111,6 +101,4 @@ def observers(role: str) -> tuple[Observer, ...]:
 
 def variables(role: str) -> dict[str, Variable]:
     """The observers' variables."""
-    return {
-        o.variable: Variable(BOOL, (False,), write_once=not o.live) for o in observers(role)
-    }
+    return {o.variable: Variable(BOOL, (False,), write_once=not o.live) for o in observers(role)}

@@ -131,5 +131,3 @@ def role(name: str) -> Role:
         observers=observers.observers(name),
         fatal=AlertMessage,
     )
-
-

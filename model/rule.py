@@ -306,7 +306,8 @@ class Role:
                 if rule.alert is not None and alert is not None:
                     sent = const(rule.alert, alert)
                     value = substitute(
-                        value, lambda v, s=sent: s if v.payload == "msg.alert" else v  # type: ignore[misc]
+                        value,
+                        lambda v, s=sent: s if v.payload == "msg.alert" else v,  # type: ignore[misc]
                     )
                 if o.variable in do:
                     raise ModelError(f"{rule.name}: observer and row both set {o.variable}")

@@ -41,9 +41,10 @@ class Scenario:
     def features(self) -> frozenset[str]:
         """What a property may need: the generations, key exchanges and roles that occur here."""
         both = {
-            s for s in OFFERED
-            if True in self.client.get(f"offers_{s}", ()) and True in self.server.get(f"offers_{s}", ())
-        }  # fmt: skip
+            s
+            for s in OFFERED
+            if all(True in c.get(f"offers_{s}", ()) for c in (self.client, self.server))
+        }
         versions = [set(c["max_version"]) | set(c.get("min_version", ("TLS10",)))
                     for c in (self.client, self.server)]  # fmt: skip
         found = {self.network}
@@ -75,9 +76,7 @@ class Scenario:
         runs = [Instance(f"client{i}", client, self.client) for i in range(self.clients)]
         runs += [Instance(f"server{i}", server, self.server) for i in range(self.servers)]
         network: Network = (
-            Reliable()
-            if self.network == "reliable"
-            else Adversary(self.capabilities)
+            Reliable() if self.network == "reliable" else Adversary(self.capabilities)
         )
         return System(self.name, tuple(runs), network)
 
@@ -108,8 +107,10 @@ SCENARIOS = (
     Scenario(
         "honest",
         "no attacker, reliable channels: every version and suite at either end",
-        {**_versions("TLS12", "TLS13"), **_offers("RSA"), "offers_ECDHE": EITHER, "closes": (True,)},
-        {**_versions("TLS12", "TLS13"), **_offers("ECDHE"), "offers_RSA": EITHER, "closes": (True,)},
+        {**_versions("TLS12", "TLS13"), **_offers("RSA"), "offers_ECDHE": EITHER,
+         "closes": (True,)},
+        {**_versions("TLS12", "TLS13"), **_offers("ECDHE"), "offers_RSA": EITHER,
+         "closes": (True,)},
         ("explicit",),
         network="reliable",
     ),

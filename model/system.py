@@ -80,8 +80,8 @@ class Step:
 
     `free` are the parameters (message fields, choices) that the effects read; those that only the
     guard reads are eliminated from `guard`. `full` is the guard before elimination and
-    `parameters` its parameters, from which a trace's message is found again. `deliverable` is what the
-    network demands for the message to be there, `room` for what the row itself sends.
+    `parameters` its parameters, from which a trace's message is found again. `deliverable` is what
+    the network demands for the message to be there, `room` for what the row itself sends.
     """
 
     run: str
@@ -103,7 +103,7 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class System:
-    """Runs and their network. Immutable; `compile` grounds it for the expressions one asks about."""
+    """Runs and their network. Immutable; `compile` grounds it for the expressions asked about."""
 
     name: str
     runs: tuple[Instance, ...]
@@ -246,9 +246,7 @@ class Values:
                 guard = None
                 for n, e in s.effects.items():
                     small = self.fold(e)
-                    if small.op != "const" and any(
-                        p.startswith("msg.") for p in variables(small)
-                    ):
+                    if small.op != "const" and any(p.startswith("msg.") for p in variables(small)):
                         guard = self.fold(s.full) if guard is None else guard
                     for value in possible(small, guard):
                         if value not in held[n]:
@@ -278,7 +276,7 @@ class Values:
 
 
 class Compiled:
-    """A system restricted to what `reads` depends on: kept variables, values that occur, steps ready.
+    """A system restricted to what `reads` depends on: kept variables, occurring values, steps.
 
     Two sound analyses make it small. Values: only values that some chain of assignments could give
     a variable are in its domain here (whatever the guards' joint truth); a variable with one value
@@ -292,9 +290,7 @@ class Compiled:
         live = system.values.live
         self.fold = system.values.fold
         self._domain = system.values.domain
-        self.constants = {
-            n: d.values[0] for n, d in self._domain.items() if len(d.values) == 1
-        }
+        self.constants = {n: d.values[0] for n, d in self._domain.items() if len(d.values) == 1}
         needed = set(variables(*(g for _, g in live), *map(self.fold, reads)))
         changed = True
         while changed:
@@ -322,9 +318,7 @@ class Compiled:
                 table = {v: v if v in d.codes else d.values[0] for v in small.domain.values}
                 effects[n] = mapping(small, table, d) if d.values != small.domain.values else small
         parameters = {
-            n: d
-            for n, d in variables(guard, *effects.values()).items()
-            if n.startswith("msg.")
+            n: d for n, d in variables(guard, *effects.values()).items() if n.startswith("msg.")
         }
         kept = {n for n in variables(*effects.values()) if n.startswith("msg.")}
         small = guard
@@ -357,8 +351,6 @@ class Compiled:
         return dict(zip(self.names, state, strict=True))
 
 
-
-
 def possible(e: Expr, guard: Expr | None) -> set[Value]:
     """The values `e` can have at most; a parameter only those that `guard` leaves possible."""
     if e.op == "const":
@@ -384,6 +376,4 @@ def possible(e: Expr, guard: Expr | None) -> set[Value]:
 
 def bind(e: Expr, values: Mapping[str, Value]) -> Expr:
     """`e` with some variables set to values."""
-    return substitute(
-        e, lambda v: const(values[v.payload], v.domain) if v.payload in values else v
-    )
+    return substitute(e, lambda v: const(values[v.payload], v.domain) if v.payload in values else v)

@@ -89,7 +89,8 @@ class Property:
         """What the property says of this system's runs."""
         out = self.function(World(system))
         if isinstance(out, Expr):
-            return [Implication(TRUE, out)]
+            # A goal is a witness to be reached; any other expression must always hold.
+            return [Implication(out, TRUE) if self.kind == "reachable" else Implication(TRUE, out)]
         return list(out)
 
     def holds(self, system: System) -> Expr:

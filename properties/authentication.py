@@ -68,9 +68,7 @@ def a_server_that_authenticated_a_client_talked_to_it(w: World) -> list[Implicat
     """Entity authentication of the client, with the randoms of both."""
     return [
         when(client_authenticated(s)).then(
-            disj(
-                *(conj(paired(c, s), c.client_certificate == "honest") for c in w.clients)
-            )
+            disj(*(conj(paired(c, s), c.client_certificate == "honest") for c in w.clients))
         )
         for s in w.servers
     ]
@@ -106,7 +104,15 @@ def a_verified_finished_means_one_transcript(w: World) -> list[Implication]:
     ]
 
 
-VIEW_FIELDS = ("version", "suite", "compression", "session_id", "group", "client_version", "requested")
+VIEW_FIELDS = (
+    "version",
+    "suite",
+    "compression",
+    "session_id",
+    "group",
+    "client_version",
+    "requested",
+)
 
 
 @invariant("AUT-7", "8446 E.1; 5246 7.4.9", ("adversary", "certificates"))
@@ -146,9 +152,7 @@ def mandatory_client_authentication_is_enforced(w: World) -> list[Implication]:
     """A handshake with mandatory client authentication completes with a certificate and its proof."""
     return [
         when(conj(live(s), s.verified, s.client_auth == "mandatory")).then(
-            conj(
-                s.client_certificate.one_of("honest", "adversary"), s.saw_certificate_verify
-            )
+            conj(s.client_certificate.one_of("honest", "adversary"), s.saw_certificate_verify)
         )
         for s in w.servers
     ]

@@ -56,9 +56,7 @@ def incompatible_ends_close_with_the_right_alert(w: World) -> list[Implication]:
 @ends("LIV-3", "5246 7.3; 8446 A", ("reliable",))
 def every_run_ends_closed(w: World) -> list[Implication]:
     """No deadlock: where nothing new can happen, both runs are closed."""
-    return [
-        when(TRUE).then(conj(*(r.state == "CLOSED" for r in w.runs)))
-    ]
+    return [when(TRUE).then(conj(*(r.state == "CLOSED" for r in w.runs)))]
 
 
 @ends("LIV-7", "5246 7.2.1; 8446 6.1", ("reliable",))
@@ -70,7 +68,8 @@ def an_honest_close_is_clean_and_loses_no_data(w: World) -> list[Implication]:
     return [
         when(conj(clean, disj(c.sent_data, s.sent_data))).then(
             conj(
-                c.state == "CLOSED", s.state == "CLOSED",
+                c.state == "CLOSED",
+                s.state == "CLOSED",
                 implies(c.sent_data, s.delivered | s.closed_first),
                 implies(s.sent_data, c.delivered | c.closed_first),
             )

@@ -41,9 +41,7 @@ def preferred(c: View, s: View) -> Expr:
 def the_version_is_the_best_both_know(w: World) -> list[Implication]:
     """A client that finished with the honest server uses the highest version both have enabled."""
     return [
-        when(conj(server_authenticated(c), paired(c, s))).then(
-            eq(c.version, best_version(c, s))
-        )
+        when(conj(server_authenticated(c), paired(c, s))).then(eq(c.version, best_version(c, s)))
         for c in w.clients
         for s in w.servers
     ]
@@ -69,9 +67,9 @@ def the_sentinel_stops_a_downgrade_at_the_signature(w: World) -> list[Implicatio
 def the_premaster_holds_the_version_that_was_offered(w: World) -> list[Implication]:
     """A client's RSA premaster is taken only with the version that client offered."""
     return [
-        when(
-            conj(s.suite == "RSA", s.exchange == c.name, c.server_certificate == "honest")
-        ).then(eq(s.client_version, c.max_version))
+        when(conj(s.suite == "RSA", s.exchange == c.name, c.server_certificate == "honest")).then(
+            eq(s.client_version, c.max_version)
+        )
         for c in w.clients
         for s in w.servers
     ]
@@ -146,7 +144,9 @@ def compression_is_offered_and_null_in_tls13(w: World) -> list[Implication]:
     """Null compression in TLS 1.3; below, one that the run has enabled."""
     return [
         when(r.version != "none").then(
-            ite(r.version == "TLS13", r.compression == "null", (r.compression == "null") | r.deflate)
+            ite(
+                r.version == "TLS13", r.compression == "null", (r.compression == "null") | r.deflate
+            )
         )
         for r in w.runs
     ]

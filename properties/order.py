@@ -116,9 +116,9 @@ def the_client_answers_only_after_server_hello_done(w: World) -> list[Implicatio
 def client_key_exchange_comes_before_finished(w: World) -> list[Implication]:
     """The server has had a ClientKeyExchange when it waits for ChangeCipherSpec or Finished."""
     return [
-        when(
-            conj(s.state.one_of("WAIT_CCS", "WAIT_FIN", "SEND_CCS", "SEND_FIN"), legacy(s))
-        ).then(s.saw_client_key_exchange)
+        when(conj(s.state.one_of("WAIT_CCS", "WAIT_FIN", "SEND_CCS", "SEND_FIN"), legacy(s))).then(
+            s.saw_client_key_exchange
+        )
         for s in w.servers
     ]
 
@@ -142,9 +142,7 @@ def certificate_verify_is_there_and_in_its_place(w: World) -> list[Implication]:
 @invariant("ORD-12", "5246 7.4.9", ("tls12",))
 def finished_comes_right_after_change_cipher_spec(w: World) -> list[Implication]:
     """No Finished of TLS 1.0 to 1.2 is accepted without a ChangeCipherSpec before it."""
-    return [
-        when(conj(r.verified, legacy(r))).then(neg(r.finished_not_after_ccs)) for r in w.runs
-    ]
+    return [when(conj(r.verified, legacy(r))).then(neg(r.finished_not_after_ccs)) for r in w.runs]
 
 
 @invariant("ORD-13", "5246 7.4.9; 8446 4.4.1", ("adversary",))

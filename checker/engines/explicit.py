@@ -237,8 +237,8 @@ class Explicit:
         """Explore until nothing is new, a budget ends, or `stop()` says every answer is known.
 
         `states` is a count, `seconds` wall time, `memory` bytes of the engine's arrays. With
-        `edges`, every step is tried on its own and the edges are counted by label. KeyboardInterrupt
-        ends the search with what was found so far.
+        `edges`, every step is tried on its own and the edges are counted by label.
+        KeyboardInterrupt ends the search with what was found so far.
         """
         result = Search()
         asked = [(q, numpy_function(self.compiled.fold(q.expr), self.compiled.index))
@@ -274,7 +274,7 @@ class Explicit:
         parent, via = np.zeros(n, np.int64), np.zeros(n, np.int16)
         total, held = 0, 0
         while n:
-            # A budget smaller than the next level keeps what fits of it, so that the count is exact.
+            # A budget smaller than the next level keeps what fits of it: the count is exact.
             if states is not None and total + n > states:
                 keep = states - total
                 frontier, parent, via = frontier[:, :keep], parent[:keep], via[:keep]
@@ -362,9 +362,7 @@ class Explicit:
                     rows = picks[0] if len(picks) == 1 else np.concatenate(picks)
                 if edges is None and len(group) > 1:
                     rows = rows[~done[rows]]
-                for piece in np.array_split(
-                    rows, 1 + rows.size * a.combinations // EXPANSION
-                ):
+                for piece in np.array_split(rows, 1 + rows.size * a.combinations // EXPANSION):
                     if not piece.size:
                         continue
                     hit, words = self._apply(a, part, columns, piece)
@@ -408,7 +406,7 @@ class Explicit:
         words = part[:, rows]
         for i, value in a.effects:
             w, shift, mask = self.layout.place[i]
-            code = value if isinstance(value, int) else value(local, parameters, np)
+            code: Any = value if isinstance(value, int) else value(local, parameters, np)
             clear = np.uint64(~(mask << shift) & 0xFFFFFFFFFFFFFFFF)
             if np.ndim(code) == 0:
                 bits: Any = np.uint64(int(code) << shift)
@@ -420,13 +418,15 @@ class Explicit:
 
 def _key(words: Array) -> Array:
     """A sort key: the word itself, or a mix of the words (equal states have equal keys)."""
+    key: Array = words[0]
     if words.shape[0] == 1:
-        return words[0]
-    key = words[0] * np.uint64(0x9E3779B97F4A7C15)
+        return key
+    key = key * np.uint64(0x9E3779B97F4A7C15)
     for w in words[1:]:
         key ^= key >> np.uint64(29)
         key = (key + w) * np.uint64(0xBF58476D1CE4E5B9)
-    return key ^ (key >> np.uint64(32))
+    key ^= key >> np.uint64(32)
+    return key
 
 
 def _unique(words: Array) -> tuple[Array, Array]:

@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from functools import cache
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import networkx as nx
 
-from model.expr import COMPOSITE, TRUE, Expr, exists, python_function, variables
+from model.expr import COMPOSITE, Expr, exists, python_function, variables
 from model.machine import JUNK, Run
 from model.rule import Rule
 from model.system import OK, Compiled, Step
@@ -90,7 +89,7 @@ class Reference:
     def predicate(self, expr: Expr) -> Callable[[State], bool]:
         """`expr`, over the system's variables, as a function of a state."""
         _, f = self.function({"value": self.compiled.fold(expr)})
-        return lambda s: f(s, {})[0]  # type: ignore[no-any-return]
+        return lambda s: f(s, {})[0]
 
     def fire(
         self, run: str, own: tuple[Any, ...], trigger: str, fields: Mapping[str, Any]
@@ -108,8 +107,9 @@ class Reference:
         machine.taken = None
         out = None
         if machine._fire[trigger](**fields):
-            assert machine.taken is not None
-            out = (machine.taken, tuple(getattr(machine, n) for n, _ in names))
+            row: Any = machine.taken
+            assert row is not None
+            out = (row, tuple(getattr(machine, n) for n, _ in names))
         self.fired[key] = out
         return out
 
@@ -197,6 +197,13 @@ class _Event:
                 there = exists(n, d.values, d, there)
             _, some = engine.function({"deliverable": there})
             self.some.append(some)
+        # A field that no row reads has any value that a message may have there.
+        self.default = {
+            n: next((v for v in d.values if v != "none"), None)
+            if self.message is not None and self.message.demands(n)
+            else next(iter(d.values), None)
+            for n, d in self.choices.items()
+        }
         # Bound fields, and the values that composites must have, as functions of the state.
         bound: dict[str, Expr] = {}
         fold = engine.compiled.fold
@@ -211,24 +218,25 @@ class _Event:
                 name = node.args[0].payload.removeprefix("msg.")
                 wanted[name] = _parts(node, s, engine)
             self.expected[k] = wanted
+        self._rows_by_state: dict[str, tuple[tuple[int, tuple[str, ...] | None], ...]] = {}
 
-    @cache  # noqa: B019 - an event lives as long as its engine
     def _rows_in(self, local: str) -> tuple[tuple[int, tuple[str, ...] | None], ...]:
         """The rows to try in a local state: (row, its parameters, or None if no row reads any).
 
         Rows of one event differ in what they read, so each row's parameters are tried; a set of
         parameters already tried, with the same composites, gives nothing new.
         """
+        if local in self._rows_by_state:
+            return self._rows_by_state[local]
         here = [k for k, (s, _, _) in enumerate(self.rows) if local in s.rule.sources]
-        plain = not any(
-            _reads(self.rows[k][0].rule) & set(self.rows[k][2]) for k in here
-        )
+        plain = not any(_reads(self.rows[k][0].rule) & set(self.rows[k][2]) for k in here)
         out: dict[tuple[str, ...], tuple[int, tuple[str, ...] | None]] = {}
         for k in here:
             parameters = self.rows[k][2]
             signature = (*sorted(parameters), "/", *sorted(self.expected[k]))
             out.setdefault(signature, (k, None if plain else parameters))
-        return tuple(out.values())
+        rows = self._rows_by_state[local] = tuple(out.values())
+        return rows
 
     def messages(self, state: State, local: str) -> Iterator[dict[str, Any]]:
         """The field values of each message that can be delivered in `state`, without repeats."""
@@ -270,7 +278,7 @@ class _Event:
                 if p.get(f"msg.{name}{OK}", False):
                     sealed.append(name)
             else:
-                out[name] = p.get(f"msg.{name}", domain.values[0])
+                out[name] = p.get(f"msg.{name}", self.default[name])
         if sealed:
             plain = {f"msg.{n}": v for n, v in out.items()}
             for name in sealed:
@@ -285,7 +293,7 @@ def _reads(rule: Rule) -> set[str]:
 
 
 def _collect(fixed: Mapping[str, Any], name: str) -> tuple[Any, ...]:
-    parts = []
+    parts: list[Any] = []
     while f"{name}/{len(parts)}" in fixed:
         parts.append(fixed[f"{name}/{len(parts)}"])
     return tuple(parts)
@@ -309,4 +317,4 @@ def _parts(node: Expr, step: Step, engine: Reference) -> Callable[[State, Mappin
         str(i): engine.compiled.fold(system.at(step.run, e)) for i, e in enumerate(node.args[1:])
     }
     _, f = engine.function(parts)
-    return f  # type: ignore[no-any-return]
+    return f

@@ -184,7 +184,7 @@ class Symbolic:
         return guard, effects
 
     def relation(self) -> Any:
-        """One disjunction: each run's steps, with the variables that no step of it writes framed."""
+        """One disjunction: each run's steps, what no step of the run writes being framed."""
         by_run: dict[str, list[Step]] = {}
         for s in self.compiled.steps:
             by_run.setdefault(s.run, []).append(s)
@@ -213,8 +213,8 @@ class Symbolic:
             # The analysis of values settles it; the invariant is "any state of these domains".
             self.check(z3.BoolVal(True), prop)
             return Proof(_text(z3.BoolVal(True)), 0, time.monotonic() - began)
-        # A property that is inductive as it stands needs no search (and Spacer's answer for one that
-        # no state contradicts is an image with quantifiers).
+        # A property that is inductive as it stands needs no search (and Spacer's answer for one
+        # that no state contradicts is an image with quantifiers).
         formula = self.formula(prop)
         try:
             self.check(formula, prop)
@@ -266,14 +266,14 @@ class Symbolic:
         raise CertificateError(f"Spacer's answer has no definition of the invariant: {answer}")
 
     def check(self, invariant: Any, prop: Expr) -> None:
-        """The three facts that make `invariant` a proof of `prop`; CertificateError if one fails."""
+        """The three facts that make `invariant` prove `prop`; CertificateError if one fails."""
         self._refute("an initial state is outside", self.initial, z3.Not(invariant))
         self._refute("the property is not implied", invariant, z3.Not(self.formula(prop)))
         solver = z3.Solver()
         solver.add(invariant)
         for s in self.compiled.steps:
             guard, effects = self.parts(s)
-            pairs = []
+            pairs: list[tuple[Any, Any]] = []
             for n, value in effects.items():
                 targets = self.now[n] if isinstance(self.now[n], list) else [self.now[n]]
                 values = value if isinstance(value, list) else [value]
@@ -317,9 +317,7 @@ class Symbolic:
             cleared = k
             after = [z3.Bool(f"{b}@{k + 1}") for b in self.flat]
             inputs = [(b, z3.Bool(f"{b}@{k}")) for b in self.inputs.values()]
-            move = z3.substitute(
-                relation, *swap, *zip(self.flat_next, after, strict=True), *inputs
-            )
+            move = z3.substitute(relation, *swap, *zip(self.flat_next, after, strict=True), *inputs)
             solver.add(move)
             frames.append(after)
         return max(cleared, 0)

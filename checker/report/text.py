@@ -93,7 +93,9 @@ def _arrow(number: int, s: TraceStep, columns: Sequence[str]) -> str:
 
 
 def _note(number: int, s: TraceStep, by: str) -> list[str]:
-    fields = ", ".join(f"{k}={_value(v)}" for k, v in s.fields.items() if not k.startswith("offers_"))
+    fields = ", ".join(
+        f"{k}={_value(v)}" for k, v in s.fields.items() if not k.startswith("offers_")
+    )
     key = "in the clear" if s.key == "plaintext" else f"under the {s.key} keys"
     if s.kind == "send":
         head = f"{s.run} sends {s.event}({fields}) {key}"
@@ -102,7 +104,9 @@ def _note(number: int, s: TraceStep, by: str) -> list[str]:
     else:
         came = by or f"as {s.source} sent it"
         if by and s.key != "plaintext":
-            came += ", which knows the key" if by != "forged" else " by the adversary, which knows it"
+            came += (
+                ", which knows the key" if by != "forged" else " by the adversary, which knows it"
+            )
         elif by == "forged":
             came += " by the adversary"
         elif not by and s.key == "plaintext":

@@ -10,7 +10,8 @@ A message can come from three kinds of source:
 
 - `forged`: the record written by the adversary, under the receiver's read key, which it must know;
   a signature, MAC or encryption inside is right only if it knows that key too;
-- `C via adversary`: such a record around what run C signed, MACed or encrypted, if it could read it;
+- `C via adversary`: such a record around what run C signed, MACed or encrypted, if it could read
+  that;
 - `C`: the very record that run C sent, where both have the same record key.
 
 Limits: no algebra of Diffie-Hellman, no degenerate groups, no record sequence numbers (a record can
@@ -73,7 +74,7 @@ class Adversary:
         rsa = ite(
             own.group == "rsa_weak",
             theirs | self.broken(own.group == "rsa_weak"),
-            own.server_certificate.one_of(*ADVERSARYS_KEY)
+            own.server_certificate.one_of(*ADVERSARYS_KEY),
         )
         dh = theirs | self.broken(own.group == "dh_weak")
         return ite(own.suite.one_of(*RSA_SUITES), rsa, dh)
@@ -135,9 +136,8 @@ class Adversary:
     def _sent_under(self, system: System, run: Instance, message: Message) -> Expr:
         own = client if run.role.name == "client" else server
         is_13 = own.version == "TLS13"
-        plaintext, handshake = const("plaintext", own.write_key.domain), const(
-            "handshake", own.write_key.domain
-        )
+        plaintext = const("plaintext", own.write_key.domain)
+        handshake = const("handshake", own.write_key.domain)
         if message.name in ("ApplicationData", "CloseNotify"):
             key = own.write_key
         elif message.name == "Finished":
@@ -192,9 +192,7 @@ class Adversary:
             if inner:
                 # With a NULL cipher a record is authenticated but not hidden.
                 readable = self.knows_key(system, q, under) | system.of(q, "null_cipher")
-                yield Source(
-                    f"{q.name} via adversary", conj(writes, seen, readable, free), inner
-                )
+                yield Source(f"{q.name} via adversary", conj(writes, seen, readable, free), inner)
             if q.role.name != run.role.name:
                 same_key = conj(
                     disj(*((under == k) & (read_key == k) for k in ("handshake", "application"))),
@@ -262,8 +260,7 @@ class Adversary:
         f = message.f
         is_13 = f.version == "TLS13"
         of = [
-            (f.random == q.name)
-            & eq(f.sentinel, system.at(q, view("server", "sentinel")))
+            (f.random == q.name) & eq(f.sentinel, system.at(q, view("server", "sentinel")))
             for q in system.runs
             if q.role.name == "server"
         ]

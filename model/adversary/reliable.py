@@ -66,9 +66,7 @@ class Reliable:
             for f, e in sends.items()
         }
         empty = const(EMPTY, slots[0].domain)
-        shift = {
-            s.payload: n for s, n in zip(slots, [*slots[1:], empty], strict=True)
-        }
+        shift = {s.payload: n for s, n in zip(slots, [*slots[1:], empty], strict=True)}
         yield Source(peer.name, slots[0] == message.name, fields, {}, shift)
 
     def emit(self, system: System, run: Instance, message: Message) -> tuple[Expr, dict[str, Expr]]:

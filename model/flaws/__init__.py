@@ -31,8 +31,9 @@ class Flaw:
     `number` is its place in the catalogue of attacks, `source` the publication or CVE. `patches`
     are by role. `breaks` maps "client", "server" or "both" to the names of the properties that
     fall in `scenario` with those ends flawed, and only those; `shows` is the one whose trace tells
-    the attack. `local` are those among them that speak of the patched row alone: they fall without `capability`, too. `idle` are, by ends, the
-    properties whose interesting case is gone, because no handshake completes.
+    the attack. `local` are those among them that speak of the patched row alone: they fall without
+    `capability`, too. `idle` are, by ends, the properties whose interesting case is gone, because
+    no handshake completes.
     """
 
     name: str

@@ -14,8 +14,10 @@ from model.transcript import activated
 
 def _row(role: str, own: Fields, states: tuple[str, ...]) -> Rule:
     first: Expr = (own.read_key == "plaintext") & ~own.keyed
-    return receive(role, ChangeCipherSpec, states, SAME, rfc="5246 7.1", when=first,
-                   do={"read_key": activated(own)}, label=f"{role}_early_change_cipher_spec")  # fmt: skip
+    return receive(
+        role, ChangeCipherSpec, states, SAME, rfc="5246 7.1", when=first,
+        do={"read_key": activated(own)}, label=f"{role}_early_change_cipher_spec",
+    )  # fmt: skip
 
 
 _ONE_END = (

@@ -32,7 +32,5 @@ FLAW = Flaw(
             "session_keys_with_an_honest_peer_are_secret",
         ),
     },
-    local=(
-        "parameters_fit_the_negotiated_suite",
-    ),
+    local=("parameters_fit_the_negotiated_suite",),
 )

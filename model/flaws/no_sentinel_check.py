@@ -29,7 +29,5 @@ FLAW = Flaw(
             "session_keys_with_an_honest_peer_are_secret",
         ),
     },
-    local=(
-        "the_sentinel_stops_a_downgrade_at_the_signature",
-    ),
+    local=("the_sentinel_stops_a_downgrade_at_the_signature",),
 )

@@ -1,1 +1,1 @@
-"""One file for each role of each generation: `ROLE` and its rows `RULES`; assembled by `model.roles`."""
+"""One file for each role of each generation, with its rows `RULES`; `model.roles` assembles them."""

@@ -99,7 +99,8 @@ RULES = [
                 check("session id echo", sh.session_id == "none", "illegal_parameter"),
                 check("key share", sh.key_share != "none", "missing_extension"),
             ],
-            do={**_take_hello, "server_share": sh.key_share, "group": const("ecdh", client.group.domain),
+            do={**_take_hello, "server_share": sh.key_share,
+                "group": const("ecdh", client.group.domain),
                 "keyed": const(True), "read_key": const("handshake", Key)}),
     # -- server ------------------------------------------------------------------------------------
     receive("server", ClientHello, "START", "SEND_SH", rfc="5246 7.4.1.2, 7.4.1.3",
@@ -112,8 +113,8 @@ RULES = [
                                    const("null", server.compression.domain))}),
     receive("server", ClientHello, "START", "NEGOTIATED", rfc="8446 4.1.1, 4.2.1",
             when=version == "TLS13",
-            checks=[_version_common, check("key share", ch.key_share != "none", "missing_extension")],
+            checks=[_version_common,
+                    check("key share", ch.key_share != "none", "missing_extension")],
             do={**_take_client_hello, "suite": const("AEAD", Suite), "exchange": ch.key_share,
                 "keyed": const(True)}),
 ]  # fmt: skip
-

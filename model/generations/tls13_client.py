@@ -1,4 +1,4 @@
-"""The client of TLS 1.3 after ServerHello (RFC 8446 appendix A.1, rows C6 to C13 with certificates).
+"""The client of TLS 1.3 after ServerHello (RFC 8446 appendix A.1, rows C6 to C13, certificates).
 
 1. EncryptedExtensions under the handshake key.                            4.3.1
 2. CertificateRequest or not; Certificate, never empty; CertificateVerify  4.3.2, 4.4.2, 4.4.3

@@ -1,4 +1,4 @@
-"""The server of TLS 1.3 after ClientHello (RFC 8446 appendix A.2, rows S5 to S16 with certificates).
+"""The server of TLS 1.3 after ClientHello (RFC 8446 appendix A.2, rows S5 to S16, certificates).
 
 1. ServerHello; then, under the handshake key, EncryptedExtensions,       4.1.3, 4.3.1
    CertificateRequest or not, Certificate, CertificateVerify, Finished.   4.3.2, 4.4
@@ -73,5 +73,6 @@ RULES = [
              "WAIT_CERT", "WAIT_CV", "WAIT_FINISHED"), SAME, rfc="8446 5, D.4",
             label="server_receive_change_cipher_spec_dropped"),
     send("server", ApplicationData, ("WAIT_CERT", "WAIT_CV", "WAIT_FINISHED"), SAME, rfc="8446 2",
-         when=own.sends_data, do={"sent_data": const(True)}, label="server_send_application_data_early"),
+         when=own.sends_data, do={"sent_data": const(True)},
+         label="server_send_application_data_early"),
 ]  # fmt: skip

@@ -241,6 +241,8 @@ def test_states_whose_keys_are_equal_are_told_apart(
     distinct, first = explicit._unique(words)
     assert sorted(map(tuple, distinct.T.tolist())) == [(1, 5), (1, 6), (2, 5), (2, 6)]
     assert distinct.T.tolist() == words[:, first].T.tolist()
+    # Neighbours that share a word are not the same state.
+    assert explicit._unique(np.array([[1, 1, 1], [5, 6, 7]], dtype=np.uint64))[0].shape == (2, 3)
     visited = explicit._Visited()
     visited.add(words[:, :2])
     visited.add(words[:, 2:3])

@@ -1,0 +1,100 @@
+"""Properties as pytest tests: the fixture `model_check`.
+
+    def test_no_data_before_finished(model_check):
+        model_check.holds("tls12-small", lambda w: [when(r.delivered).then(r.verified) for r in w.runs])
+
+A failure prints the message sequence chart of a shortest, replayed counterexample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+
+class ModelCheck:
+    """Decide a property of one's own in a scenario by search, in the same form as the catalogue's.
+
+    `says` is a function of the world (see `properties.World`) that returns implications (or one
+    expression). `flaw` and `drop` are as on the command line; `states` bounds the search.
+    """
+
+    def _decide(
+        self,
+        kind: str,
+        where: str,
+        says: Callable[[Any], Any],
+        flaw: str | None,
+        drop: str | None,
+        states: int | None,
+    ) -> Any:
+        from checker.verify import Request, search, system_of
+        from model.scenario import scenario
+        from properties import declared
+
+        request = Request(scenario=where, flaw=flaw, drop=drop, states=states)
+        system = system_of(request, scenario(where))
+        name = getattr(says, "__name__", "property").replace("<lambda>", "property")
+        return search(system, [declared(kind, name, says)], request)[0]
+
+    def holds(
+        self,
+        where: str,
+        says: Callable[[Any], Any],
+        *,
+        flaw: str | None = None,
+        drop: str | None = None,
+        states: int | None = None,
+    ) -> Any:
+        """The invariant is PROVED by searching the whole scenario; the result."""
+        result = self._decide("invariant", where, says, flaw, drop, states)
+        if result.verdict != "PROVED":
+            pytest.fail(_explain(result), pytrace=False)
+        return result
+
+    def violated(
+        self,
+        where: str,
+        says: Callable[[Any], Any],
+        *,
+        flaw: str | None = None,
+        drop: str | None = None,
+        states: int | None = None,
+    ) -> Any:
+        """The invariant is VIOLATED; the replayed trace."""
+        result = self._decide("invariant", where, says, flaw, drop, states)
+        if result.verdict != "VIOLATED":
+            pytest.fail(f"{_explain(result)}; a violation was expected", pytrace=False)
+        return result.trace
+
+    def reaches(
+        self,
+        where: str,
+        goal: Callable[[Any], Any],
+        *,
+        flaw: str | None = None,
+        drop: str | None = None,
+        states: int | None = None,
+    ) -> Any:
+        """Some reachable state satisfies the goal; the result."""
+        result = self._decide("reachable", where, goal, flaw, drop, states)
+        if result.verdict != "PROVED":
+            pytest.fail(_explain(result), pytrace=False)
+        return result
+
+
+def _explain(result: Any) -> str:
+    from checker.report.text import chart
+
+    head = f"{result.property} in {result.scenario}: {result.verdict}"
+    if result.reason:
+        head += f" ({result.reason})"
+    return f"{head}\n\n{chart(result.trace)}" if result.trace is not None else head
+
+
+@pytest.fixture
+def model_check() -> ModelCheck:
+    """Decide a property written in the test."""
+    return ModelCheck()
