@@ -23,7 +23,7 @@ from checker.verdict import HOLDS_TO_DEPTH, PROVED, UNKNOWN, VACUOUS, VIOLATED, 
 from model.expr import Expr, conj, disj, exists, neg
 from model.flaws import Flaw, dropped
 from model.flaws import find as find_flaw
-from model.rule import Rule
+from model.rule import ModelError, Rule
 from model.scenario import SCENARIOS, Scenario, scenario
 from model.system import System
 from properties import Property, catalogue
@@ -394,6 +394,12 @@ def verify(
 ) -> Outcome:
     """Run every task of the request and merge the results of each property and scenario."""
     tasks = tasks_of(request)
+    if request.flaw or request.drop:
+        for where in scenarios_of(request):
+            try:
+                _ = system_of(request, where).raw_steps
+            except ModelError as e:
+                raise ModelError(f"{request.flaw or request.drop}: {e}") from e
     for name, count in Counter(t.scenario for t in tasks).items():
         if count > 1:
             # What all questions about a system share is found before the processes part.

@@ -1,4 +1,4 @@
-"""Authentication and agreement: whom a run that has verified a Finished talked to, and about what."""
+"""Authentication and agreement: whom a run that verified a Finished talked to, and about what."""
 
 from __future__ import annotations
 
@@ -128,7 +128,8 @@ def authenticated_ends_agree_on_what_was_negotiated(w: World) -> list[Implicatio
 
 @invariant("AUT-11", "5246 7.4.8; 8446 4.4.3", ("certificates",))
 def an_authenticated_peer_proved_it_has_its_key(w: World) -> list[Implication]:
-    """A certificate counts only with a signature verified under its key, or, with RSA, a Finished."""
+    """A certificate counts only with a signature verified under its key, or, with RSA, a
+    Finished."""
     out = [
         when(conj(live(s), s.verified, s.client_certificate.one_of("honest", "adversary"))).then(
             s.saw_certificate_verify
@@ -149,7 +150,8 @@ def an_authenticated_peer_proved_it_has_its_key(w: World) -> list[Implication]:
 
 @invariant("AUT-13", "5246 7.4.6; 8446 4.4.2.4", ("client-auth",))
 def mandatory_client_authentication_is_enforced(w: World) -> list[Implication]:
-    """A handshake with mandatory client authentication completes with a certificate and its proof."""
+    """A handshake with mandatory client authentication completes with a certificate and its
+    proof."""
     return [
         when(conj(live(s), s.verified, s.client_auth == "mandatory")).then(
             conj(s.client_certificate.one_of("honest", "adversary"), s.saw_certificate_verify)

@@ -8,7 +8,8 @@ from properties import Implication, World, invariant, when
 
 @invariant("ALR-1", "5246 7.2.2; 8446 6.2")
 def an_error_closes_the_run(w: World) -> list[Implication]:
-    """After a fatal alert was sent or received the run is closed: nothing more is sent or delivered."""
+    """After a fatal alert was sent or received the run is closed: nothing more is sent or
+    delivered."""
     return [when(r.end == "error").then(r.state == "CLOSED") for r in w.runs]
 
 

@@ -32,7 +32,8 @@ def one_change_cipher_spec_comes_before_each_finished(w: World) -> list[Implicat
 
 @invariant("KEY-3", "5246 7.1; 8446 7.1")
 def the_read_key_changes_only_where_it_should(w: World) -> list[Implication]:
-    """Not before ChangeCipherSpec; in TLS 1.3 to the application key only with the peer's Finished."""
+    """Not before ChangeCipherSpec; in TLS 1.3 to the application key only with the peer's
+    Finished."""
     return [
         when(conj(live(r), r.read_key != "plaintext")).then(
             disj(

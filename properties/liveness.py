@@ -5,7 +5,6 @@ from __future__ import annotations
 from model.expr import TRUE, Expr, conj, disj, implies, neg
 from properties import Implication, World, ends, reachable, when
 from properties.authentication import agree
-from properties.negotiation import preferred
 
 VIEW = ("version", "suite", "compression", "client_version", "requested", "client_certificate")
 
@@ -29,7 +28,8 @@ def refused_client(w: World) -> Expr:
 
 @ends("LIV-1", "5246 7.3; 8446 A", ("reliable",))
 def compatible_ends_complete_and_agree(w: World) -> list[Implication]:
-    """Without attacker, compatible configurations end with both Finished verified and equal views."""
+    """Without attacker, compatible configurations end with both Finished verified and equal
+    views."""
     c, s = w.clients[0], w.servers[0]
     return [
         when(conj(compatible(w), neg(refused_client(w)))).then(
@@ -40,7 +40,8 @@ def compatible_ends_complete_and_agree(w: World) -> list[Implication]:
 
 @ends("LIV-2", "5246 7.2.2; 8446 6.2", ("reliable",))
 def incompatible_ends_close_with_the_right_alert(w: World) -> list[Implication]:
-    """No common suite: handshake_failure. No certificate where one is mandatory: the RFC's alert."""
+    """No common suite: handshake_failure. No certificate where one is mandatory: the RFC's
+    alert."""
     c, s = w.clients[0], w.servers[0]
     both_closed = conj(c.state == "CLOSED", s.state == "CLOSED", c.end == "error", s.end == "error")
     missing = disj(

@@ -49,7 +49,8 @@ def the_version_is_the_best_both_know(w: World) -> list[Implication]:
 
 @invariant("NEG-2", "8446 4.1.3", ("adversary", "downgrade"))
 def the_sentinel_stops_a_downgrade_at_the_signature(w: World) -> list[Implication]:
-    """With signed parameters, a client that knows TLS 1.3 never goes on below it with a server that does."""
+    """With signed parameters, a client that knows TLS 1.3 never goes on below it with a server
+    that does."""
     return [
         when(
             conj(
@@ -95,7 +96,8 @@ def everything_chosen_was_offered(w: World) -> list[Implication]:
 
 @invariant("NEG-7", "5246 F.1.1.2; 8446 E.1", ("adversary", "certificates"))
 def the_suite_is_the_best_both_know(w: World) -> list[Implication]:
-    """A client that finished with the honest server uses the suite that server prefers of both's."""
+    """A client that finished with the honest server uses the suite that server prefers of
+    both's."""
     return [
         when(conj(server_authenticated(c), paired(c, s))).then(eq(c.suite, preferred(c, s)))
         for c in w.clients

@@ -35,7 +35,8 @@ def data_is_delivered_only_after_finished_is_verified(w: World) -> list[Implicat
 
 @invariant("ORD-2", "5246 7.3; 8446 2", ("data",))
 def data_is_sent_only_after_finished_is_verified(w: World) -> list[Implication]:
-    """An end sends data only after it verified the peer's Finished; a TLS 1.3 server may from its own."""
+    """An end sends data only after it verified the peer's Finished; a TLS 1.3 server may
+    from its own."""
     out = [when(c.sent_data).then(c.verified) for c in w.clients]
     for s in w.servers:
         half = conj(s.version == "TLS13", s.write_key == "application")
@@ -45,7 +46,8 @@ def data_is_sent_only_after_finished_is_verified(w: World) -> list[Implication]:
 
 @invariant("GLOBAL", "5246 7.3; 8446 2", ("data",))
 def data_is_sent_only_after_both_finished_are_verified(w: World) -> list[Implication]:
-    """The global reading of ORD-2, false by design: a server may send before the client verified."""
+    """The global reading of ORD-2, false by design: a server may send before the client
+    verified."""
     return [
         when(conj(r.sent_data, r.verified)).then(
             disj(*(p.verified for p in w.runs if p.role != r.role))
@@ -84,7 +86,8 @@ def server_key_exchange_is_there_where_the_suite_demands_it(w: World) -> list[Im
 
 @invariant("ORD-7", "5246 7.4.3", ("adversary", "signed-params"))
 def signed_parameters_are_the_servers(w: World) -> list[Implication]:
-    """Parameters accepted with the honest server's certificate are those of a run of that server."""
+    """Parameters accepted with the honest server's certificate are those of a run of that
+    server."""
     out = []
     for c in w.clients:
         given = conj(
@@ -147,7 +150,8 @@ def finished_comes_right_after_change_cipher_spec(w: World) -> list[Implication]
 
 @invariant("ORD-13", "5246 7.4.9; 8446 4.4.1", ("adversary",))
 def finished_covers_every_handshake_message(w: World) -> list[Implication]:
-    """With a key the adversary does not know, a verified Finished means a peer with this transcript."""
+    """With a key the adversary does not know, a verified Finished means a peer with this
+    transcript."""
     out = []
     for c in w.clients:
         given = conj(c.verified, neg(known(c)))

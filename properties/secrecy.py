@@ -9,7 +9,8 @@ from properties.authentication import client_authenticated, known, server_authen
 
 @invariant("SEC-1", "5246 F.1.1.1; 8446 E.1", ("adversary", "certificates"))
 def session_keys_with_an_honest_peer_are_secret(w: World) -> list[Implication]:
-    """A run that finished with an authenticated honest peer has keys the adversary cannot derive."""
+    """A run that finished with an authenticated honest peer has keys the adversary cannot
+    derive."""
     return [
         *(when(server_authenticated(c)).then(neg(known(c))) for c in w.clients),
         *(

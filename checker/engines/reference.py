@@ -143,10 +143,11 @@ class Reference:
                         seen.add((step.label, dst))
                         yield step, fields, dst
 
-    def explore(self, limit: int | None = None) -> nx.MultiDiGraph[State]:
+    def explore(self, limit: int | None = None, depth: int | None = None) -> nx.MultiDiGraph[State]:
         """The reachable graph: nodes with `depth`, edges with `run`, `rule`, `source`, `fields`.
 
-        With more than `limit` states the graph's attribute `complete` is False.
+        With more than `limit` states, or states farther than `depth` steps, the graph's attribute
+        `complete` is False.
         """
         graph: nx.MultiDiGraph[State] = nx.MultiDiGraph(
             name=self.compiled.system.name, variables=self.compiled.names, complete=True
@@ -157,13 +158,16 @@ class Reference:
             queue.append(s)
         while queue:
             s = queue.popleft()
-            depth = graph.nodes[s]["depth"]
+            at = graph.nodes[s]["depth"]
+            if at == depth:
+                graph.graph["complete"] = False
+                continue
             for step, fields, dst in self.successors(s):
                 if dst not in graph:
                     if limit is not None and len(graph) >= limit:
                         graph.graph["complete"] = False
                         return graph
-                    graph.add_node(dst, depth=depth + 1, initial=False)
+                    graph.add_node(dst, depth=at + 1, initial=False)
                     queue.append(dst)
                 graph.add_edge(
                     s, dst, key=step.label, run=step.run, rule=step.rule, source=step.source,

@@ -240,5 +240,3 @@ def test_there_are_at_least_forty_properties_and_each_says_what_it_means() -> No
     for p in catalogue().values():
         assert p.rfc
         assert (p.function.__doc__ or "").strip()
-
-

@@ -1,0 +1,176 @@
+"""Each flaw breaks exactly what its file lists; without it, or without its capability, nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from checker.engines.explicit import Explicit
+from checker.engines.reference import Reference
+from checker.verify import Request, Task, properties_of, run_task, search
+from model.flaws import dropped, find, flaws
+from model.rule import ModelError
+from model.scenario import scenario
+
+CASES = [f"{f.name}@{end}" for f in flaws().values() for end in f.ends]
+
+
+@pytest.mark.parametrize("spec", CASES)
+def test_a_flaw_breaks_exactly_what_it_lists(spec: str) -> None:
+    flaw, end = find(spec)
+    request = Request(flaw=spec)
+    results = run_task(Task(request, flaw.scenario, "explicit"))
+    assert not any(r.error for r in results)
+    assert [r for r in results if not r.as_declared] == []
+    fallen = {r.property for r in results if r.verdict == "VIOLATED" and r.id != "GLOBAL"}
+    assert fallen == set(flaw.breaks[end])
+    for r in results:
+        if r.property in fallen:
+            # Every trace was replayed on live machines; it ends in an accepted step.
+            assert len(r.trace) >= 2
+            assert r.trace.steps[-1].alert is None
+
+
+def test_the_attacks_are_as_long_as_they_are() -> None:
+    """Shortest lengths, in single steps of the machines, of the trace that tells each attack."""
+    lengths = {}
+    for f in flaws().values():
+        request = Request(properties=(f.shows,), flaw=f"{f.name}@{f.ends[0]}")
+        (result,) = run_task(Task(request, f.scenario, "explicit"))
+        lengths[f.name] = len(result.trace)
+    assert lengths == {
+        "ccs_dropping": 6,
+        "cipher_rollback": 18,
+        "early_ccs": 20,
+        "early_finished": 4,
+        "finished_before_certificate": 4,
+        "freak": 14,
+        "goto_fail": 10,
+        "logjam": 14,
+        "no_sentinel_check": 14,
+        "skipped_certificate_verify": 10,
+    }
+
+
+@pytest.mark.parametrize("name", [f.name for f in flaws().values() if f.capability])
+def test_without_its_capability_only_the_row_itself_shows(name: str) -> None:
+    flaw = flaws()[name]
+    where = replace(scenario(flaw.scenario), capabilities=())
+    system = where.system(*flaw.roles(flaw.ends[0]))
+    results = search(system, properties_of(Request(), where), Request())
+    fallen = {r.property for r in results if r.verdict == "VIOLATED" and r.id != "GLOBAL"}
+    assert fallen == set(flaw.local)
+
+
+def test_the_goto_fail_attack_is_the_published_one() -> None:
+    request = Request(properties=("SEC-1",), flaw="goto_fail")
+    (result,) = run_task(Task(request, "tls12", "explicit"))
+    received = [s for s in result.trace.steps if s.kind == "receive" and s.run == "client0"]
+    ske = next(s for s in received if s.event == "ServerKeyExchange")
+    assert ske.fields["share"] == "adversary"
+    assert next(s for s in received if s.event == "Certificate").fields["certificate"] == "honest"
+    assert "client0" in result.trace.steps[-1].known
+
+
+@pytest.mark.parametrize(
+    ("name", "depth"), [("early_ccs@both", 9), ("finished_before_certificate@client", 10)]
+)
+def test_the_reference_agrees_on_flawed_systems(name: str, depth: int) -> None:
+    """The same states at each distance, down to a depth that the reference reaches quickly."""
+    flaw, end = find(name)
+    system = scenario(flaw.scenario).system(*flaw.roles(end))
+    compiled = system.compile()
+    engine = Explicit(compiled)
+    found = engine.search()
+    graph = Reference(compiled).explore(depth=depth)
+    by_depth: dict[int, set[object]] = {}
+    for state, d in graph.nodes(data="depth"):
+        by_depth.setdefault(d, set()).add(state)
+    start = 0
+    for d in range(depth + 1):
+        rows = range(start, start + found.levels[d])
+        assert by_depth[d] == {engine.state(i) for i in rows}
+        start += found.levels[d]
+
+
+USER_FLAW = """
+from model.flaws import Flaw, {op}
+FLAW = Flaw(name="mine", number=0, title="t", source="s", scenario="tls12-small",
+            patches={{"client": {patch}}}, breaks={{"client": ({breaks})}})
+"""
+
+
+def test_a_users_own_flaw_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(USER_FLAW.format(
+        op="without_check",
+        patch='without_check("client_receive_certificate_WAIT_CERTIFICATE_to_WAIT_CR_SHD",'
+              ' "right name")',
+        breaks="",
+    ))  # fmt: skip
+    results = run_task(Task(Request(flaw=str(file)), "tls12-small", "explicit"))
+    fallen = {r.property for r in results if r.verdict == "VIOLATED"}
+    assert "an_empty_or_untrusted_server_certificate_is_refused" in fallen
+    assert "a_client_that_finished_talked_to_the_server" in fallen
+
+
+def test_a_patched_row_that_never_fires_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "idle.py"
+    file.write_text(
+        "from model.expr import FALSE\nfrom model.message import Finished\n"
+        "from model.rule import receive\n"
+        + USER_FLAW.format(
+            op="with_rows",
+            patch='with_rows(receive("client", Finished, "WAIT_SHD", "CONNECTED", rfc="x",'
+            " when=FALSE))",
+            breaks="",
+        )
+    )
+    results = run_task(Task(Request(flaw=str(file)), "tls12-small", "explicit"))
+    assert all(r.error for r in results)
+    assert "no patched row ever fires" in results[0].reason
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("x = 1\n", "defines no FLAW"),
+        ("import nothing_like_this\n", "ModuleNotFoundError"),
+        (USER_FLAW.format(op="without_check", patch='without_check("client_nothing")', breaks=""),
+         "no row of the client is called client_nothing"),
+    ],
+)  # fmt: skip
+def test_a_malformed_flaw_file_is_one_clear_error(tmp_path: Path, text: str, says: str) -> None:
+    file = tmp_path / "bad.py"
+    file.write_text(text)
+    with pytest.raises(ModelError, match=says):
+        run_task(Task(Request(flaw=str(file)), "tls12-small", "explicit"))
+
+
+# -- --drop ----------------------------------------------------------------------------------------
+def _fallen(drop: str, where: str) -> set[str]:
+    results = run_task(Task(Request(drop=drop), where, "explicit"))
+    assert not any(r.error for r in results)
+    return {r.id for r in results if r.verdict == "VIOLATED"} - {"GLOBAL"}
+
+
+def test_dropping_the_signature_check_is_goto_fail() -> None:
+    row = "client_receive_server_key_exchange_WAIT_SKE_to_WAIT_CR_SHD"
+    assert _fallen(f"{row}:signature", "tls12") == {
+        "AUT-1", "AUT-5", "AUT-6", "AUT-7", "ORD-7", "SEC-1",
+    }  # fmt: skip
+
+
+def test_dropping_a_field_from_finished() -> None:
+    row = "client_receive_finished_WAIT_FIN_to_CONNECTED"
+    assert _fallen(f"{row}:session_id", "tls12-small") == {"AUT-6", "AUT-7", "ORD-13"}
+    assert {"AUT-6"} <= _fallen(f"{row}:offer", "tls12-small")
+
+
+def test_dropping_what_is_not_there_lists_the_near_names() -> None:
+    with pytest.raises(LookupError, match="did you mean signature"):
+        dropped("client_receive_server_key_exchange_WAIT_SKE_to_WAIT_CR_SHD:signatur")
+    with pytest.raises(LookupError, match="client_receive_server_key_exchange"):
+        dropped("client_receive_server_key_exchang_WAIT_SKE_to_WAIT_CR_SHD")

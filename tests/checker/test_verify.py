@@ -1,0 +1,267 @@
+"""The command line as its user meets it: verdicts, exit statuses, budgets, errors, JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import networkx as nx
+import pytest
+
+import checker
+from checker import cli
+from checker.report.text import chart, table
+from checker.verdict import Result, exit_status
+from checker.verify import Request, Task, _merge, run_task
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SCHEMA = {
+    "type": "object",
+    "required": ["schema_version", "results", "timings", "interrupted"],
+    "properties": {
+        "schema_version": {"const": 1},
+        "results": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": [
+                    "property", "scenario", "verdict", "declared", "method", "states", "depth",
+                    "trace", "certificate",
+                ],
+                "properties": {
+                    "verdict": {
+                        "enum": ["PROVED", "HOLDS_TO_DEPTH", "VIOLATED", "VACUOUS", "UNKNOWN"]
+                    },
+                    "states": {"type": ["integer", "null"]},
+                    "depth": {"type": ["integer", "null"]},
+                    "certificate": {"type": ["string", "null"]},
+                    "trace": {"type": ["object", "null"]},
+                },
+            },
+        },
+    },
+}  # fmt: skip
+
+
+def run(*args: str, status: int, capsys: pytest.CaptureFixture[str]) -> str:
+    """Run a command in this process; its output."""
+    got = cli.main(args)
+    out = capsys.readouterr()
+    assert got == status, out.out + out.err
+    return out.out + out.err
+
+
+def test_a_small_scenario_verifies(capsys: pytest.CaptureFixture[str]) -> None:
+    out = run("verify", "--scenario", "integrity-only", status=0, capsys=capsys)
+    assert "ORD-1   data_is_delivered_only_after_finished_is_verified" in out
+    assert "115,992 states" in out
+    assert "all as declared" in out
+
+
+def test_search_and_proof_are_both_told(capsys: pytest.CaptureFixture[str]) -> None:
+    out = run("verify", "ORD-1", "--scenario", "tls12-small", status=0, capsys=capsys)
+    assert "search+proof" in out
+
+
+@pytest.mark.parametrize("engine", ["explicit", "symbolic", "reference"])
+def test_each_engine_by_name(engine: str, capsys: pytest.CaptureFixture[str]) -> None:
+    out = run("verify", "KEY-7", "--scenario", "tls12-small", "--engine", engine, status=0,
+              capsys=capsys)  # fmt: skip
+    assert "PROVED" in out
+
+
+def test_a_budget_that_ends_before_the_answer_is_unknown(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = run("verify", "ORD-1", "--scenario", "tls12", "--states", "1000", status=3,
+              capsys=capsys)  # fmt: skip
+    assert "UNKNOWN" in out
+    assert "the budget of 1000 states ended before the search" in out
+
+
+def test_a_budget_that_does_not_gives_the_true_verdict(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = run("verify", "ORD-1", "--scenario", "integrity-only", "--states", "115992", status=0,
+              capsys=capsys)  # fmt: skip
+    assert "PROVED" in out
+
+
+def test_a_violation_within_the_budget_is_definite(capsys: pytest.CaptureFixture[str]) -> None:
+    out = run("verify", "GLOBAL", "--scenario", "tls13", "--states", "2000", status=0,
+              capsys=capsys)  # fmt: skip
+    assert "VIOLATED" in out
+
+
+def test_time_and_memory_budgets(capsys: pytest.CaptureFixture[str]) -> None:
+    out = run("verify", "ORD-1", "--scenario", "tls12", "--time", "0.01", status=3, capsys=capsys)
+    assert "the time budget of 0.01 s ended" in out
+    out = run("verify", "ORD-1", "--scenario", "tls12", "--memory", "10K", status=3, capsys=capsys)
+    assert "the memory budget of 10240 bytes ended" in out
+
+
+@pytest.mark.parametrize(
+    ("args", "near"),
+    [
+        (["verify", "ORD1"], "ORD-1"),
+        (["verify", "--scenario", "tls12-smal"], "tls12-small"),
+        (["verify", "--flaw", "goto_fial"], "goto_fail"),
+        (["verify", "--flaw", "goto_fail@midle"], "both"),
+        (["verify", "--drop", "client_receive_finished_WAIT_FIN_to_CONECTED"],
+         "client_receive_finished_WAIT_FIN_to_CONNECTED"),
+        (["verify", "AUT-16", "--scenario", "tls13"], "no property asked for applies"),
+        (["verify", "--flaw", "nowhere.py"], "no file nowhere.py"),
+    ],
+)  # fmt: skip
+def test_bad_names_list_the_near_ones(
+    args: list[str], near: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = run(*args, status=2, capsys=capsys)
+    assert near in out
+    assert "Traceback" not in out
+
+
+def test_bad_numbers_are_usage_errors() -> None:
+    for args in (["--states", "0"], ["--time", "-1"], ["--memory", "many"]):
+        with pytest.raises(SystemExit) as e:
+            cli.main(["verify", *args])
+        assert e.value.code == 2
+
+
+def test_a_malformed_row_names_file_row_and_field(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "bad_row.py"
+    file.write_text(
+        "from model.expr import const\nfrom model.flaws import Flaw, with_rows\n"
+        "from model.message import Finished\nfrom model.rule import receive\n"
+        'FLAW = Flaw(name="bad", number=0, title="t", source="s", scenario="tls12-small",\n'
+        '  patches={"client": with_rows(receive("client", Finished, "WAIT_NOWHERE", "CONNECTED",'
+        ' rfc="x"))}, breaks={"client": ()})\n'
+    )
+    out = run("verify", "--flaw", str(file), status=4, capsys=capsys)
+    assert "bad_row.py" in out
+    assert "client_receive_finished_WAIT_NOWHERE_to_CONNECTED" in out
+    assert "source" in out
+
+
+def test_json_and_its_schema(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = []
+    for i in range(2):
+        file = tmp_path / f"{i}.json"
+        run("verify", "--scenario", "integrity-only", "--format", "json", "-o", str(file), status=0,
+            capsys=capsys)  # fmt: skip
+        document = json.loads(file.read_text())
+        jsonschema.validate(document, SCHEMA)
+        del document["timings"]
+        texts.append(json.dumps(document))
+    assert texts[0] == texts[1]
+    violated = [r for r in json.loads(texts[0])["results"] if r["verdict"] == "VIOLATED"]
+    assert violated
+    assert len(violated[0]["trace"]["steps"]) == violated[0]["depth"]
+
+
+def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+    every: dict[str, Any] = json.loads(run("list", "--format", "json", status=0, capsys=capsys))
+    for kind in ("properties", "scenarios", "capabilities", "flaws", "rules", "engines"):
+        assert every[kind]
+    assert {"ORD-1", "SEC-1"} <= {p["id"] for p in every["properties"]}
+    assert "goto_fail" in run("list", status=0, capsys=capsys)
+
+
+def test_interrupted_it_writes_what_it_has_and_exits_130() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "checker", "verify", "--format", "json"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"}, start_new_session=True,
+    )  # fmt: skip
+    time.sleep(9)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    document = json.loads(out)
+    assert document["interrupted"] is True
+    jsonschema.validate(document, SCHEMA)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, checker.cli\n"
+        "try: checker.cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('z3', 'networkx', 'numpy', 'transitions') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "130" in done.stdout
+
+
+# -- statuses and merging ---------------------------------------------------------------------------
+def _result(verdict: str, declared: str = "PROVED", **more: Any) -> Result:
+    return Result("p", "P", "s", verdict, declared, **more)
+
+
+@pytest.mark.parametrize(
+    ("results", "status"),
+    [
+        ([_result("PROVED")], 0),
+        ([_result("VIOLATED", "VIOLATED")], 0),
+        ([_result("VIOLATED")], 1),
+        ([_result("PROVED", "VIOLATED")], 1),
+        ([_result("VACUOUS")], 1),
+        ([_result("UNKNOWN")], 3),
+        ([_result("HOLDS_TO_DEPTH")], 3),
+        ([_result("UNKNOWN", "UNKNOWN")], 0),
+        ([_result("UNKNOWN"), _result("VIOLATED")], 1),
+        ([_result("UNKNOWN", error=True), _result("VIOLATED")], 4),
+    ],
+)
+def test_exit_statuses(results: list[Result], status: int) -> None:
+    assert exit_status(results) == status
+    assert exit_status(results, interrupted=True) == 130
+
+
+def test_engines_that_disagree_are_an_error() -> None:
+    merged = _merge([_result("PROVED", method="search"), _result("VIOLATED", method="proof")])
+    assert merged.error
+    assert "engines disagree" in merged.reason
+    assert "! P" in table([_result("VIOLATED")])
+
+
+def test_a_proof_completes_an_unfinished_search_but_not_a_vacuous_one() -> None:
+    proof = _result("PROVED", method="proof", certificate="c")
+    assert _merge([_result("UNKNOWN", method="search"), proof]).verdict == "PROVED"
+    assert _merge([_result("VACUOUS", method="search"), proof]).verdict == "VACUOUS"
+
+
+# -- the chart and the graph ------------------------------------------------------------------------
+def test_a_chart_tells_who_sent_what_and_what_is_known() -> None:
+    request = Request(properties=("SEC-1",), flaw="goto_fail")
+    (result,) = run_task(Task(request, "tls12", "explicit"))
+    text = chart(result.trace)
+    assert "forged by the adversary" in text
+    assert "the adversary knows the session keys of client0" in text
+    assert "[RFC 5246 7.4.3]" in text
+    assert "let through by" in text
+    request = Request(properties=("SEC-1",), flaw="early_ccs")
+    (result,) = run_task(Task(request, "tls12-small", "explicit"))
+    text = chart(result.trace)
+    assert "as it was sent" in text
+    assert "client0's, resealed by the adversary, which knows the key" in text
+
+
+def test_the_graph_of_a_scenario() -> None:
+    graph = checker.graph("honest")
+    assert isinstance(graph, nx.MultiDiGraph)
+    assert graph.graph["complete"]
+    assert all(d["rule"].role in ("client", "server") for *_, d in graph.edges(data=True))
+    with pytest.raises(LookupError, match="honest"):
+        checker.graph("hones")

@@ -1,0 +1,260 @@
+"""Laws on the real scenarios: pinned counts, declared verdicts, engines that agree, knowledge that
+only grows, variables that are written once and final before they are sent."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+from functools import cache
+from typing import Any
+
+import networkx as nx
+import pytest
+import z3
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from checker.engines.explicit import Explicit
+from checker.engines.reference import Reference
+from checker.engines.symbolic import Symbolic, bits_of
+from checker.verify import (
+    Request,
+    Task,
+    _bad,
+    expectations,
+    properties_of,
+    run_task,
+    searched,
+    tasks_of,
+)
+from model.expr import Expr, variables
+from model.flaws import flaws
+from model.roles import role
+from model.rule import overlaps
+from model.scenario import SCENARIOS, scenario
+from model.system import Compiled
+
+State = tuple[Any, ...]
+BY_REFERENCE = ("honest", "tls12-small", "tls13")
+SEARCHED = [s.name for s in SCENARIOS if s.default and "explicit" in s.methods]
+
+
+# -- the whole default set ------------------------------------------------------------------------
+@pytest.mark.parametrize("name", SEARCHED)
+def test_a_searched_scenario_is_as_declared(name: str) -> None:
+    results = run_task(Task(Request(), name, "explicit"))
+    assert [(r.property, r.verdict, r.reason) for r in results if not r.as_declared] == []
+    assert {r.states for r in results} == {expectations()["states"][name]}
+
+
+def test_the_declared_scenarios_and_properties_exist() -> None:
+    from properties import catalogue
+
+    named = {s.name for s in SCENARIOS}
+    assert set(expectations()["states"]) == {s for s in searched() if scenario(s).default}
+    for prop, rows in expectations()["verdicts"].items():
+        assert prop in catalogue()
+        assert set(rows) - {"*"} <= named
+        assert all(r["reason"] for r in rows.values())
+    ids = {p.id for p in catalogue().values()}
+    for where, left in expectations()["unproved"].items():
+        assert where in named
+        assert set(left) <= ids
+        assert all(left.values())
+
+
+def test_a_default_run_proves_at_least_twelve_properties_early_data_among_them() -> None:
+    proved = {t.property for t in tasks_of(Request()) if t.method == "symbolic"}
+    assert len(proved) >= 12
+    assert "data_is_delivered_only_after_finished_is_verified" in proved
+
+
+@pytest.mark.parametrize("where", ["tls12-small", "tls13", "two-clients"])
+def test_early_data_is_proved_by_induction(where: str) -> None:
+    prop = "data_is_delivered_only_after_finished_is_verified"
+    (result,) = run_task(Task(Request(), where, "symbolic", prop))
+    assert (result.verdict, result.method) == ("PROVED", "proof")
+    assert result.certificate is not None
+    assert "(assert" in result.certificate
+
+
+# -- the reference judges the explicit engine -----------------------------------------------------
+@cache
+def _graph(name: str) -> tuple[Compiled, Reference, nx.MultiDiGraph[State]]:
+    where = scenario(name)
+    system = where.system()
+    exprs: list[Expr] = []
+    for p in properties_of(Request(), where):
+        if p.kind != "ends":
+            exprs += [_bad(p, system), p.witness(system)]
+    compiled = system.compile(*exprs)
+    reference = Reference(compiled)
+    return compiled, reference, reference.explore()
+
+
+@pytest.mark.parametrize("name", BY_REFERENCE)
+def test_the_reference_agrees_and_the_laws_hold(name: str) -> None:
+    """One test a scenario: the graph of fired `transitions` is the costly part."""
+    compiled, reference, graph = _graph(name)
+    _same_states_and_edges(compiled, graph)
+    _same_verdicts_and_lengths(name, graph, reference)
+    _write_once(compiled, reference)
+    if name != "honest":
+        _deliveries_stay(compiled, graph)
+        _sent_fields_are_final(compiled, graph)
+
+
+def _same_states_and_edges(compiled: Compiled, graph: nx.MultiDiGraph[State]) -> None:
+    engine = Explicit(compiled)
+    found = engine.search(edges=True)
+    assert found.complete
+    assert {engine.state(i) for i in range(found.states)} == set(graph)
+    assert Counter(k for *_, k in graph.edges(keys=True)) == found.edges
+    assert Counter(d for _, d in graph.nodes(data="depth")) == dict(enumerate(found.levels))
+
+
+def _same_verdicts_and_lengths(
+    name: str, graph: nx.MultiDiGraph[State], reference: Reference
+) -> None:
+    where = scenario(name)
+    system = where.system()
+    by_search = {r.property: r for r in run_task(Task(Request(), name, "explicit"))}
+    for p in properties_of(Request(), where):
+        if p.kind == "ends":
+            continue
+        bad, witness = reference.predicate(_bad(p, system)), reference.predicate(p.witness(system))
+        wrong = [d for s, d in graph.nodes(data="depth") if bad(s)] if p.kind == "invariant" else []
+        r = by_search[p.name]
+        assert (r.verdict == "VIOLATED") == bool(wrong), p.name
+        assert any(map(witness, graph)), p.name
+        if wrong:
+            assert len(r.trace) == min(wrong), p.name
+
+
+def _write_once(compiled: Compiled, reference: Reference) -> None:
+    """Every distinct move of a machine sets a write-once variable from its initial value only."""
+    once = set(compiled.write_once())
+    for (run, own, *_), out in reference.fired.items():
+        if out is None:
+            continue
+        for (variable, i), before, after in zip(reference.own[run], own, out[1], strict=True):
+            full = f"{run}.{variable}"
+            if full in once and before != after:
+                assert before in compiled.initial[i], (out[0].name, full, before, after)
+
+
+def _deliveries_stay(compiled: Compiled, graph: nx.MultiDiGraph[State]) -> None:
+    """What can be delivered to a run, with its effect, still can after another run's step."""
+    own = defaultdict(list)
+    for i, n in enumerate(compiled.names):
+        run, _, variable = n.partition(".")
+        if variable in compiled.system.by_name[run].role.all_variables:
+            own[run].append(i)
+
+    @cache
+    def can(state: State) -> dict[str, set[Any]]:
+        out: dict[str, set[Any]] = defaultdict(set)
+        for _, after, label in graph.out_edges(state, keys=True):
+            if label[2] != "local":
+                out[label[0]].add((label, tuple(after[i] for i in own[label[0]])))
+        return out
+
+    # Every 11th state: the law is about pairs of states, of which there are millions.
+    for state in itertools.islice(graph, 0, None, 11):
+        for after in set(graph.successors(state)):
+            moved = {k[0] for k in graph[state][after]}
+            for run in own:
+                if run not in moved:
+                    assert can(state)[run] <= can(after)[run], (run, state, after)
+
+
+def _sent_fields_are_final(compiled: Compiled, graph: nx.MultiDiGraph[State]) -> None:
+    """Once a message was sent, what its fields are read from no longer changes."""
+    checks = []
+    for r in compiled.system.runs:
+        for message, fields in r.role.sends.items():
+            sent = compiled.index.get(f"{r.name}.sent_{message}")
+            if sent is None:
+                continue
+            exprs = [x for e in fields.values() for x in (e if isinstance(e, tuple) else (e,))]
+            read = [
+                compiled.index[n] for e in exprs for n in variables(compiled.system.at(r, e))
+                if n in compiled.index
+            ]  # fmt: skip
+            checks.append((r.name, message, sent, read, exprs))
+    for state in itertools.islice(graph, 0, None, 11):
+        for after in set(graph.successors(state)):
+            for name, message, sent, read, _ in checks:
+                if state[sent]:
+                    for i in read:
+                        fine = compiled.names[i] in LATER or state[i] == after[i]
+                        assert fine, (name, message, compiled.names[i])
+
+
+# Read under a condition: TLS 1.3's server proofs leave the client's certificate out.
+LATER = {"server0.client_certificate"}
+
+
+# -- tables ---------------------------------------------------------------------------------------
+def test_no_two_rows_overlap_in_any_role_sound_or_flawed() -> None:
+    every = [role("client"), role("server")]
+    every += [r for f in flaws().values() for r in f.roles("both")]
+    for r in every:
+        assert list(overlaps(r.rules)) == []
+
+
+def test_every_row_has_its_rfc_section() -> None:
+    for name in ("client", "server"):
+        for r in role(name).rules:
+            assert r.rfc.strip(), r.name
+
+
+# -- a reference step and a Z3 step ---------------------------------------------------------------
+@cache
+def _encoded() -> tuple[Compiled, Reference, Explicit, Symbolic, list[Any]]:
+    compiled = scenario("tls12-small").system().compile()
+    explicit = Explicit(compiled)
+    explicit.search()
+    symbolic = Symbolic(compiled)
+    return compiled, Reference(compiled), explicit, symbolic, [
+        (s, *symbolic.parts(s)) for s in compiled.steps
+    ]  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(min_value=0, max_value=10**9))
+def test_a_reference_step_and_a_solver_step_agree(seed: int) -> None:
+    compiled, reference, explicit, symbolic, encoded = _encoded()
+    total = sum(len(w[0]) for w in explicit.words)
+    state = explicit.state(seed % total)
+    taken = defaultdict(set)
+    for step, _, after in reference.successors(state):
+        taken[step.label].add(after)
+    here = []
+    for n, d, v in zip(compiled.names, compiled.domains, state, strict=True):
+        term = symbolic.now[n]
+        here += zip(term if isinstance(term, list) else [term], bits_of(d.code(v), d), strict=True)
+    for step, guard, effects in encoded:
+        solver = z3.Solver()
+        solver.add(z3.substitute(guard, *here))
+        found = set()
+        while solver.check() == z3.sat:
+            model = solver.model()
+            after = list(state)
+            for n, value in effects.items():
+                terms = value if isinstance(value, list) else [value]
+                bits = [
+                    z3.is_true(model.eval(z3.substitute(t, *here), model_completion=True))
+                    for t in terms
+                ]
+                i = compiled.index[n]
+                after[i] = compiled.domains[i].values[sum(b << k for k, b in enumerate(bits))]
+            found.add(tuple(after))
+            values = [
+                (b, model.eval(b, model_completion=True)) for n, b in symbolic.inputs.items()
+                if n.startswith(f"{step.run}:") and n.split(":")[1].split("/")[0] in step.free
+            ]  # fmt: skip
+            if not values:
+                break
+            solver.add(z3.Or([b != v for b, v in values]))
+        assert found == taken.get(step.label, set()), step.label
