@@ -38,7 +38,7 @@ if _wrong := _misplaced(_home):
 
 
 def graph(scenario: str, *, flaw: str | None = None, drop: str | None = None) -> Any:
-    """The reachable states of a scenario as a `networkx.MultiDiGraph`, made by the reference engine.
+    """The reachable states of a scenario as a `networkx.MultiDiGraph`, by the reference engine.
 
     Nodes are tuples of values in the order of `graph.graph["variables"]`, with `depth` and
     `initial`; edges have `run`, `rule`, `source` and the message's `fields`. All variables that a

@@ -84,20 +84,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (LookupError, FileNotFoundError) as e:
         if args.traceback:
             raise
-        print(f"error: {e.args[0] if e.args else e}", file=sys.stderr)
+        sys.stderr.write(f"error: {e.args[0] if e.args else e}\n")
         return 2
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        sys.stderr.write("interrupted\n")
         return 130
     except ModelError as e:
         if args.traceback:
             raise
-        print(f"error in the model: {e}", file=sys.stderr)
+        sys.stderr.write(f"error in the model: {e}\n")
         return 4
     except Exception as e:
         if args.traceback:
             raise
-        print(f"internal error: {type(e).__name__}: {e}; --traceback shows where", file=sys.stderr)
+        sys.stderr.write(f"internal error: {type(e).__name__}: {e}; --traceback shows where\n")
         return 4
 
 
@@ -118,11 +118,12 @@ def _verify(args: argparse.Namespace) -> int:
 
     def progress(line: str) -> None:
         if live:
-            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+            sys.stderr.write(f"\r\x1b[K{line}")
+            sys.stderr.flush()
 
     outcome = verify(request, progress)
     if live:
-        print("\r\x1b[K", end="", file=sys.stderr)
+        sys.stderr.write("\r\x1b[K")
     results = outcome.results
     status = exit_status(results, interrupted=outcome.interrupted)
     if args.format == "json":
@@ -146,7 +147,7 @@ def _verify(args: argparse.Namespace) -> int:
         with open(args.output, "w", encoding="utf-8") as f:
             f.write(out + "\n")
     else:
-        print(out)
+        sys.stdout.write(out + "\n")
     return status
 
 
@@ -193,17 +194,18 @@ def listing() -> dict[str, Any]:
 def _list(args: argparse.Namespace) -> int:
     every = listing()
     if args.format == "json":
-        print(json.dumps(every, indent=1))
+        sys.stdout.write(json.dumps(every, indent=1) + "\n")
         return 0
     for kind, rows in every.items():
         if not isinstance(rows, list):
             continue
-        print(f"{kind}:")
+        sys.stdout.write(f"{kind}:\n")
         for row in rows:
             about = row.get("says") or row.get("summary") or row.get("title") or row.get("rfc")
             more = f" [{', '.join(row['checks'])}]" if row.get("checks") else ""
-            print(f"  {row.get('id', ''):8}{row['name']}{more}  {about}".rstrip())
-        print()
+            line = f"  {row.get('id', ''):8}{row['name']}{more}  {about}".rstrip()
+            sys.stdout.write(f"{line}\n")
+        sys.stdout.write("\n")
     return 0
 
 

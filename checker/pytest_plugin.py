@@ -1,7 +1,9 @@
 """Properties as pytest tests: the fixture `model_check`.
 
     def test_no_data_before_finished(model_check):
-        model_check.holds("tls12-small", lambda w: [when(r.delivered).then(r.verified) for r in w.runs])
+        model_check.holds(
+            "tls12-small", lambda w: [when(r.delivered).then(r.verified) for r in w.runs]
+        )
 
 A failure prints the message sequence chart of a shortest, replayed counterexample.
 """

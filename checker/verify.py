@@ -30,6 +30,8 @@ from properties import Property, catalogue
 from properties import find as find_property
 
 PROOF_SECONDS = 30.0
+SHOW_SECONDS = 60.0
+"""For the search that shows what a solver found."""
 
 
 @dataclass(frozen=True)
@@ -366,15 +368,25 @@ def prove(system: System, p: Property, request: Request) -> Result:
     r = Result(p.name, p.id, system.name, UNKNOWN, method="proof", seconds=found.seconds)
     if isinstance(found, Proof):
         r.verdict, r.certificate = PROVED, found.invariant
-    elif found.violated:
-        r.verdict, r.reason = VIOLATED, found.reason
-    else:
+        return r
+    violated = found.violated
+    if not violated:
         depth = engine.bounded(holds, 40, seconds / 3)
         r.reason, r.method = found.reason, "bounded"
-        if depth < 0:
-            r.verdict = VIOLATED
-        else:
+        violated = depth == -1
+        if depth is not None and not violated:
             r.verdict, r.depth = HOLDS_TO_DEPTH, depth
+    return _shown(system, p, request) if violated else r
+
+
+def _shown(system: System, p: Property, request: Request) -> Result:
+    """The solver found a violation: it counts only with a trace that replays, by search."""
+    (r,) = search(system, [p], replace(request, seconds=request.seconds or SHOW_SECONDS))
+    if r.verdict == PROVED:
+        r.error, r.verdict = True, UNKNOWN
+        r.reason = "engines disagree: the solver found a violation, the whole search did not"
+    elif r.verdict != VIOLATED:
+        r.reason = f"the solver found a violation; no trace yet: {r.reason}"
     return r
 
 
@@ -530,5 +542,5 @@ def _in_processes(
 def _limit(task: Task) -> float | None:
     """The seconds after which a task is stopped from outside: if its engine may not stop itself."""
     if task.method == "symbolic":
-        return 2 * min(task.request.seconds or PROOF_SECONDS, PROOF_SECONDS)
+        return 2 * min(task.request.seconds or PROOF_SECONDS, PROOF_SECONDS) + SHOW_SECONDS
     return None

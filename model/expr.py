@@ -205,14 +205,14 @@ def _junction(op: str, args: Iterable[Expr], unit: Expr, zero: Expr) -> Expr:
 
 def neg(a: Expr) -> Expr:
     """Not `a`."""
+    if a.domain is not BOOL:
+        raise TypeError(f"~ needs a boolean, got {a} ({a.domain.name})")
     if a.op == "const":
         return FALSE if a.payload else TRUE
     if a.op == "not":
         return a.args[0]
     if a.op == "map":
         return mapping(a.args[0], {k: not v for k, v in a.payload}, BOOL)
-    if a.domain is not BOOL:
-        raise TypeError(f"~ needs a boolean, got {a} ({a.domain.name})")
     return _make("not", (a,), BOOL)
 
 
@@ -386,7 +386,10 @@ def text(expr: Expr) -> str:
     """The expression as one would write it."""
 
     def wrap(e: Expr) -> str:
-        return f"({text(e)})" if e.op in ("and", "or", "eq", "le", "ite") else text(e)
+        loose = e.op in ("and", "or", "eq", "le", "ite", "same")
+        loose |= e.op == "map" and e.domain is BOOL  # `x in {...}`
+        loose |= e.op == "not" and e.args[0].op == "eq"  # `x != y`
+        return f"({text(e)})" if loose else text(e)
 
     match expr.op:
         case "const":

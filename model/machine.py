@@ -144,8 +144,9 @@ class Run:
     def _call(self, trigger: str) -> Callable[..., Sent | str | None]:
         def call(**fields: Any) -> Sent | str | None:
             self._check_call(trigger, fields)
-            self.taken = None
+            last, self.taken = self.taken, None
             if not self._fire[trigger](**fields):
+                self.taken = last
                 raise CallError(self._refusal(trigger, fields))
             row: Any = self.taken
             if row.rejects:

@@ -278,6 +278,8 @@ class Role:
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """Accept rows, then the generated reject rows; checked for names, domains and overlap."""
+        for r in self.table:
+            self._check(r)
         rows = self.accepts + tuple(self._observed(r) for r in self._rejects())
         self._validate(rows)
         return rows
@@ -325,6 +327,21 @@ class Role:
             for key, states in by_rows.items():
                 yield from self._complement(message, [rows[i] for i in key], tuple(states))
 
+    def _check(self, rule: Rule) -> None:
+        """What the reject rows are made from: the row's guard and alerts."""
+        for what, e in (("when", rule.when), *((f"check {c.name}", c.expr) for c in rule.checks)):
+            if e.domain is not BOOL:
+                raise ModelError(
+                    f"{self.name}, row {rule.name}, field {what}: expected a boolean, got {e}"
+                )
+        alerts = self.variables["alert"].domain if "alert" in self.variables else None
+        for c in rule.checks:
+            if alerts is not None and c.alert not in alerts.codes:
+                raise ModelError(
+                    f"{self.name}, row {rule.name}, field check {c.name}: {c.alert} is no alert; "
+                    f"expected one of {', '.join(map(str, alerts.values))}"
+                )
+
     def _complement(
         self, message: Message, rows: list[Rule], states: tuple[str, ...]
     ) -> Iterable[Rule]:
@@ -368,6 +385,10 @@ class Role:
                         f"{self.name}, row {r.name}, field source/target: {s!r} is not a state; "
                         f"expected one of {', '.join(self.states)}"
                     )
+            if r.kind == "receive" and r.message not in self.alphabet:
+                raise ModelError(
+                    f"{self.name}, row {r.name}, field message: {r.event} is not in the alphabet"
+                )
             if r.kind == "send" and r.event not in self.sends:
                 raise ModelError(f"{self.name}, row {r.name}: sends has no fields for {r.event}")
             for name, value in r.do.items():

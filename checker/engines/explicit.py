@@ -33,7 +33,9 @@ class Layout:
     def __init__(self, compiled: Compiled) -> None:
         self.place: list[tuple[int, int, int]] = []
         word, shift = 0, 0
-        for d in compiled.domains:
+        for n, d in zip(compiled.names, compiled.domains, strict=True):
+            if len(d.values) > 256:
+                raise ValueError(f"{n} has {len(d.values)} values; the explicit engine takes 256")
             if shift + d.bits > 64:
                 word, shift = word + 1, 0
             self.place.append((word, shift, (1 << d.bits) - 1))
@@ -84,7 +86,9 @@ def numpy_function(expr: Expr, index: Mapping[str, int]) -> Callable[[Any, Any, 
                 table = f"k{len(names)}"
                 codes = [e.domain.code(v) for _, v in e.payload]
                 names[table] = np.array(codes, dtype=np.bool_ if e.domain is BOOL else np.uint8)
-                out = f"{table}[{a[0]}]"
+                # A boolean array would be taken for a mask, not for indices.
+                index_by = f"np.uint8({a[0]})" if e.args[0].domain is BOOL else a[0]
+                out = f"{table}[{index_by}]"
             case _:
                 raise TypeError(f"a composite comparison was not grounded: {e}")
         if uses[id(e)] > 1:

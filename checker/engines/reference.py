@@ -36,6 +36,7 @@ class Reference:
         self.own: dict[str, list[tuple[str, int]]] = {}
         self.unread: dict[str, dict[str, Any]] = {}
         self.mine: dict[str, set[str]] = {}
+        self.only: dict[str, Any] = {}
         for r in compiled.system.runs:
             prefix = f"{r.name}."
             constants = {
@@ -49,6 +50,8 @@ class Reference:
                 for n, i in compiled.index.items()
                 if n.startswith(prefix) and n.removeprefix(prefix) in r.role.all_variables
             ]
+            # The local state of a run that has but one: it is not a variable of the system.
+            self.only[r.name] = compiled.constants.get(f"{prefix}state", r.role.states[0])
             self.mine[r.name] = {f"{prefix}{n}" for n in r.role.all_variables}
             self.unread[r.name] = {
                 n: r.config.get(n, v.initial)[0]
@@ -118,8 +121,9 @@ class Reference:
         seen: set[tuple[Any, State]] = set()
         for run, names in self.own.items():
             own = tuple(state[i] for _, i in names)
+            local = own[0] if names and names[0][0] == "state" else self.only[run]
             for event in self._groups[run]:
-                for fields in event.messages(state, own[0]):
+                for fields in event.messages(state, local):
                     result = self.fire(run, own, event.trigger, fields)
                     if result is None:
                         continue

@@ -88,7 +88,8 @@ def encode(expr: Expr, env: Mapping[str, Term], memo: dict[int, Term] | None = N
                 return [z3.If(a[0], x, y) for x, y in zip(a[1], a[2], strict=True)]
             case "le":
                 out: Any = z3.BoolVal(True)
-                for x, y in zip(a[0], a[1], strict=True):
+                lists = [x if isinstance(x, list) else [x] for x in a]
+                for x, y in zip(*lists, strict=True):
                     out = z3.Or(z3.And(z3.Not(x), y), z3.And(x == y, out))
                 return out
             case "map":
@@ -291,8 +292,11 @@ class Symbolic:
         if solver.check() != z3.unsat:
             raise CertificateError(f"the certificate fails: {what}")
 
-    def bounded(self, prop: Expr, depth: int, seconds: float) -> int:
-        """Search for a violation up to `depth` steps; the depth cleared, or -1 if one was found."""
+    def bounded(self, prop: Expr, depth: int, seconds: float) -> int | None:
+        """Search for a violation up to `depth` steps.
+
+        The depth cleared, -1 if a violation was found, None if depth 0 was not cleared in time.
+        """
         began = time.monotonic()
         relation = self.relation()
         solver = z3.Solver()
@@ -320,4 +324,4 @@ class Symbolic:
             move = z3.substitute(relation, *swap, *zip(self.flat_next, after, strict=True), *inputs)
             solver.add(move)
             frames.append(after)
-        return max(cleared, 0)
+        return cleared if cleared >= 0 else None

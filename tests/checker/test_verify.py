@@ -204,7 +204,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert "130" in done.stdout
 
 
-# -- statuses and merging ---------------------------------------------------------------------------
+# -- statuses and merging ------------------------------------------------------------------------
 def _result(verdict: str, declared: str = "PROVED", **more: Any) -> Result:
     return Result("p", "P", "s", verdict, declared, **more)
 
@@ -242,7 +242,7 @@ def test_a_proof_completes_an_unfinished_search_but_not_a_vacuous_one() -> None:
     assert _merge([_result("VACUOUS", method="search"), proof]).verdict == "VACUOUS"
 
 
-# -- the chart and the graph ------------------------------------------------------------------------
+# -- the chart and the graph ---------------------------------------------------------------------
 def test_a_chart_tells_who_sent_what_and_what_is_known() -> None:
     request = Request(properties=("SEC-1",), flaw="goto_fail")
     (result,) = run_task(Task(request, "tls12", "explicit"))

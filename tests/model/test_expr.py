@@ -332,14 +332,12 @@ def test_a_function_of_no_expressions_is_empty() -> None:
     assert python_function({}, "env", lambda v: "env")({}) == ()
 
 
-@pytest.mark.xfail(reason="a table over a boolean is read as a mask by numpy")
 def test_a_table_over_a_boolean_in_numpy() -> None:
     expr = mapping(a, {False: "red", True: "blue"}, Colour)
     got = numpy_function(expr, {"a": 0})([np.array([0, 1, 1], dtype=np.uint8)], {}, np)
     assert got.tolist() == [0, 2, 2]
 
 
-@pytest.mark.xfail(reason="<= over booleans has no Z3 encoding")
 def test_the_order_of_booleans_in_z3() -> None:
     term = encode(le(a, b), {"a": z3.Bool("a"), "b": z3.Bool("b")})
     solver = z3.Solver()
@@ -347,7 +345,6 @@ def test_the_order_of_booleans_in_z3() -> None:
     assert solver.check() == z3.unsat
 
 
-@pytest.mark.xfail(reason="neg() takes constants and tables of any domain for booleans")
 def test_only_a_boolean_is_negated() -> None:
     for colour in (const("red", Colour), mapping(x, dict.fromkeys(("red", "blue"), "red")
                                                  | {"green": "blue"}, Colour)):  # fmt: skip

@@ -467,7 +467,6 @@ def test_a_message_is_completed_with_junk() -> None:
     assert fields == {"share": "none", "group": "dh", "signature": JUNK}
 
 
-@pytest.mark.xfail(reason="a refused call forgets the row of the last step")
 def test_a_refused_call_keeps_the_row_of_the_last_step() -> None:
     run = Run(ticker, "ticker", count=0)
     run.tick()

@@ -1,6 +1,7 @@
 """Each property falls to some change of a row: a flaw of model/flaws, or a mutant here.
 
-A property that nothing breaks says nothing. A mutant is a patch of a role, like a flaw, but made up.
+A property that nothing breaks says nothing. A mutant is a patch of a role, like a flaw, but made
+up.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import properties
 from checker.verify import Request, search, system_of
 from model.scenario import scenario
 
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-c", "pyproject.toml", "-p", "no:cacheprovider"]
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "properties/README.md").read_text(), re.DOTALL)
 
@@ -34,7 +35,7 @@ def test_the_pytest_example_passes(tmp_path: Path) -> None:
     file = tmp_path / "test_example.py"
     file.write_text(BLOCKS[1])
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-c", "pyproject.toml", "-p", "no:cacheprovider", str(file)],
+        [*PYTEST, str(file)],
         cwd=ROOT, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -50,7 +51,7 @@ def test_a_failing_property_prints_its_chart(tmp_path: Path) -> None:
         " for r in w.clients])\n"
     )
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-c", "pyproject.toml", "-p", "no:cacheprovider", str(file)],
+        [*PYTEST, str(file)],
         cwd=ROOT, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 1
