@@ -23,7 +23,7 @@ from model.principal import (
     client,
     server,
 )
-from model.rule import Role, Rule
+from model.rule import ModelError, Role, Rule
 from model.transcript import (
     RSA_SUITES,
     VIEWS,
@@ -111,7 +111,10 @@ def table() -> tuple[Rule, ...]:
     """The rows of every file in `model.generations`, sorted by file."""
     rows: list[Rule] = []
     for info in sorted(pkgutil.iter_modules(model.generations.__path__), key=lambda i: i.name):
-        module = importlib.import_module(f"model.generations.{info.name}")
+        try:
+            module = importlib.import_module(f"model.generations.{info.name}")
+        except (AttributeError, TypeError, ValueError) as e:
+            raise ModelError(f"model/generations/{info.name}.py: {e}") from e
         rows.extend(getattr(module, "RULES", ()))
     return tuple(rows)
 

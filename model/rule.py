@@ -14,9 +14,11 @@ a choice of the caller), nothing else. Effects are parallel: all read the state 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 from model.expr import (
     BOOL,
@@ -128,6 +130,7 @@ class Rule:
     message: Message | None = None
     alert: str | None = None
     label: str = ""
+    file: str = ""
 
     @property
     def trigger(self) -> str:
@@ -146,6 +149,11 @@ class Rule:
     def guard(self) -> Expr:
         """`when` and every check."""
         return conj(self.when, *(c.expr for c in self.checks))
+
+    @property
+    def place(self) -> str:
+        """Where an error message sends the reader: file, role and row."""
+        return f"{self.file + ': ' if self.file else ''}{self.role}, row {self.name}"
 
     @property
     def rejects(self) -> bool:
@@ -173,7 +181,7 @@ def receive(
     """A rule that accepts `message`."""
     return Rule(
         role, "receive", message.name, _tuple(sources), target, when, tuple(checks), do or {},
-        message.fields, rfc, message, None, label,
+        message.fields, rfc, message, None, label, _file(),
     )  # fmt: skip
 
 
@@ -192,7 +200,7 @@ def send(
     """A rule that sends `message`; its fields are the role's `sends` entry, read after the step."""
     return Rule(
         role, "send", message.name, _tuple(sources), target, when, (), do or {},
-        choices or {}, rfc, message, None, label,
+        choices or {}, rfc, message, None, label, _file(),
     )  # fmt: skip
 
 
@@ -209,8 +217,15 @@ def step(
 ) -> Rule:
     """A local step that neither sends nor receives."""
     return Rule(
-        role, "step", event, _tuple(sources), target, when, (), do or {}, choices or {}, rfc
-    )
+        role, "step", event, _tuple(sources), target, when, (), do or {}, choices or {}, rfc,
+        file=_file(),
+    )  # fmt: skip
+
+
+def _file() -> str:
+    """The file that writes the row, for error messages."""
+    path = Path(sys._getframe(2).f_code.co_filename)
+    return "/".join(path.parts[-3:])
 
 
 def choice(name: str, domain: Domain) -> Expr:
@@ -312,7 +327,7 @@ class Role:
                         lambda v, s=sent: s if v.payload == "msg.alert" else v,  # type: ignore[misc]
                     )
                 if o.variable in do:
-                    raise ModelError(f"{rule.name}: observer and row both set {o.variable}")
+                    raise ModelError(f"{rule.place}: observer and row both set {o.variable}")
                 do[o.variable] = value
         return replace(rule, do=do)
 
@@ -331,14 +346,12 @@ class Role:
         """What the reject rows are made from: the row's guard and alerts."""
         for what, e in (("when", rule.when), *((f"check {c.name}", c.expr) for c in rule.checks)):
             if e.domain is not BOOL:
-                raise ModelError(
-                    f"{self.name}, row {rule.name}, field {what}: expected a boolean, got {e}"
-                )
+                raise ModelError(f"{rule.place}, field {what}: expected a boolean, got {e}")
         alerts = self.variables["alert"].domain if "alert" in self.variables else None
         for c in rule.checks:
             if alerts is not None and c.alert not in alerts.codes:
                 raise ModelError(
-                    f"{self.name}, row {rule.name}, field check {c.name}: {c.alert} is no alert; "
+                    f"{rule.place}, field check {c.name}: {c.alert} is no alert; "
                     f"expected one of {', '.join(map(str, alerts.values))}"
                 )
 
@@ -377,26 +390,24 @@ class Role:
         own = {f"own.{n}": v.domain for n, v in self.all_variables.items()}
         for r in rows:
             if r.name in seen:
-                raise ModelError(f"{self.name}: two rows are called {r.name}; give one a label")
+                raise ModelError(f"{r.place}: two rows have this name; give one a label")
             seen.add(r.name)
             for s in (*r.sources, r.target):
                 if s not in self.states and not (s == SAME and s is r.target):
                     raise ModelError(
-                        f"{self.name}, row {r.name}, field source/target: {s!r} is not a state; "
+                        f"{r.place}, field source/target: {s!r} is not a state; "
                         f"expected one of {', '.join(self.states)}"
                     )
             if r.kind == "receive" and r.message not in self.alphabet:
-                raise ModelError(
-                    f"{self.name}, row {r.name}, field message: {r.event} is not in the alphabet"
-                )
+                raise ModelError(f"{r.place}, field message: {r.event} is not in the alphabet")
             if r.kind == "send" and r.event not in self.sends:
-                raise ModelError(f"{self.name}, row {r.name}: sends has no fields for {r.event}")
+                raise ModelError(f"{r.place}: sends has no fields for {r.event}")
             for name, value in r.do.items():
                 if name not in self.variables:
-                    raise ModelError(f"{self.name}, row {r.name}, field do: no variable {name!r}")
+                    raise ModelError(f"{r.place}, field do: no variable {name!r}")
                 if value.domain.values != self.variables[name].domain.values:
                     raise ModelError(
-                        f"{self.name}, row {r.name}, field do: {name} is a "
+                        f"{r.place}, field do: {name} is a "
                         f"{self.variables[name].domain.name}, got {value} ({value.domain.name})"
                     )
             for name in variables(r.guard, *r.do.values()):
@@ -405,9 +416,9 @@ class Role:
                     continue
                 if kind == "msg" and rest in r.choices:
                     continue
-                raise ModelError(f"{self.name}, row {r.name}: {name} is not a field it may read")
+                raise ModelError(f"{r.place}: {name} is not a field it may read")
         for a, b in overlaps(rows):
-            raise ModelError(f"{self.name}: rows {a.name} and {b.name} can both fire")
+            raise ModelError(f"{a.place} and {b.place} can both fire")
 
 
 def overlaps(rows: Sequence[Rule]) -> Iterable[tuple[Rule, Rule]]:

@@ -100,6 +100,7 @@ def _no_client_auth(end: str) -> dict[str, tuple[Value, ...]]:
 
 
 TLS10 = {"min_version": ("TLS10",), **_versions("TLS10")}
+TLS11 = {"min_version": ("TLS11",), **_versions("TLS11")}
 TLS12 = {"min_version": ("TLS12",), **_versions("TLS12")}
 TLS13 = {"min_version": ("TLS13",), **_versions("TLS13")}
 
@@ -152,9 +153,9 @@ SCENARIOS = (
     ),
     Scenario(
         "anonymous",
-        "TLS 1.2 with DH_anon enabled at both ends, beside RSA",
-        {**TLS12, **_offers("RSA", "DH_anon"), **_no_client_auth("client")},
-        {**TLS12, **_offers("RSA", "DH_anon"), **_no_client_auth("server")},
+        "TLS 1.1 with DH_anon enabled at both ends, beside RSA",
+        {**TLS11, **_offers("RSA", "DH_anon"), **_no_client_auth("client")},
+        {**TLS11, **_offers("RSA", "DH_anon"), **_no_client_auth("server")},
         ("explicit",),
     ),
     Scenario(
