@@ -1,4 +1,4 @@
-"""Real handshakes between two endpoints of Python's `ssl`, in memory, recorded by its message hook.
+"""Real handshakes between two endpoints of `ssl`, on loopback, recorded by its message hook.
 
 The hook is the private `ssl.SSLContext._msg_callback(conn, direction, version, content_type,
 msg_type, data)`. Measured with OpenSSL 3.0, it reports:
@@ -216,38 +216,63 @@ def _hook(side: str, events: list[_Event]) -> Callable[..., None]:
 
 
 def _drive(client_context: ssl.SSLContext, server_context: ssl.SSLContext) -> None:
-    """Each end in turn reads all there is before it writes, so that no messages cross."""
+    """Both ends over a TCP connection on loopback.
+
+    Each end in turn reads all there is before it writes, so that no messages cross; that needs the
+    bytes in hand, so the ends read and write memory, and the socket carries it.
+    """
+    import socket
     import ssl
 
-    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = client_context.wrap_bio(to_client, to_server, server_hostname="server")
-    server = server_context.wrap_bio(to_server, to_client, server_side=True)
+    boxes = {side: (ssl.MemoryBIO(), ssl.MemoryBIO()) for side in ("client", "server")}
+    client = client_context.wrap_bio(*boxes["client"], server_hostname="server")
+    server = server_context.wrap_bio(*boxes["server"], server_side=True)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname(), timeout=10) as there,
+        listener.accept()[0] as here,
+    ):
+        sockets = {"client": there, "server": here}
 
-    def attempt(step: Callable[[], Any]) -> bool:
-        try:
-            step()
-        except ssl.SSLWantReadError:
-            return False
-        return True
+        def carry(side: str) -> None:
+            other = "server" if side == "client" else "client"
+            data = boxes[side][1].read()
+            sockets[side].sendall(data)
+            left = len(data)
+            while left:
+                part = sockets[other].recv(left)
+                if not part:
+                    raise RecordingError(f"the connection to the {other} ended within a message")
+                boxes[other][0].write(part)
+                left -= len(part)
 
-    waiting = {client, server}
-    for _ in range(10):  # a full handshake takes two turns
-        for end in (client, server):
-            if end in waiting and attempt(end.do_handshake):
-                waiting.discard(end)
-        if not waiting:
-            break
-    else:
-        raise RecordingError("the live handshake did not complete in 10 turns")
-    client.write(b"ping")
-    server.read(16)
-    server.write(b"pong")
-    client.read(16)
-    attempt(client.unwrap)  # sends close_notify, then waits for the other
-    with contextlib.suppress(ssl.SSLZeroReturnError):
-        server.read(16)
-    attempt(server.unwrap)
-    attempt(client.unwrap)
+        def attempt(side: str, step: Callable[[], Any]) -> bool:
+            try:
+                with contextlib.suppress(ssl.SSLZeroReturnError):
+                    step()
+            except ssl.SSLWantReadError:
+                return False
+            finally:
+                carry(side)
+            return True
+
+        waiting = {"client": client, "server": server}
+        for _ in range(10):  # a full handshake takes two turns
+            for side, end in list(waiting.items()):
+                if attempt(side, end.do_handshake):
+                    del waiting[side]
+            if not waiting:
+                break
+        else:
+            raise RecordingError("the live handshake did not complete in 10 turns")
+        attempt("client", lambda: client.write(b"ping"))
+        attempt("server", lambda: server.read(16))
+        attempt("server", lambda: server.write(b"pong"))
+        attempt("client", lambda: client.read(16))
+        attempt("client", client.unwrap)  # sends close_notify, then waits for the other
+        attempt("server", lambda: server.read(16))
+        attempt("server", server.unwrap)
+        attempt("client", client.unwrap)
 
 
 def _messages(title: str, events: list[_Event]) -> tuple[Recorded, ...]:

@@ -13,6 +13,7 @@ from checker.verify import Request, Task, properties_of, run_task, search
 from model.flaws import dropped, find, flaws
 from model.rule import ModelError
 from model.scenario import scenario
+from model.transcript import FLIGHT, SECRET
 
 CASES = [f"{f.name}@{end}" for f in flaws().values() for end in f.ends]
 
@@ -174,3 +175,46 @@ def test_dropping_what_is_not_there_lists_the_near_names() -> None:
         dropped("client_receive_server_key_exchange_WAIT_SKE_to_WAIT_CR_SHD:signatur")
     with pytest.raises(LookupError, match="client_receive_server_key_exchange"):
         dropped("client_receive_server_key_exchang_WAIT_SKE_to_WAIT_CR_SHD")
+
+
+# -- each field of the transcript ------------------------------------------------------------------
+FINISHED_ROW = "client_receive_finished_WAIT_FIN_to_CONNECTED"
+NEEDED = {
+    "client_version": ("tls12", {"AUT-6", "AUT-7", "ORD-13"}),
+    "offer": ("tls12-small", {"AUT-6", "ORD-13"}),
+    "session_id": ("tls12-small", {"AUT-6", "AUT-7", "ORD-13"}),
+    "compression": ("client-auth", {"AUT-6", "AUT-7", "ORD-13"}),
+    "client_certificate": ("client-auth", {"AUT-6", "ORD-13"}),
+    "server_certificate": ("client-auth", {"ORD-13"}),
+}
+"""Field of Finished -> a scenario where its loss breaks properties, and which."""
+BOUND = {
+    **dict.fromkeys(
+        (
+            "client_random",
+            "version",
+            "server_random",
+            "sentinel",
+            "exchange",
+            "server_share",
+            "group",
+        ),
+        "the master secret is made of it",
+    ),
+    "suite": "each suite has its own group or none, and the master secret is made of it",
+    "requested": "who was asked answers with a certificate or an empty one, which is covered",
+}
+"""Field of Finished -> what else binds it, so that its loss breaks nothing."""
+
+
+@pytest.mark.parametrize("field", sorted(NEEDED))
+def test_the_loss_of_a_transcript_field_is_noticed(field: str) -> None:
+    where, fallen = NEEDED[field]
+    assert _fallen(f"{FINISHED_ROW}:{field}", where) == fallen
+
+
+def test_every_transcript_field_is_needed_or_bound() -> None:
+    assert set(NEEDED) | set(BOUND) == set(FLIGHT)
+    assert not set(NEEDED) & set(BOUND)
+    secret = {f for f, why in BOUND.items() if why == "the master secret is made of it"}
+    assert secret == set(SECRET)
