@@ -24,7 +24,8 @@ check: $(STAMP)check
 	$(BIN)/ruff check $(SOURCES)
 	$(PY) -m mypy --strict
 	$(BIN)/lint-imports --no-cache
-	$(PY) -m pytest -n auto -q --cov --cov-report=term-missing:skip-covered
+	$(PY) -m pytest -n auto -q -m "not slow" --cov --cov-report=term-missing:skip-covered
+	$(PY) -m pytest -n auto -q -m slow
 	$(PY) -m checker diagrams --check
 	$(PY) -m checker verify --scenario tls12-small
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from checker.verdict import HOLDS_TO_DEPTH, PROVED, UNKNOWN, VACUOUS, VIOLATED, Result
-from model.expr import Expr, conj, disj, exists, neg
+from model.expr import FALSE, Expr, conj, disj, exists, neg
 from model.flaws import Flaw, dropped
 from model.flaws import find as find_flaw
 from model.rule import ModelError, Rule
@@ -309,7 +309,8 @@ def search(
 
 
 def _bad(p: Property, system: System) -> Expr:
-    return neg(p.holds(system)) if p.kind == "invariant" else conj(neg(p.witness(system)))
+    """When the property is broken; a goal is broken by no single state."""
+    return neg(p.holds(system)) if p.kind == "invariant" else FALSE
 
 
 def by_reference(system: System, props: Sequence[Property], request: Request) -> list[Result]:

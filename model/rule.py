@@ -438,7 +438,10 @@ def overlaps(rows: Sequence[Rule]) -> Iterable[tuple[Rule, Rule]]:
 
 
 def satisfiable(expr: Expr) -> bool:
-    """Whether some values of its variables make `expr` true (exact, by elimination)."""
+    """Whether some values of its variables make `expr` true, by elimination.
+
+    Comparisons of composites count as independent of each other and of everything else.
+    """
     fresh: dict[int, Expr] = {}
 
     def on_same(node: Expr, _parts: tuple[Expr, ...]) -> Expr:

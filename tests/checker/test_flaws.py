@@ -18,6 +18,7 @@ from model.transcript import FLIGHT, SECRET
 CASES = [f"{f.name}@{end}" for f in flaws().values() for end in f.ends]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", CASES)
 def test_a_flaw_breaks_exactly_what_it_lists(spec: str) -> None:
     flaw, end = find(spec)
@@ -34,6 +35,7 @@ def test_a_flaw_breaks_exactly_what_it_lists(spec: str) -> None:
             assert r.trace.steps[-1].alert is None
 
 
+@pytest.mark.slow
 def test_the_attacks_are_as_long_as_they_are() -> None:
     """Shortest lengths, in single steps of the machines, of the trace that tells each attack."""
     lengths = {}
@@ -55,6 +57,7 @@ def test_the_attacks_are_as_long_as_they_are() -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [f.name for f in flaws().values() if f.capability])
 def test_without_its_capability_only_the_row_itself_shows(name: str) -> None:
     flaw = flaws()[name]
@@ -75,6 +78,7 @@ def test_the_goto_fail_attack_is_the_published_one() -> None:
     assert "client0" in result.trace.steps[-1].known
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "depth"), [("early_ccs@both", 9), ("finished_before_certificate@client", 10)]
 )
@@ -207,6 +211,7 @@ BOUND = {
 """Field of Finished -> what else binds it, so that its loss breaks nothing."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", sorted(NEEDED))
 def test_the_loss_of_a_transcript_field_is_noticed(field: str) -> None:
     where, fallen = NEEDED[field]

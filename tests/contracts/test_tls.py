@@ -40,6 +40,7 @@ SEARCHED = [s.name for s in SCENARIOS if s.default and "explicit" in s.methods]
 
 
 # -- the whole default set ------------------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SEARCHED)
 def test_a_searched_scenario_is_as_declared(name: str) -> None:
     results = run_task(Task(Request(), name, "explicit"))
@@ -92,6 +93,7 @@ def _graph(name: str) -> tuple[Compiled, Reference, nx.MultiDiGraph[State]]:
     return compiled, reference, reference.explore()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BY_REFERENCE)
 def test_the_reference_agrees_and_the_laws_hold(name: str) -> None:
     """One test a scenario: the graph of fired `transitions` is the costly part."""
