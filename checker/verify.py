@@ -71,11 +71,14 @@ def expectations() -> Mapping[str, Any]:
         return tomllib.load(f)
 
 
-def declared(prop: str, where: str) -> tuple[str, str]:
-    """The declared verdict of a property in a scenario, and its reason; PROVED if undeclared."""
+def declared(prop: str, where: str, *, tried: bool = False) -> tuple[str, str]:
+    """The declared verdict of a property in a scenario, and its reason; PROVED if undeclared.
+
+    What a default run leaves unproved is UNKNOWN, unless it is `tried`, asked for by name.
+    """
     rows = expectations().get("verdicts", {}).get(prop, {})
     row = rows.get(where) or rows.get("*") or {}
-    if not row and where not in searched():
+    if not row and not tried and where not in searched():
         find = {p.name: p.id for p in catalogue().values()}
         reason = unproved(where).get(find.get(prop, ""))
         if reason:
@@ -109,7 +112,17 @@ def scenarios_of(request: Request) -> list[Scenario]:
         return [scenario(request.scenario)]
     if request.flaw:
         return [scenario(find_flaw(request.flaw)[0].scenario)]
-    return [s for s in SCENARIOS if s.default]
+    default = [s for s in SCENARIOS if s.default]
+    if request.drop:
+        # Where the row can fire at all, and the search decides.
+        row = request.drop.partition(":")[0]
+        return [
+            s
+            for s in default
+            if "explicit" in s.methods
+            and any(step.rule.name == row for step, _ in system_of(request, s).values.live)
+        ]
+    return default
 
 
 def properties_of(request: Request, where: Scenario) -> list[Property]:
@@ -196,7 +209,8 @@ def run_task(task: Task, progress: Callable[[str], None] | None = None) -> list[
 
 
 def _declared(request: Request, r: Result, where: Scenario) -> tuple[str, str]:
-    verdict, reason = declared(r.property, where.name)
+    tried = bool(request.properties) or request.engine == "symbolic"
+    verdict, reason = declared(r.property, where.name, tried=tried)
     if request.flaw and not request.drop:
         flaw, end = find_flaw(request.flaw)
         if where.name == flaw.scenario and r.property in flaw.breaks.get(end, ()):

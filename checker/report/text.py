@@ -19,7 +19,9 @@ def table(results: Sequence[Result], *, seconds: bool = True) -> str:
     for r in results:
         if r.scenario != at:
             at = r.scenario
-            sizes = [x.states for x in results if x.scenario == at and x.states]
+            here = [x for x in results if x.scenario == at and x.states]
+            sizes = [x.states or 0 for x in here if x.method.startswith("search")]
+            sizes = sizes or [x.states or 0 for x in here]
             size = f"  {max(sizes):,} states" if sizes else ""
             lines += ["", f"{at}{size}"]
         mark = " " if r.as_declared else "!"
@@ -44,9 +46,13 @@ def summary(results: Sequence[Result]) -> str:
     names = {r.property for r in proofs}
     odd = sum(not r.as_declared for r in results)
     parts = [f"{n} {v}" for v, n in counts.items()]
+    proved = (
+        f"{len(proofs)} proofs by induction, each re-checked, of {len(names)} properties; "
+        if proofs
+        else ""
+    )
     return (
-        f"{len(results)} verdicts: {', '.join(parts)}; {len(proofs)} proofs by induction, each "
-        f"re-checked, of {len(names)} properties; "
+        f"{len(results)} verdict{'' if len(results) == 1 else 's'}: {', '.join(parts)}; {proved}"
         + (f"{odd} not as declared" if odd else "all as declared")
     )
 
