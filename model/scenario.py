@@ -202,9 +202,9 @@ SCENARIOS = (
     ),
     Scenario(
         "two-clients-rsa",
-        "two client runs, one server run, RSA only, no client authentication",
+        "two client runs, one server run, RSA only, no client authentication, no data",
         {**TLS12, **_offers("RSA"), **_no_client_auth("client")},
-        {**TLS12, **_offers("RSA"), **_no_client_auth("server")},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,)},
         ("explicit",),
         clients=2,
         default=False,
