@@ -14,7 +14,7 @@ import pytest
 from checker.engines.liveness import decide_ends
 from checker.verify import Request, search
 from model.expr import TRUE, Expr, const
-from model.flaws import Patch, flaws, with_rows, without_check
+from model.flaws import Patch, flaws, together, with_rows, without_check
 from model.message import (
     ApplicationData,
     CertificateMessage,
@@ -99,21 +99,12 @@ def premaster_of_any_version(r: Role) -> Role:
 
 def c(scenario: str, *patches: Patch) -> Mutant:
     """A mutant client."""
-    return Mutant(scenario, {"client": _all(patches)})
+    return Mutant(scenario, {"client": together(*patches)})
 
 
 def s(scenario: str, *patches: Patch) -> Mutant:
     """A mutant server."""
-    return Mutant(scenario, {"server": _all(patches)})
-
-
-def _all(patches: tuple[Patch, ...]) -> Patch:
-    def patch(r: Role) -> Role:
-        for p in patches:
-            r = p(r)
-        return r
-
-    return patch
+    return Mutant(scenario, {"server": together(*patches)})
 
 
 SH13 = "client_receive_server_hello_WAIT_SH_to_WAIT_EE"
