@@ -1,4 +1,4 @@
-"""The command line: verify, list, diagrams, monitor."""
+"""The command line: verify, list, diagrams, monitor, audit."""
 
 from __future__ import annotations
 
@@ -51,6 +51,15 @@ def parser() -> argparse.ArgumentParser:
     m.add_argument("file", nargs="?", metavar="FILE", help="a recorded message list (JSON lines)")
     m.add_argument("--live", action="store_true", help="run real handshakes on loopback")
     m.add_argument("--record", metavar="FILE", help="with --live: write what was recorded")
+    a = sub.add_parser(
+        "audit",
+        help="hold machines learned from real stacks against the model",
+        epilog="exit status: 0 no file is laxer than the model, 1 one is, 2 one cannot be read",
+    )
+    a.add_argument("files", nargs="+", metavar="FILE.dot", help="a learned Mealy machine")
+    a.add_argument("--role", choices=("server", "client"), help="default: read off the file")
+    a.add_argument("--version", choices=("1.0", "1.1", "1.2", "1.3"), help="default: 1.2 or 1.3")
+    a.add_argument("--format", choices=("text", "json"), default="text")
     return top
 
 
@@ -101,6 +110,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 4
 
 
+def _progress(line: str) -> None:
+    """A line of its own on a terminal, nothing elsewhere."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{line}")
+        sys.stderr.flush()
+
+
 def _verify(args: argparse.Namespace) -> int:
     from checker.report import machine_readable, text
     from checker.verdict import exit_status
@@ -114,16 +130,8 @@ def _verify(args: argparse.Namespace) -> int:
     applicable = [p for s in scenarios_of(request) for p in properties_of(request, s)]
     if not applicable:
         raise LookupError("no property asked for applies in the scenario asked for")
-    live = sys.stderr.isatty()
-
-    def progress(line: str) -> None:
-        if live:
-            sys.stderr.write(f"\r\x1b[K{line}")
-            sys.stderr.flush()
-
-    outcome = verify(request, progress)
-    if live:
-        sys.stderr.write("\r\x1b[K")
+    outcome = verify(request, _progress)
+    _progress("")
     results = outcome.results
     status = exit_status(results, interrupted=outcome.interrupted)
     if args.format == "json":
@@ -221,4 +229,21 @@ def _monitor(args: argparse.Namespace) -> int:
     return watch(args)
 
 
-COMMANDS = {"verify": _verify, "list": _list, "diagrams": _diagrams, "monitor": _monitor}
+def _audit(args: argparse.Namespace) -> int:
+    from checker.conformance.audit import audit_all
+    from checker.report import audit as report
+
+    results, interrupted = audit_all(args.files, args.role, args.version, _progress)
+    _progress("")
+    form = report.as_json if args.format == "json" else report.as_text
+    sys.stdout.write(form(results, interrupted=interrupted) + "\n")
+    return 130 if interrupted else report.exit_status(results)
+
+
+COMMANDS = {
+    "verify": _verify,
+    "list": _list,
+    "diagrams": _diagrams,
+    "monitor": _monitor,
+    "audit": _audit,
+}

@@ -222,10 +222,12 @@ def _declared(request: Request, r: Result, where: Scenario) -> tuple[str, str]:
 
 def _patched(request: Request, where: Scenario, system: System) -> dict[str, Expr]:
     """For each patched row, when it takes a message that the sound role would not."""
-    found = patch_of(request)
-    if not found:
-        return {}
-    sound = {s.label: s for s in where.system().raw_steps}
+    return changed_rows(where.system(), system) if patch_of(request) else {}
+
+
+def changed_rows(sound_system: System, system: System) -> dict[str, Expr]:
+    """For each row that differs from the sound system's, when it takes what that would not."""
+    sound = {s.label: s for s in sound_system.raw_steps}
     changed: dict[str, list[Expr]] = {}
     for s in system.raw_steps:
         if s.rule.rejects:

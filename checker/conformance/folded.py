@@ -1,0 +1,283 @@
+"""A role's machine folded to a learned alphabet: one honest peer, its messages in any order.
+
+`Folded` drives the `transitions` machine of the audited role. Each input is the message an honest
+peer would send, with the fields it would have if all were in order; its Finished and its
+CertificateVerify cover the messages as they were sent, as the machine sees them. The machine then
+sends all it can by itself. So the folded machine is deterministic, and its states are the values of
+the run and of its peer. The peer is not driven: it takes the effects of its own rows without their
+checks, because the word decides the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from checker.conformance.learned import Symbol
+from model.expr import Value, python_function
+from model.machine import CallError, Run, Sent, fields_of
+from model.message import ALPHABET
+from model.principal import OFFERED
+from model.roles import role
+from model.rule import SAME, Message, Role, Rule, snake
+from model.transcript import RSA_SUITES, SECRET, certificate_verify, fields, verify_data
+
+MESSAGES = {m.name: m for m in ALPHABET}
+OTHER = {"client": "server", "server": "client"}
+
+Key = tuple[tuple[Value, ...], tuple[Value, ...]]
+"""The values of the audited run and of its peer."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What the learned machine was talking about: role, version, suites, client authentication.
+
+    `asks` is "none", "optional" or "mandatory"; `certificate` what an audited client answers with.
+    """
+
+    role: str
+    version: str
+    suites: tuple[str, ...]
+    asks: str = "none"
+    certificate: str = "empty"
+
+    def variables(self) -> dict[str, Value]:
+        """The configuration of a run of either role."""
+        return {
+            "min_version": self.version,
+            "max_version": self.version,
+            **{f"offers_{s}": s in self.suites for s in OFFERED},
+        }
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One step: where it leads, the messages sent, and the row taken.
+
+    `alert` is that of a reject row, else empty. `garbled`: the record did not decrypt. `hidden`:
+    the peer cannot decrypt what was sent. `sent` is the message as it was delivered.
+    """
+
+    key: Key
+    messages: tuple[str, ...]
+    rule: Rule
+    alert: str = ""
+    garbled: bool = False
+    hidden: bool = False
+    sent: Sent | None = None
+
+
+def _read(v: Any) -> str:
+    kind, _, name = v.payload.partition(".")
+    return f"own.{name}" if kind == "own" else f"msg[{name!r}]"
+
+
+class Folded:
+    """The folded machine of one configuration; of another role than the sound one if given."""
+
+    def __init__(self, config: Configuration, audited: Role | None = None) -> None:
+        self.config = config
+        self.role: Role = audited or role(config.role)
+        self.subject = Run(self.role, f"{config.role}0", **config.variables())
+        other = OTHER[config.role]
+        self.peer = Run(role(other), f"{other}0", **config.variables())
+        self._steps: dict[tuple[Key, Symbol], Answer] = {}
+        self._functions: dict[int, tuple[Rule, Callable[..., Any], Callable[..., Any]]] = {}
+        self._secret = {
+            r: python_function(dict(zip(SECRET, fields(r, SECRET), strict=True)), "own, msg", _read)
+            for r in ("client", "server")
+        }
+        proofs = {
+            "Finished": ("verify_data", verify_data(config.role, other)),
+            "CertificateVerify": ("signature", certificate_verify(config.role, other)),
+        }
+        self._proofs = {
+            m: (f, python_function({str(i): e for i, e in enumerate(parts)}, "own, msg", _read))
+            for m, (f, parts) in proofs.items()
+        }
+        self._spontaneous()
+        self.initial = self._key()
+        self._names = ["state", *self.role.variables]
+
+    # -- states ----------------------------------------------------------------------------------
+    def _key(self) -> Key:
+        return tuple(self.subject.valuation().values()), tuple(self.peer.valuation().values())
+
+    def place(self, key: Key) -> None:
+        """Put both runs where `key` says."""
+        for run, values in ((self.subject, key[0]), (self.peer, key[1])):
+            for name, value in zip(("state", *run.role.variables), values, strict=True):
+                setattr(run, name, value)
+
+    def over(self, key: Key) -> bool:
+        """Whether the audited run has ended."""
+        return key[0][0] in self.role.final
+
+    def value(self, key: Key, name: str) -> Value:
+        """A variable of the audited run."""
+        return key[0][self._names.index(name)]
+
+    # -- the peer --------------------------------------------------------------------------------
+    def functions(self, r: Rule) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        """A row's `when` and its effects, over (run, fields)."""
+        hit = self._functions.get(id(r))
+        if hit is None:
+            hit = self._functions[id(r)] = (
+                r,
+                python_function({"when": r.when}, "own, msg", _read),
+                python_function(dict(r.do), "own, msg", _read),
+            )
+        return hit[1], hit[2]
+
+    def _take(self, kind: str, message: str, values: Mapping[str, Any]) -> None:
+        """The effects on the peer of the row for an event that the word puts here."""
+        peer = self.peer
+        modern = self.config.version == "TLS13"
+        rows = [
+            r for r in peer.role.table
+            if r.kind == kind and r.event == message
+            and ("negotiation" in r.file or "records" in r.file or ("tls13" in r.file) == modern)
+        ]  # fmt: skip
+        rows.sort(key=lambda r: peer.state not in r.sources)
+        for r in rows:
+            given = {**dict.fromkeys(r.choices, "none"), **values}
+            when, do = self.functions(r)
+            if when(peer, given)[0]:
+                for name, value in zip(r.do, do(peer, given), strict=True):
+                    setattr(peer, name, value)
+                if peer.state in r.sources and r.target != SAME:
+                    peer.state = r.target
+                return
+
+    def message(self, symbol: Symbol) -> tuple[Sent, bool]:
+        """The peer's message for an input, its effects taken; whether it cannot be decrypted."""
+        assert symbol.message is not None
+        name, peer, subject = symbol.message, self.peer, self.subject
+        values: dict[str, Any] = {}
+        own: Any = peer
+        key, readable = own.write_key, self._readable(peer, subject)
+        if symbol.suite and name in ("ClientHello", "ServerHello"):
+            if name == "ClientHello":
+                for s in OFFERED:
+                    setattr(own, f"offers_{s}", s == symbol.suite)
+            else:
+                own.suite = symbol.suite
+        if name == "Certificate":
+            values["certificate"] = "empty" if symbol.empty else "honest"
+        if name == "CertificateRequest":
+            values["client_auth"] = "optional"
+        self._take("send", name, values)
+        if name in peer.role.sends:
+            values = {**peer.message(name).fields, **values}
+        if name in self._proofs:
+            proof, expected = self._proofs[name]
+            values[proof] = tuple(expected(subject, {}))
+        if name == "ClientKeyExchange" and symbol.suite not in ("", own.suite):
+            wrong = "encrypted_to" if own.suite in RSA_SUITES else "exchange"
+            values[wrong] = "none" if wrong == "encrypted_to" else "random"
+        if name == "Alert":
+            values = {"level": symbol.level, "description": symbol.description}
+        garbled = not readable and not (name == "ChangeCipherSpec" and key == "plaintext")
+        if garbled:
+            return Sent("UndecryptableRecord", {}), True
+        return Sent(name, completed(MESSAGES[name], values)), False
+
+    def _readable(self, sender: Run, reader: Run) -> bool:
+        """Whether the reader's keys are the sender's."""
+        a: Any = sender
+        b: Any = reader
+        if a.write_key != b.read_key:
+            return False
+        if a.write_key not in ("application", "handshake"):
+            return True
+        return bool(self._secret[a.role.name](a, {}) == self._secret[b.role.name](b, {}))
+
+    # -- steps -----------------------------------------------------------------------------------
+    def step(self, key: Key, symbol: Symbol) -> Answer:
+        """What the machine does with an input."""
+        hit = self._steps.get((key, symbol))
+        if hit is None:
+            hit = self._steps[key, symbol] = self._step(key, symbol)
+        return hit
+
+    def _step(self, key: Key, symbol: Symbol) -> Answer:
+        self.place(key)
+        sent, garbled = self.message(symbol)
+        before = self._key()
+        alert = self.subject.receive(sent)
+        rule = self.subject.taken
+        assert rule is not None
+        if alert:
+            # The values before the message: a weakened row starts from them.
+            return Answer(before, (), rule, alert, garbled, False, sent)
+        messages, hidden = self._spontaneous()
+        return Answer(self._key(), messages, rule, "", garbled, hidden, sent)
+
+    def forced(self, answer: Answer, target: str, base: Rule | None) -> Answer:
+        """A refused message accepted: to `target`, with the effects of the row `base`."""
+        self.place(answer.key)
+        assert answer.sent is not None
+        if base is not None:
+            _, do = self.functions(base)
+            values = do(self.subject, answer.sent.fields)
+            for name, value in zip(base.do, values, strict=True):
+                setattr(self.subject, name, value)
+        if target != SAME:
+            self.subject.state = target
+        messages, hidden = self._spontaneous()
+        return Answer(self._key(), messages, answer.rule, "", False, hidden, answer.sent)
+
+    def _spontaneous(self) -> tuple[tuple[str, ...], bool]:
+        """All that the audited run sends by itself now, and whether the peer cannot read it."""
+        out: list[str] = []
+        hidden = False
+        run: Any = self.subject
+        while True:
+            for r in run.enabled():
+                if r.kind != "send" or r.event == "ApplicationData":
+                    continue
+                if r.event == "CertificateRequest" and self.config.asks == "none":
+                    continue
+                if r.event == "ServerHelloDone" and run.state == "SEND_CR_SHD" and self._may_ask():
+                    continue
+                if r.event == "Certificate" and run.state == "SEND_CR_CERT" and self._may_ask():
+                    continue
+                choices = {"client_auth": self.config.asks, "certificate": self.config.certificate}
+                readable = self._readable(run, self.peer)
+                try:
+                    sent = getattr(run, f"send_{snake(r.event)}")(
+                        **{c: choices[c] for c in _choices(run.role, r.event)}
+                    )
+                except CallError:
+                    continue
+                break
+            else:
+                return tuple(out), hidden
+            out.append(sent.message)
+            if readable:
+                self._take("receive", sent.message, sent.fields)
+            else:
+                hidden = True
+
+    def _may_ask(self) -> bool:
+        return self.config.asks != "none" and self.subject.suite != "DH_anon"  # type: ignore[attr-defined]
+
+
+def _choices(r: Role, event: str) -> set[str]:
+    return {c for x in r.table if x.kind == "send" and x.event == event for c in x.choices}
+
+
+def completed(message: Message, values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` made a message that may be sent: some value for each field that must have one."""
+    out = fields_of(message, values)
+    for f, v in out.items():
+        if v == "none" and message.demands(f):
+            out[f] = next(w for w in message.fields[f].values if w != "none")
+    return out
+
+
+def holds(r: Rule, run: Run, sent: Sent) -> bool:
+    """Whether a row's whole guard lets the message pass."""
+    return bool(python_function({"guard": r.guard}, "own, msg", _read)(run, sent.fields)[0])

@@ -1,0 +1,332 @@
+"""Learned Mealy machines: read from DOT, their symbols mapped to the model's messages.
+
+The forms are those that AALpy, LearnLib and StateLearner write: an edge `s0 -> s1` labelled
+`Input / Output`, and an edge without a label into the initial state. A symbol is split into the
+words of `WORDS`; what does not split that way is a symbol the model does not know, and is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from model.message import ALPHABET
+from model.principal import Alert
+
+LIMIT = 10_000
+"""Edges in a file; a learned machine has some hundreds."""
+
+ALERTS = (
+    "close_notify", "unexpected_message", "bad_record_mac", "decryption_failed", "record_overflow",
+    "decompression_failure", "handshake_failure", "no_certificate", "bad_certificate",
+    "unsupported_certificate", "certificate_revoked", "certificate_expired", "certificate_unknown",
+    "illegal_parameter", "unknown_ca", "access_denied", "decode_error", "decrypt_error",
+    "export_restriction", "protocol_version", "insufficient_security", "internal_error",
+    "inappropriate_fallback", "user_canceled", "no_renegotiation", "missing_extension",
+    "unsupported_extension", "unrecognized_name", "bad_certificate_status_response",
+    "unknown_psk_identity", "certificate_required", "no_application_protocol",
+)  # fmt: skip
+"""The alert registry (RFC 8446 6, RFC 5246 7.2 and older)."""
+
+KEY_EXCHANGES = {"rsa": "RSA", "dhe": "DHE", "dh": "DHE", "ecdhe": "ECDHE", "ecdh": "ECDHE"}
+
+CLOSED = "closed"
+UNDECRYPTABLE = "undecryptable"
+IGNORED = ("NewSessionTicket", "CertificateStatus")
+"""Messages of extensions that an endpoint may send in its flights (RFC 5077 3.3, 8446 4.6.1,
+6066 8): known by name only, and never held against a machine."""
+
+
+def _words() -> dict[str, tuple[str, str]]:
+    """What a symbol is made of: spelling without case or punctuation -> (kind, meaning)."""
+    out = {m.name.lower(): ("message", m.name) for m in ALPHABET if m.name != "Alert"}
+    out |= {n.lower(): ("message", n) for n in IGNORED}
+    out |= {a.replace("_", ""): ("alert", a) for a in ALERTS}
+    out |= {f"{a.replace('_', '')}reserved": ("alert", a) for a in ALERTS}
+    out |= {k: ("suite", v) for k, v in KEY_EXCHANGES.items()}
+    out |= {w: ("level", w) for w in ("warning", "fatal")}
+    out |= {w: ("filler", w) for w in ("handshake", "alert", "client", "server", "message")}
+    out |= {w: ("empty", w) for w in ("empty",)}
+    out |= dict.fromkeys(("application", "appdata"), ("message", "ApplicationData"))
+    out |= {w: (CLOSED, w) for w in ("connectionclosed", "closed", "eof", "connectionclosedeof")}
+    out |= {w: (UNDECRYPTABLE, w) for w in ("decryptionfailed", "undecryptable")}
+    out |= {w: ("nothing", w) for w in ("noresponse", "timeout", "none", "null")}
+    out["ccs"] = ("message", "ChangeCipherSpec")
+    return out
+
+
+WORDS = _words()
+_LONGEST = max(map(len, WORDS))
+
+
+class LearnedError(Exception):
+    """A file that is no machine: the file, what was expected against got, what to do."""
+
+
+@cache
+def split(text: str) -> tuple[tuple[str, str], ...] | None:
+    """`text` as words of `WORDS`, longest first; None if it is not made of them."""
+    plain = "".join(c for c in text.lower() if c.isalnum())
+    ends: dict[int, tuple[tuple[str, str], ...] | None] = {len(plain): ()}
+    for i in range(len(plain) - 1, -1, -1):
+        ends[i] = None
+        for n in range(min(_LONGEST, len(plain) - i), 0, -1):
+            word, rest = WORDS.get(plain[i : i + n]), ends[i + n]
+            if word is not None and rest is not None:
+                ends[i] = (word, *rest)
+                break
+    return ends[0]
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """An input: the model's message, or None if it knows none.
+
+    `suite` is the key exchange that the name tells, `empty` a message without its content (an empty
+    Certificate, a record without data), `level` and `description` those of an alert.
+    """
+
+    name: str
+    message: str | None
+    suite: str = ""
+    empty: bool = False
+    level: str = ""
+    description: str = ""
+
+    @property
+    def harmless(self) -> bool:
+        """May be refused or ignored: not in the model, or a record without data (5246 6.2.1)."""
+        return self.message is None or (self.message == "ApplicationData" and self.empty)
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a machine answers: messages in order, alerts as (level, description), and the end.
+
+    `hidden`: part of it could not be decrypted by whoever learned. `other`: text not understood.
+    """
+
+    text: str
+    messages: tuple[str, ...] = ()
+    alerts: tuple[tuple[str, str], ...] = ()
+    closed: bool = False
+    hidden: bool = False
+    other: tuple[str, ...] = ()
+
+    @property
+    def fatal(self) -> str:
+        """The fatal alert, or empty."""
+        return next((d for level, d in self.alerts if level != "warning"), "")
+
+    @property
+    def refuses(self) -> bool:
+        """It ends the connection."""
+        return self.closed or bool(self.fatal)
+
+
+@cache
+def symbol(name: str) -> Symbol:
+    """An input symbol."""
+    words = split(name) or ()
+    kinds = dict(words)
+    messages = [v for k, v in words if k == "message"]
+    if "alert" in kinds:
+        description = kinds["alert"]
+        if messages:
+            return Symbol(name, None)
+        if description == "close_notify":
+            return Symbol(name, "CloseNotify")
+        if description not in Alert.codes:
+            return Symbol(name, None)
+        return Symbol(name, "Alert", "", False, kinds.get("level", "fatal"), description)
+    if len(messages) != 1 or messages[0] in IGNORED or {CLOSED, UNDECRYPTABLE} & set(kinds):
+        return Symbol(name, None)
+    return Symbol(name, messages[0], kinds.get("suite", ""), "empty" in kinds)
+
+
+@cache
+def output(text: str) -> Output:
+    """An output label."""
+    messages: list[str] = []
+    alerts: list[tuple[str, str]] = []
+    other: list[str] = []
+    closed = hidden = False
+    if text.strip().lower() in ("", "-", "empty", "e", "epsilon"):
+        return Output(text)
+    for part in text.replace("|", "&").replace(",", "&").replace("+", "&").split("&"):
+        words = split(part)
+        if words is None:
+            other.append(part.strip())
+            continue
+        level, naming = "", False
+        for kind, meaning in words:
+            if kind == UNDECRYPTABLE and naming:  # the alert decryption_failed has the same words
+                kind, meaning = "alert", "decryption_failed"
+            if kind == "message":
+                messages.append(meaning)
+            elif kind == "level":
+                level = meaning
+            elif kind == "alert":
+                usual = "warning" if meaning == "close_notify" else "fatal"
+                alerts.append((level or usual, meaning))
+            closed |= kind == CLOSED
+            hidden |= kind == UNDECRYPTABLE
+            naming = kind == "level" or meaning == "alert"
+    return Output(text, tuple(messages), tuple(alerts), closed, hidden, tuple(other))
+
+
+@dataclass(frozen=True)
+class Mealy:
+    """A complete, deterministic machine: `move[state][input]` is (next state, output text).
+
+    States are numbered; states that behave alike are one. `states` is their number in the file.
+    """
+
+    file: str
+    states: int
+    initial: int
+    inputs: tuple[str, ...]
+    move: tuple[Mapping[str, tuple[int, str]], ...] = field(default=())
+
+    def reach(self, start: int) -> set[int]:
+        """The states that can follow `start`, itself included."""
+        seen, stack = {start}, [start]
+        while stack:
+            for q, _ in self.move[stack.pop()].values():
+                if q not in seen:
+                    seen.add(q)
+                    stack.append(q)
+        return seen
+
+
+def read(path: str) -> Mealy:
+    """The machine in a DOT file; LearnedError if there is none."""
+    try:
+        with Path(path).open("rb") as f:
+            raw = f.read(LIMIT * 200 + 1)
+    except OSError as e:
+        raise LearnedError(f"{path}: cannot be read: {e.strerror or e}") from None
+    if len(raw) > LIMIT * 200 or raw.count(b"->") > LIMIT:
+        raise LearnedError(
+            f"{path}: too big: expected at most {LIMIT} edges in {LIMIT * 200} bytes, the size of "
+            "a learned machine"
+        )
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as e:
+        raise LearnedError(f"{path}: expected DOT as UTF-8 text: {e}") from None
+    return _machine(path, *_edges(path, text))
+
+
+def _edges(path: str, text: str) -> tuple[list[tuple[str, str, str]], list[str]]:
+    """(source, target, label) of each labelled edge, and the targets of those without label."""
+    import pydot
+
+    said = io.StringIO()
+    graphs = None
+    why = ""
+    if text.strip():
+        try:
+            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+                graphs = pydot.graph_from_dot_data(text)
+        except RecursionError:
+            why = "nested too deeply"
+        except Exception as e:  # the parser's own, of several kinds
+            why = f"{type(e).__name__}: {e}"
+    else:
+        why = "the file is empty"
+    if not graphs:
+        lines = [line for line in said.getvalue().splitlines() if line.strip()]
+        why = why or (lines[-1].strip() if lines else "no graph in it")
+        raise LearnedError(f"{path}: expected one DOT digraph: {why[:200]}")
+    if len(graphs) != 1 or graphs[0].get_type() != "digraph":
+        raise LearnedError(
+            f"{path}: expected one digraph, got {len(graphs)} graphs, "
+            f"the first a {graphs[0].get_type()}"
+        )
+    edges: list[tuple[str, str, str]] = []
+    starts: list[str] = []
+    for edge in graphs[0].get_edges():
+        source, target = _plain(str(edge.get_source())), _plain(str(edge.get_destination()))
+        label = _plain(str(edge.get("label") or ""))
+        if label:
+            edges.append((source, target, label))
+        else:
+            starts.append(target)
+    return edges, starts
+
+
+def _plain(text: str) -> str:
+    """A DOT identifier without its quotes."""
+    text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        text = text[1:-1].replace('\\"', '"')
+    return text.strip()
+
+
+def _machine(path: str, edges: list[tuple[str, str, str]], starts: list[str]) -> Mealy:
+    if not edges:
+        raise LearnedError(f"{path}: expected edges labelled `Input / Output`, got none")
+    if len(set(starts)) != 1:
+        raise LearnedError(
+            f"{path}: no initial state: expected one edge without a label into it, as in "
+            f"`__start0 -> s0`, got {len(set(starts))}"
+        )
+    moves: dict[str, dict[str, tuple[str, str]]] = {}
+    inputs: list[str] = []
+    for source, target, label in edges:
+        given, slash, answer = label.partition(" / " if " / " in label else "/")
+        given, answer = given.strip(), answer.strip()
+        if not slash or not given:
+            raise LearnedError(
+                f"{path}: {source} -> {target}: expected a label `Input / Output`, got {label!r}"
+            )
+        row = moves.setdefault(source, {})
+        if row.setdefault(given, (target, answer)) != (target, answer):
+            raise LearnedError(
+                f"{path}: not deterministic: in {source}, {given} leads to {row[given][0]} "
+                f"({row[given][1]}) and to {target} ({answer})"
+            )
+        if given not in inputs:
+            inputs.append(given)
+    start, order = starts[0], [starts[0]]
+    for q in order:
+        for a in inputs:
+            if a not in moves.get(q, {}):
+                raise LearnedError(
+                    f"{path}: not complete: expected an edge for every input in every state, "
+                    f"got none for {a} in {q}"
+                )
+            if moves[q][a][0] not in order:
+                order.append(moves[q][a][0])
+    return _minimal(path, len({*moves, *(t for _, t, _ in edges)}), moves, order, start, inputs)
+
+
+def _minimal(
+    path: str,
+    states: int,
+    moves: Mapping[str, Mapping[str, tuple[str, str]]],
+    order: list[str],
+    start: str,
+    inputs: Iterable[str],
+) -> Mealy:
+    """States that no input word tells apart made one (Moore's partition refinement)."""
+    inputs = tuple(sorted(inputs))
+    block = dict.fromkeys(order, 0)
+    while True:
+        seen: dict[object, int] = {}
+        finer = {}
+        for q in order:
+            row = (block[q], *((moves[q][a][1], block[moves[q][a][0]]) for a in inputs))
+            finer[q] = seen.setdefault(row, len(seen))
+        if len(seen) == len(set(block.values())):
+            break
+        block = finer
+    rows: list[Mapping[str, tuple[int, str]]] = [{} for _ in seen]
+    for q in order:
+        rows[finer[q]] = {a: (finer[moves[q][a][0]], moves[q][a][1]) for a in inputs}
+    return Mealy(path, states, finer[start], inputs, tuple(rows))

@@ -1,0 +1,159 @@
+"""Audits as text and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from checker.conformance.audit import IS_LAXER, LAXER, VERSIONS, Audit, Divergence
+
+SCHEMA_VERSION = 1
+_NUMBER = {v: k for k, v in VERSIONS.items()}
+SAYS = {
+    "laxer": "accepts what the model refuses",
+    "stricter": "refuses, or leaves out, what the model has",
+    "late-reject": "refuses only at a later message",
+    "silent-close": "closes without the alert",
+    "alert-differs": "refuses with an alert that the RFCs do not give",
+    "extra-output": "sends more than the model",
+}
+"""The classes, the worst first."""
+
+
+def exit_status(results: Sequence[Audit]) -> int:
+    """1 if a machine is laxer, else 2 if a file could not be read, else 0."""
+    if any(r.verdict == IS_LAXER for r in results):
+        return 1
+    return 2 if any(r.error for r in results) else 0
+
+
+def as_json(results: Sequence[Audit], *, interrupted: bool = False) -> str:
+    """`schema_version`, `interrupted`, and `results`, one a file."""
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "interrupted": interrupted,
+        "results": [_file(r) for r in results],
+    }
+    return json.dumps(document, indent=1)
+
+
+def _file(r: Audit) -> dict[str, Any]:
+    return {
+        "file": r.file,
+        "role": r.config.role if r.config else None,
+        "version": _NUMBER[r.config.version] if r.config else None,
+        "verdict": r.verdict,
+        "states": r.states,
+        "divergences": [
+            {
+                "class": d.kind, "word": list(d.word), "state": d.state, "expected": d.expected,
+                "got": d.got, "rule": d.rule, "rfc": d.rfc, "note": d.note, "also": list(d.also),
+                "behind": d.behind, "weakened": d.weakening.how if d.weakening else None,
+                "properties": [p for p in d.properties if "problem" not in p],
+                "problem": next((p["problem"] for p in d.properties if "problem" in p), None),
+                "flaw": d.flaw or None,
+            }
+            for d in r.divergences
+        ],
+        "unknown_inputs": list(r.unknown),
+        "notes": list(r.notes),
+        "error": r.error or None,
+    }  # fmt: skip
+
+
+def as_text(results: Sequence[Audit], *, interrupted: bool = False) -> str:
+    """A table, machines that behave alike in one row; then each divergence as a sentence."""
+    groups: dict[object, list[Audit]] = {}
+    for r in results:
+        alike: object = r.file
+        if not r.error:
+            alike = (r.config, r.states, r.notes,
+                     tuple((d.kind, d.word, d.got, d.also) for d in r.divergences))  # fmt: skip
+        groups.setdefault(alike, []).append(r)
+    rows = [("", "verdict", "role", "version", "states", *SAYS, "files")]
+    for number, group in enumerate(groups.values(), 1):
+        first = group[0]
+        counts = [sum(d.kind == k for d in first.divergences) or "" for k in SAYS]
+        rows.append(
+            (
+                str(number), first.verdict, first.config.role if first.config else "",
+                _NUMBER[first.config.version] if first.config else "", str(first.states or ""),
+                *map(str, counts), _names([r.file for r in group]),
+            )
+        )  # fmt: skip
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    for number, group in enumerate(groups.values(), 1):
+        first = group[0]
+        lines += ["", f"{number}. {_names([r.file for r in group])}: {first.verdict}"]
+        if first.error:
+            lines.append(f"   {first.error}")
+        elif not first.divergences:
+            lines.append("   no divergence")
+        lines += [f"   {_sentence(d, first)}" for d in first.divergences]
+        if first.unknown:
+            lines.append(
+                f"   not in the model, followed as what should be refused or ignored: "
+                f"{', '.join(first.unknown)}"
+            )
+    notes = dict.fromkeys(n for r in results for n in r.notes)
+    lines += ["", *(f"note: {n}" for n in notes)] if notes else []
+    verdicts = [r.verdict for r in results]
+    total = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts))
+    lines += ["", f"{len(results)} file{'' if len(results) == 1 else 's'}: {total}"]
+    if interrupted:
+        lines.append("interrupted: these are the results so far")
+    return "\n".join(lines)
+
+
+def _names(files: Sequence[str]) -> str:
+    shown = [f.rsplit("/", 1)[-1] for f in files[:2]]
+    return ", ".join(shown) + (f" and {len(files) - 2} more" if len(files) > 2 else "")
+
+
+def _sentence(d: Divergence, r: Audit) -> str:
+    assert r.config is not None
+    *before, last = d.word
+    after = f"after {', '.join(before)}, " if before else ""
+    row = f" (row {d.rule}, RFC {d.rfc})" if d.rule else f" (RFC {d.rfc})"
+    got = d.got if d.got.strip() else "nothing"
+    out = (
+        f"{d.kind}: {after}{last} in {d.state} is answered with `{got}`; the model: "
+        f"{d.expected}{row}"
+    )
+    if d.note:
+        out += f"; {d.note}"
+    out += ". "
+    if d.kind == LAXER and d.weakening is not None:
+        out += f"It fits a model in which the message {_how(d.weakening.how, d.weakening.check)}: "
+        problem = next((p["problem"] for p in d.properties if "problem" in p), "")
+        if problem:
+            out += f"not decided ({problem}). "
+        elif d.properties:
+            falls = ", ".join(f"{p['id']} {p['name']} ({p['steps']} steps)" for p in d.properties)
+            out += f"there fall {falls}. "
+        else:
+            out += "no property falls: a deviation without an attack in this model. "
+        if d.flaw:
+            out += f"It is the published flaw {d.flaw}. "
+    if d.also:
+        out += f"The same for {_also(d.also)}. "
+    return out.rstrip()
+
+
+def _also(also: Sequence[str]) -> str:
+    """`A in S`, `B in S` as `A, B in S`."""
+    by_state: dict[str, list[str]] = {}
+    for a in also:
+        given, _, state = a.rpartition(" in ")
+        by_state.setdefault(state, []).append(given)
+    return "; ".join(f"{', '.join(given)} in {state}" for state, given in by_state.items())
+
+
+def _how(how: str, check: str) -> str:
+    if how == "is not checked":
+        return f"is not checked ({check})" if check else how
+    return {"ignored": "is ignored", "ends the wait": "ends the wait for others"}.get(how, how)
