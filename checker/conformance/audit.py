@@ -344,7 +344,11 @@ class Walk:
             q, k, behind, word = queue.popleft()
             for a in self.machine.inputs:
                 for d, after in self._compare(q, k, a, behind, notes):
-                    if d is not None and not (behind and d.kind != LAXER):
+                    # Behind what is laxer, the model's keys and its wording are a guess.
+                    guess = behind and d is not None and (
+                        d.kind != LAXER or d.expected == "bad_record_mac"
+                    )  # fmt: skip
+                    if d is not None and not guess:
                         d.word, d.behind = (*word, a), behind
                         self._keep(causes, d, a)
                     if after is not None and (after not in seen):
@@ -439,7 +443,7 @@ class Walk:
         """What the RFCs leave to an endpoint, where the model decides one way."""
         legacy = self.config.version != "TLS13"
         if (s.message, state, self.config.role) == ("ClientHello", "CONNECTED", "server"):
-            if legacy:
+            if legacy and not got.refuses:
                 notes[RENEGOTIATION] = None
             return legacy
         if s.message == "CloseNotify" and state not in ("CONNECTED", "CLOSING"):
@@ -521,14 +525,14 @@ class Walk:
     def _explain(
         self, answer: Answer, to: int, state: str, accepted: bool
     ) -> tuple[Weakening, Key]:
-        best: tuple[tuple[float, ...], Weakening, Key] | None = None
+        best: tuple[float, Weakening, Key] | None = None
         candidates = list(self._candidates(answer, state))
         early = [c for c in candidates if c[0].how == "takes effect early"]
         if early and not accepted:
             candidates = early  # the keys changed, and no more is known
         for weakening, target, base in candidates:
             after = self.model.forced(answer, target, base)
-            fit = (float(accepted and self.hopeful(after.key)), self._agreement(to, after.key))
+            fit = self._agreement(to, after.key) + 0.01 * (accepted and self.hopeful(after.key))
             if best is None or fit > best[0]:
                 best = (fit, weakening, after.key)
         assert best is not None
@@ -543,12 +547,13 @@ class Walk:
         for r in sound.table:
             if r.kind != "receive" or r.event != event or state not in r.sources:
                 continue
+            if not self._selects(r, answer):
+                continue
             for c in r.checks:
                 if answer.rule.name.endswith(snake(c.name).replace(" ", "_")):
                     how = Weakening(self.config, (state,), event, "is not checked", r.name, c.name)
                     yield how, r.target, r
         yield Weakening(self.config, (state,), event, "ignored"), SAME, None
-        self.model.place(answer.key)
         modern = self.config.version == "TLS13"
         for r in sound.table:
             if r.kind != "receive" or r.event != event or state in r.sources or r.target == SAME:
@@ -562,38 +567,48 @@ class Walk:
                     r,
                 )
             assert answer.sent is not None
-            self.model.place(answer.key)
-            when, _ = self.model.functions(r)
-            if when(self.model.subject, answer.sent.fields)[0]:
+            if self._selects(r, answer):
                 # Without keys there is nothing by which the message could have been checked.
                 keyed = bool(self.model.value(answer.key, "keyed"))
                 passes = keyed and holds(r, self.model.subject, answer.sent)
                 yield (Weakening(self.config, (state,), event, "ends the wait", r.name,
                                  checked=passes), r.target, r)  # fmt: skip
 
+    def _selects(self, r: Rule, answer: Answer) -> bool:
+        """Whether a row is the one for the message, its checks and its state apart."""
+        assert answer.sent is not None
+        self.model.place(answer.key)
+        when, _ = self.model.functions(r)
+        return bool(when(self.model.subject, answer.sent.fields)[0])
+
     def _agreement(self, q: int, key: Key) -> float:
-        """How much of what follows is the same: the share of answers of one kind, 0 to 1."""
-        same, total = 0.0, 0
-        seen, queue = {(q, key)}, deque([(q, key)])
-        while queue and total < 400:
-            p, k = queue.popleft()
-            for a in self.alphabet:
-                to, text = self.machine.move[p][a]
-                got = output(text)
-                answer = self.model.step(k, self.symbols[a])
-                total += 1
-                if answer.alert:
-                    broken = got.fatal in DECRYPTION
-                    if self._mute(got, to):
+        """How much of what follows is the same, 0 to 1: the share of answers of one kind.
+
+        Each further message counts half, so that what is decided first weighs most.
+        """
+        total, weight = 0.0, 0.5
+        seen, level = {(q, key)}, [(q, key)]
+        while level and weight > 0.01:
+            same, below = 0.0, []
+            for p, k in level:
+                for a in self.alphabet:
+                    to, text = self.machine.move[p][a]
+                    got = output(text)
+                    answer = self.model.step(k, self.symbols[a])
+                    if answer.alert:
+                        if self._mute(got, to):
+                            same += 1
+                        elif got.refuses:
+                            same += 1 if (got.fatal in DECRYPTION) == answer.garbled else 0.5
+                    elif not got.refuses and not self._mute(got, to):
                         same += 1
-                    elif got.refuses:
-                        same += 1 if broken == answer.garbled else 0.5
-                elif not got.refuses and not self._mute(got, to):
-                    same += 1
-                    if not self.model.over(answer.key) and (to, answer.key) not in seen:
-                        seen.add((to, answer.key))
-                        queue.append((to, answer.key))
-        return same / max(total, 1)
+                        after = (to, answer.key)
+                        if not self.model.over(answer.key) and after not in seen:
+                            seen.add(after)
+                            below.append(after)
+            total += weight * same / (len(level) * len(self.alphabet))
+            level, weight = below, weight / 2
+        return total + 2 * weight  # what ends in agreement agrees
 
 
 def _merged(found: list[Divergence]) -> list[Divergence]:

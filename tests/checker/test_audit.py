@@ -1,0 +1,485 @@
+"""The audit: small machines written by hand, the model's own machine, published flaws, samples."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from checker.cli import main
+from checker.conformance.audit import Audit, audit, audit_all, consequences, folded
+from checker.conformance.folded import Configuration, Folded
+from checker.conformance.learned import LearnedError, output, read, symbol
+from checker.report.audit import exit_status
+from model.flaws import flaws
+from model.roles import role
+
+UNEXPECTED = "Alert Fatal (Unexpected message) & ConnectionClosed"
+
+# state, input, next state, output; what is not listed is refused with unexpected_message.
+SERVER = """
+hello ClientHello       cke       ServerHello & Certificate & ServerHelloDone
+cke   ClientKeyExchange ccs       Empty
+ccs   ChangeCipherSpec  fin       Empty
+fin   Finished          connected ChangeCipherSpec & Finished
+connected ApplicationData connected ApplicationData
+"""
+ASKING = SERVER.replace("& ServerHelloDone", "& CertificateRequest & ServerHelloDone").replace(
+    "ClientHello       cke ", "ClientHello       certificate "
+)
+CLIENT = """
+hello ServerHello       certificate Empty
+certificate Certificate done        Empty
+done  ServerHelloDone   ccs         ClientKeyExchange & ChangeCipherSpec & Finished
+ccs   ChangeCipherSpec  fin         Empty
+fin   Finished          connected   ApplicationData
+connected ApplicationData connected Empty
+"""
+INPUTS = {
+    "server": ("ClientHello", "ClientKeyExchange", "ChangeCipherSpec", "Finished",
+               "ApplicationData"),
+    "client": ("ServerHello", "Certificate", "EmptyCertificate", "ServerHelloDone",
+               "ChangeCipherSpec", "Finished", "ApplicationData"),
+}  # fmt: skip
+
+
+def dot(rows: str, *more: str, role: str = "server", inputs: tuple[str, ...] = ()) -> str:
+    """A complete machine: `rows`, changed by `more`, everything else refused."""
+    table: dict[tuple[str, str], tuple[str, str]] = {}
+    states = ["hello"]
+    for line in (*rows.strip().splitlines(), *more):
+        state, given, to, answer = line.split(None, 3)
+        table[state, given] = (to, answer)
+        states += [s for s in (state, to) if s not in states]
+    names = dict.fromkeys((*INPUTS[role], *inputs, *(a for _, a in table)))
+    lines = ["digraph g {", '__start0 [label="" shape="none"];', "__start0 -> hello;"]
+    for state in dict.fromkeys((*states, "dead")):
+        for a in names:
+            gone = "ConnectionClosed" if state == "dead" else UNEXPECTED
+            to, answer = table.get((state, a), ("dead", gone))
+            lines.append(f'{state} -> {to} [label="{a} / {answer}"];')
+    return "\n".join([*lines, "}"])
+
+
+@pytest.fixture
+def check(tmp_path: Path):
+    """Audit a DOT text."""
+
+    def run(text: str, *args: str) -> Audit:
+        path = tmp_path / "machine.dot"
+        path.write_text(text, encoding="utf-8")
+        return audit(str(path), *args)
+
+    return run
+
+
+def classes(result: Audit) -> list[tuple[str, str]]:
+    """(class, last input) of each divergence."""
+    return [(d.kind, d.word[-1]) for d in result.divergences]
+
+
+# -- a machine for each class ----------------------------------------------------------------------
+@pytest.mark.parametrize(("rows", "end"), [(SERVER, "server"), (CLIENT, "client")])
+def test_a_machine_that_does_as_the_model_conforms(check, rows: str, end: str) -> None:
+    result = check(dot(rows, role=end))
+    assert (result.verdict, classes(result)) == ("CONFORMS", [])
+    assert result.config is not None and result.config.role == end
+
+
+def test_laxer_a_message_that_is_ignored(check) -> None:
+    result = check(dot(SERVER, "cke ClientHello cke Empty"))
+    (d,) = result.divergences
+    assert (d.kind, d.word, d.state) == ("laxer", ("ClientHello", "ClientHello"), "WAIT_CKE")
+    assert d.rule == "server_reject_client_hello_elsewhere" and d.rfc
+    assert d.weakening is not None and d.weakening.how == "ignored"
+    assert result.verdict == "LAXER"
+
+
+def test_laxer_a_message_that_ends_the_wait_for_others(check) -> None:
+    result = check(dot(SERVER, "cke Finished connected ChangeCipherSpec & Finished"))
+    (d,) = [d for d in result.divergences if d.kind == "laxer"]
+    assert (d.word, d.weakening.how) == (("ClientHello", "Finished"), "ends the wait")
+    falls = {p["id"] for p in consequences(d.weakening)}
+    assert {"KEY-2", "KEY-4", "ORD-10", "ORD-12"} <= falls
+
+
+def test_laxer_a_check_that_is_left_out(check) -> None:
+    result = check(dot(CLIENT, "certificate EmptyCertificate done Empty", role="client"))
+    (d,) = result.divergences
+    assert (d.kind, d.weakening.how, d.weakening.check) == ("laxer", "is not checked", "not empty")
+    assert d.expected == "decode_error"
+    assert "AUT-15" in {p["id"] for p in consequences(d.weakening)}
+
+
+def test_laxer_the_keys_change_though_nothing_completes(check) -> None:
+    broken = "Alert Fatal (Bad record MAC) & ConnectionClosed"
+    more = ["cke ChangeCipherSpec early Empty"]
+    more += [f"early {a} dead {broken}" for a in INPUTS["server"]]
+    result = check(dot(SERVER, *more))
+    (d,) = result.divergences
+    assert (d.kind, d.word, d.flaw) == ("laxer", ("ClientHello", "ChangeCipherSpec"), "early_ccs")
+    assert {p["id"] for p in consequences(d.weakening)} == {"KEY-1", "KEY-2", "KEY-7"}
+
+
+def test_silence_is_not_acceptance(check) -> None:
+    """The message is swallowed and the connection is dead: refused, only later."""
+    result = check(dot(SERVER, "cke ChangeCipherSpec dead Empty"))
+    assert classes(result) == [("late-reject", "ChangeCipherSpec")]
+    assert result.verdict == "DIFFERS"
+
+
+def test_silence_may_be_buffering(check) -> None:
+    """A second ClientHello is answered, but its handshake never completes."""
+    flight = "ServerHello & Certificate & ServerHelloDone"
+    result = check(
+        dot(SERVER, f"cke ClientHello again {flight}", "again ClientKeyExchange stuck Empty")
+    )
+    assert classes(result) == [("late-reject", "ClientHello")]
+
+
+def test_stricter(check) -> None:
+    # A server that asks for a certificate and refuses an empty one: mandatory, not stricter.
+    asks = dot(ASKING, "certificate EmptyCertificate dead Alert Fatal (Handshake failure)",
+               "certificate Certificate verify Empty", "verify ClientKeyExchange cv Empty",
+               "cv CertificateVerify ccs Empty")  # fmt: skip
+    result = check(asks)
+    assert result.config is not None and result.config.asks == "mandatory"
+    assert result.verdict == "CONFORMS"
+    # One that refuses the client's data.
+    refuses = f"connected ApplicationData dead {UNEXPECTED}"
+    assert classes(check(dot(SERVER, refuses))) == [("stricter", "ApplicationData")]
+    # One whose Finished never comes.
+    silent = check(dot(SERVER, "fin Finished connected ChangeCipherSpec"))
+    assert classes(silent) == [("stricter", "Finished")]
+
+
+def test_silent_close_and_alert_differs_are_one_cause_each(check) -> None:
+    quiet = [f"cke {a} dead ConnectionClosed" for a in ("Finished", "ApplicationData")]
+    wrong = "ccs Finished dead Alert Fatal (Internal error) & ConnectionClosed"
+    result = check(dot(SERVER, *quiet, wrong))
+    assert sorted(classes(result)) == [("alert-differs", "Finished"),
+                                       ("silent-close", "ApplicationData")]  # fmt: skip
+    (quiet_one,) = [d for d in result.divergences if d.kind == "silent-close"]
+    assert quiet_one.also == ("Finished in WAIT_CKE",)
+
+
+def test_the_alert_may_be_any_that_the_rfcs_allow(check) -> None:
+    """RFC 2246 has decryption_failed; RFC 4346 forbids it."""
+    answer = "Alert Fatal (Decryption failed) & ConnectionClosed"
+    more = ["cke DHClientKeyExchange wccs Empty", "wccs ChangeCipherSpec wfin Empty"]
+    more += [f"wfin {a} dead {answer}" for a in (*INPUTS["server"], "DHClientKeyExchange")]
+    text = dot(SERVER, *more)
+    assert [k for k, _ in classes(check(text, None, "1.0"))] == []
+    assert [k for k, _ in classes(check(text, None, "1.2"))] == ["alert-differs"]
+
+
+def test_extra_output(check) -> None:
+    result = check(dot(SERVER, "cke ClientKeyExchange ccs ServerHelloDone"))
+    assert classes(result) == [("extra-output", "ClientKeyExchange")]
+
+
+def test_a_ticket_is_not_extra(check) -> None:
+    more = "fin Finished connected NewSessionTicket & ChangeCipherSpec & Finished"
+    assert check(dot(SERVER, more)).verdict == "CONFORMS"
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        (f"cke HeartbeatRequest dead {UNEXPECTED}", []),
+        ("cke HeartbeatRequest cke Empty", []),
+        ("cke HeartbeatRequest cke HeartbeatResponse", [("extra-output", "HeartbeatRequest")]),
+        ("cke HeartbeatRequest aside Empty", [("late-reject", "HeartbeatRequest")]),
+        ("cke HeartbeatRequest ccs Empty", [("laxer", "HeartbeatRequest")]),
+    ],
+)
+def test_what_the_model_does_not_know_is_followed(check, row: str, found: list) -> None:
+    result = check(dot(SERVER, row))
+    assert classes(result) == found
+    assert result.unknown == ("HeartbeatRequest",)
+
+
+def test_a_record_without_data_may_be_ignored(check) -> None:
+    assert check(dot(SERVER, "cke ApplicationDataEmpty cke Empty")).verdict == "CONFORMS"
+    assert check(dot(SERVER, "cke ApplicationData cke Empty")).verdict == "LAXER"
+
+
+def test_the_shortest_word_and_one_divergence_for_a_cause(check) -> None:
+    """The same laxness on two paths is one cause, told by the shorter word."""
+    result = check(dot(ASKING, "certificate EmptyCertificate cke Empty",
+                       "certificate Certificate cke2 Empty", "cke2 ClientKeyExchange cv Empty",
+                       "cv CertificateVerify ccs Empty", "ccs ClientHello ccs Empty"))  # fmt: skip
+    (d,) = result.divergences
+    assert d.kind == "laxer"
+    assert d.word == ("ClientHello", "EmptyCertificate", "ClientKeyExchange", "ClientHello")
+
+
+# -- the model itself, and the model with a flaw ---------------------------------------------------
+def learned(machine: Folded, inputs: tuple[str, ...]) -> str:
+    """The folded machine as a learner would write it."""
+    order: list[object] = [machine.initial]
+    lines = []
+    for i, key in enumerate(order):
+        for a in inputs:
+            to: object = "closed"
+            if key == "closed":
+                said = "ConnectionClosed"
+            else:
+                answer = machine.step(key, symbol(a))  # type: ignore[arg-type]
+                said = " & ".join(answer.messages) or "Empty"
+                if answer.alert:
+                    said = f"Alert Fatal ({answer.alert}) & ConnectionClosed"
+                elif machine.over(answer.key):
+                    said += " & ConnectionClosed"
+                else:
+                    to = answer.key
+            if to not in order:
+                order.append(to)
+            lines.append(f's{i} -> s{order.index(to)} [label="{a}/{said}"];')
+    return "digraph g {\n__start0 -> s0;\n" + "\n".join(lines) + "\n}"
+
+
+ALPHABETS = {
+    ("server", "TLS12"): ("ClientHello", "Certificate", "EmptyCertificate", "ClientKeyExchange",
+                          "CertificateVerify", "ChangeCipherSpec", "Finished", "ApplicationData",
+                          "AlertWarningCloseNotify"),
+    ("client", "TLS12"): ("ServerHello", "Certificate", "EmptyCertificate", "ServerKeyExchange",
+                          "CertificateRequest", "ServerHelloDone", "ChangeCipherSpec", "Finished",
+                          "ApplicationData"),
+    ("server", "TLS13"): ("ClientHello", "Certificate", "EmptyCertificate", "CertificateVerify",
+                          "ChangeCipherSpec", "Finished", "ApplicationData"),
+    ("client", "TLS13"): ("ServerHello", "EncryptedExtensions", "Certificate",
+                          "CertificateRequest", "CertificateVerify", "ChangeCipherSpec", "Finished",
+                          "ApplicationData"),
+}  # fmt: skip
+CONFIGURATIONS = [
+    Configuration("server", "TLS12", ("RSA",)),
+    Configuration("server", "TLS12", ("RSA",), "optional"),
+    Configuration("server", "TLS12", ("ECDHE",), "mandatory"),
+    Configuration("client", "TLS12", ("ECDHE",)),
+    Configuration("client", "TLS12", ("ECDHE",), certificate="honest"),
+    Configuration("server", "TLS13", (), "optional"),
+    Configuration("client", "TLS13", ()),
+]
+
+
+@pytest.mark.parametrize("config", CONFIGURATIONS, ids=str)
+def test_the_models_own_machine_conforms(check, config: Configuration) -> None:
+    result = check(learned(folded(config), ALPHABETS[config.role, config.version]))
+    assert result.divergences == []
+    assert result.config is not None
+    assert (result.config.role, result.config.version) == (config.role, config.version)
+    assert result.config.asks == config.asks
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("early_ccs", CONFIGURATIONS[0]),
+        ("early_ccs", CONFIGURATIONS[3]),
+        ("ccs_dropping", CONFIGURATIONS[0]),
+        ("ccs_dropping", CONFIGURATIONS[3]),
+        ("early_finished", CONFIGURATIONS[3]),
+        ("skipped_certificate_verify", CONFIGURATIONS[1]),
+        ("finished_before_certificate", CONFIGURATIONS[6]),
+    ],
+    ids=lambda x: x if isinstance(x, str) else x.role,
+)
+def test_a_published_flaw_is_named(check, name: str, config: Configuration) -> None:
+    flawed = flaws()[name].patches[config.role](role(config.role))
+    result = check(learned(Folded(config, flawed), ALPHABETS[config.role, config.version]))
+    lax = [d for d in result.divergences if d.kind == "laxer" and not d.behind]
+    assert {d.flaw for d in lax} == {name}
+    falls = {p["name"] for d in lax for p in consequences(d.weakening)}
+    assert falls, "a published flaw breaks something"
+
+
+# -- symbols ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("name", "message", "suite", "empty"),
+    [
+        ("ClientHelloRSA", "ClientHello", "RSA", False),
+        ("ClientHelloDHE", "ClientHello", "DHE", False),
+        ("CLIENT_HELLO", "ClientHello", "", False),
+        ("RSAClientKeyExchange", "ClientKeyExchange", "RSA", False),
+        ("ECDHClientKeyExchange", "ClientKeyExchange", "ECDHE", False),
+        ("EmptyCertificate", "Certificate", "", True),
+        ("ServerCertificate", "Certificate", "", False),
+        ("ClientCertificateVerify", "CertificateVerify", "", False),
+        ("ApplicationDataEmpty", "ApplicationData", "", True),
+        ("AlertWarningCloseNotify", "CloseNotify", "", False),
+        ("HeartbeatRequest", None, "", False),
+        ("ServerHelloServerHelloDone", None, "", False),
+    ],
+)
+def test_inputs(name: str, message: str | None, suite: str, empty: bool) -> None:
+    s = symbol(name)
+    assert (s.message, s.suite, s.empty) == (message, suite, empty)
+
+
+@pytest.mark.parametrize(
+    ("text", "messages", "fatal", "closed", "hidden"),
+    [
+        ("Empty", (), "", False, False),
+        ("-", (), "", False, False),
+        ("ConnectionClosed", (), "", True, False),
+        ("ServerHello Certificate & ServerHelloDone",
+         ("ServerHello", "Certificate", "ServerHelloDone"), "", False, False),
+        ("SERVER_HELLO|CERTIFICATE", ("ServerHello", "Certificate"), "", False, False),
+        ("HandshakeCertificateHandshakeClientKeyExchangeChangeCipherSpec & Finished",
+         ("Certificate", "ClientKeyExchange", "ChangeCipherSpec", "Finished"), "", False, False),
+        ("ALERT_FATAL_UNEXPECTED_MESSAGE|ConnectionClosed", (), "unexpected_message", True, False),
+        ("ALERT_FATAL_DECRYPTION_FAILED_RESERVED", (), "decryption_failed", False, False),
+        ("Alert Fatal (Handshake failure)Alert Warning (Close notify)", (), "handshake_failure",
+         False, False),
+        ("Alert Warning (Close notify) & ConnectionClosed", (), "", True, False),
+        ("ChangeCipherSpecDecryption failed", ("ChangeCipherSpec",), "", False, True),
+    ],
+)  # fmt: skip
+def test_outputs(
+    text: str, messages: tuple[str, ...], fatal: str, closed: bool, hidden: bool
+) -> None:
+    o = output(text)
+    assert (o.messages, o.fatal, o.closed, o.hidden) == (messages, fatal, closed, hidden)
+
+
+def test_an_output_that_is_not_understood_is_kept() -> None:
+    assert output("Finished & Quux 7").other == ("Quux 7",)
+
+
+# -- files that are no machines --------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "empty"),
+        ("digraph {", "expected one DOT digraph"),
+        ("graph { a -- b }", "expected one digraph"),
+        ("digraph g { }", "none"),
+        ('digraph g { a -> b [label="ClientHello / -"]; }', "no initial state"),
+        ('digraph g { x -> a; y -> b; a -> b [label="C / -"]; }', "no initial state"),
+        ('digraph g { x -> a; a -> a [label="ClientHello"]; }', "expected a label"),
+        ('digraph g { x -> a; a -> a [label="C / -"]; a -> b [label="C / -"]; }', "deterministic"),
+        ('digraph g { x -> a; a -> b [label="C / -"]; b -> b [label="D / -"]; }', "not complete"),
+        ('digraph g { x -> a; a -> a [label="C / -]; }', "expected one DOT digraph"),
+        ('digraph g { x -> a; a -> a [label="Ping / Pong"]; }', "client or a server"),
+        ("{" * 5000, "expected one DOT digraph"),
+        ("digraph g {" + "a -> b;" * 10_001 + "}", "too big"),
+        ("x" * 3_000_000, "too big"),
+    ],
+)
+def test_a_file_that_is_no_machine_is_one_clear_error(check, text: str, says: str) -> None:
+    result = check(text)
+    assert result.verdict == "ERROR"
+    assert says in result.error and "machine.dot" in result.error and "\n" not in result.error
+
+
+def test_bytes_that_are_no_text_and_a_file_that_is_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "x.dot"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(LearnedError, match="UTF-8"):
+        read(str(path))
+    with pytest.raises(LearnedError, match="cannot be read"):
+        read(str(tmp_path / "none.dot"))
+
+
+def test_quotes_comments_and_order_do_not_matter(check) -> None:
+    text = dot(SERVER).replace("ClientHello / Server", "ClientHello/Server")
+    odd = text.replace("digraph g {", 'digraph "a \\"b\\"" { /* "-> */ // x\n graph [a=1];')
+    assert check(odd).verdict == "CONFORMS"
+
+
+def test_states_that_behave_alike_are_one(check) -> None:
+    twice = dot(SERVER, "cke ClientKeyExchange ccs2 Empty", "ccs2 ChangeCipherSpec fin Empty")
+    assert check(twice).verdict == "CONFORMS"
+
+
+# -- the command -----------------------------------------------------------------------------------
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good, lax, bad = (tmp_path / n for n in ("good.dot", "lax.dot", "bad.dot"))
+    good.write_text(dot(SERVER))
+    lax.write_text(dot(SERVER, "cke ClientHello cke Empty"))
+    bad.write_text("digraph {")
+    assert main(["audit", str(good)]) == 0
+    assert main(["audit", str(good), str(bad)]) == 2
+    capsys.readouterr()
+    assert main(["audit", str(good), str(lax), str(bad), "--format", "json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    verdicts = [r["verdict"] for r in document["results"]]
+    assert verdicts == ["CONFORMS", "LAXER", "ERROR"]
+    (d,) = document["results"][1]["divergences"]
+    wanted = {"class", "word", "expected", "got", "rule", "rfc", "properties", "flaw"}
+    assert wanted <= set(d)
+    assert d["word"] == ["ClientHello", "ClientHello"] and d["problem"] is None
+    assert set(document["results"][0]) >= {"file", "role", "version", "verdict", "states"}
+
+
+def test_machines_that_behave_alike_stand_in_one_row(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = []
+    for i in range(4):
+        files.append(str(tmp_path / f"m{i}.dot"))
+        Path(files[-1]).write_text(dot(SERVER, "cke ClientHello cke Empty"))
+    assert main(["audit", *files]) == 1
+    out = capsys.readouterr().out
+    assert "m0.dot, m1.dot and 2 more" in out
+    assert out.count("laxer: after ClientHello") == 1
+    assert "no property falls" in out or "there fall" in out
+
+
+def test_the_example_of_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
+    root = Path(__file__).parents[2]
+    assert main(["audit", str(root / "tests/checker/example_server.dot")]) == 1
+    printed = capsys.readouterr().out.split("\n\nnote:")[0]
+    assert printed in (root / "README.md").read_text(encoding="utf-8")
+
+
+def test_wrong_role_is_an_error(check) -> None:
+    assert "expected the input ServerHello" in check(dot(SERVER), "client").error
+
+
+# -- published machines ----------------------------------------------------------------------------
+SAMPLES = Path(__file__).parents[3] / "shared" / "learned"
+
+
+@pytest.fixture(scope="module")
+def samples() -> dict[str, Audit]:
+    """The sample machines by name, where they are."""
+    files = sorted(map(str, SAMPLES.glob("*/*.dot")))
+    if not files:
+        pytest.skip(f"no published machines in {SAMPLES}")
+    results, _ = audit_all(files)
+    assert exit_status(results) == 1
+    return {Path(r.file).stem: r for r in results}
+
+
+def lax(result: Audit) -> list[tuple[tuple[str, ...], str]]:
+    """Word and flaw of what is laxer."""
+    return [(d.word, d.flaw) for d in result.divergences if d.kind == "laxer"]
+
+
+def test_openssl_101g_takes_an_early_change_cipher_spec(samples: dict[str, Audit]) -> None:
+    early = (("ClientHello", "ChangeCipherSpec"), "early_ccs")
+    assert early in lax(samples["openssl-1.0.1g-TLS12"])
+    assert early in lax(samples["openssl-1.0.1g-TLS10"])
+    assert (("ClientHelloRSA", "ChangeCipherSpec"), "early_ccs") in lax(
+        samples["OpenSSL_1.0.1g_server_regular"]
+    )
+    for later in ("openssl-1.0.1h-TLS12", "openssl-1.1.1g-TLS12", "OpenSSL_1.0.2_server_regular"):
+        assert not [w for w, flaw in lax(samples[later]) if flaw or w[1:] == ("ChangeCipherSpec",)]
+
+
+def test_gnutls_second_path_is_named_and_later_gone(samples: dict[str, Audit]) -> None:
+    def second(name: str) -> list[str]:
+        return [d.note for d in samples[name].divergences if "second path" in d.note]
+
+    assert second("GnuTLS_3.3.8_server_regular") and not second("GnuTLS_3.3.12_server_regular")
+
+
+@pytest.mark.parametrize(
+    "name", ["miTLS_0.1.3_server_regular", "OpenSSL_1.0.2_server_regular", "openssl-1.1.1g-TLS12",
+             "OpenSSL_1.0.2_client_full"],
+)  # fmt: skip
+def test_clean_ones_are_not_laxer(samples: dict[str, Audit], name: str) -> None:
+    assert lax(samples[name]) == []
