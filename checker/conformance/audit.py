@@ -396,7 +396,8 @@ class Walk:
         if got.refuses:
             done = self._connected(answer.key) and "ApplicationData" in got.messages
             ended = self.model.value(answer.key, "state") in ("CLOSED", "ANSWER_CLOSE")
-            if self.hopeful(answer.key) and not done and not ended and q in self.live:
+            alive = q in self.live or not self.completes
+            if self.hopeful(answer.key) and not done and not ended and alive:
                 yield replace(d, kind=STRICTER, note=f"{a} is refused"), None
             elif ended and rule.event == "CloseNotify":
                 yield from self._closing(d, got)

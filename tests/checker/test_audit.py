@@ -149,6 +149,10 @@ def test_stricter(check) -> None:
     # One that refuses the client's data.
     refuses = f"connected ApplicationData dead {UNEXPECTED}"
     assert classes(check(dot(SERVER, refuses))) == [("stricter", "ApplicationData")]
+    # One with which no handshake completes at all.
+    never = check(dot(SERVER, f"cke ClientKeyExchange dead {UNEXPECTED}"))
+    assert classes(never) == [("stricter", "ClientKeyExchange")]
+    assert "no handshake completes with an honest peer" in never.notes
     # One whose Finished never comes.
     silent = check(dot(SERVER, "fin Finished connected ChangeCipherSpec"))
     assert classes(silent) == [("stricter", "Finished")]
@@ -387,6 +391,21 @@ def test_quotes_comments_and_order_do_not_matter(check) -> None:
     text = dot(SERVER).replace("ClientHello / Server", "ClientHello/Server")
     odd = text.replace("digraph g {", 'digraph "a \\"b\\"" { /* "-> */ // x\n graph [a=1];')
     assert check(odd).verdict == "CONFORMS"
+
+
+@pytest.mark.parametrize(
+    ("start", "label"),
+    [
+        # As AALpy, LearnLib and StateLearner write them.
+        ('__start0 [shape=none, label=""];\n__start0 -> hello [label=""];', "{}/{}"),
+        ('__start0 [label="" shape="none" width="0" height="0"];\n__start0 -> hello;', "{} / {}"),
+        ('__start0 [label="" shape="none"];\n\t__start0 -> hello;', "{}/{}"),
+    ],
+)
+def test_the_forms_of_the_learners(check, start: str, label: str) -> None:
+    lines = dot(SERVER).splitlines()[3:-1]
+    edges = [line.replace(" / ", label.replace("{}", "")) for line in lines]
+    assert check("\n".join(["digraph learned {", *edges, start, "}"])).verdict == "CONFORMS"
 
 
 def test_states_that_behave_alike_are_one(check) -> None:
