@@ -1,4 +1,4 @@
-"""The command line: verify, list, diagrams, monitor, audit."""
+"""The command line: verify, list, diagrams, monitor, audit, coverage."""
 
 from __future__ import annotations
 
@@ -41,6 +41,11 @@ def parser() -> argparse.ArgumentParser:
     v.add_argument("--time", type=_positive(float), metavar="S", help="seconds for each task")
     v.add_argument("--memory", type=_bytes, metavar="M", help="bytes for each search: 500M, 2G")
     v.add_argument("--states", type=_positive(int), metavar="N", help="states for each search")
+    ends = v.add_mutually_exclusive_group()
+    ends.add_argument("--keep-going", action="store_true", help="decide every property (default)")
+    ends.add_argument(
+        "--stop-at-first", action="store_true", help="end a search at its first violation"
+    )
     v.add_argument("--format", choices=("text", "json"), default="text")
     v.add_argument("-o", "--output", metavar="FILE", help="write there instead of to stdout")
     ls = sub.add_parser("list", help="properties, scenarios, capabilities, flaws, rules, engines")
@@ -60,6 +65,12 @@ def parser() -> argparse.ArgumentParser:
     a.add_argument("--role", choices=("server", "client"), help="default: read off the file")
     a.add_argument("--version", choices=("1.0", "1.1", "1.2", "1.3"), help="default: 1.2 or 1.3")
     a.add_argument("--format", choices=("text", "json"), default="text")
+    c = sub.add_parser("coverage", help="rules never taken, checks that never decided anything")
+    c.add_argument("--scenario", required=True, help="one scenario")
+    c.add_argument("--flaw", metavar="NAME[@END]", help="with a published flaw")
+    c.add_argument("--time", type=_positive(float), metavar="S", help="seconds for the search")
+    c.add_argument("--states", type=_positive(int), metavar="N", help="states for the search")
+    c.add_argument("--format", choices=("text", "json"), default="text")
     return top
 
 
@@ -110,10 +121,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 4
 
 
+EVERY = 10.0
+"""Seconds between two lines of progress where stderr is no terminal."""
+_told = [0.0]
+
+
 def _progress(line: str) -> None:
-    """A line of its own on a terminal, nothing elsewhere."""
+    """The present state of long work: one line that changes on a terminal, else one every 10 s."""
+    import time
+
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\x1b[K{line}")
+        sys.stderr.flush()
+        return
+    _told[0] = _told[0] or time.monotonic()
+    if line and time.monotonic() - _told[0] > EVERY:
+        _told[0] = time.monotonic()
+        sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
 
@@ -124,7 +148,7 @@ def _verify(args: argparse.Namespace) -> int:
 
     request = Request(
         tuple(args.properties), args.scenario, args.engine, args.flaw, args.drop, args.time,
-        args.memory, args.states,
+        args.memory, args.states, args.stop_at_first,
     )  # fmt: skip
     patch_of(request)
     applicable = [p for s in scenarios_of(request) for p in properties_of(request, s)]
@@ -240,10 +264,21 @@ def _audit(args: argparse.Namespace) -> int:
     return 130 if interrupted else report.exit_status(results)
 
 
+def _coverage(args: argparse.Namespace) -> int:
+    from checker.coverage import as_json, as_text, coverage
+    from checker.verify import Request
+
+    found = coverage(Request(scenario=args.scenario, flaw=args.flaw, seconds=args.time,
+                             states=args.states))  # fmt: skip
+    sys.stdout.write((as_json if args.format == "json" else as_text)(found) + "\n")
+    return 3 if found.reason else 0
+
+
 COMMANDS = {
     "verify": _verify,
     "list": _list,
     "diagrams": _diagrams,
     "monitor": _monitor,
     "audit": _audit,
+    "coverage": _coverage,
 }

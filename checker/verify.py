@@ -38,7 +38,8 @@ SHOW_SECONDS = 60.0
 class Request:
     """What to verify. Names only, so that it can be sent to another process.
 
-    `seconds` bounds each task, `memory` (bytes) and `states` each search.
+    `seconds` bounds each task, `memory` (bytes) and `states` each search. With `first`, a search
+    stops at its first violation that is not declared for the sound model.
     """
 
     properties: tuple[str, ...] = ()
@@ -49,6 +50,7 @@ class Request:
     seconds: float | None = None
     memory: int | None = None
     states: int | None = None
+    first: bool = False
 
 
 @dataclass(frozen=True)
@@ -278,15 +280,22 @@ def search(
     compiled = system.compile(*(q.expr for q in questions))
     engine = Explicit(compiled)
 
+    began = time.monotonic()
+
     def tell(found: Any, frontier: int) -> None:
         if progress is not None:
-            progress(f"{system.name}: {found.states:,} states, depth {found.depth}, "
-                     f"frontier {frontier:,}")  # fmt: skip
+            rate = found.states / max(time.monotonic() - began, 1e-3)
+            progress(f"{system.name}: {found.states:,} distinct states, frontier {frontier:,}, "
+                     f"depth {found.depth}, {rate:,.0f} states/s")  # fmt: skip
 
+    awaited = [q for n, q in bad.items() if declared(n, system.name)[0] != VIOLATED]
     found = engine.search(
         questions, states=request.states, seconds=request.seconds, memory=request.memory,
+        stop=(lambda: any(q.row is not None for q in awaited)) if request.first else None,
         progress=tell,
     )  # fmt: skip
+    if request.first and not found.complete and any(q.row is not None for q in awaited):
+        found.reason = "the search stopped at the first violation"
     out = []
     for p in props:
         r = Result(p.name, p.id, system.name, UNKNOWN, method="search", states=found.states,

@@ -115,7 +115,11 @@ class Variable:
 
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """One row. `kind` is "receive", "send" or "step"; `alert` is set on reject rows only."""
+    """One row. `kind` is "receive", "send" or "step".
+
+    `alert` is set on reject rows only; `refuses` names the row and the check whose failure a reject
+    row answers, None where no row is due.
+    """
 
     role: str
     kind: str
@@ -131,6 +135,7 @@ class Rule:
     alert: str | None = None
     label: str = ""
     file: str = ""
+    refuses: tuple[str, str] | None = None
 
     @property
     def trigger(self) -> str:
@@ -361,13 +366,15 @@ class Role:
         where = "_".join(states) if rows else "elsewhere"
         stem = f"{self.name}_reject_{snake(message.name)}"
 
-        def reject(label: str, guard: Expr, alert: str, rfc: str) -> Rule:
+        def reject(
+            label: str, guard: Expr, alert: str, rfc: str, refuses: tuple[str, str] | None = None
+        ) -> Rule:
             do = dict(self.refuse)
             if "alert" in self.variables:
                 do["alert"] = const(alert, self.variables["alert"].domain)
             return Rule(
                 self.name, "receive", message.name, states, self.closed, guard, (),
-                do, message.fields, rfc, message, alert, label,
+                do, message.fields, rfc, message, alert, label, refuses=refuses,
             )  # fmt: skip
 
         for i, row in enumerate(rows):
@@ -378,6 +385,7 @@ class Role:
                     conj(*passed, neg(c.expr)),
                     c.alert,
                     row.rfc,
+                    (row.name, c.name),
                 )
                 passed.append(c.expr)
         nothing = neg(disj(*(r.when for r in rows)))

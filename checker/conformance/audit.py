@@ -545,15 +545,11 @@ class Walk:
         """The simplest first: on equal fit the first one stands."""
         event = answer.sent.message if answer.sent is not None else answer.rule.event
         sound = self.model.role
-        for r in sound.table:
-            if r.kind != "receive" or r.event != event or state not in r.sources:
-                continue
-            if not self._selects(r, answer):
-                continue
-            for c in r.checks:
-                if answer.rule.name.endswith(snake(c.name).replace(" ", "_")):
-                    how = Weakening(self.config, (state,), event, "is not checked", r.name, c.name)
-                    yield how, r.target, r
+        if answer.rule.refuses is not None:
+            row, check = answer.rule.refuses
+            base = next(r for r in sound.table if r.name == row)
+            how = Weakening(self.config, (state,), event, "is not checked", row, check)
+            yield how, base.target, base
         yield Weakening(self.config, (state,), event, "ignored"), SAME, None
         modern = self.config.version == "TLS13"
         for r in sound.table:

@@ -1,0 +1,106 @@
+"""Coverage: which rules a scenario's search took, and which checks decided anything.
+
+A check decides when the row's other demands hold and it alone refuses: that is what the generated
+reject row of the check stands for, so it decided if that row was taken.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from checker.verify import Request, system_of
+from model.rule import Rule
+from model.scenario import scenario
+
+
+@dataclass
+class Coverage:
+    """`taken` counts the edges of each rule; `never` and `idle` are rules and (rule, check) left.
+
+    `impossible` are those rules of `never` whose guard no values of the scenario satisfy;
+    `accepted` and `decided` are how many rules were taken and how many checks decided. `reason` is
+    empty if the whole space was searched. `states` counts the variables that guards read only.
+    """
+
+    scenario: str
+    states: int
+    reason: str
+    taken: dict[str, int] = field(default_factory=dict)
+    never: list[str] = field(default_factory=list)
+    impossible: list[str] = field(default_factory=list)
+    idle: list[tuple[str, str]] = field(default_factory=list)
+    decided: int = 0
+    accepted: int = 0
+
+
+def coverage(request: Request) -> Coverage:
+    """Search the request's scenario, counting the edges of each rule."""
+    from checker.engines.explicit import Explicit
+
+    assert request.scenario is not None
+    where = scenario(request.scenario)
+    system = system_of(request, where)
+    found = Explicit(system.compile()).search(
+        states=request.states, seconds=request.seconds, memory=request.memory, edges=True
+    )
+    out = Coverage(where.name, found.states, "" if found.complete else found.reason)
+    for (_, rule, _), n in found.edges.items():
+        out.taken[rule] = out.taken.get(rule, 0) + n
+    possible = {s.rule.name for s, _ in system.values.live}
+    for role in {r.role.name: r.role for r in system.runs}.values():
+        for r in role.rules:
+            if r.rejects:
+                continue
+            if r.name in out.taken:
+                out.accepted += 1
+                continue
+            out.never.append(r.name)
+            if r.name not in possible:
+                out.impossible.append(r.name)
+        for row, check, rejects in _checks(role.rules):
+            if any(r.name in out.taken for r in rejects):
+                out.decided += 1
+            elif row.name in out.taken:
+                out.idle.append((row.name, check))
+    return out
+
+
+def _checks(rules: tuple[Rule, ...]) -> list[tuple[Rule, str, list[Rule]]]:
+    """Each check of each row, with the reject rows that are its failure."""
+    out = []
+    for row in rules:
+        for c in row.checks:
+            rejects = [r for r in rules if r.refuses == (row.name, c.name)]
+            out.append((row, c.name, rejects))
+    return out
+
+
+def as_text(c: Coverage) -> str:
+    """What was never taken, and what never decided."""
+    dead = set(c.impossible)
+    left = [n for n in c.never if n not in dead]
+    lines = [f"{c.scenario}  {c.states:,} states{'; ' + c.reason if c.reason else ''}", ""]
+    lines.append(f"rules never taken: {len(c.never)} of {len(c.never) + c.accepted}")
+    for title, names in (("", left), ("no values of this scenario satisfy the guard:", dead)):
+        lines += [f"  {title}"] if title and names else []
+        lines += [f"  {'  ' if title else ''}{n}" for n in c.never if n in names]
+    lines += ["", f"checks of the rules taken that never decided anything: {len(c.idle)} of "
+              f"{len(c.idle) + c.decided}"]  # fmt: skip
+    lines += [f"  {rule}:{check.replace(' ', '_')}" for rule, check in c.idle]
+    if c.reason:
+        lines += ["", "the search was not complete: what is listed may still be taken"]
+    return "\n".join(lines)
+
+
+def as_json(c: Coverage) -> str:
+    """The same as data."""
+    return json.dumps(
+        {
+            "schema_version": 1, "scenario": c.scenario, "states": c.states,
+            "complete": not c.reason, "reason": c.reason, "taken": dict(sorted(c.taken.items())),
+            "never_taken": c.never, "impossible": c.impossible,
+            "never_decided": [{"rule": r, "check": k} for r, k in c.idle],
+        },
+        indent=1,
+    )  # fmt: skip
