@@ -47,13 +47,18 @@ class TraceStep:
 
 @dataclass(frozen=True)
 class Trace:
-    """A replayed path: the runs in order, the configuration at the start, the steps."""
+    """A replayed path: the runs in order, the configuration at the start, the steps.
+
+    `loop` is the number of steps before those that repeat for ever (all of them: nothing follows),
+    None if the trace is no lasso.
+    """
 
     scenario: str
     property: str
     runs: tuple[str, ...]
     start: Mapping[str, Any]
     steps: tuple[TraceStep, ...]
+    loop: int | None = None
 
     def __len__(self) -> int:
         return len(self.steps)

@@ -167,7 +167,7 @@ def tasks_of(request: Request) -> list[Task]:
                         if p.kind == "invariant" and _to_prove(p, where, request)]  # fmt: skip
             else:
                 out.append(Task(request, where.name, m))
-        if any(p.kind == "ends" for p in props) and "reference" not in methods:
+        if any(p.live for p in props) and "reference" not in methods:
             out.append(Task(request, where.name, "liveness"))
     order = {"explicit": 0, "reference": 0, "liveness": 1, "symbolic": 2}
     return sorted(out, key=lambda t: order.get(t.method, 3))
@@ -192,22 +192,28 @@ def run_task(task: Task, progress: Callable[[str], None] | None = None) -> list[
     if task.method == "symbolic":
         results = [prove(system, p, task.request) for p in props]
     elif task.method == "liveness":
-        from checker.engines.liveness import decide_ends
-
-        results = decide_ends(system, [p for p in props if p.kind == "ends"])
+        results = live(system, props)
     elif task.method == "reference":
-        from checker.engines.liveness import decide_ends
-
-        ends = [p for p in props if p.kind == "ends"]
-        results = by_reference(system, [p for p in props if p.kind != "ends"], task.request)
-        results += decide_ends(system, ends)
+        results = by_reference(system, [p for p in props if not p.live], task.request)
+        results += live(system, props)
     else:
-        results = search(system, [p for p in props if p.kind != "ends"], task.request, progress,
+        results = search(system, [p for p in props if not p.live], task.request, progress,
                          patched=_patched(task.request, where, system))  # fmt: skip
     for r in results:
         r.declared, r.reason = _declared(task.request, r, where)
         r.seconds = r.seconds or time.monotonic() - began
     return results
+
+
+def live(system: System, props: Sequence[Property]) -> list[Result]:
+    """Decide those that speak of whole runs, on the graph of fired machines."""
+    from checker.engines.liveness import decide_ends, decide_leads_to
+
+    out: list[Result] = []
+    for kind, decide in (("ends", decide_ends), ("leads_to", decide_leads_to)):
+        asked = [p for p in props if p.kind == kind]
+        out += decide(system, asked) if asked else []
+    return out
 
 
 def _declared(request: Request, r: Result, where: Scenario) -> tuple[str, str]:

@@ -71,7 +71,10 @@ class World:
 
 @dataclass(frozen=True, eq=False)
 class Property:
-    """A named property. `kind` is "invariant", "reachable" or "ends"."""
+    """A named property. `kind` is "invariant", "reachable", "ends" or "leads_to".
+
+    `fairness` ("weak" or "strong") is what a leads-to assumes of every step.
+    """
 
     name: str
     id: str
@@ -79,6 +82,12 @@ class Property:
     kind: str
     needs: tuple[str, ...]
     function: Callable[[Any], Any]
+    fairness: str = ""
+
+    @property
+    def live(self) -> bool:
+        """Whether it speaks of whole runs: decided on the graph of an honest network."""
+        return self.kind in ("ends", "leads_to")
 
     @property
     def sentence(self) -> str:
@@ -105,10 +114,12 @@ class Property:
 _registry: dict[str, Property] = {}
 
 
-def _register(kind: str, id: str, rfc: str, needs: Sequence[str]) -> Callable[..., Any]:
+def _register(
+    kind: str, id: str, rfc: str, needs: Sequence[str], fairness: str = ""
+) -> Callable[..., Any]:
     def decorate(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         name = getattr(function, "__name__", "property")
-        _registry[name] = Property(name, id, rfc, kind, tuple(needs), function)
+        _registry[name] = Property(name, id, rfc, kind, tuple(needs), function, fairness)
         return function
 
     return decorate
@@ -129,9 +140,22 @@ def ends(id: str, rfc: str, needs: Sequence[str] = ()) -> Callable[..., Any]:
     return _register("ends", id, rfc, needs)
 
 
-def declared(kind: str, name: str, expr: Callable[[Any], Any]) -> Property:
+def leads_to(
+    id: str, rfc: str, needs: Sequence[str] = (), fairness: str = "weak"
+) -> Callable[..., Any]:
+    """Declare that in every fair run `given` is followed by `holds`, at once or later.
+
+    Weak fairness: a step that stays possible is taken. Strong: one that is possible again and again
+    is taken. A step is a rule of a run with a source of its message.
+    """
+    if fairness not in ("weak", "strong"):
+        raise ValueError(f"fairness is weak or strong, not {fairness!r}")
+    return _register("leads_to", id, rfc, needs, fairness)
+
+
+def declared(kind: str, name: str, expr: Callable[[Any], Any], fairness: str = "weak") -> Property:
     """A property that is not in the catalogue, for a test of one's own."""
-    return Property(name, "", "", kind, (), expr)
+    return Property(name, "", "", kind, (), expr, fairness if kind == "leads_to" else "")
 
 
 @cache

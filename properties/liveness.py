@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from model.expr import TRUE, Expr, conj, disj, implies, neg
-from properties import Implication, World, ends, reachable, when
+from properties import Implication, World, ends, leads_to, reachable, when
 from properties.authentication import agree
 
 VIEW = ("version", "suite", "compression", "client_version", "requested", "client_certificate")
@@ -58,6 +58,13 @@ def incompatible_ends_close_with_the_right_alert(w: World) -> list[Implication]:
 def every_run_ends_closed(w: World) -> list[Implication]:
     """No deadlock: where nothing new can happen, both runs are closed."""
     return [when(TRUE).then(conj(*(r.state == "CLOSED" for r in w.runs)))]
+
+
+@leads_to("LIV-4", "5246 7.2.1; 8446 6.1", ("reliable",), fairness="strong")
+def a_run_that_started_ends_however_much_data_flows(w: World) -> list[Implication]:
+    """No livelock: a run that left START is CLOSED in the end. Strong fairness, since a peer that
+    fills the channel with data leaves no room for close_notify again and again."""
+    return [when(r.state != "START").then(r.state == "CLOSED") for r in w.runs]
 
 
 @ends("LIV-7", "5246 7.2.1; 8446 6.1", ("reliable",))

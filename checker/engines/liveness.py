@@ -1,18 +1,29 @@
-"""Liveness on the reliable network: every bottom strongly connected component is a right end.
+"""Liveness: what every end of a run looks like, and what follows what in every fair run.
+
+Ends: every bottom strongly connected component is a right end.
 
 On a finite graph a fair run ends in a bottom component (one that no edge leaves), so a property of
 all of them holds of every fair run in the end. A state with no way out is such a component too: a
 deadlock shows as an end that is not a declared one.
+
+Leads-to: `given` leads to `holds` unless some fair run has a state with `given` and from it on none
+with `holds`. In a finite graph that is a path into a fair component of the states without `holds`,
+or into a state that nothing leaves. A component is weakly fair if each step is impossible somewhere
+in it or taken in it; strongly fair if each step possible anywhere in it is taken in it. If one is
+not, no smaller one is weakly fair; for strong fairness the states where the missing step is
+possible are taken out and what is left is looked at again (Emerson and Lei 1987).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import networkx as nx
 
-from checker.engines.reference import Reference
+from checker.engines.reference import EngineError, Reference
 from checker.verdict import PROVED, VACUOUS, VIOLATED, Result
 from model.expr import Expr, neg
 from model.system import System
@@ -24,6 +35,167 @@ def bottoms(graph: nx.MultiDiGraph[Any]) -> list[set[Any]]:
     condensed = nx.condensation(nx.DiGraph(graph))
     out = [condensed.nodes[c]["members"] for c in condensed if condensed.out_degree(c) == 0]
     return sorted(out, key=lambda members: min(graph.nodes[s]["depth"] for s in members))
+
+
+Label = tuple[str, str, str]
+Node = Any
+
+
+def fair_component(
+    graph: nx.MultiDiGraph[Any], among: set[Node], fairness: str
+) -> set[Node] | None:
+    """A strongly connected set within `among` in which a fair run can stay for ever, or None."""
+    waiting = [among]
+    while waiting:
+        part = graph.subgraph(waiting.pop())
+        for found in nx.strongly_connected_components(part):
+            inside = graph.subgraph(found)
+            if not inside.number_of_edges():
+                continue
+            taken = {key for _, _, key in inside.edges(keys=True)}
+            possible = [{key for _, _, key in graph.out_edges(n, keys=True)} for n in found]
+            if fairness == "weak":
+                demanded = set.intersection(*possible) - taken
+            else:
+                demanded = set.union(*possible) - taken
+            if not demanded:
+                return set(found)
+            if fairness == "strong":
+                left = {n for n, here in zip(found, possible, strict=True) if not here & demanded}
+                if left:
+                    waiting.append(left)
+    return None
+
+
+def _path(graph: nx.MultiDiGraph[Any], start: Node, goal: Callable[[Node], bool],
+          among: set[Node] | None = None) -> list[Node]:  # fmt: skip
+    """A shortest path from `start` to a node with `goal`, within `among`."""
+    before: dict[Node, Node] = {start: None}
+    queue = deque([start])
+    while queue:
+        n = queue.popleft()
+        if goal(n):
+            out = [n]
+            while before[out[-1]] is not None:
+                out.append(before[out[-1]])
+            return out[::-1]
+        for m in graph.successors(n):
+            if m not in before and (among is None or m in among):
+                before[m] = n
+                queue.append(m)
+    raise ValueError("no path")
+
+
+def _loop(graph: nx.MultiDiGraph[Any], start: Node, part: set[Node], fairness: str
+          ) -> list[tuple[Label, Node]]:  # fmt: skip
+    """A cycle through `start` in `part` that is fair: steps as (label, state reached)."""
+    inside = graph.subgraph(part)
+    by_label: dict[Label, tuple[Node, Node]] = {}
+    for a, b, key in inside.edges(keys=True):
+        by_label.setdefault(key, (a, b))
+    out: list[tuple[Label, Node]] = []
+    at = start
+    done: set[Label] = set()
+    demanded: set[Label] = set()
+    for n in part:
+        demanded |= {key for _, _, key in graph.out_edges(n, keys=True)}
+    for key in sorted(demanded):
+        if key in done:
+            continue
+        if key in by_label:
+            a, b = by_label[key]
+            way = _path(inside, at, lambda n, a=a: n == a)  # type: ignore[misc]
+            steps = [*_steps(inside, way), (key, b)]
+        elif fairness == "weak":
+            # Impossible somewhere: pass through such a state.
+            steps = _steps(inside, _path(inside, at, lambda n, k=key: not _has(graph, n, k)))  # type: ignore[misc]
+        else:
+            continue
+        out += steps
+        done |= {label for label, _ in steps}
+        at = out[-1][1] if out else at
+    if at != start or not out:
+        if not out:
+            key, (a, b) = next(iter(sorted(by_label.items())))
+            out = [*_steps(inside, _path(inside, at, lambda n: n == a)), (key, b)]
+            at = b
+        out += _steps(inside, _path(inside, at, lambda n: n == start))
+    return out
+
+
+def _has(graph: nx.MultiDiGraph[Any], n: Node, key: Label) -> bool:
+    return any(k == key for _, _, k in graph.out_edges(n, keys=True))
+
+
+def _steps(graph: nx.MultiDiGraph[Any], nodes: Sequence[Node]) -> list[tuple[Label, Node]]:
+    return [(min(graph[a][b]), b) for a, b in itertools.pairwise(nodes)]
+
+
+def decide_leads_to(system: System, props: Sequence[Property]) -> list[Result]:
+    """Decide properties of kind "leads_to"; a violation is a lasso, replayed."""
+    pairs = {p.name: p.implications(system) for p in props}
+    compiled = system.compile(*(e for v in pairs.values() for i in v for e in (i.given, i.holds)))
+    reference = Reference(compiled)
+    graph = reference.explore()
+    out = []
+    for p in props:
+        r = Result(p.name, p.id, system.name, PROVED, method=f"reference, {p.fairness} fairness")
+        r.states, r.depth = len(graph), max(d for _, d in graph.nodes(data="depth"))
+        seen = False
+        for i in pairs[p.name]:
+            given, holds = reference.predicate(i.given), reference.predicate(i.holds)
+            starts = [n for n in graph if given(n) and not holds(n)]
+            seen = seen or any(given(n) for n in graph)
+            lasso = _lasso(graph, starts, {n for n in graph if not holds(n)}, p.fairness)
+            if lasso is not None:
+                r.verdict = VIOLATED
+                _show(r, system, compiled, graph, *lasso)
+                break
+        if not seen:
+            r.verdict = VACUOUS
+        out.append(r)
+    return out
+
+
+def _lasso(
+    graph: nx.MultiDiGraph[Any], starts: Iterable[Node], without: set[Node], fairness: str
+) -> tuple[list[Node], Node, list[tuple[Label, Node]]] | None:
+    """(stem from an initial state, the state it ends in, a fair loop there or nothing)."""
+    begin = set(starts)
+    reached, stack = set(begin), list(begin)
+    while stack:
+        for m in graph.successors(stack.pop()):
+            if m in without and m not in reached:
+                reached.add(m)
+                stack.append(m)
+    stuck = {n for n in reached if not graph.out_degree(n)}
+    part = stuck or fair_component(graph, reached, fairness)
+    if not part:
+        return None
+    # Backwards over states without `holds`, to the nearest state where it was given.
+    end = min(part, key=lambda n: graph.nodes[n]["depth"])
+    back = graph.subgraph(reached).reverse(copy=False)
+    middle = _path(back, end, lambda n: n in begin)[::-1]
+    whole = graph.reverse(copy=False)
+    stem = _path(whole, middle[0], lambda n: bool(graph.nodes[n]["initial"]))[::-1]
+    return [*stem, *middle[1:]], end, [] if stuck else _loop(graph, end, part, fairness)
+
+
+def _show(
+    r: Result, system: System, compiled: Any, graph: nx.MultiDiGraph[Any], stem: list[Node],
+    end: Node, loop: list[tuple[Label, Node]],
+) -> None:  # fmt: skip
+    from dataclasses import replace
+
+    from checker.trace import replay
+
+    path: list[Any] = [(None, compiled.describe(stem[0]))]
+    path += [(label, compiled.describe(n)) for label, n in [*_steps(graph, stem), *loop]]
+    trace = replay(system, path, None, r.property)
+    r.trace = replace(trace, loop=len(stem) - 1)
+    r.depth = len(trace)
+    if loop and loop[-1][1] != end:
+        raise EngineError("the loop of a lasso does not close")
 
 
 def decide_ends(system: System, props: Sequence[Property]) -> list[Result]:

@@ -77,6 +77,9 @@ def chart(trace: Trace) -> str:
     lines.append("".join(c.center(COLUMN) for c in columns).rstrip())
     for i, s in enumerate(trace.steps, 1):
         lines.append(_arrow(i, s, columns))
+    if trace.loop is not None:
+        again = f"steps {trace.loop + 1} to {len(trace)} repeat for ever"
+        lines += ["", again if trace.loop < len(trace) else "nothing follows, for ever"]
     lines += ["", "steps:"]
     for i, s in enumerate(trace.steps, 1):
         lines += _note(i, s, origin(trace, i - 1))
