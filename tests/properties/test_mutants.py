@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from checker.engines.liveness import decide_ends
-from checker.verify import Request, search
+from checker.verify import Request, live, search
 from model.expr import TRUE, Expr, const
 from model.flaws import Patch, flaws, together, with_rows, without_check
 from model.message import (
@@ -197,6 +196,9 @@ MUTANTS = {
                     "illegal_parameter")),
     "every_run_ends_closed": c(
         "honest", without_rows("client_send_close_notify_ANSWER_CLOSE_to_CLOSED")),
+    "a_run_that_started_ends_however_much_data_flows": c(
+        "honest", changed("client_receive_close_notify_CONNECTED_to_ANSWER_CLOSE", target="CLOSING",
+                          do={})),
     "an_honest_close_is_clean_and_loses_no_data": c(
         "honest", changed("client_receive_application_data_CONNECTED_to_SAME", do={})),
     "can_connect_both_ends": c(
@@ -213,10 +215,8 @@ def test_a_mutant_breaks_the_property(name: str) -> None:
         mutant.patches[n](role(n)) if n in mutant.patches else role(n) for n in ("client", "server")
     ]
     system = where.system(*roles)
-    if prop.kind == "ends":
-        result = decide_ends(system, [prop])[0]
-    else:
-        result = search(system, [prop], Request())[0]
+    decide = live(system, [prop]) if prop.live else search(system, [prop], Request())
+    result = decide[0]
     assert result.verdict == "VIOLATED", (result.verdict, result.reason)
     assert prop.kind == "reachable" or len(result.trace) > 0
 
