@@ -39,7 +39,7 @@ from model.expr import TRUE, conj, disj, neg
 from model.flaws import Flaw, Patch, flaws, with_rows, without_check
 from model.principal import OFFERED, client, server
 from model.roles import role
-from model.rule import SAME, Rule, receive, snake
+from model.rule import SAME, Role, Rule, receive, snake
 from model.scenario import Scenario
 
 LAXER, STRICTER, LATE, SILENT, ALERT, EXTRA = (
@@ -104,16 +104,13 @@ class Weakening:
         own = client if self.config.role == "client" else server
         base = next((r for r in sound.table if r.name == self.base), None)
         message = next(m for m in sound.alphabet if m.name == self.message)
-        taken = [
-            r.when for r in sound.table
-            if r.kind == "receive" and r.event == self.message and set(self.states) & set(r.sources)
-        ]  # fmt: skip
+        taken = [r.guard for r in sound.table if self._takes(r)]
         modern = own.version == "TLS13"
         when = [neg(disj(*taken)) if taken else TRUE]
         if not {"START", "WAIT_SH"} & set(self.states):
             when.append(modern if self.config.version == "TLS13" else neg(modern))
-        if self.config.role == "server" and self.config.asks != "none":
-            when.append(own.client_auth == self.config.asks)
+            if self.config.role == "server" and self.config.asks != "none":
+                when.append(own.client_auth == self.config.asks)
         ends = self.how == "ends the wait" and base is not None
         return receive(
             self.config.role, message, self.states,
@@ -129,7 +126,19 @@ class Weakening:
         """The weakened role."""
         if self.how == "is not checked":
             return without_check(self.base, *([self.check] if self.check else []))
-        return with_rows(self.rule())
+
+        def patch(r: Role) -> Role:
+            # What fails a check of a row there is no longer refused by it: the new row has it.
+            table = (replace(x, when=x.guard, checks=()) if self._takes(x) else x for x in r.table)
+            return with_rows(self.rule())(replace(r, table=tuple(table)))
+
+        return patch
+
+    def _takes(self, r: Rule) -> bool:
+        """Whether a row takes the message in one of the states."""
+        return (
+            r.kind == "receive" and r.event == self.message and bool({*self.states} & {*r.sources})
+        )
 
 
 @dataclass
@@ -204,29 +213,30 @@ def configurations(machine: Mealy, asked: str | None, version: str | None) -> li
                            f"{', '.join(machine.inputs)[:200]}")  # fmt: skip
     modern = "EncryptedExtensions" in sent | given
     version = VERSIONS[version] if version else "TLS13" if modern else "TLS12"
-    suites = _suites(symbols, sent, hello)
+    options = _suites(symbols, sent, hello)
     certificate = "honest" if "CertificateVerify" in sent else "empty"
     asks = ["none"]
     if "CertificateRequest" in sent and roles[0] == "server":
         asks = ["optional", "mandatory"]
     if version == "TLS13":
-        suites = ()
-    return [Configuration(roles[0], version, suites, a, certificate) for a in asks]
+        options = [tuple[str, ...]()]
+    return [
+        Configuration(roles[0], version, suites, a, certificate) for suites in options for a in asks
+    ]
 
 
-def _suites(symbols: Sequence[Symbol], sent: set[str], hello: str) -> tuple[str, ...]:
-    """The key exchanges: those the hellos name, else what the flight and the alphabet tell."""
+def _suites(symbols: Sequence[Symbol], sent: set[str], hello: str) -> list[tuple[str, ...]]:
+    """The key exchanges there may be: those the hellos name, else what flight and alphabet tell."""
     named = [s.suite for s in symbols if s.message == hello and s.suite]
     if named:
-        return tuple(s for s in OFFERED if s in named)
+        return [tuple(s for s in OFFERED if s in named)]
     exchanges = [s.suite for s in symbols if s.message == "ClientKeyExchange" and s.suite]
-    shares = "ServerKeyExchange" in sent or (
-        hello == "ServerHello"
-        and any(s.message == "ServerKeyExchange" and s.suite in ("", "ECDHE") for s in symbols)
-    )
-    if shares:
-        return (next((s for s in ("ECDHE", "DHE") if s in exchanges), "ECDHE"),)
-    return ("RSA",)
+    shares = [s.suite for s in symbols if s.message == "ServerKeyExchange"]
+    if "ServerKeyExchange" in sent:
+        return [(s,) for s in ("ECDHE", "DHE") if s in exchanges] or [("ECDHE",)]
+    if hello == "ServerHello" and shares:
+        return [(s,) for s in dict.fromkeys((*(x or "ECDHE" for x in shares), "RSA"))]
+    return [("RSA",)]
 
 
 # -- the walk --------------------------------------------------------------------------------------
@@ -533,6 +543,8 @@ class Walk:
             candidates = early  # the keys changed, and no more is known
         for weakening, target, base in candidates:
             after = self.model.forced(answer, target, base)
+            if self.model.over(after.key):
+                continue  # it goes on, so this is not what it does
             fit = self._agreement(to, after.key) + 0.01 * (accepted and self.hopeful(after.key))
             if best is None or fit > best[0]:
                 best = (fit, weakening, after.key)
@@ -551,11 +563,10 @@ class Walk:
             how = Weakening(self.config, (state,), event, "is not checked", row, check)
             yield how, base.target, base
         yield Weakening(self.config, (state,), event, "ignored"), SAME, None
-        modern = self.config.version == "TLS13"
         for r in sound.table:
             if r.kind != "receive" or r.event != event or state in r.sources or r.target == SAME:
                 continue
-            if "negotiation" not in r.file and ("tls13" in r.file) != modern:
+            if not self.model.of_generation(r):
                 continue
             if event == "ChangeCipherSpec":
                 yield (

@@ -134,11 +134,9 @@ class Folded:
     def _take(self, kind: str, message: str, values: Mapping[str, Any]) -> None:
         """The effects on the peer of the row for an event that the word puts here."""
         peer = self.peer
-        modern = self.config.version == "TLS13"
         rows = [
             r for r in peer.role.table
-            if r.kind == kind and r.event == message
-            and ("negotiation" in r.file or "records" in r.file or ("tls13" in r.file) == modern)
+            if r.kind == kind and r.event == message and self.of_generation(r)
         ]  # fmt: skip
         rows.sort(key=lambda r: peer.state not in r.sources)
         for r in rows:
@@ -150,6 +148,12 @@ class Folded:
                 if peer.state in r.sources and r.target != SAME:
                     peer.state = r.target
                 return
+
+    def of_generation(self, r: Rule) -> bool:
+        """Whether a row is of the version's generation, told by the file it is written in."""
+        if "negotiation" in r.file or "records" in r.file:
+            return True
+        return ("tls13" in r.file) == (self.config.version == "TLS13")
 
     def message(self, symbol: Symbol) -> tuple[Sent, bool]:
         """The peer's message for an input, its effects taken; whether it cannot be decrypted."""
