@@ -12,7 +12,7 @@ from checker.verdict import EXIT
 
 ENGINES = {
     "reference": "fires the transitions machines into a networkx graph; judges the others",
-    "explicit": "breadth-first search compiled to numpy, millions of states",
+    "explicit": "breadth-first search compiled to C or, without a compiler, to numpy",
     "symbolic": "unbounded proof by Spacer (Z3), each invariant re-checked",
 }
 
@@ -41,6 +41,11 @@ def parser() -> argparse.ArgumentParser:
     v.add_argument("--time", type=_positive(float), metavar="S", help="seconds for each task")
     v.add_argument("--memory", type=_bytes, metavar="M", help="bytes for each search: 500M, 2G")
     v.add_argument("--states", type=_positive(int), metavar="N", help="states for each search")
+    v.add_argument("--backend", choices=("c", "numpy"), help="of a search; default: C, if it can")
+    kept = v.add_mutually_exclusive_group()
+    kept.add_argument("--checkpoint", metavar="DIR", help="keep each search there as it goes")
+    kept.add_argument("--resume", metavar="DIR", help="go on with the searches kept there")
+    v.add_argument("--spill", metavar="DIR", help="keep the states in files there, not in memory")
     ends = v.add_mutually_exclusive_group()
     ends.add_argument("--keep-going", action="store_true", help="decide every property (default)")
     ends.add_argument(
@@ -144,13 +149,15 @@ def _progress(line: str) -> None:
 def _verify(args: argparse.Namespace) -> int:
     from checker.report import machine_readable, text
     from checker.verdict import exit_status
-    from checker.verify import Request, patch_of, properties_of, scenarios_of, verify
+    from checker.verify import Request, in_c, patch_of, properties_of, scenarios_of, verify
 
     request = Request(
         tuple(args.properties), args.scenario, args.engine, args.flaw, args.drop, args.time,
-        args.memory, args.states, args.stop_at_first,
+        args.memory, args.states, args.stop_at_first, args.backend or "",
+        args.checkpoint or args.resume or "", args.resume is not None, args.spill or "",
     )  # fmt: skip
     patch_of(request)
+    in_c(request)
     applicable = [p for s in scenarios_of(request) for p in properties_of(request, s)]
     if not applicable:
         raise LookupError("no property asked for applies in the scenario asked for")

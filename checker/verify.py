@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
+import sys
 import time
 import tomllib
 from collections import Counter
@@ -25,11 +26,12 @@ from model.flaws import Flaw, dropped
 from model.flaws import find as find_flaw
 from model.rule import ModelError, Rule
 from model.scenario import SCENARIOS, Scenario, scenario
-from model.system import System
+from model.system import Compiled, System
 from properties import Property, catalogue
 from properties import find as find_property
 
 PROOF_SECONDS = 30.0
+CHECKPOINT_SECONDS = 10.0
 SHOW_SECONDS = 60.0
 """For the search that shows what a solver found."""
 
@@ -39,7 +41,9 @@ class Request:
     """What to verify. Names only, so that it can be sent to another process.
 
     `seconds` bounds each task, `memory` (bytes) and `states` each search. With `first`, a search
-    stops at its first violation that is not declared for the sound model.
+    stops at its first violation that is not declared for the sound model. `backend` is "c", "numpy"
+    or "": C where a compiler is. `checkpoint` and `spill` are folders: each search keeps itself in
+    the first, and goes on from there with `resume`; its states lie in files of the second.
     """
 
     properties: tuple[str, ...] = ()
@@ -51,6 +55,10 @@ class Request:
     memory: int | None = None
     states: int | None = None
     first: bool = False
+    backend: str = ""
+    checkpoint: str = ""
+    resume: bool = False
+    spill: str = ""
 
 
 @dataclass(frozen=True)
@@ -277,15 +285,14 @@ def search(
     patched: Mapping[str, Expr] | None = None,
 ) -> list[Result]:
     """Decide by breadth-first search; violations are replayed."""
-    from checker.engines.explicit import Explicit, Question
+    from checker.engines.explicit import Question
 
     bad = {p.name: Question(p.name, _bad(p, system)) for p in props}
     seen = {p.name: Question(p.name, p.witness(system)) for p in props}
     fired = {n: Question(n, e) for n, e in (patched or {}).items()}
     questions = [*bad.values(), *seen.values(), *fired.values()]
     compiled = system.compile(*(q.expr for q in questions))
-    engine = Explicit(compiled)
-
+    engine, more = _engine(compiled, request)
     began = time.monotonic()
 
     def tell(found: Any, frontier: int) -> None:
@@ -298,7 +305,7 @@ def search(
     found = engine.search(
         questions, states=request.states, seconds=request.seconds, memory=request.memory,
         stop=(lambda: any(q.row is not None for q in awaited)) if request.first else None,
-        progress=tell,
+        progress=tell, **more,
     )  # fmt: skip
     if request.first and not found.complete and any(q.row is not None for q in awaited):
         found.reason = "the search stopped at the first violation"
@@ -337,6 +344,42 @@ def search(
             r.error = True
             r.reason = f"no patched row ever fires: {', '.join(idle)}"
     return out
+
+
+def in_c(request: Request) -> bool:
+    """Whether a search runs in C; LookupError if what is asked for cannot be had."""
+    from checker.engines.native import available
+
+    why = available()
+    if request.backend == "c" and why:
+        raise LookupError(f"--backend c: {why}")
+    if request.backend != "numpy" and not why:
+        return True
+    if request.checkpoint or request.spill:
+        raise LookupError(
+            f"--checkpoint, --resume and --spill need the search in C: "
+            f"{why or 'leave out --backend numpy'}"
+        )
+    return False
+
+
+def _engine(compiled: Compiled, request: Request) -> tuple[Any, dict[str, Any]]:
+    """The back end of a search, and what only the one in C takes."""
+    if not in_c(request):
+        from checker.engines.explicit import Explicit
+
+        return Explicit(compiled), {}
+    from checker.engines.native import Native
+
+    more: dict[str, Any] = {}
+    for name in ("checkpoint", "spill"):
+        folder = getattr(request, name)
+        if folder:
+            more[name] = Path(folder) / compiled.system.name
+            more[name].mkdir(parents=True, exist_ok=True)
+    if request.checkpoint:
+        more.update(resume=request.resume, every=CHECKPOINT_SECONDS)
+    return Native(compiled), more
 
 
 def _bad(p: Property, system: System) -> Expr:
@@ -505,6 +548,10 @@ def _child(task: Task, pipe: Any) -> None:
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":  # die with the parent, however it dies
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
     try:
         pipe.send(("done", run_task(task, lambda line: pipe.send(("line", line)))))
     except BaseException as e:

@@ -17,6 +17,7 @@ import pytest
 
 import checker
 from checker import cli
+from checker.engines import native
 from checker.report.text import chart, table
 from checker.verdict import Result, exit_status
 from checker.verify import Request, Task, _merge, run_task
@@ -96,7 +97,7 @@ def test_a_budget_that_does_not_gives_the_true_verdict(
 
 
 def test_a_violation_within_the_budget_is_definite(capsys: pytest.CaptureFixture[str]) -> None:
-    out = run("verify", "GLOBAL", "--scenario", "tls13", "--states", "2000", status=0,
+    out = run("verify", "GLOBAL", "--scenario", "tls13", "--states", "10000", status=0,
               capsys=capsys)  # fmt: skip
     assert "VIOLATED" in out
 
@@ -279,3 +280,42 @@ def test_stop_at_first_and_keep_going(capsys: pytest.CaptureFixture[str]) -> Non
     assert verdicts["--stop-at-first"]["ORD-13"] == verdicts["--keep-going"]["ORD-13"]
     assert verdicts["--keep-going"]["AUT-6"] == ("VIOLATED", 18)
     assert verdicts["--stop-at-first"]["AUT-6"][0] == "UNKNOWN"
+
+
+@pytest.mark.skipif(bool(native.available()), reason=native.available())
+def test_a_killed_search_is_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """SIGKILL ends the run with its searches; resumed, they end as if nothing had been."""
+    folder = tmp_path / "kept"
+    command = [sys.executable, "-m", "checker", "verify", "--scenario", "tls12"]
+    with subprocess.Popen(
+        [*command, "--checkpoint", str(folder)], stdout=subprocess.DEVNULL
+    ) as process:
+        while process.poll() is None and not (folder / "tls12").exists():
+            time.sleep(0.01)
+        time.sleep(0.2)
+        process.kill()
+    for _ in range(100):  # the searches die with it
+        if subprocess.run(["pgrep", "-f", str(folder)], stdout=subprocess.DEVNULL).returncode:
+            break
+        time.sleep(0.05)
+    assert cli.main([*command[3:], "--resume", str(folder), "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["results"]
+    assert {r["states"] for r in rows if r["method"] == "search"} == {2_199_184}
+
+
+def test_what_the_back_end_cannot_do_is_a_usage_error(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    command = ["verify", "--scenario", "tls13", "--backend", "numpy", "--spill", str(tmp_path)]
+    assert cli.main(command) == 2
+    assert "need the search in C" in capsys.readouterr().err
+
+
+def test_both_back_ends_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    out = []
+    for backend in ("numpy", *(() if native.available() else ("c",))):
+        cli.main(["verify", "--scenario", "tls12-small", "--engine", "explicit", "--format", "json",
+                  "--backend", backend])  # fmt: skip
+        rows = json.loads(capsys.readouterr().out)["results"]
+        out.append([(r["property"], r["verdict"], r["states"], r["depth"]) for r in rows])
+    assert len({str(x) for x in out}) == 1

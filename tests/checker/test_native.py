@@ -1,0 +1,563 @@
+"""The native engine against the numpy engine: the same states, edges, depths and budgets; its cache
+is safe; a search that is killed goes on."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from checker.engines import native
+from checker.engines.explicit import Explicit, Question, numpy_function
+from checker.engines.native import Circuit, Native, NativeError, available
+from checker.trace import replay
+from checker.verify import Request, _bad, properties_of, system_of
+from model.expr import (
+    BOOL,
+    FALSE,
+    TRUE,
+    Domain,
+    Expr,
+    conj,
+    disj,
+    eq,
+    ite,
+    le,
+    mapping,
+    neg,
+    var,
+)
+from model.scenario import scenario
+from model.system import Compiled, System
+from tests.checker.test_engines import COUNTS, compiled, many, of, replace_initial
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.skipif(bool(available()), reason=available() or "-")
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for all tests, and not the user's."""
+    return tmp_path_factory.mktemp("cache") / "objects"
+
+
+@pytest.fixture(autouse=True)
+def _no_default_cache(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache.parent / "default"))
+
+
+# -- circuits ------------------------------------------------------------------------------------
+D3, D5 = Domain("D3", ("a", "b", "c")), Domain("D5", (0, 1, 2, 3, 4))
+READS = {
+    "x": D3, "y": D3, "n": D5, "m": D5, "p": BOOL, "q": BOOL,
+}  # fmt: skip
+
+
+def expressions() -> st.SearchStrategy[Expr]:
+    """Booleans over a few variables, by all operators."""
+
+    def values(domain: Domain) -> st.SearchStrategy[Expr]:
+        names = [n for n, d in READS.items() if d is domain]
+        leaf = st.sampled_from([var(n, domain) for n in names])
+        tables = st.lists(
+            st.sampled_from(domain.values), min_size=5, max_size=5
+        ).map(lambda t: dict(zip(D5.values, t, strict=True)))  # fmt: skip
+        moved = st.tuples(st.sampled_from(["n", "m"]), tables).map(
+            lambda a: mapping(var(a[0], D5), a[1], domain)
+        )
+        return (
+            leaf
+            | moved
+            | st.tuples(st.sampled_from(["p", "q"]), leaf, moved).map(
+                lambda a: ite(var(a[0], BOOL), a[1], a[2])
+            )
+        )
+
+    def pairs(domain: Domain) -> st.SearchStrategy[Expr]:
+        two = st.tuples(values(domain), values(domain))
+        return two.map(lambda a: eq(*a)) | two.map(lambda a: le(*a))
+
+    def subset(a: tuple[Expr, frozenset[Any]]) -> Expr:
+        return a[0].one_of(*a[1])
+
+    base = pairs(D3) | pairs(D5) | st.sampled_from([var("p", BOOL), var("q", BOOL), TRUE, FALSE])
+    base |= st.tuples(values(D5), st.frozensets(st.sampled_from(D5.values))).map(subset)
+    return st.recursive(
+        base,
+        lambda e: (
+            e.map(neg)
+            | st.lists(e, min_size=1, max_size=3).map(lambda a: conj(*a))
+            | st.lists(e, min_size=1, max_size=3).map(lambda a: disj(*a))
+            | st.tuples(e, e, e).map(lambda a: ite(*a))
+            | st.tuples(e, e).map(lambda a: eq(*a))
+        ),
+        max_leaves=8,
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(expressions())
+def test_a_circuit_is_its_expression(expr: Expr) -> None:
+    """On every valuation, as numpy evaluates it."""
+    codes = np.array(
+        list(itertools.product(*(range(len(d.values)) for d in READS.values()))), dtype=np.uint8
+    )
+    wanted = numpy_function(expr, {n: i for i, n in enumerate(READS)})(list(codes.T), {}, np)
+    planes: dict[str, list[str]] = {}
+    held: dict[str, Any] = {"ZERO": np.zeros(len(codes), bool)}
+    held["ONE"] = ~held["ZERO"]
+    for i, (n, d) in enumerate(READS.items()):
+        planes[n] = [f"{n}{k}" for k in range(d.bits)]
+        held |= {f"{n}{k}": (codes[:, i] >> k & 1).astype(bool) for k in range(d.bits)}
+    circuit = Circuit(planes)
+    out = circuit.truth(expr)
+    for line in (*circuit.lines, f"const u64 out = {out};"):
+        name, _, text = line.strip().removeprefix("const u64 ").removesuffix(";").partition(" = ")
+        text = text.replace(native.ONE, "ONE").replace(native.ZERO, "ZERO")
+        held[name] = eval(text, {}, held)
+    assert np.array_equal(held["out"], np.broadcast_to(wanted, len(codes)))
+
+
+# -- agreement -----------------------------------------------------------------------------------
+def chain(c: Compiled, engine: Native, row: int) -> None:
+    """Each step of a path is one of the numpy engine's edges, from an initial state."""
+    path = engine.path(row)
+    assert path[0][0] is None
+    assert path[0][1] in c.initial_states()
+    judge = Explicit(c)
+    for (_, a), (step, b) in itertools.pairwise(path):
+        assert step is not None
+        action = next(x for x in judge.actions if x.step is step)
+        part = judge.pack([a])
+        columns = judge.unpack(part)
+        _, words = judge._apply(action, part, columns, np.arange(1))
+        assert b in {judge.decode(words[:, i]) for i in range(words.shape[1])}
+
+
+@pytest.mark.parametrize(("name", "full", "levels", "edges"), COUNTS)
+def test_toys(name: str, full: bool, levels: list[int], edges: int, cache: Path) -> None:
+    c = compiled(name, full=full)
+    engine, judge = Native(c, cache=cache), Explicit(c)
+    found, wanted = engine.search(edges=True), judge.search(edges=True)
+    assert (found.complete, found.reason, found.levels) == (True, "", levels)
+    assert found.edges == wanted.edges
+    total = sum(levels)
+    starts = list(itertools.accumulate(levels, initial=0))
+    for a, b in itertools.pairwise(starts):
+        assert {engine.state(i) for i in range(a, b)} == {judge.state(i) for i in range(a, b)}
+    for row in range(total):
+        assert len(engine.path(row)) - 1 == np.searchsorted(starts, row, side="right") - 1
+        chain(c, engine, row)
+    plain = Native(c, cache=cache).search()
+    assert (plain.levels, plain.edges) == (levels, {})
+    with pytest.raises(IndexError, match=f"row {total} of {total}"):
+        engine.state(total)
+
+
+def asked(name: str, flaw: str | None = None) -> tuple[System, list[Question], Compiled]:
+    """A scenario with the questions that its properties ask."""
+    where = scenario(name)
+    system = system_of(Request(flaw=flaw), where)
+    questions = []
+    for p in properties_of(Request(), where):
+        if not p.live:
+            questions += [Question(p.name, _bad(p, system)),
+                          Question(f"{p.name} (witness)", p.witness(system))]  # fmt: skip
+    return system, questions, system.compile(*(q.expr for q in questions))
+
+
+def copies(questions: Sequence[Question]) -> list[Question]:
+    """The same questions, not yet answered."""
+    return [Question(q.name, q.expr) for q in questions]
+
+
+@pytest.mark.parametrize(
+    ("name", "flaw"),
+    [("honest", None), ("tls12-small", None), ("tls13", None), ("tls12-small", "early_ccs")],
+)
+def test_scenarios(name: str, flaw: str | None, cache: Path) -> None:
+    system, questions, c = asked(name, flaw)
+    mine, theirs = copies(questions), copies(questions)
+    engine, judge = Native(c, cache=cache), Explicit(c)
+    found, wanted = engine.search(mine), judge.search(theirs)
+    assert (found.complete, found.levels) == (True, wanted.levels)
+    assert found.states == wanted.states
+    broken = 0
+    for a, b in zip(mine, theirs, strict=True):
+        assert (a.row is None) == (b.row is None), a.name
+        if a.row is not None and b.row is not None:
+            path = engine.path(a.row)
+            assert len(path) == len(judge.path(b.row)), a.name
+            if not a.name.endswith("(witness)"):
+                broken += 1
+                named = [(s.label if s else None, c.describe(v)) for s, v in path]
+                assert len(replay(system, named, a.expr, a.name)) == len(path) - 1
+    assert broken or not flaw
+    counted, wanted = engine.search(edges=True), Explicit(c).search(edges=True)
+    assert (counted.levels, counted.edges) == (wanted.levels, wanted.edges)
+    rows = random.Random(1).sample(range(found.states), 40)
+    for row in rows:
+        chain(c, engine, row)
+
+
+def test_states_of_several_words(cache: Path) -> None:
+    found = Native(many(5), cache=cache).search()
+    assert found.levels == [32, 160, 320, 320, 160, 32]
+    for runs, words in ((33, 2), (100, 4)):
+        engine = Native(replace_initial(many(runs), runs), cache=cache)
+        assert engine.layout.words == words
+        found = engine.search(states=600)
+        assert found.levels == [1, runs, *([528, 38] if runs == 33 else [499])]
+        assert len({engine.state(i) for i in range(600)}) == 600
+
+
+def test_states_whose_hashes_are_equal_are_told_apart(
+    monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    monkeypatch.setattr(native, "MIX", "(h & 3) << 62")
+    engine = Native(replace_initial(many(33), 33), cache=cache)
+    assert engine.search(states=600).levels == [1, 33, 528, 38]
+    assert len({engine.state(i) for i in range(600)}) == 600
+    assert Native(compiled("counters"), cache=cache).search().levels == [16, 8, 16, 16, 6]
+
+
+# -- budgets -------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "budget",
+    [
+        {"states": 0}, {"states": 6}, {"states": 10}, {"states": 11}, {"seconds": -1.0},
+        {"memory": 0}, {"stop": lambda: True}, {"states": 11, "seconds": 60, "memory": 1 << 20},
+    ],
+    ids=lambda b: "-".join(b),
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["toy", "counters"])
+def test_a_budget_ends_the_search_as_in_the_other_engine(
+    name: str, budget: dict[str, Any], cache: Path
+) -> None:
+    c = compiled(name)
+    engine = Native(c, cache=cache)
+    questions, theirs = [Question("any", TRUE)], [Question("any", TRUE)]
+    found, wanted = engine.search(questions, **budget), Explicit(c).search(theirs, **budget)
+    assert (found.complete, found.reason) == (wanted.complete, wanted.reason)
+    assert (found.states, found.levels) == (wanted.states, wanted.levels)
+    assert questions == theirs
+    for row in range(found.states):
+        assert engine.path(row)
+
+
+def test_time_and_memory_end_a_search_within_a_level(
+    monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    monkeypatch.setattr(native, "SLICE", 64)
+    _, questions, c = asked("tls12-small")
+    engine = Native(c, cache=cache)
+    found = engine.search(questions, memory=300_000)
+    assert not found.complete
+    assert found.reason == "the memory budget of 300000 bytes ended"
+    assert engine.held <= 400_000
+    assert sum(found.levels) == found.states > 1000
+    last = found.states - 1
+    assert len(engine.path(last)) == len(found.levels)
+    # Every state found was asked about, those of the unfinished level too.
+    again = copies(questions)
+    Native(c, cache=cache).search(again, states=found.states)
+    assert questions == again
+    assert any(q.row is not None for q in questions)
+    began = time.monotonic()
+    assert engine.search(seconds=0.0).reason == "the time budget of 0 s ended"
+    assert time.monotonic() - began < 60
+
+
+def test_an_interrupted_search_keeps_what_it_found(cache: Path) -> None:
+    def interrupt(result: Any, n: int) -> None:
+        if result.states >= 4:
+            raise KeyboardInterrupt
+
+    engine = Native(compiled("toy"), cache=cache)
+    found = engine.search(progress=interrupt)
+    assert (found.complete, found.reason, found.states) == (False, "interrupted", 4)
+    assert len(engine.path(3)) == 2
+
+
+def test_a_signal_ends_a_search(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    _, questions, c = asked("tls12-small")
+    engine = Native(c, cache=cache)
+    engine.search(questions)
+    begun: list[int] = []
+
+    def progress(result: Any, n: int) -> None:
+        if not begun:
+            signal.setitimer(signal.ITIMER_REAL, 0.003)
+        begun.append(n)
+
+    def alarm(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(native, "SLICE", 1)
+    before = signal.signal(signal.SIGALRM, alarm)
+    try:
+        found = engine.search(progress=progress)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert (found.complete, found.reason) == (False, "interrupted")
+    assert 0 < found.states < 81_856
+    assert engine.path(found.states - 1)
+
+
+def test_more_states_than_can_be_numbered(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    monkeypatch.setattr(native, "MOST", 8)
+    engine = Native(compiled("toy"), cache=cache)
+    with pytest.raises(NativeError, match="more than 8 states: the native engine cannot number"):
+        engine.search()
+    with pytest.raises(NativeError, match="more than 8 states"):
+        engine.search(states=100)
+    assert engine.search(states=8).states == 8
+
+
+def test_too_many_free_values(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    monkeypatch.setattr(native, "MOST_ACTIONS", 3)
+    with pytest.raises(NativeError, match="toy has more than 3 steps with their free values"):
+        Native(compiled("toy"), cache=cache).search()
+
+
+# -- compiler and cache --------------------------------------------------------------------------
+def test_no_compiler_is_a_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert available() == ""
+    monkeypatch.setenv("CC", "no-such-compiler -O")
+    assert available() == "no C compiler: $CC is no-such-compiler -O"
+    with pytest.raises(NativeError, match="no C compiler"):
+        Native(compiled("toy"), cache=tmp_path).search()
+    monkeypatch.delenv("CC")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert available() == "no C compiler: neither cc nor gcc"
+
+
+def test_a_compiler_that_fails_says_why(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    monkeypatch.setattr(native, "MIX", "nothing_of_this_name")
+    with pytest.raises(NativeError, match=r"failed: search\.c:\d+.*nothing_of_this_name"):
+        Native(compiled("toy"), cache=cache).search()
+    assert [p for p in cache.iterdir() if p.name.startswith("build-")] == []
+
+
+def test_objects_are_kept_and_used_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "objects"
+    Native(compiled("toy"), cache=folder).search()
+    (kept,) = folder.iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert kept.stat().st_mode & 0o022 == 0
+    before = kept.stat()
+    monkeypatch.setattr(native, "_build", None)
+    assert Native(compiled("toy"), cache=folder).search().states == 11
+    assert kept.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_a_folder_that_others_can_write_is_refused(tmp_path: Path) -> None:
+    engine = Native(compiled("toy"), cache=tmp_path / "objects")
+    engine.search()
+    for mode in (0o777, 0o770, 0o1777):
+        engine.cache.chmod(mode)  # type: ignore[union-attr]
+        with pytest.raises(NativeError, match="can be written by others"):
+            engine.search()
+    engine.cache.chmod(0o755)  # type: ignore[union-attr]
+    assert engine.search().states == 11
+    (kept,) = (tmp_path / "objects").iterdir()
+    kept.chmod(0o722)
+    with pytest.raises(NativeError, match=r"\.so can be written by others"):
+        engine.search()
+    kept.chmod(0o700)
+    elsewhere = tmp_path / "elsewhere.so"
+    kept.rename(elsewhere)
+    kept.symlink_to(elsewhere)
+    with pytest.raises(NativeError, match="is not a file"):
+        engine.search()
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "objects")
+    with pytest.raises(NativeError, match="is not a folder"):
+        Native(compiled("toy"), cache=link).search()
+
+
+def test_what_belongs_to_someone_else_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(NativeError, match=r"belongs to user \d+: code there is not run"):
+        Native(compiled("toy"), cache=tmp_path).search()
+
+
+def test_the_default_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert native.cache_folder() == tmp_path / "tls-handshake-model-checker"
+    assert Native(compiled("toy")).search().states == 11
+    assert len(list(native.cache_folder().iterdir())) == 1
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert native.cache_folder() == tmp_path / ".cache" / "tls-handshake-model-checker"
+    # Where no folder can be made, the object is compiled into a temporary one.
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert Native(compiled("toy")).search().states == 11
+    with pytest.raises(NativeError, match="cannot be made"):
+        Native(compiled("toy"), cache=tmp_path / "file" / "x").search()
+
+
+# -- checkpoints and spilling --------------------------------------------------------------------
+def test_a_stopped_search_goes_on(monkeypatch: pytest.MonkeyPatch, cache: Path, tmp_path: Path
+) -> None:  # fmt: skip
+    monkeypatch.setattr(native, "SLICE", 100)
+    _, questions, c = asked("tls12-small", "early_ccs")
+    whole = copies(questions)
+    wanted = Native(c, cache=cache).search(whole, edges=True)
+    folder = tmp_path / "kept"
+    for budget in (0, 1, 5, 1_000, 20_000, 50_001):
+        part = copies(questions)
+        engine = Native(c, cache=cache)
+        found = engine.search(
+            part, states=budget, edges=True, checkpoint=folder, every=0.0, resume=True
+        )
+        assert found.states == budget
+        assert found.reason == f"the budget of {budget} states ended before the search"
+    smaller = Native(c, cache=cache).search(
+        copies(questions), states=7, edges=True, checkpoint=folder, resume=True
+    )
+    assert (smaller.complete, smaller.states) == (False, 50_001)
+    for _ in range(2):  # the second time there is nothing left to do
+        rest = copies(questions)
+        engine = Native(c, cache=cache)
+        found = engine.search(rest, edges=True, checkpoint=folder, resume=True)
+        assert (found.complete, found.levels, found.edges) == (True, wanted.levels, wanted.edges)
+        assert rest == whole
+    for q in rest:
+        if q.row is not None:
+            assert engine.path(q.row)
+
+
+def test_a_checkpoint_of_another_search_is_refused(cache: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    toy = Native(compiled("toy"), cache=cache)
+    toy.search(states=5, checkpoint=folder)
+    with pytest.raises(NativeError, match="keeps a search: resume it, or remove the folder"):
+        toy.search(checkpoint=folder)
+    other = Native(compiled("counters"), cache=cache)
+    with pytest.raises(NativeError, match=r"another system or of other questions \(toy\)"):
+        other.search(checkpoint=folder, resume=True)
+    green = of("toy", "asker", "colour") == "green"
+    with pytest.raises(NativeError, match="another system or of other questions"):
+        toy.search([Question("green", green)], checkpoint=folder, resume=True)
+    manifest = folder / "manifest.json"
+    good = manifest.read_text()
+    data = json.loads(good)
+    for bad, said in (
+        ("{", "is not a manifest"),
+        ("[]", "is not a manifest"),
+        (json.dumps({**data, "format": 99}), "has format 99"),
+        (json.dumps({**data, "sums": [0, 0, 0]}), r"words\.bin in .* is damaged"),
+        (json.dumps({**data, "count": 1 << 20}), r"words\.bin in .* is too short"),
+    ):
+        manifest.write_text(bad)
+        with pytest.raises(NativeError, match=said):
+            toy.search(checkpoint=folder, resume=True)
+    manifest.write_text(good)
+    # What lies behind the part that the manifest counts is never read.
+    with (folder / "words.bin").open("ab") as f:
+        f.write(b"torn")
+    assert toy.search(checkpoint=folder, resume=True).levels == [1, 3, 3, 2, 2]
+    (folder / "via.bin").unlink()
+    with pytest.raises(NativeError, match="cannot be used"):
+        toy.search(checkpoint=folder, resume=True)
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from checker.engines import native
+from tests.checker.test_native import asked
+native.SLICE = 50
+_, questions, c = asked("tls12-small")
+engine = native.Native(c, cache=Path(sys.argv[1]))
+print("begun", flush=True)
+found = engine.search(questions, checkpoint=Path(sys.argv[2]), every=0.0, resume=True)
+print("ended", found.states, found.complete, flush=True)
+"""
+
+
+def test_a_killed_search_goes_on(cache: Path, tmp_path: Path) -> None:
+    """SIGKILL at random moments, until a process ends by itself."""
+    _, questions, c = asked("tls12-small")
+    whole = copies(questions)
+    wanted = Native(c, cache=cache).search(whole)
+    folder, clock = tmp_path / "kept", random.Random(7)
+    manifest = folder / "manifest.json"
+    killed, counts = 0, [0]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    while killed < 5:
+        child = subprocess.Popen(
+            [sys.executable, "-c", CHILD, str(cache), str(folder)],
+            cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert child.stdout is not None
+        assert child.stdout.readline() == "begun\n"
+        time.sleep(clock.uniform(0.05, 0.5))
+        child.kill()
+        said = child.stdout.read()
+        child.stdout.close()
+        child.wait()
+        if said:
+            break
+        killed += 1
+        if manifest.exists():
+            counts.append(json.loads(manifest.read_text())["count"])
+    assert killed
+    assert counts == sorted(counts)
+    assert counts[-1] > 0
+    rest = copies(questions)
+    engine = Native(c, cache=cache)
+    found = engine.search(rest, checkpoint=folder, resume=True)
+    assert (found.complete, found.levels) == (True, wanted.levels)
+    assert rest == whole
+    assert len({engine.state(i) for i in range(found.states)}) == found.states
+
+
+def test_a_checkpoint_has_one_writer(cache: Path, tmp_path: Path) -> None:
+    other: list[str] = []
+
+    def progress(result: Any, n: int) -> None:
+        with pytest.raises(NativeError, match="in use by another search") as e:
+            Native(compiled("toy"), cache=cache).search(checkpoint=tmp_path, resume=True)
+        other.append(str(e.value))
+
+    found = Native(compiled("toy"), cache=cache).search(checkpoint=tmp_path, progress=progress)
+    assert found.complete
+    assert len(other) == 5
+
+
+def test_states_can_lie_on_a_disk(cache: Path, tmp_path: Path) -> None:
+    _, questions, c = asked("tls12-small")
+    whole, spilled = copies(questions), copies(questions)
+    inside, outside = Native(c, cache=cache), Native(c, cache=cache)
+    wanted = inside.search(whole)
+    found = outside.search(spilled, spill=tmp_path / "spill")
+    assert (found.complete, found.levels) == (True, wanted.levels)
+    assert spilled == whole
+    assert inside.held - outside.held == found.states * (8 * inside.layout.words + 6)
+    assert [outside.state(i) for i in range(0, found.states, 999)] == [
+        inside.state(i) for i in range(0, found.states, 999)
+    ]
+    assert list((tmp_path / "spill").iterdir()) == []
+    kept = tmp_path / "kept"
+    outside.search(copies(questions), spill=tmp_path, states=70_000, checkpoint=kept)
+    again = outside.search(copies(questions), spill=tmp_path, checkpoint=kept, resume=True)
+    assert (again.complete, again.levels) == (True, wanted.levels)
