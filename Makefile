@@ -9,7 +9,7 @@ SOURCES := model properties checker diagrams tests
 # One stamp for each set of packages: made again when pyproject.toml or the interpreter changes.
 STAMP = $(VENV)/.installed-
 
-.PHONY: verify test check diagrams clean
+.PHONY: verify test check diagrams bench clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -31,6 +31,10 @@ check: $(STAMP)check
 
 diagrams: $(STAMP)dot
 	$(PY) -m checker diagrams
+
+# SPIN takes part where it is installed (Debian: apt-get install spin).
+bench: $(STAMP)test
+	$(PY) -m tests.benchmarks.search
 
 clean:
 	rm -rf $(VENV) build dist htmlcov .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,4 +1,4 @@
-"""The command line: verify, list, diagrams, monitor, audit, coverage."""
+"""The command line: verify, list, diagrams, monitor, audit, coverage, export."""
 
 from __future__ import annotations
 
@@ -76,6 +76,15 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--time", type=_positive(float), metavar="S", help="seconds for the search")
     c.add_argument("--states", type=_positive(int), metavar="N", help="states for the search")
     c.add_argument("--format", choices=("text", "json"), default="text")
+    from checker.export import formats
+
+    x = sub.add_parser("export", help="write a scenario for another model checker")
+    x.add_argument("export_format", choices=list(formats()), metavar="FORMAT",
+                   help="; ".join(f"{n}: {m.SUMMARY}" for n, m in formats().items()))  # fmt: skip
+    x.add_argument("properties", nargs="*", metavar="PROPERTY", help="names or ids; default: all")
+    x.add_argument("--scenario", required=True, help="one scenario")
+    x.add_argument("--flaw", metavar="NAME[@END]", help="a published flaw, as in verify")
+    x.add_argument("-o", "--output", metavar="FILE", help="write there instead of to stdout")
     return top
 
 
@@ -281,6 +290,12 @@ def _coverage(args: argparse.Namespace) -> int:
     return 3 if found.reason else 0
 
 
+def _export(args: argparse.Namespace) -> int:
+    from checker.export import main as write
+
+    return write(args)
+
+
 COMMANDS = {
     "verify": _verify,
     "list": _list,
@@ -288,4 +303,5 @@ COMMANDS = {
     "monitor": _monitor,
     "audit": _audit,
     "coverage": _coverage,
+    "export": _export,
 }

@@ -130,6 +130,14 @@ SCENARIOS = (
         ("explicit",),
     ),
     Scenario(
+        "tls12-wide",
+        "TLS 1.2 with RSA, DHE, ECDHE and compression: a large search, for measurements",
+        {**TLS12, **_offers("RSA", "DHE", "ECDHE"), "deflate": (True,)},
+        {**TLS12, **_offers("RSA", "DHE", "ECDHE"), "deflate": (True,)},
+        ("explicit",),
+        default=False,
+    ),
+    Scenario(
         "tls13",
         "TLS 1.3 with certificates",
         TLS13,

@@ -1,0 +1,102 @@
+"""Exports: a compiled system as the input of another model checker, for a second opinion.
+
+One file a format; a name that begins with `_` is no format. A format has a `SUMMARY`, the `SUFFIX`
+of its files and `write(compiled, properties)`, the text; it may have `beside(compiled,
+properties)`, more files by suffix. Guards, effects and properties are the system's own
+expressions, written by one `fold`: nothing about a transition is said twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import pkgutil
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from checker.export._asked import Asked
+from model.expr import neg
+from model.system import Compiled
+
+__all__ = ["Asked", "asked", "export", "find", "formats", "main"]
+
+
+@cache
+def formats() -> dict[str, ModuleType]:
+    """Every format by name, sorted."""
+    names = sorted(i.name for i in pkgutil.iter_modules(__path__) if not i.name.startswith("_"))
+    return {n: importlib.import_module(f"{__name__}.{n}") for n in names}
+
+
+def find(name: str) -> ModuleType:
+    """The format called `name`; LookupError with the near names."""
+    if name in formats():
+        return formats()[name]
+    near = difflib.get_close_matches(name, formats(), 3, 0.4) or list(formats())
+    raise LookupError(f"no export format is called {name!r}; did you mean {', '.join(near)}?")
+
+
+def asked(
+    scenario: str, flaw: str | None = None, properties: Sequence[str] = ()
+) -> tuple[Compiled, list[Asked]]:
+    """The system and properties that `verify` searches with the same words, compiled as there.
+
+    So the numbers of states are the same. Only invariants and goals speak of single states: others
+    are left out. LookupError if nothing is left, or a name is not known.
+    """
+    from checker.verify import (
+        Request,
+        changed_rows,
+        patch_of,
+        properties_of,
+        scenarios_of,
+        system_of,
+    )
+
+    request = Request(properties=tuple(properties), scenario=scenario, flaw=flaw)
+    (where,) = scenarios_of(request)
+    system = system_of(request, where)
+    props = [p for p in properties_of(request, where) if p.kind in ("invariant", "reachable")]
+    if not props:
+        raise LookupError("no property asked for can be exported from the scenario asked for")
+    found = []
+    for p in props:
+        goal = p.kind == "reachable"
+        bad = p.witness(system) if goal else neg(p.holds(system))
+        found.append(Asked(p.name, bad, goal, f"{p.id}, RFC {p.rfc}"))
+    # `verify` watches witnesses and patched rows, too: what they read is part of its state.
+    reads = [e for a, p in zip(found, props, strict=True) for e in (a.bad, p.witness(system))]
+    if patch_of(request):
+        reads += changed_rows(where.system(), system).values()
+    return system.compile(*reads), found
+
+
+def export(
+    format: str, scenario: str, flaw: str | None = None, properties: Sequence[str] = ()
+) -> str:
+    """The text of a scenario, flawed if asked for, with some properties (default: all)."""
+    module = find(format)
+    return str(module.write(*asked(scenario, flaw, properties)))
+
+
+def main(args: argparse.Namespace) -> int:
+    """The command `export`: to stdout, or to a file and what belongs beside it. Exit status 0.
+
+    `args` has `export_format`, `scenario`, `flaw`, `properties` and `output`.
+    """
+    module = find(args.export_format)
+    compiled, props = asked(args.scenario, args.flaw, args.properties)
+    text = module.write(compiled, props)
+    if not args.output:
+        sys.stdout.write(text)
+        return 0
+    path = Path(args.output)
+    path.write_text(text, encoding="utf-8")
+    beside = getattr(module, "beside", None)
+    for suffix, more in beside(compiled, props).items() if beside else ():
+        path.with_suffix(suffix).write_text(more, encoding="utf-8")
+    return 0

@@ -1,0 +1,86 @@
+"""What every export needs: the properties asked about, legal names, comments, free parameters.
+
+This module and the formats see a compiled system only and know no TLS.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from model.expr import FALSE, Expr, Value
+from model.system import Compiled, Step, bind
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A property in an export: `bad` is true in the states that a checker must look for.
+
+    For an invariant those break it. With `goal` they are what must be reached, so that "violated"
+    there means that all is well.
+    """
+
+    name: str
+    bad: Expr
+    goal: bool = False
+    about: str = ""
+
+
+class Names:
+    """Legal identifiers, without collision: letters, digits and `_`, a letter first.
+
+    The first text asked for gets the plain form, a later one that would collide a number. So the
+    names depend on the order of asking alone.
+    """
+
+    def __init__(self, reserved: Iterable[str] = ()) -> None:
+        self._taken = set(reserved)
+        self._names: dict[tuple[str, str], str] = {}
+
+    def __call__(self, text: str, kind: str = "") -> str:
+        """The identifier for `text`; one text may have one of each `kind`."""
+        name = self._names.get((kind, text))
+        if name is None:
+            form = re.sub(r"[^A-Za-z0-9_]", "_", text)
+            if not form[:1].isalpha() or form[:3] in ("WF_", "SF_"):  # TLA+ reads fairness there
+                form = f"v{form}"
+            name = form
+            for n in itertools.count(2):
+                if name not in self._taken:
+                    break
+                name = f"{form}_{n}"
+            self._taken.add(name)
+            self._names[kind, text] = name
+        return name
+
+
+def plain(text: object) -> str:
+    """`text` as it may stand in a comment of any of the formats: one line, no comment marks."""
+    return re.sub(r"\s+", " ", re.sub(r"[*(/\\]{2,}|\*[)/]", " ", str(text)))
+
+
+def about(step: Step) -> str:
+    """Run, rule, source and RFC section of a step."""
+    rfc = f"RFC {step.rule.rfc}" if step.rule.rfc[:1].isdigit() else step.rule.rfc
+    return plain(f"{step.run}: {step.rule.name}, from {step.source.name}, {rfc}")
+
+
+def effects(step: Step) -> dict[str, Expr]:
+    """The effects that can change something."""
+    return {n: e for n, e in step.effects.items() if not (e.op == "var" and e.payload == n)}
+
+
+def cases(step: Step) -> Iterator[tuple[Mapping[str, Value], Expr, dict[str, Expr]]]:
+    """For each choice of the free parameters: the choice, and guard and effects with it put in."""
+    for values in itertools.product(*step.free.values()):
+        chosen = dict(zip(step.free, values, strict=True))
+        guard = bind(step.guard, chosen)
+        if guard is not FALSE:
+            yield chosen, guard, {n: bind(e, chosen) for n, e in effects(step).items()}
+
+
+def folded(compiled: Compiled, properties: Iterable[Asked]) -> list[tuple[Asked, Expr]]:
+    """Each property with its bad states over the compiled variables."""
+    return [(p, compiled.fold(p.bad)) for p in properties]

@@ -1,0 +1,126 @@
+"""The searches side by side, on the same states: `make bench` prints the table.
+
+python -m tests.benchmarks.search [SCENARIO ...]
+
+Each figure is of one run in a process of its own: user and system seconds, and the bytes of a state
+by the largest resident size less that before the search (SPIN: what pan says it used).
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from typing import Any
+
+SCENARIOS = ("tls12", "tls12-wide")
+REFERENCE = "tls12-small"
+"""What the reference engine is measured on: it fires the machines, thousands of states a second."""
+
+
+def measure(engine: str, scenario: str, questions: str) -> dict[str, Any]:
+    """One search here: states, CPU seconds without the compiling, bytes a state, wall seconds."""
+    from checker.engines.explicit import Explicit, Question
+    from checker.engines.native import Native
+    from checker.engines.reference import Reference
+    from checker.verify import Request, properties_of
+    from model.expr import neg
+    from model.scenario import scenario as find
+
+    where = find(scenario)
+    system = where.system()
+    props = [p for p in properties_of(Request(), where) if not p.live]
+    exprs = {p.name: neg(p.holds(system)) for p in props if p.kind == "invariant"}
+    # The same system whether the properties are asked or not.
+    compiled = system.compile(*exprs.values(), *(p.witness(system) for p in props))
+    asked = [Question(n, e) for n, e in exprs.items()] if questions == "all" else []
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    run: Any
+    if engine == "reference":
+        reference = Reference(compiled)
+
+        def run() -> int:
+            return len(reference.explore())
+    else:
+        search = {"c": Native, "numpy": Explicit}[engine](compiled)
+        search.search(asked, states=1)  # compiles, or finds what was compiled
+
+        def run() -> int:
+            return search.search([Question(q.name, q.expr) for q in asked]).states
+
+        if engine == "c":
+            search = Native(compiled)
+    began, cpu = time.perf_counter(), time.process_time()
+    states = run()
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return {
+        "states": states,
+        "cpu": time.process_time() - cpu,
+        "wall": time.perf_counter() - began,
+        "bytes": used * 1024 / states,
+    }
+
+
+def apart(engine: str, scenario: str, questions: str) -> dict[str, Any]:
+    """`measure` in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.search", "--one", engine, scenario, questions],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    out: dict[str, Any] = json.loads(done.stdout)
+    return out
+
+
+def row(name: str, states: int, cpu: float, size: float, wall: float | None) -> str:
+    """A line of the table."""
+    rate = f"{states / cpu / 1e6:.2f} M" if states / cpu > 1e5 else f"{states / cpu:,.0f}"
+    seconds = "" if wall is None else f"{wall:.1f}"
+    return f"| {name} | {states:,} | {cpu:.2f} | {seconds} | {rate} | {size:.0f} |"
+
+
+def main(scenarios: list[str]) -> int:
+    """Print the table as Markdown; 1 if two searches do not find the same number of states."""
+    from checker.export import export
+    from checker.export.promela import EXTRA
+    from tests.benchmarks.spin import missing, run_spin
+
+    wrong = 0
+    head = "| search | states | CPU s | wall s | states / CPU s | bytes / state |"
+    for scenario in scenarios or SCENARIOS:
+        lines = [f"\n`{scenario}`\n", head, "|---|---|---|---|---|---|"]
+        counts = set()
+        for engine in ("c", "numpy"):
+            for questions, title in (("none", "no property"), ("all", "every invariant")):
+                r = apart(engine, scenario, questions)
+                counts.add(r["states"])
+                lines.append(
+                    row(f"{engine}, {title}", r["states"], r["cpu"], r["bytes"], r["wall"])
+                )
+        if missing():
+            lines.append(f"| SPIN: {missing()} is not installed | | | | | |")
+        else:
+            text = export("promela", scenario)
+            for bfs in (True, False):
+                r = run_spin(text, bfs)
+                counts.add(r["states"] - EXTRA)
+                title = f"SPIN {'-DBFS' if bfs else 'depth first'}, no property"
+                lines.append(row(title, r["states"] - EXTRA, r["cpu_seconds"],
+                                 r["bytes_per_state"], None))  # fmt: skip
+        if len(counts) != 1:
+            wrong = 1
+            lines.append(f"\nDIFFERENT COUNTS: {sorted(counts)}")
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
+    r = apart("reference", REFERENCE, "none")
+    sys.stdout.write(f"\n`{REFERENCE}`\n\n{head}\n|---|---|---|---|---|---|\n")
+    sys.stdout.write(row("reference", r["states"], r["cpu"], r["bytes"], r["wall"]) + "\n")
+    return wrong
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--one"]:
+        sys.stdout.write(json.dumps(measure(*sys.argv[2:5])) + "\n")
+        raise SystemExit(0)
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,134 @@
+"""SPIN on an exported model: states, CPU time and memory.
+
+python -m tests.benchmarks.spin [SCENARIO ...]
+"""
+
+from __future__ import annotations
+
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+DEPTH = 1_000_000
+
+
+class SpinError(Exception):
+    """SPIN, the C compiler or pan did not do its work, or the search was not complete."""
+
+
+def missing() -> str:
+    """What is not installed of what a run needs; empty if all is there."""
+    return " and ".join(
+        what for what, there in (
+            ("spin", shutil.which("spin")), ("a C compiler (gcc)", shutil.which("gcc")),
+        ) if not there
+    )  # fmt: skip
+
+
+def run_spin(
+    text: str,
+    bfs: bool = False,
+    *,
+    check: str | None = None,
+    optimise: str = "-O2",
+    depth: int = DEPTH,
+    table: int = 24,
+    megabytes: int = 16_000,
+    seconds: float = 600.0,
+) -> dict[str, Any]:
+    """Search the whole of a Promela text, or up to a violation of the property `check`.
+
+    `states` and `errors` are counts as pan prints them, and `violated` says whether an assertion
+    failed. `cpu_seconds` is pan's user and system time, `compile_seconds` that of spin and gcc.
+    `bytes_per_state` is pan's whole memory for each stored state (hash table, DFS stack of `depth`
+    steps and all), `store_bytes` the part that the states take, `vector_bytes` a state before it
+    is packed. `table` is the logarithm of the hash table's size (pan's default is 24, of 8 bytes
+    each). SpinError if a search is not complete or a tool fails.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        where = Path(folder)
+        (where / "model.pml").write_text(text, encoding="utf-8")
+        began = _cpu()
+        macro = [f"-DCHECK_{check}"] if check else []
+        _call(["spin", *macro, "-a", "model.pml"], where, seconds)
+        options = ["-DSAFETY", "-DNOREDUCE", f"-DMEMLIM={megabytes}", *(["-DBFS"] * bfs)]
+        _call(["gcc", "-w", optimise, *options, "-o", "pan", "pan.c"], where, seconds)
+        compiled = _cpu()
+        out = _call(["./pan", f"-w{table}", *([] if bfs else [f"-m{depth}"])], where, seconds)
+        cpu = _cpu() - compiled
+    violated = "assertion violated" in out
+    for sign in ("max search depth too small", "out of memory", "aborting", "VECTORSZ"):
+        if sign in out:
+            raise SpinError(f"the search was not complete: {sign}\n{out}")
+    if "Search not completed" in out and not violated:
+        raise SpinError(f"the search was not completed\n{out}")
+    states = int(_number(r"([\d.e+]+) states, stored", out))
+    errors = int(_number(r"errors: (\d+)", out))
+    if bool(errors) != violated:
+        raise SpinError(f"{errors} errors of another kind than an assertion\n{out}")
+    total = _number(r"([\d.]+)\s+total actual memory usage", out) * 2**20
+    store = re.search(r"([\d.]+)\s+actual memory usage for states", out)
+    return {
+        "states": states,
+        "errors": errors,
+        "violated": violated,
+        "cpu_seconds": cpu,
+        "compile_seconds": compiled - began,
+        "bytes_per_state": total / states,
+        "store_bytes": float(store[1]) * 2**20 / states if store else None,
+        "vector_bytes": int(_number(r"State-vector (\d+) byte", out)),
+        "depth": int(_number(r"depth reached (\d+)", out)),
+        "transitions": int(_number(r"([\d.e+]+) transitions", out)),
+        "output": out,
+    }
+
+
+def _cpu() -> float:
+    """User and system seconds of the children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _call(command: list[str], where: Path, seconds: float) -> str:
+    done = subprocess.run(
+        command, cwd=where, timeout=seconds, text=True, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    if done.returncode:
+        raise SpinError(f"{' '.join(command)}: exit status {done.returncode}\n{done.stdout}")
+    return done.stdout
+
+
+def _number(pattern: str, out: str) -> float:
+    hit = re.search(pattern, out)
+    if hit is None:
+        raise SpinError(f"pan printed nothing like {pattern!r}\n{out}")
+    return float(hit[1])
+
+
+def main(scenarios: list[str]) -> int:
+    """One line for each scenario and order of search."""
+    from checker.export import export
+
+    for name in scenarios or ["tls12"]:
+        text = export("promela", name)
+        for bfs in (False, True):
+            r = run_spin(text, bfs)
+            sys.stdout.write(
+                f"{name} {'BFS' if bfs else 'DFS'}: {r['states']:,} states stored, "
+                f"{r['cpu_seconds']:.2f} s CPU, {r['bytes_per_state']:.1f} bytes a state in all, "
+                f"{r['store_bytes'] or float('nan'):.1f} for the state itself, state vector "
+                f"{r['vector_bytes']} bytes, depth {r['depth']:,}, {r['transitions']:,} "
+                f"transitions; spin and gcc {r['compile_seconds']:.1f} s CPU\n"
+            )
+            sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
