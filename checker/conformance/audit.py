@@ -35,12 +35,10 @@ from checker.conformance.learned import (
     read,
     symbol,
 )
-from model.expr import TRUE, conj, disj, neg
-from model.flaws import Flaw, Patch, flaws, with_rows, without_check
-from model.principal import OFFERED, client, server
-from model.roles import role
-from model.rule import SAME, Role, Rule, receive, snake
-from model.scenario import Scenario
+from checker.conformance.weakening import Weakening, consequences
+from model.flaws import flaws
+from model.principal import OFFERED
+from model.rule import SAME, Rule
 
 LAXER, STRICTER, LATE, SILENT, ALERT, EXTRA = (
     "laxer", "stricter", "late-reject", "silent-close", "alert-differs", "extra-output",
@@ -80,65 +78,6 @@ def allowed(alert: str, config: Configuration, *, garbled_in_clear: bool) -> tup
     if alert == "bad_record_mac" and config.version == "TLS10":
         return (*out, "decryption_failed")  # RFC 2246 7.2.2; MUST NOT from RFC 4346 on
     return out
-
-
-@dataclass(frozen=True)
-class Weakening:
-    """One row of a role weakened: how it takes a message that the model refuses.
-
-    `how` is "ignored", "takes effect early", "ends the wait" or "is not checked"; `base` is the
-    row whose effects (and target, checks) it has, `check` the one dropped ("" for all).
-    """
-
-    config: Configuration
-    states: tuple[str, ...]
-    message: str
-    how: str
-    base: str = ""
-    check: str = ""
-    checked: bool = True
-
-    def rule(self) -> Rule:
-        """The row added; its guard leaves what other rows take alone."""
-        sound = role(self.config.role)
-        own = client if self.config.role == "client" else server
-        base = next((r for r in sound.table if r.name == self.base), None)
-        message = next(m for m in sound.alphabet if m.name == self.message)
-        taken = [r.guard for r in sound.table if self._takes(r)]
-        modern = own.version == "TLS13"
-        when = [neg(disj(*taken)) if taken else TRUE]
-        if not {"START", "WAIT_SH"} & set(self.states):
-            when.append(modern if self.config.version == "TLS13" else neg(modern))
-            if self.config.role == "server" and self.config.asks != "none":
-                when.append(own.client_auth == self.config.asks)
-        ends = self.how == "ends the wait" and base is not None
-        return receive(
-            self.config.role, message, self.states,
-            base.target if ends and base is not None else SAME,
-            rfc=base.rfc if base else message.rfc,
-            when=conj(*when, base.when if ends and base is not None else TRUE),
-            checks=base.checks if base and ends and self.checked else (),
-            do=base.do if base else {},
-            label=f"{self.config.role}_weakened_{snake(self.message)}_{'_'.join(self.states)}",
-        )  # fmt: skip
-
-    def patch(self) -> Patch:
-        """The weakened role."""
-        if self.how == "is not checked":
-            return without_check(self.base, *([self.check] if self.check else []))
-
-        def patch(r: Role) -> Role:
-            # What fails a check of a row there is no longer refused by it: the new row has it.
-            table = (replace(x, when=x.guard, checks=()) if self._takes(x) else x for x in r.table)
-            return with_rows(self.rule())(replace(r, table=tuple(table)))
-
-        return patch
-
-    def _takes(self, r: Rule) -> bool:
-        """Whether a row takes the message in one of the states."""
-        return (
-            r.kind == "receive" and r.event == self.message and bool({*self.states} & {*r.sources})
-        )
 
 
 @dataclass
@@ -659,56 +598,6 @@ def _published(model: Folded, answer: Answer, w: Weakening, key: Key) -> str:
                 if after.key == key:
                     return flaw.name
     return ""
-
-
-# -- what follows from a weakened row --------------------------------------------------------------
-def scenario_of(config: Configuration) -> Scenario:
-    """The configuration as a scenario: one run of each role against the adversary."""
-    both: dict[str, tuple[Any, ...]] = {
-        "min_version": (config.version,), "max_version": (config.version,),
-        **{f"offers_{s}": (True,) for s in config.suites},
-    }  # fmt: skip
-    asks = config.asks != "none" or (config.role == "client" and config.certificate == "honest")
-    return Scenario(
-        "audit", "what a learned machine was learned in",
-        {**both, "has_certificate": (False, True) if asks else (False,),
-         "sends_data": (config.role == "client",)},
-        {**both, "asks_client": (asks,), "sends_data": (config.role == "server",)},
-        ("explicit",),
-    )  # fmt: skip
-
-
-@cache
-def _sound(config: Configuration) -> dict[str, str]:
-    from checker.verify import Request, properties_of, search
-
-    where = scenario_of(config)
-    props = [p for p in properties_of(Request(), where) if p.kind == "invariant"]
-    return {r.property: r.verdict for r in search(where.system(), props, Request())}
-
-
-def consequences(w: Weakening) -> list[dict[str, Any]]:
-    """The properties that fall with the weakened row: name, id, steps of the shortest attack."""
-    from checker.verdict import PROVED, UNKNOWN, VIOLATED
-    from checker.verify import Request, changed_rows, properties_of, search
-
-    config = replace(w.config, suites=tuple(s for s in w.config.suites if s in OFFERED))
-    where = scenario_of(config)
-    flaw = Flaw("audit", 0, f"{w.message} in {w.states[0]} {w.how}", "learned machine", "",
-                {config.role: w.patch()}, {config.role: ()})  # fmt: skip
-    system = where.system(*flaw.roles(config.role))
-    props = [p for p in properties_of(Request(), where) if p.kind == "invariant"]
-    sound = _sound(config)
-    results = search(system, props, Request(), patched=changed_rows(where.system(), system))
-    out = []
-    for r in results:
-        if r.error:
-            return [{"name": "", "id": "", "steps": 0, "problem": r.reason}]
-        if r.verdict == VIOLATED and sound.get(r.property) == PROVED:
-            out.append({"name": r.property, "id": r.id, "steps": len(r.trace)})
-        elif r.verdict == UNKNOWN:
-            return [{"name": "", "id": "", "steps": 0, "problem": r.reason}]
-    return out
 
 
 def audit(path: str, asked: str | None = None, version: str | None = None) -> Audit:

@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from checker.conformance.folded import completed
 from checker.conformance.recording import (
     MESSAGES,
     TO_SERVER,
@@ -31,10 +32,10 @@ from checker.conformance.recording import (
     read,
 )
 from model.expr import BOOL, COMPOSITE, Expr, const, substitute, var
-from model.machine import CallError, Run, Sent, fields_of
+from model.machine import CallError, Run, Sent
 from model.principal import OFFERED, Version
 from model.roles import role
-from model.rule import Message, Rule, satisfiable, snake
+from model.rule import Rule, satisfiable, snake
 from model.transcript import EXPORT_SUITES
 
 ENVIRONMENT = ("Alert", "UndecryptableRecord", "TransportClose")
@@ -234,7 +235,7 @@ def _feed(runs: Mapping[str, Run], number: int, item: Recorded) -> tuple[Row, st
                 f"the {receiver.role.name}'s machine is {receiver.state}: nothing may follow"
             )
     else:
-        values = _complete(message, {**mine, **shown})
+        values = completed(message, {**mine, **shown})
         receiver.receive(Sent(item.message, values))
         taken = receiver.taken
         assert taken is not None
@@ -310,18 +311,6 @@ def _send(sender: Run, item: Recorded) -> tuple[Sent | None, dict[str, Any]]:
         assert isinstance(sent, Sent)
         return sent, {a: v for a, v in arguments.items() if item.fields.get(a) != v}
     return None, {}
-
-
-def _complete(message: Message, values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` made a message that may be sent: some value for each field that must have one.
-
-    Only a message that its sender's machine does not send needs this; it is illegal in any case.
-    """
-    out = fields_of(message, values)
-    for f, v in out.items():
-        if v == "none" and message.demands(f):
-            out[f] = next(w for w in message.fields[f].values if w != "none")
-    return out
 
 
 def _view(sender: Run, message: str) -> Mapping[str, Any]:

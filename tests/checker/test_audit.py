@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from checker.cli import main
-from checker.conformance.audit import Audit, audit, audit_all, consequences, folded
+from checker.conformance.audit import Audit, audit, audit_all, folded
 from checker.conformance.folded import Configuration, Folded
 from checker.conformance.learned import LearnedError, output, read, symbol
+from checker.conformance.weakening import consequences
 from checker.report.audit import exit_status
 from model.flaws import flaws
 from model.roles import role
