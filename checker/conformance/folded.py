@@ -10,11 +10,11 @@ checks, because the word decides the order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from checker.conformance.learned import Symbol
+from checker.conformance.learned import LearnedError, Mealy, Symbol, output, symbol
 from model.expr import Value, python_function
 from model.machine import CallError, Run, Sent, fields_of
 from model.message import ALPHABET
@@ -24,6 +24,7 @@ from model.rule import SAME, Message, Role, Rule, snake
 from model.transcript import RSA_SUITES, SECRET, certificate_verify, fields, verify_data
 
 MESSAGES = {m.name: m for m in ALPHABET}
+VERSIONS = {"1.0": "TLS10", "1.1": "TLS11", "1.2": "TLS12", "1.3": "TLS13"}
 OTHER = {"client": "server", "server": "client"}
 
 Key = tuple[tuple[Value, ...], tuple[Value, ...]]
@@ -50,6 +51,58 @@ class Configuration:
             "max_version": self.version,
             **{f"offers_{s}": s in self.suites for s in OFFERED},
         }
+
+
+def configurations(machine: Mealy, asked: str | None, version: str | None) -> list[Configuration]:
+    """The configurations it may have been learned in, the likeliest first; LearnedError if none."""
+    outputs = [output(o) for row in machine.move for _, o in row.values()]
+    sent = {m for o in outputs for m in o.messages}
+    symbols = [symbol(a) for a in machine.inputs]
+    given = {s.message for s in symbols}
+    found = {
+        "server": "ServerHello" in sent,
+        "client": bool(sent & {"ClientKeyExchange", "ClientHello"})
+        or ("ServerHello" in given and "ServerHello" not in sent),
+    }
+    roles = [r for r, yes in found.items() if yes]
+    if asked:
+        roles = [asked]
+    if len(roles) != 1:
+        raise LearnedError(
+            f"{machine.file}: expected a client or a server: no answer holds ServerHello or "
+            "ClientKeyExchange; say --role server or --role client"
+        )
+    known = {s.message for s in symbols if s.message}
+    hello = "ClientHello" if roles[0] == "server" else "ServerHello"
+    if hello not in known:
+        raise LearnedError(f"{machine.file}: expected the input {hello} for a {roles[0]}, got "
+                           f"{', '.join(machine.inputs)[:200]}")  # fmt: skip
+    modern = "EncryptedExtensions" in sent | given
+    version = VERSIONS[version] if version else "TLS13" if modern else "TLS12"
+    options = _suites(symbols, sent, hello)
+    certificate = "honest" if "CertificateVerify" in sent else "empty"
+    asks = ["none"]
+    if "CertificateRequest" in sent and roles[0] == "server":
+        asks = ["optional", "mandatory"]
+    if version == "TLS13":
+        options = [tuple[str, ...]()]
+    return [
+        Configuration(roles[0], version, suites, a, certificate) for suites in options for a in asks
+    ]
+
+
+def _suites(symbols: Sequence[Symbol], sent: set[str], hello: str) -> list[tuple[str, ...]]:
+    """The key exchanges there may be: those the hellos name, else what flight and alphabet tell."""
+    named = [s.suite for s in symbols if s.message == hello and s.suite]
+    if named:
+        return [tuple(s for s in OFFERED if s in named)]
+    exchanges = [s.suite for s in symbols if s.message == "ClientKeyExchange" and s.suite]
+    shares = [s.suite for s in symbols if s.message == "ServerKeyExchange"]
+    if "ServerKeyExchange" in sent:
+        return [(s,) for s in ("ECDHE", "DHE") if s in exchanges] or [("ECDHE",)]
+    if hello == "ServerHello" and shares:
+        return [(s,) for s in dict.fromkeys((*(x or "ECDHE" for x in shares), "RSA"))]
+    return [("RSA",)]
 
 
 @dataclass(frozen=True)
