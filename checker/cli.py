@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     kept.add_argument("--checkpoint", metavar="DIR", help="keep each search there as it goes")
     kept.add_argument("--resume", metavar="DIR", help="go on with the searches kept there")
     v.add_argument("--spill", metavar="DIR", help="keep the states in files there, not in memory")
+    v.add_argument("--cluster", metavar="ADDRESS", help="search on a Dask cluster: its scheduler")
     ends = v.add_mutually_exclusive_group()
     ends.add_argument("--keep-going", action="store_true", help="decide every property (default)")
     ends.add_argument(
@@ -164,6 +165,7 @@ def _verify(args: argparse.Namespace) -> int:
         tuple(args.properties), args.scenario, args.engine, args.flaw, args.drop, args.time,
         args.memory, args.states, args.stop_at_first, args.backend or "",
         args.checkpoint or args.resume or "", args.resume is not None, args.spill or "",
+        args.cluster or "",
     )  # fmt: skip
     patch_of(request)
     in_c(request)

@@ -44,6 +44,7 @@ class Request:
     stops at its first violation that is not declared for the sound model. `backend` is "c", "numpy"
     or "": C where a compiler is. `checkpoint` and `spill` are folders: each search keeps itself in
     the first, and goes on from there with `resume`; its states lie in files of the second.
+    `cluster` is the address of a Dask scheduler that searches instead.
     """
 
     properties: tuple[str, ...] = ()
@@ -59,6 +60,7 @@ class Request:
     checkpoint: str = ""
     resume: bool = False
     spill: str = ""
+    cluster: str = ""
 
 
 @dataclass(frozen=True)
@@ -292,7 +294,7 @@ def search(
     fired = {n: Question(n, e) for n, e in (patched or {}).items()}
     questions = [*bad.values(), *seen.values(), *fired.values()]
     compiled = system.compile(*(q.expr for q in questions))
-    engine, more = _engine(compiled, request)
+    engine, more = _engine(compiled, request, props, bool(patched))
     began = time.monotonic()
 
     def tell(found: Any, frontier: int) -> None:
@@ -351,6 +353,14 @@ def in_c(request: Request) -> bool:
     from checker.engines.native import available
 
     why = available()
+    if request.cluster:
+        from checker.engines import cluster
+
+        if request.backend or request.checkpoint or request.spill:
+            raise LookupError("--cluster goes with none of --backend, --checkpoint, --spill")
+        if cluster.available():
+            raise LookupError(f"--cluster: {cluster.available()}")
+        return False
     if request.backend == "c" and why:
         raise LookupError(f"--backend c: {why}")
     if request.backend != "numpy" and not why:
@@ -363,8 +373,31 @@ def in_c(request: Request) -> bool:
     return False
 
 
-def _engine(compiled: Compiled, request: Request) -> tuple[Any, dict[str, Any]]:
+def rebuilt(
+    where: str, flaw: str | None, drop: str | None, names: tuple[str, ...], patched: bool
+) -> tuple[Compiled, list[Expr]]:
+    """The system of a search and its questions in order, on a machine that has the names only."""
+    request = Request(scenario=where, flaw=flaw, drop=drop)
+    system = system_of(request, scenario(where))
+    props = [catalogue()[n] for n in names]
+    exprs = [*(_bad(p, system) for p in props), *(p.witness(system) for p in props)]
+    if patched:
+        exprs += _patched(request, scenario(where), system).values()
+    return system.compile(*exprs), exprs
+
+
+def _engine(
+    compiled: Compiled, request: Request, props: Sequence[Property], patched: bool
+) -> tuple[Any, dict[str, Any]]:
     """The back end of a search, and what only the one in C takes."""
+    if request.cluster:
+        from checker.engines.cluster import Cluster, Recipe
+
+        names = tuple(p.name for p in props)
+        arguments = (compiled.system.name, request.flaw, request.drop, names, patched)
+        recipe = Recipe("checker.verify", "rebuilt", arguments)
+        # What the cluster holds for it goes with the process that runs the task.
+        return Cluster(compiled, recipe, request.cluster), {}
     if not in_c(request):
         from checker.engines.explicit import Explicit
 
