@@ -319,3 +319,15 @@ def test_both_back_ends_say_the_same(capsys: pytest.CaptureFixture[str]) -> None
         rows = json.loads(capsys.readouterr().out)["results"]
         out.append([(r["property"], r["verdict"], r["states"], r["depth"]) for r in rows])
     assert len({str(x) for x in out}) == 1
+
+
+def test_progress_without_a_terminal_is_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "_told", [0.0])
+    cli._progress("early")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(cli, "_told", [time.monotonic() - cli.EVERY - 1])
+    cli._progress("tls12: 5 distinct states")
+    cli._progress("too soon")
+    assert capsys.readouterr().err == "tls12: 5 distinct states\n"
