@@ -294,6 +294,7 @@ def _machine(path: str, edges: list[tuple[str, str, str]], starts: list[str]) ->
         if given not in inputs:
             inputs.append(given)
     start, order = starts[0], [starts[0]]
+    known = {start}
     for q in order:
         for a in inputs:
             if a not in moves.get(q, {}):
@@ -301,8 +302,10 @@ def _machine(path: str, edges: list[tuple[str, str, str]], starts: list[str]) ->
                     f"{path}: not complete: expected an edge for every input in every state, "
                     f"got none for {a} in {q}"
                 )
-            if moves[q][a][0] not in order:
-                order.append(moves[q][a][0])
+            to = moves[q][a][0]
+            if to not in known:
+                known.add(to)
+                order.append(to)
     return _minimal(path, len({*moves, *(t for _, t, _ in edges)}), moves, order, start, inputs)
 
 
