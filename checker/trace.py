@@ -89,7 +89,7 @@ def replay(
     live: dict[str, Run] = {}
     for r in system.runs:
         config = {n: first[f"{r.name}.{n}"] for n in r.role.variables}
-        live[r.name] = Run(r.role, r.name, **config)
+        live[r.name] = Run(r.role, r.name, live[r.prev] if r.prev else None, **config)
     state = tuple(first[n] for n in full.names)
     knows = getattr(system.network, "knows_traffic_key", None)
     known = {}

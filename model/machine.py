@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import SimpleNamespace
 from typing import Any
 
 from transitions import EventData, Machine
@@ -39,7 +40,7 @@ class Sent:
 
 def _read(v: Expr) -> str:
     kind, _, name = v.payload.partition(".")
-    return f"own.{name}" if kind == "own" else f"msg[{name!r}]"
+    return {"own": f"own.{name}", "prev": f"own.prev.{name}"}.get(kind, f"msg[{name!r}]")
 
 
 class Compiled:
@@ -112,17 +113,20 @@ class Run:
     """One handshake instance of a role: the model object of a `transitions.Machine`.
 
     Attributes are the role's variables (`run.state`, `run.version`, ...). Each event of the table
-    is a method; `taken` is the rule of the last step.
+    is a method; `taken` is the rule of the last step; `prev` is the same end's handshake before
+    this one.
     """
 
     state: str
     taken: Rule | None
 
-    def __init__(self, role: Role, me: Value, **config: Value) -> None:
+    def __init__(self, role: Role, me: Value, prev: Run | None = None, **config: Value) -> None:
         self._compiled = compiled(role)
         self.role = role
         self.me = me
         self.taken = None
+        first = {n: v.initial[0] for n, v in role.all_variables.items()}
+        self.prev: Any = prev or SimpleNamespace(**first)
         for name, v in role.variables.items():
             value = config.pop(name, v.initial[0])
             v.domain.code(value)

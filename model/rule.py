@@ -7,8 +7,9 @@ demands of the message, each with the alert the RFC asks for when it fails. `Rol
 accept rules the reject rules, which are their exact complement: so in every state but the final
 ones every message has exactly one rule.
 
-A rule is local: it reads `own.x` (the run that takes it) and `msg.f` (a field of the message, or
-a choice of the caller), nothing else. Effects are parallel: all read the state before the step.
+A rule is local: it reads `own.x` (the run that takes it), `prev.x` (the same end's handshake before
+it: initial values if there was none) and `msg.f` (a field of the message, or a choice of the
+caller), nothing else. Effects are parallel: all read the state before the step.
 """
 
 from __future__ import annotations
@@ -421,6 +422,8 @@ class Role:
             for name in variables(r.guard, *r.do.values()):
                 kind, _, rest = name.partition(".")
                 if kind == "own" and (name in own or rest == "me"):
+                    continue
+                if kind == "prev" and f"own.{rest}" in own:
                     continue
                 if kind == "msg" and rest in r.choices:
                     continue

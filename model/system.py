@@ -38,11 +38,15 @@ OK = ".ok"
 
 @dataclass(frozen=True, eq=False)
 class Instance:
-    """A run of a role in a system, with the initial values its scenario allows."""
+    """A run of a role in a system, with the initial values its scenario allows.
+
+    `prev` names the run that is the same end's handshake before this one.
+    """
 
     name: str
     role: Role
     config: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    prev: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,15 +134,8 @@ class System:
 
     def at(self, run: Instance | str, expr: Expr) -> Expr:
         """`expr` over `own` as an expression over the variables of `run`."""
-        name = run if isinstance(run, str) else run.name
-
-        def leaf(v: Expr) -> Expr:
-            kind, _, rest = v.payload.partition(".")
-            if kind != "own":
-                return v
-            return const(name, v.domain) if rest == "me" else var(f"{name}.{rest}", v.domain)
-
-        return substitute(expr, leaf)
+        of = self.by_name[run] if isinstance(run, str) else run
+        return substitute(expr, lambda v: _leaf(of, v))
 
     def of(self, run: Instance | str, name: str) -> Expr:
         """The global variable `run.name`."""
@@ -172,11 +169,7 @@ class System:
 
         def leaf(v: Expr) -> Expr:
             kind, _, rest = v.payload.partition(".")
-            if kind == "own":
-                if rest == "me":
-                    return const(run.name, v.domain)
-                return var(f"{run.name}.{rest}", v.domain)
-            bound = source.fields.get(rest) if kind == "msg" else None
+            bound = source.fields.get(rest) if kind == "msg" else _leaf(run, v)
             return bound if isinstance(bound, Expr) else v
 
         def on_same(node: Expr, parts: tuple[Expr, ...]) -> Expr:
@@ -216,6 +209,18 @@ class System:
     def compile(self, *reads: Expr) -> Compiled:
         """The system over the variables that its guards and `reads` depend on, and no others."""
         return Compiled(self, reads)
+
+
+def _leaf(run: Instance, v: Expr) -> Expr:
+    """A variable of a row as `run` reads it; another one as it is."""
+    kind, _, rest = v.payload.partition(".")
+    if kind == "own":
+        return const(run.name, v.domain) if rest == "me" else var(f"{run.name}.{rest}", v.domain)
+    if kind == "prev":
+        if run.prev is None:
+            return const(run.role.all_variables[rest].initial[0], v.domain)
+        return var(f"{run.prev}.{rest}", v.domain)
+    return v
 
 
 class Values:

@@ -2,7 +2,8 @@
 
 For each state and each message the network can deliver in it, the message is fired on the
 receiver's machine, and the machine decides which row takes it and what it does. A role is a
-function of its own variables and the message, so a firing is remembered by those two. What can be
+function of its own variables, those of its handshake before and the message, so a firing is
+remembered by these. What can be
 delivered, and what a send does to the network, is the network's own expressions, as in the other
 engines: their agreement cannot find a wrong network.
 
@@ -14,14 +15,15 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import networkx as nx
 
-from model.expr import COMPOSITE, Expr, exists, python_function, variables
+from model.expr import COMPOSITE, Expr, exists, python_function, var, variables
 from model.machine import JUNK, Run
 from model.rule import Rule
-from model.system import OK, Compiled, Step
+from model.system import OK, Compiled, Instance, Step
 
 State = tuple[Any, ...]
 
@@ -37,6 +39,7 @@ class Reference:
         self.unread: dict[str, dict[str, Any]] = {}
         self.mine: dict[str, set[str]] = {}
         self.only: dict[str, Any] = {}
+        self.before: dict[str, _Before | None] = {}
         for r in compiled.system.runs:
             prefix = f"{r.name}."
             constants = {
@@ -58,6 +61,8 @@ class Reference:
                 for n, v in r.role.variables.items()
                 if f"{prefix}{n}" not in compiled.index
             }
+            # What the rows read of the handshake before: by name, in the state or as it stands.
+            self.before[r.name] = _Before(self, r) if r.prev else None
         self.fired: dict[Any, tuple[Rule, tuple[Any, ...]] | None] = {}
         self.steps = {s.label: s for s in compiled.steps}
         self._groups: dict[str, list[_Event]] = {}
@@ -95,10 +100,16 @@ class Reference:
         return lambda s: f(s, {})[0]
 
     def fire(
-        self, run: str, own: tuple[Any, ...], trigger: str, fields: Mapping[str, Any]
+        self,
+        run: str,
+        own: tuple[Any, ...],
+        before: tuple[Any, ...],
+        trigger: str,
+        fields: Mapping[str, Any],
     ) -> tuple[Rule, tuple[Any, ...]] | None:
-        """Fire `trigger` on the run's machine in `own`: the row taken and the new variables."""
-        key = (run, own, trigger, tuple(fields.items()))
+        """Fire `trigger` on the run's machine in `own`, with the handshake before it in `before`:
+        the row taken and the new variables."""
+        key = (run, own, before, trigger, tuple(fields.items()))
         if key in self.fired:
             return self.fired[key]
         machine = self.machines[run]
@@ -107,6 +118,9 @@ class Reference:
             setattr(machine, name, value)
         for (name, _), value in zip(names, own, strict=True):
             setattr(machine, name, value)
+        earlier = self.before[run]
+        if earlier is not None:
+            machine.prev = SimpleNamespace(**dict(zip(earlier.names, before, strict=True)))
         machine.taken = None
         out = None
         if machine._fire[trigger](**fields):
@@ -122,9 +136,11 @@ class Reference:
         for run, names in self.own.items():
             own = tuple(state[i] for _, i in names)
             local = own[0] if names and names[0][0] == "state" else self.only[run]
+            earlier = self.before[run]
+            before = earlier.values(state) if earlier is not None else ()
             for event in self._groups[run]:
                 for fields in event.messages(state, local):
-                    result = self.fire(run, own, event.trigger, fields)
+                    result = self.fire(run, own, before, event.trigger, fields)
                     if result is None:
                         continue
                     rule, after = result
@@ -182,6 +198,25 @@ class Reference:
 
 class EngineError(Exception):
     """Engines disagree or a trace does not replay. Exit status 4."""
+
+
+class _Before:
+    """What a run's rows read of the handshake before it."""
+
+    def __init__(self, engine: Reference, run: Instance) -> None:
+        read = {
+            n.removeprefix("prev."): d
+            for r in run.role.rules
+            for n, d in variables(r.guard, *r.do.values()).items()
+            if n.startswith("prev.")
+        }
+        self.names = tuple(read)
+        wanted = {n: engine.compiled.fold(var(f"{run.prev}.{n}", d)) for n, d in read.items()}
+        _, self._read = engine.function(wanted)
+
+    def values(self, state: State) -> tuple[Any, ...]:
+        """Their values in `state`, in the order of `names`."""
+        return self._read(state, {})  # type: ignore[no-any-return]
 
 
 class _Event:
