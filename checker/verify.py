@@ -150,7 +150,7 @@ def properties_of(request: Request, where: Scenario) -> list[Property]:
 def _system(where: str, flaw: str | None, drop: str | None) -> System:
     found = patch_of(Request(flaw=flaw, drop=drop))
     sound = scenario(where)
-    return sound.system(*found[0].roles(found[1])) if found else sound.system()
+    return sound.system(*found[0].roles(found[1], sound.extensions)) if found else sound.system()
 
 
 def system_of(request: Request, where: Scenario) -> System:

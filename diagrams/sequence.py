@@ -229,7 +229,8 @@ def flawed(flaw: Flaw) -> tuple[str, Trace] | None:
             break
     else:
         return None
-    system = scenario(flaw.scenario).system(*flaw.roles(end))
+    where = scenario(flaw.scenario)
+    system = where.system(*flaw.roles(end, where.extensions))
     bad = [neg(p.holds(system)) for p in props]
     trace = shortest(system, disj(*bad), bad)
     if trace is None:

@@ -120,7 +120,7 @@ class Run:
     state: str
     taken: Rule | None
 
-    def __init__(self, role: Role, me: Value, prev: Run | None = None, **config: Value) -> None:
+    def __init__(self, role: Role, me: Value, prev: Run | None = None, /, **config: Value) -> None:
         self._compiled = compiled(role)
         self.role = role
         self.me = me

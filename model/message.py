@@ -34,6 +34,7 @@ ClientHello = Message(
     },
     "5246 7.4.1.2",
     optional=("key_share",),
+    shown={"random": "ClientHello", "offer": "ClientHello", "key_share": "ClientHello"},
 )
 ServerHello = Message(
     "ServerHello",
@@ -48,6 +49,7 @@ ServerHello = Message(
     },
     "5246 7.4.1.3",
     optional=("sentinel", "session_id", "key_share"),
+    shown={"random": "ServerHello", "session_id": "ServerHello", "key_share": "ServerHello"},
 )
 EncryptedExtensions = Message("EncryptedExtensions", {}, "8446 4.3.1")
 CertificateMessage = Message("Certificate", {"certificate": Certificate}, "5246 7.4.2")
@@ -55,6 +57,7 @@ ServerKeyExchange = Message(
     "ServerKeyExchange",
     {"share": ServerOwner, "group": Group, "signature": COMPOSITE},
     "5246 7.4.3",
+    shown={"share": "ServerKeyExchange"},
 )
 CertificateRequest = Message("CertificateRequest", {}, "5246 7.4.4")
 ServerHelloDone = Message("ServerHelloDone", {}, "5246 7.4.5")

@@ -6,24 +6,15 @@ moment of an event. Only the observers that a property reads are compiled into a
 
 from __future__ import annotations
 
-from model.expr import BOOL, TRUE, Domain, Expr, conj, disj, neg, var
-from model.message import ALPHABET, AlertMessage
-from model.principal import STATES, Alert, client, server
-from model.rule import Fields, Observer, Variable, snake
+from dataclasses import replace
 
-OBSERVED = tuple(
-    m.name
-    for m in ALPHABET
-    if m.name not in ("Alert", "UndecryptableRecord", "TransportClose", "ApplicationData")
-)
-FOREIGN = {
-    "client": ("ClientHello", "ClientKeyExchange", "NoCertificate"),
-    "server": (
-        "ServerHello", "EncryptedExtensions", "ServerKeyExchange", "CertificateRequest",
-        "ServerHelloDone",
-    ),
-}  # fmt: skip
-"""Messages that only a run of this very role may send (RFC 5246 7.3, RFC 8446 4)."""
+from model.expr import BOOL, FALSE, TRUE, Expr, conj, disj, neg, var
+from model.message import AlertMessage
+from model.principal import Alert, client, server
+from model.rule import Fields, Observer, Role, Variable, snake
+
+UNOBSERVED = ("Alert", "UndecryptableRecord", "TransportClose", "ApplicationData")
+"""Records that are no step of a handshake."""
 
 
 def saw(message: str) -> Expr:
@@ -35,24 +26,27 @@ def _latch(name: str, kind: str, event: str, condition: Expr, *, live: bool = Fa
     return Observer(name, kind, event, var(f"own.{name}", BOOL) | condition, live)
 
 
-def observers(role: str) -> tuple[Observer, ...]:
-    """The observers of a role."""
+def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
+    """The observers of a role, whose peer is `peer`."""
+    role = of.name
     own: Fields = client if role == "client" else server
     legacy = own.version <= "TLS12"
     out: list[Observer] = []
-    for m in OBSERVED:
+    for m in (m.name for m in of.alphabet if m.name not in UNOBSERVED):
         # A dropped ChangeCipherSpec of TLS 1.3 is not part of the handshake (RFC 8446 5).
         counts = legacy & (own.version != "none") if m == "ChangeCipherSpec" else TRUE
         out.append(Observer(f"saw_{snake(m)}", "receive", m, saw(m) | counts, live=True))
         if m == "ChangeCipherSpec":
             out.append(_latch("repeated_ccs", "receive", m, saw(m) & counts))
         elif m != "CloseNotify":
-            out.append(_latch("repeated", "receive", m, saw(m)))
+            again = of.again.get(m, FALSE)
+            out.append(_latch("repeated", "receive", m, conj(saw(m), neg(again))))
         if m not in ("ClientHello", "CloseNotify", "ChangeCipherSpec"):
             first = "ClientHello" if role == "server" else "ServerHello"
             if m != first:
                 out.append(_latch("before_hello", "receive", m, neg(saw(first))))
-    for m in FOREIGN[role]:
+    # Messages that only a run of this very role may send (RFC 5246 7.3, RFC 8446 4).
+    for m in (m for m in of.sends if m not in peer.sends):
         out.append(_latch("foreign", "receive", m, TRUE))
     out.append(_latch("finished_in_clear", "receive", "Finished", own.read_key == "plaintext"))
     out.append(
@@ -88,7 +82,7 @@ def observers(role: str) -> tuple[Observer, ...]:
     )  # fmt: skip
     out.append(_latch("closed_in_keys", "receive", "CloseNotify", own.read_key != "plaintext"))
     out.append(_latch("closed_first", "send", "CloseNotify", own.end == "none"))
-    state = var("own.state", Domain(f"{role.capitalize()}State", STATES[role]))
+    state = var("own.state", of.state_domain)
     wrong = var("msg.alert", Alert) != "decrypt_error"
     out.append(
         _latch(
@@ -99,6 +93,8 @@ def observers(role: str) -> tuple[Observer, ...]:
     return tuple(out)
 
 
-def variables(role: str) -> dict[str, Variable]:
-    """The observers' variables."""
-    return {o.variable: Variable(BOOL, (False,), write_once=not o.live) for o in observers(role)}
+def observed(of: Role, peer: Role) -> Role:
+    """`of` with the observers and their variables."""
+    found = observers(of, peer)
+    more = {o.variable: Variable(BOOL, (False,), write_once=not o.live) for o in found}
+    return replace(of, variables={**of.variables, **more}, observers=(*found, *of.observers))

@@ -66,7 +66,8 @@ Alert = Domain(
         "none", "unexpected_message", "bad_record_mac", "handshake_failure", "illegal_parameter",
         "decode_error", "decrypt_error", "protocol_version", "unknown_ca", "certificate_expired",
         "bad_certificate", "certificate_required", "missing_extension", "user_canceled",
-        "no_renegotiation", "internal_error",
+        "no_renegotiation", "internal_error", "inappropriate_fallback", "unsupported_extension",
+        "insufficient_security", "unknown_psk_identity", "bad_certificate_status_response",
     ),
 )  # fmt: skip
 """Alert descriptions (RFC 5246 7.2, RFC 8446 6), close_notify apart."""
@@ -166,3 +167,9 @@ STATES = {
     ),
 }  # fmt: skip
 """The local states. Those of TLS 1.3 are named as in RFC 8446 appendix A; RFC 5246 names none."""
+
+GENERATIONS = {
+    "client": {"tls12": STATES["client"][2:13], "tls13": STATES["client"][13:21]},
+    "server": {"tls12": STATES["server"][1:13], "tls13": STATES["server"][13:22]},
+}
+"""The local states that belong to one generation alone, after the hellos and before CONNECTED."""

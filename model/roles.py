@@ -7,17 +7,20 @@ import pkgutil
 from functools import cache
 
 import model.generations
-from model import observers
-from model.expr import const, ite, mapping
+from model.expr import Expr, const, ite, mapping
+from model.extensions import ENDS, Extension, chosen, extended
 from model.generations import records
 from model.message import ALPHABET, AlertMessage
+from model.observers import observed
 from model.principal import (
     CLIENT,
+    GENERATIONS,
     OFFERED,
     SERVER,
     STATES,
     ClientOwner,
     EncryptedTo,
+    Key,
     Level,
     ServerOwner,
     client,
@@ -25,7 +28,11 @@ from model.principal import (
 )
 from model.rule import ModelError, Role, Rule
 from model.transcript import (
+    FLIGHT,
+    HELLOS,
+    LAYOUT,
     RSA_SUITES,
+    SECRET,
     VIEWS,
     certificate_verify,
     params_signature,
@@ -119,18 +126,43 @@ def table() -> tuple[Rule, ...]:
     return tuple(rows)
 
 
-@cache
-def role(name: str) -> Role:
-    """The client or the server."""
-    variables = CLIENT if name == "client" else SERVER
-    return Role(
+def _under(role: str) -> dict[str, Expr]:
+    """The record key that each message was sent under, over the sender's variables."""
+    own = client if role == "client" else server
+    is_13 = own.version == "TLS13"
+    plaintext, handshake = const("plaintext", Key), const("handshake", Key)
+    out = dict.fromkeys(_sends(role), ite(is_13, handshake, plaintext))
+    out |= dict.fromkeys(("ClientHello", "ServerHello"), plaintext)
+    out |= dict.fromkeys(("ApplicationData", "CloseNotify"), own.write_key)
+    return out | {"Finished": ite(is_13, handshake, own.write_key)}
+
+
+def _bare(name: str, overlays: tuple[Extension, ...]) -> Role:
+    """The client or the server without observers."""
+    later = [s for e in overlays for group in e.states.get(name, {}).values() for s in group]
+    states = tuple(dict.fromkeys((*STATES[name], *later)))
+    role = Role(
         name,
-        STATES[name],
-        {**variables, **observers.variables(name)},
-        (*(r for r in table() if r.role == name), *records.rows(name, STATES[name])),
+        states,
+        CLIENT if name == "client" else SERVER,
+        (*(r for r in table() if r.role == name), *records.rows(name, states)),
         ALPHABET,
         _sends(name),  # type: ignore[arg-type]
         refuse=records.failed(client if name == "client" else server),
-        observers=observers.observers(name),
         fatal=AlertMessage,
+        views=VIEWS[name],
+        covered={"secret": SECRET, "hellos": HELLOS, "flight": FLIGHT, **LAYOUT},
+        under=_under(name),
+        generations=GENERATIONS[name],
     )
+    return extended(role, overlays)
+
+
+@cache
+def role(name: str, extensions: tuple[str, ...] = ()) -> Role:
+    """The client or the server, with the extensions of those names.
+
+    LookupError for a name that is no extension, ModelError if two do not go together.
+    """
+    overlays = chosen(extensions)
+    return observed(_bare(name, overlays), _bare(ENDS[name], overlays))

@@ -77,7 +77,8 @@ class Message:
     """A message type: its name as in the RFC and its abstract fields.
 
     `refused` is the alert where the message is not due; `optional` are the fields that may be
-    `none`, that is, left out.
+    `none`, that is, left out. `shown` names, for a field whose value some run made, the message in
+    which that run shows it to everybody.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Message:
     rfc: str
     refused: str = UNEXPECTED_MESSAGE
     optional: tuple[str, ...] = ()
+    shown: Mapping[str, str] = field(default_factory=dict)
 
     def demands(self, field: str) -> bool:
         """Whether the field must have a value other than `none`."""
@@ -266,6 +268,10 @@ class Role:
     `sends[M][f]` is the value of field `f` of a sent message `M`: an expression over `own`, or a
     tuple of them for a composite field. `refuse` are the effects of every reject row, `closed` the
     state it enters; `fatal` names the message that carries the alert (None: nothing is sent).
+
+    `views` is what it holds of each field that both ends have, `covered` the names of the fields in
+    each group and proof, in order; `under` is the record key of each message it sent; `again` says
+    when a message may come a second time; `generations` groups the local states.
     """
 
     name: str
@@ -279,6 +285,12 @@ class Role:
     refuse: Mapping[str, Expr] = field(default_factory=dict)
     observers: tuple[Observer, ...] = ()
     fatal: Message | None = None
+    views: Mapping[str, Expr] = field(default_factory=dict)
+    covered: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    under: Mapping[str, Expr] = field(default_factory=dict)
+    again: Mapping[str, Expr] = field(default_factory=dict)
+    generations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    extensions: tuple[str, ...] = ()
 
     @cached_property
     def state_domain(self) -> Domain:

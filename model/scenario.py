@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from model.adversary.network import Adversary
 from model.adversary.reliable import Reliable
@@ -36,6 +36,11 @@ class Scenario:
     network: str = "adversary"
     capabilities: tuple[str, ...] = ()
     default: bool = True
+    extensions: tuple[str, ...] = ()
+    later: tuple[tuple[str, str], ...] = ()
+    """Pairs of runs: the first is the same end's handshake after the second."""
+    configs: Mapping[str, Config] = field(default_factory=dict)
+    """By run, what differs from the configuration of its role."""
 
     @property
     def features(self) -> frozenset[str]:
@@ -47,7 +52,7 @@ class Scenario:
         }
         versions = [set(c["max_version"]) | set(c.get("min_version", ("TLS10",)))
                     for c in (self.client, self.server)]  # fmt: skip
-        found = {self.network}
+        found = {self.network, *self.extensions}
         if any(v != "TLS13" for pair in versions for v in pair) and both:
             found.add("tls12")
         if all("TLS13" in v for v in versions):
@@ -72,13 +77,18 @@ class Scenario:
 
     def system(self, client: Role | None = None, server: Role | None = None) -> System:
         """The system, with other roles than the sound ones if given."""
-        client, server = client or role("client"), server or role("server")
-        runs = [Instance(f"client{i}", client, self.client) for i in range(self.clients)]
-        runs += [Instance(f"server{i}", server, self.server) for i in range(self.servers)]
+        client = client or role("client", self.extensions)
+        server = server or role("server", self.extensions)
+        runs = [self._run(f"client{i}", client, self.client) for i in range(self.clients)]
+        runs += [self._run(f"server{i}", server, self.server) for i in range(self.servers)]
         network: Network = (
             Reliable() if self.network == "reliable" else Adversary(self.capabilities)
         )
         return System(self.name, tuple(runs), network)
+
+    def _run(self, name: str, role: Role, config: Config) -> Instance:
+        mine = {**config, **self.configs.get(name, {})}
+        return Instance(name, role, mine, dict(self.later).get(name))
 
 
 def _offers(*suites: str) -> dict[str, tuple[Value, ...]]:
@@ -225,6 +235,15 @@ SCENARIOS = (
         ("explicit",),
         clients=2,
         default=False,
+    ),
+    Scenario(
+        "fallback",
+        "a client that knows TLS 1.2 tries again with 1.0 and the fallback signalling suite",
+        {**TLS10, **_offers("ECDHE"), "fallback": EITHER, **_no_client_auth("client")},
+        {"min_version": ("TLS10",), **_versions("TLS10", "TLS12"), **_offers("ECDHE"),
+         **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        extensions=("fallback",),
     ),
     Scenario(
         "closure",

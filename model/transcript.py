@@ -21,7 +21,7 @@ from model.principal import (
     client,
     server,
 )
-from model.rule import Fields
+from model.rule import Fields, Role
 
 RSA_SUITES = ("RSA", "RSA_EXPORT")
 """The premaster is encrypted to an RSA key."""
@@ -125,16 +125,17 @@ LAYOUT = {
 """The names of the elements of each message's composite, in order."""
 
 
-def view(role: str, field: str, *, server_proof: bool = False) -> Expr:
-    """What `role` holds of `field`.
+def view(role: str | Role, field: str, *, server_proof: bool = False) -> Expr:
+    """What `role`, or the end of that name without extensions, holds of `field`.
 
     In TLS 1.3 the server's CertificateVerify and Finished come before the client's Certificate
     (RFC 8446 4.4), so a `server_proof` has none.
     """
     name = field.removeprefix("secret.")
-    value = VIEWS[role][name]
+    end, views = (role, VIEWS[role]) if isinstance(role, str) else (role.name, role.views)
+    value = views[name]
     if server_proof and name == "client_certificate":
-        return ite(_is_13[role], const("none", Certificate), value)
+        return ite(_is_13[end], const("none", Certificate), value)
     return value
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from model.expr import Expr, conj, disj, eq, neg
-from model.transcript import FLIGHT, view
+from model.transcript import view
 from properties import Implication, View, World, invariant, when
 
 
@@ -16,16 +16,16 @@ def paired(c: View, s: View) -> Expr:
 
 def agree(c: View, s: View, fields: Iterable[str], *, server_proof: bool = False) -> Expr:
     """Client `c` and server `s` hold the same values of some fields."""
-    at = c.system.at
-    return conj(
-        *(
-            eq(
-                at(c.run, view("client", f, server_proof=server_proof)),
-                at(s.run, view("server", f, server_proof=server_proof)),
-            )
-            for f in fields
-        )
-    )
+
+    def held(r: View, f: str) -> Expr:
+        return r.system.at(r.run, view(r.run.role, f, server_proof=server_proof))
+
+    return conj(*(eq(held(c, f), held(s, f)) for f in fields))
+
+
+def flight(r: View) -> tuple[str, ...]:
+    """The fields of the messages that every Finished covers."""
+    return r.run.role.covered["flight"]
 
 
 def server_authenticated(c: View) -> Expr:
@@ -93,12 +93,12 @@ def a_verified_finished_means_one_transcript(w: World) -> list[Implication]:
     return [
         *(
             when(server_authenticated(c)).then(
-                disj(*(agree(c, s, FLIGHT, server_proof=True) for s in w.servers))
+                disj(*(agree(c, s, flight(c), server_proof=True) for s in w.servers))
             )
             for c in w.clients
         ),
         *(
-            when(client_authenticated(s)).then(disj(*(agree(c, s, FLIGHT) for c in w.clients)))
+            when(client_authenticated(s)).then(disj(*(agree(c, s, flight(s)) for c in w.clients)))
             for s in w.servers
         ),
     ]

@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from model.expr import Expr, conj, const, disj, eq, implies, ite
-from model.principal import OFFERED, STATES, Suite
+from model.principal import OFFERED, Suite
 from model.transcript import EXPORT_SUITES, GROUP_OF, SKE_SUITES
 from properties import Implication, View, World, invariant, when
 from properties.authentication import live, paired, server_authenticated
 from properties.order import legacy
-
-STATES_13 = {
-    "client": ("WAIT_EE", "WAIT_CERT_CR", "WAIT_CERT", "WAIT_CV", "WAIT_FINISHED", "SEND_CERT",
-               "SEND_CV", "SEND_FINISHED"),
-    "server": ("NEGOTIATED", "SEND_EE", "SEND_CR_CERT", "SEND_CERT", "SEND_CV", "SEND_FINISHED",
-               "WAIT_CERT", "WAIT_CV", "WAIT_FINISHED"),
-}  # fmt: skip
-STATES_12 = {
-    "client": STATES["client"][2:13],
-    "server": STATES["server"][1:13],
-}
 
 
 def best_version(c: View, s: View) -> Expr:
@@ -62,6 +51,19 @@ def the_sentinel_stops_a_downgrade_at_the_signature(w: World) -> list[Implicatio
         for c in w.clients
         for s in w.servers
     ]  # fmt: skip
+
+
+@invariant("NEG-3", "7507 3, 4", ("adversary", "fallback"))
+def a_fallback_ends_at_a_server_that_knows_no_better(w: World) -> list[Implication]:
+    """A client that fell back, and said so, finishes with the honest server only at the highest
+    version that server has enabled."""
+    return [
+        when(conj(c.fallback, server_authenticated(c), paired(c, s))).then(
+            s.max_version <= c.max_version
+        )
+        for c in w.clients
+        for s in w.servers
+    ]
 
 
 @invariant("NEG-4", "5246 7.4.7.1", ("adversary", "rsa"))
@@ -160,8 +162,8 @@ def the_version_is_one_decision(w: World) -> list[Implication]:
     return [
         when(conj(live(r), r.version != "none")).then(
             conj(
-                implies(r.state.one_of(*STATES_13[r.role]), r.version == "TLS13"),
-                implies(r.state.one_of(*STATES_12[r.role]), legacy(r)),
+                implies(r.state.one_of(*r.run.role.generations["tls13"]), r.version == "TLS13"),
+                implies(r.state.one_of(*r.run.role.generations["tls12"]), legacy(r)),
                 eq(r.version == "TLS13", r.suite == "AEAD"),
             )
         )

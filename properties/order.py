@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from model.expr import Expr, conj, disj, eq, neg
-from model.transcript import FLIGHT, SKE_SUITES
+from model.transcript import SKE_SUITES
 from properties import Implication, View, World, invariant, when
-from properties.authentication import agree, known, live
+from properties.authentication import agree, flight, known, live
 
 AFTER_HELLO_DONE = (
     "SEND_CERTIFICATE", "SEND_CKE", "SEND_CERTIFICATE_VERIFY", "SEND_CCS", "SEND_FIN", "WAIT_CCS",
@@ -156,11 +156,11 @@ def finished_covers_every_handshake_message(w: World) -> list[Implication]:
     for c in w.clients:
         given = conj(c.verified, neg(known(c)))
         out.append(
-            when(given).then(disj(*(agree(c, s, FLIGHT, server_proof=True) for s in w.servers)))
+            when(given).then(disj(*(agree(c, s, flight(c), server_proof=True) for s in w.servers)))
         )
     for s in w.servers:
         given = conj(s.verified, neg(known(s)))
-        out.append(when(given).then(disj(*(agree(c, s, FLIGHT) for c in w.clients))))
+        out.append(when(given).then(disj(*(agree(c, s, flight(s)) for c in w.clients))))
     return out
 
 

@@ -108,7 +108,7 @@ def consequences(w: Weakening) -> list[dict[str, Any]]:
     where = scenario_of(config)
     flaw = Flaw("audit", 0, f"{w.message} in {w.states[0]} {w.how}", "learned machine", "",
                 {config.role: w.patch()}, {config.role: ()})  # fmt: skip
-    system = where.system(*flaw.roles(config.role))
+    system = where.system(*flaw.roles(config.role, where.extensions))
     props = [p for p in properties_of(Request(), where) if p.kind == "invariant"]
     sound = _sound(config)
     results = search(system, props, Request(), patched=changed_rows(where.system(), system))

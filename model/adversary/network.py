@@ -39,10 +39,10 @@ from model.expr import (
     var,
 )
 from model.message import UndecryptableRecord
-from model.principal import OFFERED, ClientOwner, client, server
+from model.principal import ClientOwner, client, server
 from model.rule import Message, Variable, composites
 from model.system import Instance, Source, System
-from model.transcript import HELLOS, RSA_SUITES, SECRET, view
+from model.transcript import RSA_SUITES
 
 ADVERSARYS_KEY = ("adversary", "unknown_ca", "expired", "wrong_name")
 """Certificates whose private key the adversary holds."""
@@ -120,33 +120,18 @@ class Adversary:
 
         def both(names: Iterable[str]) -> Expr:
             return conj(
-                *(
-                    eq(system.at(a, view(a.role.name, n)), system.at(b, view(b.role.name, n)))
-                    for n in names
-                )
+                *(eq(system.at(a, a.role.views[n]), system.at(b, b.role.views[n])) for n in names)
             )
 
         is_13 = system.of(a, "version") == "TLS13"
         return conj(
             system.of(a, "keyed"), system.of(b, "keyed"),
-            both(SECRET), implies(is_13, both(HELLOS)),
+            both(a.role.covered["secret"]), implies(is_13, both(a.role.covered["hellos"])),
         )  # fmt: skip
 
     # -- what was sent under which key ------------------------------------------------------------
     def _sent_under(self, system: System, run: Instance, message: Message) -> Expr:
-        own = client if run.role.name == "client" else server
-        is_13 = own.version == "TLS13"
-        plaintext = const("plaintext", own.write_key.domain)
-        handshake = const("handshake", own.write_key.domain)
-        if message.name in ("ApplicationData", "CloseNotify"):
-            key = own.write_key
-        elif message.name == "Finished":
-            key = ite(is_13, handshake, own.write_key)
-        elif message.name in ("ClientHello", "ServerHello"):
-            key = plaintext
-        else:
-            key = ite(is_13, handshake, plaintext)
-        return system.at(run, key)
+        return system.at(run, run.role.under[message.name])
 
     # -- the network's interface -------------------------------------------------------------------
     def variables(self, system: System) -> Mapping[str, Variable]:
@@ -231,19 +216,14 @@ class Adversary:
         """Limits on freely chosen fields: values that exist, nonces and shares that were seen."""
         parts: list[Expr] = []
         for f, d in message.fields.items():
-            if "client0" not in d.codes and "server0" not in d.codes:
-                if message.demands(f):
+            carrier = message.shown.get(f)
+            if carrier is None:
+                # Not a value that someone made (for a premaster see `_premaster`).
+                if message.demands(f) and f not in ("exchange", "encrypted_to"):
                     parts.append(message.f[f] != "none")
                 continue
-            if f in ("exchange", "encrypted_to"):
-                continue  # see _premaster
             allowed = [message.f[f] == "adversary"]
-            if f == "key_share":
-                allowed.append(message.f[f] == "none")
-            carrier = {"share": "ServerKeyExchange", "exchange": "ClientKeyExchange"}.get(
-                f, "ClientHello" if d is ClientOwner else "ServerHello"
-            )
-            if f == "session_id":
+            if not message.demands(f):
                 allowed.append(message.f[f] == "none")
             for q in system.runs:
                 if q.name in d.codes and carrier in q.role.sends:
@@ -260,7 +240,7 @@ class Adversary:
         f = message.f
         is_13 = f.version == "TLS13"
         of = [
-            (f.random == q.name) & eq(f.sentinel, system.at(q, view("server", "sentinel")))
+            (f.random == q.name) & eq(f.sentinel, system.at(q, q.role.views["sentinel"]))
             for q in system.runs
             if q.role.name == "server"
         ]
@@ -293,7 +273,8 @@ class Adversary:
     ) -> Iterable[Source]:
         """The offer is some client's own, with its contents, or the adversary's, with any."""
         limits = conj(writes, self._values(system, message))
-        lists = (*(f"offers_{s}" for s in OFFERED), "deflate")
+        # What no single field of the transcript covers is part of the offer.
+        lists = [f for f in message.fields if f not in message.shown and f != "version"]
         yield Source("forged", limits, {"offer": const("adversary", ClientOwner)})
         for q in system.runs:
             if q.role.name == "client":

@@ -17,9 +17,9 @@ from functools import cache
 from pathlib import Path
 
 from model.expr import Expr, same, substitute
+from model.extensions import extensions, with_needed
 from model.roles import role
 from model.rule import ModelError, Role, Rule
-from model.transcript import LAYOUT
 
 Patch = Callable[[Role], Role]
 
@@ -48,12 +48,13 @@ class Flaw:
     local: Sequence[str] = ()
     idle: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
-    def roles(self, end: str) -> tuple[Role, Role]:
+    def roles(self, end: str, extensions: tuple[str, ...] = ()) -> tuple[Role, Role]:
         """Client and server with `end` ("client", "server" or "both") flawed."""
         out = []
         for name in ("client", "server"):
+            sound = role(name, extensions)
             patch = self.patches.get(name) if end in (name, "both") else None
-            out.append(patch(role(name)) if patch else role(name))
+            out.append(patch(sound) if patch else sound)
         return out[0], out[1]
 
     @property
@@ -107,16 +108,19 @@ def loosened(row: str, check: str, also: Expr) -> Patch:
 
 def without_fields(message: str, *fields: str) -> Patch:
     """Leave fields out of what a message's signature or MAC covers, when made and when checked."""
-    layout = LAYOUT[message]
-    for f in fields:
-        if f not in layout:
-            raise ModelError(f"{message} does not cover {f!r}: it covers {', '.join(layout)}")
-    kept = [i for i, f in enumerate(layout) if f not in fields]
-
-    def shorter(node: Expr, parts: tuple[Expr, ...]) -> Expr:
-        return same(node.args[0], *(parts[i] for i in kept))
 
     def patch(r: Role) -> Role:
+        # What a role receives is laid out as its peer sends it; the groups are the same but for
+        # fields of an extension that one end's proof alone covers, which come last.
+        layout = r.covered[message]
+        for f in fields:
+            if f not in layout:
+                raise ModelError(f"{message} does not cover {f!r}: it covers {', '.join(layout)}")
+        left = {i for i, f in enumerate(layout) if f in fields}
+
+        def shorter(node: Expr, parts: tuple[Expr, ...]) -> Expr:
+            return same(node.args[0], *(p for i, p in enumerate(parts) if i not in left))
+
         rows = []
         for x in r.table:
             if x.event == message and x.kind == "receive":
@@ -129,7 +133,7 @@ def without_fields(message: str, *fields: str) -> Patch:
         sends = dict(r.sends)
         if message in sends:
             sends[message] = {
-                f: tuple(e[i] for i in kept) if isinstance(e, tuple) else e
+                f: tuple(p for i, p in enumerate(e) if i not in left) if isinstance(e, tuple) else e
                 for f, e in sends[message].items()
             }
         return replace(r, table=tuple(rows), sends=sends)
@@ -200,26 +204,33 @@ def dropped(spec: str) -> Flaw:
     signs or MACs, and is then left out at both ends. LookupError with the near names.
     """
     row, _, what = spec.partition(":")
-    for name in ("client", "server"):
-        hit = [r for r in role(name).table if r.name == row]
-        if not hit:
-            continue
-        r = hit[0]
-        checks = {c.name.replace(" ", "_"): c.name for c in r.checks}
-        if not r.checks:
-            raise LookupError(f"{row} has no check to drop")
-        if not what or what in checks:
-            patch = without_check(row, *([checks[what]] if what else []))
-            return Flaw(spec, 0, f"{row} without {what or 'its checks'}", "generated", "",
-                        {name: patch}, {name: ()})  # fmt: skip
-        covered = LAYOUT.get(r.event, ())
-        if what in covered:
-            patch = without_fields(r.event, what)
-            return Flaw(spec, 0, f"{r.event} does not cover {what}", "generated", "",
-                        {"client": patch, "server": patch}, {"both": ()})  # fmt: skip
-        names = [*checks, *covered]
-        near = difflib.get_close_matches(what, names, 3, 0.4) or names
+    places = [
+        role(end, with_needed(*names))
+        for names in ((), *((n,) for n in extensions()))
+        for end in ("client", "server")
+    ]
+    known: list[str] = []
+    for of in places:
+        for r in of.table:
+            if r.name != row:
+                continue
+            checks = {c.name.replace(" ", "_"): c.name for c in r.checks}
+            covered = of.covered.get(r.event, ())
+            known += [n for n in (*checks, *covered) if n not in known]
+            if checks and (not what or what in checks):
+                patch = without_check(row, *([checks[what]] if what else []))
+                return Flaw(spec, 0, f"{row} without {what or 'its checks'}", "generated", "",
+                            {of.name: patch}, {of.name: ()})  # fmt: skip
+            if what in covered:
+                patch = without_fields(r.event, what)
+                return Flaw(spec, 0, f"{r.event} does not cover {what}", "generated", "",
+                            {"client": patch, "server": patch}, {"both": ()})  # fmt: skip
+    if known:
+        near = difflib.get_close_matches(what, known, 3, 0.4) or known
         raise LookupError(f"{row} has no check {what!r}; did you mean {', '.join(near)}?")
-    names = [r.name for n in ("client", "server") for r in role(n).table if r.checks]
+    rows = {r.name: bool(r.checks) for of in places for r in of.table}
+    if row in rows:
+        raise LookupError(f"{row} has no check to drop")
+    names = [n for n, checked in rows.items() if checked]
     near = difflib.get_close_matches(row, names, 3, 0.4) or names[:3]
     raise LookupError(f"no rule with checks is called {row!r}; did you mean {', '.join(near)}?")

@@ -1,0 +1,84 @@
+"""Extensions: each overlay alone, every pair, and what is refused."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import pytest
+
+from model.expr import TRUE, const
+from model.extensions import Amend, Extension, chosen, extended, extensions, with_needed
+from model.roles import role
+from model.rule import ModelError, overlaps
+
+NAMES = sorted(extensions())
+
+
+@pytest.mark.parametrize("name", ["client", "server"])
+@pytest.mark.parametrize("pair", [*itertools.combinations_with_replacement(NAMES, 2)])
+def test_any_two_compose_or_say_why_not(pair: tuple[str, str], name: str) -> None:
+    names = with_needed(*pair)
+    try:
+        chosen(names)
+    except ModelError as e:
+        assert "do not go together" in str(e)
+        return
+    both = role(name, names)
+    assert not list(overlaps(both.rules))
+    base = {r.name for r in role(name).table}
+    assert base <= {r.name for r in both.table}, "an overlay adds and amends, it takes nothing away"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_extension_says_what_it_is(name: str) -> None:
+    e = extensions()[name]
+    assert e.rfc and e.summary
+    assert all(why for why in e.excludes.values())
+    assert set(e.excludes) | set(e.needs) <= set(NAMES)
+
+
+def test_what_a_proof_covers_is_named_in_order() -> None:
+    """The composites that are sent have one element for each name."""
+    for names in [(), *((n,) for n in NAMES)]:
+        for end in ("client", "server"):
+            r = role(end, with_needed(*names))
+            for message in ("Finished", "CertificateVerify", "ServerKeyExchange"):
+                for parts in r.sends.get(message, {}).values():
+                    if isinstance(parts, tuple):
+                        assert len(parts) == len(r.covered[message])
+
+
+def test_a_name_that_is_none_is_told_with_the_near_ones() -> None:
+    with pytest.raises(LookupError, match=r"did you mean .*fallback"):
+        role("client", ("falback",))
+
+
+def _overlay(**change: object) -> Extension:
+    return replace(Extension("mine", "0000 1", "a test"), **change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"amends": (Amend("client_send_nothing"),)}, "not there; did you mean"),
+        ({"amends": (Amend("client_receive_server_hello_WAIT_SH_to_WAIT_EE", without=("x",)),)},
+         "has no check x"),
+        ({"amends": (Amend("client_receive_server_hello_WAIT_SH_to_WAIT_EE",
+                           do={"keyed": const(True)}),)}, "do not go together: both set keyed"),
+        ({"variables": {"client": {"version": role("client").variables["version"]}}},
+         "already has a variable version"),
+        ({"fields": {"Hello": {}}}, "no message Hello"),
+    ],
+)  # fmt: skip
+def test_a_malformed_overlay_is_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        extended(role("client"), (_overlay(**change),))
+
+
+def test_an_overlay_that_changes_nothing_changes_nothing() -> None:
+    sound = role("client")
+    same = extended(sound, (_overlay(amends=(Amend("client_send_client_hello_START_to_WAIT_SH",
+                                                   when=TRUE),)),))  # fmt: skip
+    assert [r.name for r in same.rules] == [r.name for r in sound.rules]
+    assert [r.guard for r in same.rules] == [r.guard for r in sound.rules]
