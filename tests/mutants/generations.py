@@ -1,0 +1,136 @@
+"""Mutants of TLS 1.0 to 1.3 without extensions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from model.expr import TRUE, Expr, const
+from model.flaws import with_rows, without_check
+from model.message import (
+    ApplicationData,
+    CertificateMessage,
+    CertificateRequest,
+    ChangeCipherSpec,
+    ClientHello,
+    ClientKeyExchange,
+    EncryptedExtensions,
+    NoCertificate,
+    ServerHelloDone,
+    UndecryptableRecord,
+)
+from model.principal import Certificate, ClientAuth, End, Key, client, server
+from model.rule import SAME, Role, receive, send
+from model.transcript import activated
+from tests.mutants import Mutant, c, changed, other_alert, s, without_rows
+
+
+def premaster_of_any_version(r: Role) -> Role:
+    """The version inside the premaster is not looked at."""
+    taken: Expr = ClientKeyExchange.f.exchange
+    return replace(
+        r,
+        table=tuple(
+            replace(x, do={**x.do, "exchange": taken}) if x.event == "ClientKeyExchange" else x
+            for x in r.table
+        ),
+    )
+
+
+SH13 = "client_receive_server_hello_WAIT_SH_to_WAIT_EE"
+SH12 = "client_receive_server_hello_WAIT_SH_to_WAIT_CERTIFICATE"
+CERTIFICATE = "client_receive_certificate_WAIT_CERTIFICATE_to_WAIT_CR_SHD"
+
+MUTANTS = {
+    "no_certificate_is_not_taken_in_tls": s(
+        "client-auth",
+        with_rows(receive("server", NoCertificate, "WAIT_CERTIFICATE", "WAIT_CKE", rfc="6101 5.4.2",
+                          when=~server.no_certificate_alert,
+                          do={"client_certificate": const("empty", Certificate)},
+                          label="no_certificate_without_the_switch")),
+    ),
+    "an_empty_or_untrusted_server_certificate_is_refused": c(
+        "tls12-small", without_check(CERTIFICATE, "known CA")),
+    "an_anonymous_handshake_authenticates_nobody": s(
+        "anonymous",
+        with_rows(send("server", CertificateRequest, "SEND_CR_SHD", "SEND_SHD", rfc="5246 7.4.4",
+                       when=server.suite == "DH_anon",
+                       do={"client_auth": const("optional", ClientAuth)},
+                       choices={"client_auth": ClientAuth}, label="anonymous_request")),
+    ),
+    "data_is_delivered_only_after_finished_is_verified": c(
+        "tls12-small",
+        with_rows(receive("client", ApplicationData, "WAIT_FIN", SAME, rfc="5246 10",
+                          do={"delivered": TRUE}))),
+    "data_is_sent_only_after_finished_is_verified": c(
+        "tls12",
+        with_rows(send("client", ApplicationData, "WAIT_CCS", SAME, rfc="5246 10",
+                       do={"sent_data": TRUE}))),
+    "the_hello_comes_first": c(
+        "tls12-small",
+        with_rows(receive("client", CertificateMessage, "WAIT_SH", SAME, rfc="5246 7.3"))),
+    "a_certificate_is_asked_for_only_by_an_authenticated_server": c(
+        "anonymous",
+        without_check("client_receive_certificate_request_WAIT_CR_SHD_to_WAIT_SHD",
+                      "server authenticated")),
+    "the_client_answers_only_after_server_hello_done": c(
+        "tls12-small",
+        with_rows(send("client", ClientKeyExchange, "WAIT_CR_SHD", "SEND_CCS", rfc="5246 7.4.7",
+                       do={"keyed": TRUE}))),
+    "client_key_exchange_comes_before_finished": s(
+        "tls12-small",
+        with_rows(receive("server", ChangeCipherSpec, "WAIT_CKE", "WAIT_FIN", rfc="5246 7.1",
+                          do={"read_key": activated(server)}))),
+    "a_run_is_connected_only_with_a_verified_finished": c(
+        "tls12-small",
+        with_rows(receive("client", ServerHelloDone, "WAIT_FIN", "CONNECTED", rfc="5246 7.4.5"))),
+    "encrypted_extensions_come_first_under_the_handshake_key": c(
+        "tls13",
+        with_rows(receive("client", EncryptedExtensions, "WAIT_CV", SAME, rfc="8446 4.3.1"))),
+    "no_message_of_ones_own_role_is_accepted": c(
+        "tls12-small",
+        with_rows(receive("client", ClientHello, "WAIT_CR_SHD", SAME, rfc="5246 7.3"))),
+    "no_handshake_message_is_accepted_twice": c(
+        "tls12-small",
+        with_rows(receive("client", CertificateMessage, "WAIT_CR_SHD", SAME, rfc="5246 7.3"))),
+    "the_read_key_changes_only_where_it_should": c(
+        "tls12-small",
+        with_rows(receive("client", ClientHello, "WAIT_CCS", SAME, rfc="5246 7.1",
+                          do={"read_key": const("application", Key)}))),
+    "a_compatibility_change_cipher_spec_changes_nothing": c(
+        "tls13",
+        with_rows(receive("client", ChangeCipherSpec, "CONNECTED", SAME, rfc="8446 5",
+                          when=client.version == "TLS13"))),
+    "the_premaster_holds_the_version_that_was_offered": s(
+        "tls12-small", premaster_of_any_version),
+    "everything_chosen_was_offered": c("tls12-small", without_check(SH12, "suite offered")),
+    "compression_is_offered_and_null_in_tls13": c(
+        "tls12-small", without_check(SH12, "compression offered")),
+    "the_version_is_one_decision": c("tls13", without_check(SH13, "suite offered")),
+    "an_error_closes_the_run": c(
+        "tls12-small",
+        with_rows(receive("client", UndecryptableRecord, "CONNECTED", SAME, rfc="5246 7.2.2",
+                          do={"end": const("error", End)}))),
+    "a_fatal_alert_is_never_ignored": c(
+        "tls12-small", changed("client_receive_alert_fatal", target=SAME, do={})),
+    "a_finished_that_does_not_verify_is_a_decrypt_error": c(
+        "tls12-small",
+        other_alert("client_receive_finished_WAIT_FIN_to_CONNECTED", "verify_data",
+                    "handshake_failure")),
+    "data_is_sent_only_after_both_finished_are_verified": Mutant("tls12", {}),
+    "compatible_ends_complete_and_agree": c(
+        "honest",
+        without_rows("client_receive_application_data_SEND_CERT_SEND_CV_SEND_FINISHED_to_SAME")),
+    "incompatible_ends_close_with_the_right_alert": s(
+        "honest",
+        other_alert("server_receive_client_hello_START_to_SEND_SH", "common suite",
+                    "illegal_parameter")),
+    "every_run_ends_closed": c(
+        "honest", without_rows("client_send_close_notify_ANSWER_CLOSE_to_CLOSED")),
+    "a_run_that_started_ends_however_much_data_flows": c(
+        "honest", changed("client_receive_close_notify_CONNECTED_to_ANSWER_CLOSE", target="CLOSING",
+                          do={})),
+    "an_honest_close_is_clean_and_loses_no_data": c(
+        "honest", changed("client_receive_application_data_CONNECTED_to_SAME", do={})),
+    "can_connect_both_ends": c(
+        "tls12-small", without_rows("client_receive_finished_WAIT_FIN_to_CONNECTED")),
+}  # fmt: skip
