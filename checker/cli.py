@@ -1,4 +1,4 @@
-"""The command line: verify, list, diagrams, monitor, audit, coverage, export."""
+"""The command line: verify, list, diagrams, monitor, audit, coverage, export, tightness."""
 
 from __future__ import annotations
 
@@ -77,6 +77,11 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--time", type=_positive(float), metavar="S", help="seconds for the search")
     c.add_argument("--states", type=_positive(int), metavar="N", help="states for the search")
     c.add_argument("--format", choices=("text", "json"), default="text")
+    t = sub.add_parser("tightness", help="which demands a property rests on: drop each alone")
+    t.add_argument("property", metavar="PROPERTY", help="an invariant, by name or id")
+    t.add_argument("--scenario", help="default: the smallest searched one in which it holds")
+    t.add_argument("--time", type=_positive(float), metavar="S", help="seconds for each search")
+    t.add_argument("--format", choices=("text", "json"), default="text")
     from checker.export import formats
 
     x = sub.add_parser("export", help="write a scenario for another model checker")
@@ -292,6 +297,27 @@ def _coverage(args: argparse.Namespace) -> int:
     return 3 if found.reason else 0
 
 
+def _tightness(args: argparse.Namespace) -> int:
+    from checker import tightness
+    from checker.verify import Request
+
+    request = Request(seconds=args.time)
+    found, interrupted = None, False
+    try:
+        for so_far in tightness.tightness(args.property, args.scenario, request, _progress):
+            found = so_far
+    except KeyboardInterrupt:
+        interrupted = True
+    _progress("")
+    if found is None:
+        return 130
+    form = tightness.as_json if args.format == "json" else tightness.as_text
+    sys.stdout.write(form(found) + "\n")
+    if interrupted:
+        sys.stderr.write("interrupted: these are the drops so far\n")
+    return 130 if interrupted else tightness.status(found)
+
+
 def _export(args: argparse.Namespace) -> int:
     from checker.export import main as write
 
@@ -306,4 +332,5 @@ COMMANDS = {
     "audit": _audit,
     "coverage": _coverage,
     "export": _export,
+    "tightness": _tightness,
 }
