@@ -1,4 +1,4 @@
-"""The gallery: every picture as DOT text and SVG, checked in, with an index.
+"""The gallery: every picture as DOT text and SVG, checked in, with an index; the alert table.
 
 `main(check=True)` makes the DOT texts again and compares them with the `.dot` files, the digests
 that the SVGs carry, and the index. Nothing is drawn for that, so no Graphviz is needed. An SVG that
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from diagrams import alerts
 from diagrams.machine import GENERATIONS, machine
 from diagrams.product import product
 from diagrams.render import digest, digest_in, svg
@@ -63,6 +64,16 @@ def pictures() -> Iterator[Picture]:
             )
 
 
+def documents(shown: Sequence[Picture]) -> dict[str, str]:
+    """The texts beside the pictures, by file name: the index, the alert table."""
+    ends = [role(name) for name in ("client", "server")]
+    return {
+        INDEX: index(shown),
+        "alerts.md": alerts.as_markdown(ends),
+        "alerts.json": alerts.as_json(ends),
+    }
+
+
 def machines() -> Iterator[Picture]:
     """Each role in full, then by generation."""
     for name in ("client", "server"):
@@ -85,6 +96,9 @@ def index(shown: Sequence[Picture]) -> str:
         "The machines leave out the rows that refuse a message. A flaw's chart is a shortest trace "
         "to one of the properties that the flaw is declared to break; a flaw that is declared to "
         "break no invariant has none.",
+        "",
+        "Which alert each state answers each message with: [alerts.md](alerts.md), as data in "
+        "[alerts.json](alerts.json).",
     ]
     for section in sections:
         lines += ["", f"**{section}**", ""]
@@ -117,7 +131,8 @@ def main(check: bool, folder: Path = FOLDER) -> int:
         (folder / f"{p.name}.dot").write_text(p.dot, encoding="utf-8", newline="\n")
         if p.name in drawn:
             (folder / f"{p.name}.svg").write_text(drawn[p.name], encoding="utf-8", newline="\n")
-    (folder / INDEX).write_text(index(shown), encoding="utf-8", newline="\n")
+    for name, text in documents(shown).items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
     for name in sorted(_present(folder) - _expected(shown)):
         if name.endswith((".dot", ".svg")):
             (folder / name).unlink()
@@ -137,8 +152,9 @@ def stale(shown: Sequence[Picture], folder: Path = FOLDER) -> list[str]:
         name = f"{p.name}.svg"
         if name in present and _digest_of(folder / name) != digest(p.dot):
             out[name] = f"stale: {name}"
-    if INDEX in present and (folder / INDEX).read_bytes() != index(shown).encode():
-        out[INDEX] = f"stale: {INDEX}"
+    for name, text in documents(shown).items():
+        if name in present and (folder / name).read_bytes() != text.encode():
+            out[name] = f"stale: {name}"
     return [out[name] for name in sorted(out)]
 
 
@@ -147,7 +163,8 @@ def _present(folder: Path) -> set[str]:
 
 
 def _expected(shown: Sequence[Picture]) -> set[str]:
-    return {INDEX, *(f"{p.name}{end}" for p in shown for end in (".dot", ".svg"))}
+    files = {f"{p.name}{end}" for p in shown for end in (".dot", ".svg")}
+    return {*documents(shown), *files}
 
 
 def _digest_of(picture: Path) -> str | None:
