@@ -52,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     ends.add_argument(
         "--stop-at-first", action="store_true", help="end a search at its first violation"
     )
+    v.add_argument("--rfc", metavar="NUMBER", help="group the verdicts by the sections of an RFC")
     v.add_argument("--format", choices=("text", "json"), default="text")
     v.add_argument("-o", "--output", metavar="FILE", help="write there instead of to stdout")
     ls = sub.add_parser("list", help="properties, scenarios, capabilities, flaws, rules, engines")
@@ -163,6 +164,7 @@ def _progress(line: str) -> None:
 
 def _verify(args: argparse.Namespace) -> int:
     from checker.report import machine_readable, text
+    from checker.report.requirements import requirements
     from checker.verdict import exit_status
     from checker.verify import Request, in_c, patch_of, properties_of, scenarios_of, verify
 
@@ -174,6 +176,8 @@ def _verify(args: argparse.Namespace) -> int:
     )  # fmt: skip
     patch_of(request)
     in_c(request)
+    if args.rfc:
+        requirements(args.rfc)
     applicable = [p for s in scenarios_of(request) for p in properties_of(request, s)]
     if not applicable:
         raise LookupError("no property asked for applies in the scenario asked for")
@@ -181,7 +185,10 @@ def _verify(args: argparse.Namespace) -> int:
     _progress("")
     results = outcome.results
     status = exit_status(results, interrupted=outcome.interrupted)
-    if args.format == "json":
+    if args.rfc:
+        out = _by_section(args, scenarios_of(request), results)
+        out += "\n\n" + text.summary(results) if args.format == "text" else ""
+    elif args.format == "json":
         out = machine_readable.as_json(results, interrupted=outcome.interrupted)
     else:
         parts = [text.table(results)]
@@ -204,6 +211,19 @@ def _verify(args: argparse.Namespace) -> int:
     else:
         sys.stdout.write(out + "\n")
     return status
+
+
+def _by_section(args: argparse.Namespace, where: Sequence[Any], results: Sequence[Any]) -> str:
+    from checker.report import requirements
+    from model.roles import role
+    from properties import catalogue
+
+    kinds = dict.fromkeys(s.extensions for s in where)
+    ends = [role(end, names) for names in kinds for end in ("client", "server")]
+    rules = {r.name: r for end in ends for r in end.rules}
+    found = requirements.sections(args.rfc, results, [*rules.values()], [*catalogue().values()])
+    form = requirements.as_json if args.format == "json" else requirements.as_text
+    return form(args.rfc, found)
 
 
 def listing() -> dict[str, Any]:

@@ -1,0 +1,207 @@
+"""Verdicts by the sections of an RFC: what carries each requirement, and what nothing carries.
+
+`properties/rfc/NUMBER.toml` lists the requirements of an RFC in our words, with the rows and the
+properties that carry each. Rows and properties that cite a section without being named by one of
+its requirements are listed after them.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from checker.verdict import PROVED, Result
+from model.rule import ModelError, Rule
+from properties import Property
+
+FOLDER = Path(__file__).parents[2] / "properties" / "rfc"
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One requirement: `rules` are rows, `row` or `row:check`, with `*` for any text; `properties`
+    are ids. `left` says why nothing carries it."""
+
+    section: str
+    level: str
+    says: str
+    rules: tuple[str, ...] = ()
+    properties: tuple[str, ...] = ()
+    left: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section with its requirements, each with the rows and the verdicts that carry it, and what
+    else cites it."""
+
+    number: str
+    title: str
+    requirements: tuple[tuple[Requirement, tuple[str, ...], tuple[str, ...]], ...]
+    rules: tuple[str, ...]
+    properties: tuple[str, ...]
+
+
+@cache
+def requirements(rfc: str) -> tuple[dict[str, str], tuple[Requirement, ...]]:
+    """Titles and requirements of an RFC; LookupError if they are not listed, ModelError if a
+    requirement is malformed."""
+    path = FOLDER / f"{rfc}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.toml")))
+        raise LookupError(
+            f"the requirements of RFC {rfc} are not listed; there are those of {known}"
+        )
+    with path.open("rb") as f:
+        data = tomllib.load(f)
+    out = []
+    for row in data["requirement"]:
+        lists = {k: tuple(row.get(k, ())) for k in ("rules", "properties")}
+        r = Requirement(
+            row["section"], row["level"], row["says"], **lists, left=row.get("left", "")
+        )
+        if r.section not in data["titles"]:
+            raise ModelError(f"{path.name}: section {r.section} has no title")
+        if r.left and (r.rules or r.properties):
+            raise ModelError(f"{path.name}: {r.says!r} is carried, and says why it is not")
+        out.append(r)
+    return data["titles"], tuple(out)
+
+
+def cited(citation: str, rfc: str) -> list[str]:
+    """The sections of `rfc` in a citation such as `5246 7.3; 8446 2, 4.4.4`."""
+    out: list[str] = []
+    for part in citation.split(";"):
+        number, _, rest = part.strip().partition(" ")
+        if number == rfc:
+            out += [s.strip() for s in rest.split(",") if s.strip()]
+    return out
+
+
+def matching(pattern: str, rules: Iterable[Rule]) -> list[str]:
+    """The rows that a pattern names, each with the check if it names one."""
+    name, _, check = pattern.partition(":")
+    return [
+        f"{r.name}:{check}" if check else r.name
+        for r in rules
+        if fnmatchcase(r.name, name) and (not check or check in [c.name for c in r.checks])
+    ]
+
+
+def sections(
+    rfc: str, results: Sequence[Result], rules: Sequence[Rule], properties: Sequence[Property]
+) -> list[Section]:
+    """The sections of an RFC in order, with what the results say of their properties."""
+    titles, wanted = requirements(rfc)
+    verdicts: dict[str, list[Result]] = {}
+    for v in results:
+        verdicts.setdefault(v.id, []).append(v)
+    cites: dict[str, set[str]] = {}
+    for p in properties:
+        for s in cited(p.rfc, rfc):
+            cites.setdefault(s, set()).add(p.id)
+    rows: dict[str, list[str]] = {}
+    for rule in rules:
+        if not rule.rejects:
+            for s in cited(rule.rfc, rfc):
+                rows.setdefault(s, []).append(rule.name)
+    out = []
+    for number in sorted({*titles, *cites, *rows}, key=_order):
+        here = [r for r in wanted if r.section == number]
+        carried = []
+        named_rows: set[str] = set()
+        named: set[str] = set()
+        for r in here:
+            found = [x for pattern in r.rules for x in matching(pattern, rules)]
+            named_rows |= {x.partition(":")[0] for x in found}
+            named |= set(r.properties)
+            said = [told(i, verdicts[i]) for i in r.properties if i in verdicts]
+            carried.append((r, tuple(found), tuple(said)))
+        out.append(
+            Section(
+                number,
+                titles.get(number, ""),
+                tuple(carried),
+                tuple(n for n in dict.fromkeys(rows.get(number, ())) if n not in named_rows),
+                tuple(
+                    told(i, verdicts[i]) for i in sorted(cites.get(number, set()) - named)
+                    if i in verdicts
+                ),
+            )
+        )  # fmt: skip
+    return out
+
+
+def _order(section: str) -> tuple[tuple[int, int, str], ...]:
+    """Numbers before letters, each part by its value."""
+    return tuple((0, int(p), "") if p.isdigit() else (1, 0, p) for p in section.split("."))
+
+
+def told(id: str, results: Sequence[Result]) -> str:
+    """A property's verdicts over the scenarios, in a few words."""
+    counts: dict[str, int] = {}
+    for r in results:
+        counts[r.verdict] = counts.get(r.verdict, 0) + 1
+    if set(counts) == {PROVED}:
+        return f"{id} PROVED in {len(results)} scenario{'s' if len(results) > 1 else ''}"
+    parts = ", ".join(f"{v} in {n}" for v, n in counts.items())
+    odd = [r for r in results if not r.as_declared]
+    return f"{id} {parts}" + (f" ({len(odd)} not as declared)" if odd else "")
+
+
+def as_text(rfc: str, found: Sequence[Section]) -> str:
+    """Section by section, then what nothing carries."""
+    lines = [f"RFC {rfc}"]
+    counts = {"rows and properties": 0, "rows only": 0, "properties only": 0, "nothing": 0}
+    for s in found:
+        lines += ["", f"{s.number} {s.title}".rstrip()]
+        for r, rules, said in s.requirements:
+            lines.append(f"  {r.level}: {r.says}")
+            lines += [f"      {v}" for v in said]
+            if len(rules) > 6:
+                rules = (*rules[:5], f"and {len(rules) - 5} more rows")
+            lines += [f"      {x}" for x in rules]
+            kind = _carried(r, rules, said)
+            counts[kind] += 1
+            if kind == "nothing":
+                lines.append(
+                    f"      nothing carries it: {r.left or 'not in the scenarios asked for'}"
+                )
+        if s.rules or s.properties:
+            lines.append("  further:")
+            lines += [f"      {x}" for x in (*s.properties, *s.rules)]
+    total = sum(counts.values())
+    lines += ["", f"{total} requirements, carried by: " + ", ".join(
+        f"{k} {n}" for k, n in counts.items())]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _carried(r: Requirement, rules: Sequence[str], said: Sequence[str]) -> str:
+    if rules:
+        return "rows and properties" if said else "rows only"
+    return "properties only" if said else "nothing"
+
+
+def as_json(rfc: str, found: Sequence[Section]) -> str:
+    """`schema_version`, `rfc`, `sections`."""
+    rows: list[dict[str, Any]] = [
+        {
+            "section": s.number,
+            "title": s.title,
+            "requirements": [
+                {"level": r.level, "says": r.says, "rules": list(rules), "properties": list(said),
+                 "carried_by": _carried(r, rules, said), "left": r.left}
+                for r, rules, said in s.requirements
+            ],
+            "rules": list(s.rules),
+            "properties": list(s.properties),
+        }
+        for s in found
+    ]  # fmt: skip
+    return json.dumps({"schema_version": 1, "rfc": rfc, "sections": rows}, indent=1)

@@ -1,0 +1,68 @@
+"""Requirements of an RFC: each names what exists, and the report tells what nothing carries."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from checker.cli import main
+from checker.report.requirements import FOLDER, cited, matching, requirements, sections
+from checker.verdict import PROVED, Result
+from model.extensions import extensions, with_needed
+from model.roles import role
+from properties import catalogue
+
+NUMBERS = sorted(p.stem for p in FOLDER.glob("*.toml"))
+ROLES = [
+    role(end, with_needed(*names))
+    for names in ((), *((n,) for n in extensions()))
+    for end in ("client", "server")
+]
+RULES = [*{r.name: r for of in ROLES for r in of.rules}.values()]
+
+
+@pytest.mark.parametrize("rfc", NUMBERS)
+def test_every_row_and_property_named_is_there(rfc: str) -> None:
+    ids = {p.id for p in catalogue().values()}
+    for r in requirements(rfc)[1]:
+        assert r.rules or r.properties or r.left, r.says
+        for pattern in r.rules:
+            assert matching(pattern, RULES), (r.says, pattern)
+        assert set(r.properties) <= ids, (r.says, set(r.properties) - ids)
+
+
+def test_a_citation_names_its_sections() -> None:
+    assert cited("5246 7.3; 8446 2, 4.4.4", "8446") == ["2", "4.4.4"]
+    assert cited("5246 7.3; 8446 2, 4.4.4", "5246") == ["7.3"]
+    assert cited("5246 7.3", "8446") == []
+
+
+def test_a_section_tells_what_carries_it_and_what_nothing_does() -> None:
+    results = [
+        Result("a", "AUT-15", "tls13", PROVED),
+        Result("a", "AUT-15", "tls12", PROVED),
+    ]
+    found = {s.number: s for s in sections("8446", results, RULES, [*catalogue().values()])}
+    (empty, *_) = [x for x in found["4.4.2.4"].requirements if "AUT-15" in x[0].properties]
+    assert empty[1] == ("client_receive_certificate_WAIT_CERT_CR_WAIT_CERT_to_WAIT_CV:not empty",)
+    assert empty[2] == ("AUT-15 PROVED in 2 scenarios",)
+    (nonce,) = found["5.3"].requirements
+    assert nonce[1:] == ((), ()) and nonce[0].left
+    assert [*found][:2] == ["2", "2.2"] and [*found][-1].startswith("E")
+
+
+def test_the_command_groups_the_verdicts(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["verify", "AUT-15", "--scenario", "tls13", "--rfc", "8446"]
+    assert main(arguments) == 0
+    text = capsys.readouterr().out
+    assert "4.4.2.4 Receiving a Certificate Message" in text
+    assert "AUT-15 PROVED in 1 scenario" in text
+    assert "1 verdict: 1 PROVED" in text
+    assert main([*arguments, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rfc"] == "8446"
+
+
+def test_an_rfc_that_is_not_listed_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", "AUT-15", "--scenario", "tls13", "--rfc", "1149"]) == 2
+    assert "those of 8446 are" in capsys.readouterr().err
