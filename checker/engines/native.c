@@ -1,4 +1,5 @@
-/* The part of the native engine that is the same for every system; native.py writes the rest.
+/* The part of the native engine that is the same for every system; native_source.py writes the
+ * rest.
  *
  * Defined before this text: WORDS (64-bit words a state), WIDEST (most successors of 64 states),
  * STEPS, QUESTIONS, EDGES (0 or 1: count edges). `ask_block` and `expand_block` stand below it.

@@ -20,9 +20,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checker.engines import native
+from checker.engines import native, native_source
 from checker.engines.explicit import Explicit, Question, numpy_function
-from checker.engines.native import Circuit, Native, NativeError, available
+from checker.engines.native import Native
+from checker.engines.native_source import Circuit, NativeError, available
 from checker.trace import replay
 from checker.verify import Request, _bad, properties_of, system_of
 from model.expr import (
@@ -126,7 +127,7 @@ def test_a_circuit_is_its_expression(expr: Expr) -> None:
     out = circuit.truth(expr)
     for line in (*circuit.lines, f"const u64 out = {out};"):
         name, _, text = line.strip().removeprefix("const u64 ").removesuffix(";").partition(" = ")
-        text = text.replace(native.ONE, "ONE").replace(native.ZERO, "ZERO")
+        text = text.replace(native_source.ONE, "ONE").replace(native_source.ZERO, "ZERO")
         held[name] = eval(text, {}, held)
     assert np.array_equal(held["out"], np.broadcast_to(wanted, len(codes)))
 
@@ -227,7 +228,7 @@ def test_states_of_several_words(cache: Path) -> None:
 def test_states_whose_hashes_are_equal_are_told_apart(
     monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
-    monkeypatch.setattr(native, "MIX", "(h & 3) << 62")
+    monkeypatch.setattr(native_source, "MIX", "(h & 3) << 62")
     engine = Native(replace_initial(many(33), 33), cache=cache)
     assert engine.search(states=600).levels == [1, 33, 528, 38]
     assert len({engine.state(i) for i in range(600)}) == 600
@@ -329,7 +330,7 @@ def test_more_states_than_can_be_numbered(monkeypatch: pytest.MonkeyPatch, cache
 
 
 def test_too_many_free_values(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
-    monkeypatch.setattr(native, "MOST_ACTIONS", 3)
+    monkeypatch.setattr(native_source, "MOST_ACTIONS", 3)
     with pytest.raises(NativeError, match="toy has more than 3 steps with their free values"):
         Native(compiled("toy"), cache=cache).search()
 
@@ -347,7 +348,7 @@ def test_no_compiler_is_a_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 def test_a_compiler_that_fails_says_why(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
-    monkeypatch.setattr(native, "MIX", "nothing_of_this_name")
+    monkeypatch.setattr(native_source, "MIX", "nothing_of_this_name")
     with pytest.raises(NativeError, match=r"failed: search\.c:\d+.*nothing_of_this_name"):
         Native(compiled("toy"), cache=cache).search()
     assert [p for p in cache.iterdir() if p.name.startswith("build-")] == []
@@ -360,7 +361,7 @@ def test_objects_are_kept_and_used_again(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert folder.stat().st_mode & 0o777 == 0o700
     assert kept.stat().st_mode & 0o022 == 0
     before = kept.stat()
-    monkeypatch.setattr(native, "_build", None)
+    monkeypatch.setattr(native_source, "_build", None)
     assert Native(compiled("toy"), cache=folder).search().states == 11
     assert kept.stat().st_mtime_ns == before.st_mtime_ns
 
@@ -400,12 +401,12 @@ def test_what_belongs_to_someone_else_is_refused(
 
 def test_the_default_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert native.cache_folder() == tmp_path / "tls-handshake-model-checker"
+    assert native_source.cache_folder() == tmp_path / "tls-handshake-model-checker"
     assert Native(compiled("toy")).search().states == 11
-    assert len(list(native.cache_folder().iterdir())) == 1
+    assert len(list(native_source.cache_folder().iterdir())) == 1
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert native.cache_folder() == tmp_path / ".cache" / "tls-handshake-model-checker"
+    assert native_source.cache_folder() == tmp_path / ".cache" / "tls-handshake-model-checker"
     # Where no folder can be made, the object is compiled into a temporary one.
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
@@ -483,7 +484,7 @@ def test_a_checkpoint_of_another_search_is_refused(cache: Path, tmp_path: Path) 
 CHILD = """
 import sys
 from pathlib import Path
-from checker.engines import native
+from checker.engines import native, native_source
 from tests.checker.test_native import asked
 native.SLICE = 50
 _, questions, c = asked("tls12-small")
