@@ -47,7 +47,7 @@ class _Head(ctypes.Structure):
         ("words", ctypes.c_void_p), ("parent", ctypes.c_void_p), ("via", ctypes.c_void_p),
         ("count", ctypes.c_uint64), ("next", ctypes.c_uint64), ("limit", ctypes.c_uint64),
         ("memory", ctypes.c_uint64), ("seen", ctypes.POINTER(ctypes.c_uint64)),
-        ("edges", ctypes.POINTER(ctypes.c_uint64)),
+        ("edges", ctypes.POINTER(ctypes.c_uint64)), ("batches", ctypes.c_uint64),
     )  # fmt: skip
 
     words: int | None
@@ -59,6 +59,7 @@ class _Head(ctypes.Structure):
     memory: int
     seen: Any
     edges: Any
+    batches: int
 
 
 def _declare(lib: ctypes.CDLL) -> ctypes.CDLL:
@@ -68,10 +69,10 @@ def _declare(lib: ctypes.CDLL) -> ctypes.CDLL:
         ("search_free", None, [head]),
         ("search_bytes", u64, [head]),
         ("search_begin", ctypes.c_int, [head, ctypes.POINTER(u64)]),
-        ("search_ask", None, [head, u64, u64]),
-        ("search_expand", ctypes.c_int, [head, u64, u64]),
+        ("search_ask", None, [head, u64, u64, ctypes.c_int]),
+        ("search_expand", ctypes.c_int, [head, u64, u64, ctypes.c_int]),
         ("search_room", ctypes.c_int, [head, u64]),
-        ("search_restore", ctypes.c_int, [head, u64]),
+        ("search_restore", ctypes.c_int, [head, u64, ctypes.c_int]),
     ):
         f = getattr(lib, name)
         f.restype, f.argtypes = result, arguments
@@ -91,6 +92,7 @@ class Native:
         self.cache = cache
         self._bounds: list[int] = [0]
         self._asked = 0
+        self._threads: Callable[[], int] = lambda: 1
         self._head: Any = None
         self._lib: Any = None
 
@@ -142,6 +144,7 @@ class Native:
         every: float = 60.0,
         resume: bool = False,
         spill: Path | None = None,
+        threads: Callable[[], int] = lambda: 1,
     ) -> Search:
         """Explore as `Explicit.search` does; time and memory also end it within a level.
 
@@ -155,6 +158,7 @@ class Native:
         began = time.monotonic()
         result = Search()
         budget = _Budget(states, seconds, memory, stop, progress, every, began)
+        self._threads = threads
         self._free()
         try:
             self._run(result, questions, budget, edges, checkpoint, resume, spill)
@@ -225,7 +229,7 @@ class Native:
         head = self._head.contents
         while self._asked < head.count:
             end = min(head.count, self._asked + SLICE * 16)
-            self._lib.search_ask(self._head, self._asked, end)
+            self._lib.search_ask(self._head, self._asked, end, self._threads())
             self._asked = end
         for i, q in enumerate(questions):
             if q.row is None and head.seen[i] != NEVER:
@@ -251,7 +255,10 @@ class Native:
                 if budget.progress is not None:
                     budget.progress(result, self._bounds[-1] - self._bounds[-2])
             while head.next < self._bounds[-1]:
-                self._failed(self._lib.search_expand(self._head, self._bounds[-1], SLICE), budget)
+                n = self._threads()
+                most = SLICE if n == 1 else 2 * n * SLICE
+                code = self._lib.search_expand(self._head, self._bounds[-1], most, n)
+                self._failed(code, budget)
                 if head.next == head.count:
                     return  # no budget ends what is done
                 budget.look(self.held)
@@ -416,7 +423,7 @@ class Checkpoint:
             if total != data["sums"][k]:
                 raise NativeError(f"{self.NAMES[k]} in {self.folder} is damaged")
             self.sums[k] = total
-        if lib.search_restore(engine._head, rows) != DONE:
+        if lib.search_restore(engine._head, rows, engine._threads()) != DONE:
             raise NativeError(f"no memory for the index of the {rows} states in {self.folder}")
         self.rows = rows
         head.next = data["next"]

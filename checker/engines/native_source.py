@@ -28,10 +28,12 @@ from checker.engines.explicit import Layout
 from model.expr import FALSE, Expr, fold
 from model.system import Compiled, bind
 
-FLAGS = ("-std=gnu11", "-O1", "-fPIC", "-shared", "-w")
+FLAGS = ("-std=gnu11", "-O1", "-fPIC", "-shared", "-pthread", "-w")
 """Plain operations on words: -O2 takes twice as long to compile them, and they run no faster."""
 MIX = "h"
 """C text over the hash `h`, applied last. Any function is right, a bad one is slow."""
+TOGETHER = 1 << 13
+"""Rows to expand below which one thread does it: starting others would take as long."""
 MOST_ACTIONS = 1 << 15
 """Pairs of a step and a combination of its free values."""
 ZERO, ONE = "0ull", "~0ull"
@@ -183,7 +185,8 @@ class Source:
     def text(self) -> str:
         """The whole source."""
         kept = Path(__file__).with_name("native.c").read_text(encoding="utf-8")
-        return f"{self.defines}#define MIX(h) ({MIX})\n{kept}\n{self.made}"
+        tuned = f"#define MIX(h) ({MIX})\n#define TOGETHER {TOGETHER}ull\n"
+        return f"{self.defines}{tuned}{kept}\n{self.made}"
 
     def identity(self) -> str:
         """A hash of the system and its questions, the same in every process."""
@@ -202,9 +205,9 @@ class Source:
         circuit = Circuit(self.planes)
         hits = [circuit.truth(self.compiled.fold(e)) for e in asked]
         return "\n".join([
-            "static void ask_block(Search *s, u64 row, const u64 *p, u64 valid)", "{",
+            "static void ask_block(Worker *k, u64 row, const u64 *p, u64 valid)", "{",
             *circuit.lines,
-            *(f"    note(s, {i}, row, {h} & valid);" for i, h in enumerate(hits) if h != ZERO),
+            *(f"    note(k, {i}, row, {h} & valid);" for i, h in enumerate(hits) if h != ZERO),
             "}", "",
         ])  # fmt: skip
 
@@ -243,8 +246,8 @@ class Source:
                     circuit.lines.clear()
                     body += self._apply(circuit, number, mask, effects)
         return "\n".join([
-            "static void expand_block(Search *s, u64 row, const u64 *p, u64 valid)", "{",
-            "    const u64 *rows = s->words + row * WORDS;", *body, "}", "",
+            "static void expand_block(Worker *k, u64 row, const u64 *p, u64 valid)", "{",
+            "    const u64 *rows = k->s->words + row * WORDS;", *body, "}", "",
         ])  # fmt: skip
 
     def _apply(
@@ -269,12 +272,12 @@ class Source:
         lines = [*circuit.lines, f"    for (u64 m = {mask} & valid; m; m &= m - 1) {{"]
         circuit.lines.clear()
         lines.append("        const u64 i = (u64)__builtin_ctzll(m), *f = rows + i * WORDS;")
-        lines.append("        u64 *x = s->buffer[s->filled].w;")
+        lines.append("        u64 *x = k->buffer[k->filled].w;")
         for w in words:
             value = f"f[{w}]" if not clear[w] else f"(f[{w}] & ~{clear[w]:#x}ull)"
             parts = [value, *([f"{put[w]:#x}ull"] if put[w] else []), *more[w]]
             lines.append(f"        x[{w}] = {' | '.join(parts)};")
-        lines += [f"        take(s, f, row + i, {number});", "    }"]
+        lines += [f"        take(k, f, row + i, {number});", "    }"]
         return lines
 
 

@@ -3,6 +3,7 @@ is safe; a search that is killed goes on."""
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import json
 import os
@@ -233,6 +234,134 @@ def test_states_whose_hashes_are_equal_are_told_apart(
     assert engine.search(states=600).levels == [1, 33, 528, 38]
     assert len({engine.state(i) for i in range(600)}) == 600
     assert Native(compiled("counters"), cache=cache).search().levels == [16, 8, 16, 16, 6]
+
+
+# -- several threads -----------------------------------------------------------------------------
+def arrays(engine: Native) -> tuple[bytes, ...]:
+    """The states, their parents and their steps, as they lie in memory."""
+    head = engine._head.contents
+    sizes = (8 * engine.layout.words, 4, 2)
+    where = (head.words, head.parent, head.via)
+    return tuple(ctypes.string_at(a, n * head.count) for a, n in zip(where, sizes, strict=True))
+
+
+@pytest.fixture
+def together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads for every level, however small."""
+    monkeypatch.setattr(native_source, "TOGETHER", 1)
+
+
+@pytest.mark.usefixtures("together")
+@pytest.mark.parametrize(
+    ("name", "flaw"), [("tls12-small", None), ("tls13", None), ("tls12-small", "early_ccs")]
+)
+def test_threads_change_nothing(name: str, flaw: str | None, cache: Path) -> None:
+    """Not a row, not a parent, not a step; whatever their number."""
+    _, questions, c = asked(name, flaw)
+    whole = copies(questions)
+    alone = Native(c, cache=cache)
+    wanted = alone.search(whole)
+    for n in (2, 3, 16, 99):
+        again = copies(questions)
+        engine = Native(c, cache=cache)
+        found = engine.search(again, threads=lambda n=n: n)  # type: ignore[misc]
+        assert (found.complete, found.levels) == (True, wanted.levels)
+        assert again == whole
+        assert arrays(engine) == arrays(alone)
+        assert engine._head.contents.batches > len(found.levels) // 2
+
+
+@pytest.mark.usefixtures("together")
+@pytest.mark.parametrize("mix", ["h", "(h & 3) << 62", "~0ull", "h & 0xFFFF000000000000ull"])
+def test_threads_meet_where_hashes_are_equal(
+    mix: str, monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    """States whose place is full go on in the slots of another thread, and round the end."""
+    monkeypatch.setattr(native_source, "MIX", mix)
+    c = replace_initial(many(33), 33)
+    alone = Native(c, cache=cache)
+    alone.search(states=3_000)
+    for n in (2, 3, 7):
+        engine = Native(c, cache=cache)
+        assert engine.search(states=3_000, threads=lambda n=n: n).states == 3_000  # type: ignore[misc]
+        assert arrays(engine) == arrays(alone)
+        assert engine._head.contents.batches
+
+
+@pytest.mark.usefixtures("together")
+def test_the_number_of_threads_may_change(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    monkeypatch.setattr(native, "SLICE", 256)
+    _, questions, c = asked("tls12-small")
+    whole, again = copies(questions), copies(questions)
+    alone, engine = Native(c, cache=cache), Native(c, cache=cache)
+    alone.search(whole)
+    clock = random.Random(3)
+    assert engine.search(again, threads=lambda: clock.randrange(1, 6)).complete
+    assert again == whole
+    assert arrays(engine) == arrays(alone)
+
+
+@pytest.mark.usefixtures("together")
+@pytest.mark.parametrize("states", [0, 1, 2, 100, 5_000, 40_001, 81_855, 81_856])
+def test_a_limit_ends_threads_at_the_same_row(states: int, cache: Path) -> None:
+    _, questions, c = asked("tls12-small")
+    whole, again = copies(questions), copies(questions)
+    alone, engine = Native(c, cache=cache), Native(c, cache=cache)
+    wanted = alone.search(whole, states=states)
+    found = engine.search(again, states=states, threads=lambda: 2)
+    assert (found.states, found.reason, found.levels) == (states, wanted.reason, wanted.levels)
+    assert again == whole
+    assert arrays(engine) == arrays(alone)
+    assert engine._head.contents.next == alone._head.contents.next
+
+
+@pytest.mark.usefixtures("together")
+def test_a_checkpoint_does_not_know_the_threads(
+    monkeypatch: pytest.MonkeyPatch, cache: Path, tmp_path: Path
+) -> None:
+    """Kept by one, two or three threads, in memory or on the disk: the same files."""
+    monkeypatch.setattr(native, "SLICE", 512)
+    _, questions, c = asked("tls12-small")
+    whole, rest = copies(questions), copies(questions)
+    alone = Native(c, cache=cache)
+    alone.search(whole, checkpoint=tmp_path / "alone")
+    for n, budget in ((2, 9_000), (1, 30_000), (3, 70_000)):
+        part = Native(c, cache=cache)
+        part.search(
+            copies(questions), states=budget, checkpoint=tmp_path / "kept", resume=True, every=0.0,
+            threads=lambda n=n: n, spill=tmp_path if n == 3 else None,  # type: ignore[misc]
+        )  # fmt: skip
+    engine = Native(c, cache=cache)
+    assert engine.search(
+        rest, checkpoint=tmp_path / "kept", resume=True, threads=lambda: 2
+    ).complete
+    assert rest == whole
+    for name in ("words.bin", "parent.bin", "via.bin"):
+        kept, wanted = (tmp_path / f / name for f in ("kept", "alone"))
+        assert kept.read_bytes() == wanted.read_bytes()
+
+
+@pytest.mark.usefixtures("together")
+def test_threads_find_the_first_row_of_each_question(
+    monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    """All rows are asked about at once, so that each thread has many."""
+    _, questions, c = asked("tls12-small", "early_ccs")
+    whole, again = copies(questions), copies(questions)
+    Native(c, cache=cache).search(whole)
+    engine = Native(c, cache=cache)
+    with monkeypatch.context() as m:
+        m.setattr(Native, "_ask", lambda *_: None)
+        engine.search(again, threads=lambda: 3)
+    assert all(q.row is None for q in again)
+    engine._ask(again)
+    assert again == whole
+
+
+def test_few_rows_are_for_one_thread(cache: Path) -> None:
+    engine = Native(compiled("counters"), cache=cache)
+    assert engine.search(threads=lambda: 2).states == 62
+    assert engine._head.contents.batches == 0
 
 
 # -- budgets -------------------------------------------------------------------------------------
