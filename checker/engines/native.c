@@ -811,6 +811,23 @@ int search_begin(Search *s, const u64 *w)
     return insert(k);
 }
 
+/* Room in a file for array `k`. The caller then writes its rows there. */
+int search_allocate(Search *s, int k, int fd)
+{
+    return s->room && allocate(fd, 0, s->room * SIZE[k]) ? NO_DISK : DONE;
+}
+
+/* From here on array `k` is in a file, which has its rows. */
+int search_move(Search *s, int k, int fd)
+{
+    u64 size = s->room * SIZE[k];
+    void *at = k == 0 ? (void *)s->words : k == 1 ? (void *)s->parent : (void *)s->via;
+    if (size && mmap(at, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+        return NO_MEMORY;
+    s->fd[k] = fd;
+    return DONE;
+}
+
 /* Room for `rows` rows that the caller then writes. */
 int search_room(Search *s, u64 rows)
 {

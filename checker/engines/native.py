@@ -24,6 +24,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
+from checker.engines import room
 from checker.engines.explicit import Layout, Question, Search
 from checker.engines.native_source import NativeError, Source, load
 from model.system import Compiled, Step
@@ -34,6 +35,12 @@ SLICE = 1 << 14
 """States expanded by one call to C, between which signals and budgets are looked at."""
 PIECE = 1 << 24
 """Bytes read or written at once."""
+LOOK = 0.1
+"""Seconds between two looks at the memory of the system."""
+RESERVE = 16
+"""Memory is short when less than this part of it is left."""
+SMALL = 1 << 26
+"""Bytes of states below which moving them to a disk would not help the system."""
 FORMAT = 1
 NEVER = (1 << 64) - 1
 DONE, LIMIT, BUDGET, NO_MEMORY, NO_DISK = range(5)
@@ -72,11 +79,18 @@ def _declare(lib: ctypes.CDLL) -> ctypes.CDLL:
         ("search_ask", None, [head, u64, u64, ctypes.c_int]),
         ("search_expand", ctypes.c_int, [head, u64, u64, ctypes.c_int]),
         ("search_room", ctypes.c_int, [head, u64]),
+        ("search_allocate", ctypes.c_int, [head, ctypes.c_int, ctypes.c_int]),
+        ("search_move", ctypes.c_int, [head, ctypes.c_int, ctypes.c_int]),
         ("search_restore", ctypes.c_int, [head, u64, ctypes.c_int]),
     ):
         f = getattr(lib, name)
         f.restype, f.argtypes = result, arguments
     return lib
+
+
+def _files(stack: ExitStack, folder: Path) -> list[int]:
+    """One for each array. Without a name: only this process has them, and they go with it."""
+    return [stack.enter_context(tempfile.TemporaryFile(dir=folder)).fileno() for _ in range(3)]
 
 
 class _EndError(Exception):
@@ -90,6 +104,7 @@ class Native:
         self.compiled = compiled
         self.layout = Layout(compiled)
         self.cache = cache
+        self._sizes = (8 * self.layout.words, 4, 2)
         self._bounds: list[int] = [0]
         self._asked = 0
         self._threads: Callable[[], int] = lambda: 1
@@ -124,6 +139,17 @@ class Native:
         if not 0 <= row < count:
             raise IndexError(f"row {row} of {count}")
 
+    def _views(self, k: int, begin: int, end: int) -> list[memoryview]:
+        """The bytes of array `k` from row `begin` to before row `end`, in pieces."""
+        head, size = self._head.contents, self._sizes[k]
+        base = (head.words, head.parent, head.via)[k]
+        return [
+            memoryview(
+                (ctypes.c_char * (min(PIECE, end * size - at))).from_address(base + at)
+            ).cast("B")
+            for at in range(begin * size, end * size, PIECE)
+        ]
+
     @property
     def held(self) -> int:
         """Bytes of the engine's arrays in memory."""
@@ -144,6 +170,8 @@ class Native:
         every: float = 60.0,
         resume: bool = False,
         spill: Path | None = None,
+        overflow: bool = False,
+        note: Callable[[str], None] | None = None,
         threads: Callable[[], int] = lambda: 1,
     ) -> Search:
         """Explore as `Explicit.search` does; time and memory also end it within a level.
@@ -152,16 +180,19 @@ class Native:
         `checkpoint` is a folder in which the search is kept every `every` seconds and when it
         ends. With `resume` a search kept there goes on, or a new one begins if there is none.
         `spill` is a folder whose disk holds the states and parents: they are not in `held`.
+        With `overflow` they move to a disk when memory is short: when `memory` is used up, or,
+        without it, when little is left of what the system can give (see `room`). `note` is told.
+        `threads` says how many to use now; rows, parents and answers do not depend on it.
         NativeError if the compiler or the cache is no good, if the folder keeps another search, if
         it keeps one and `resume` is not set, or if the states cannot be numbered with 32 bits.
         """
         began = time.monotonic()
         result = Search()
-        budget = _Budget(states, seconds, memory, stop, progress, every, began)
+        budget = _Budget(states, seconds, memory, stop, progress, every, began, note)
         self._threads = threads
         self._free()
         try:
-            self._run(result, questions, budget, edges, checkpoint, resume, spill)
+            self._run(result, questions, budget, edges, checkpoint, resume, spill, overflow)
         except KeyboardInterrupt:  # before the search began, or after it
             result.complete = False
             result.reason = "interrupted"
@@ -178,6 +209,7 @@ class Native:
         checkpoint: Path | None,
         resume: bool,
         spill: Path | None,
+        overflow: bool,
     ) -> None:
         source = Source(self.compiled, self.layout, [q.expr for q in questions], edges)
         self._lib = _declare(load(source.text(), self.cache))
@@ -185,17 +217,20 @@ class Native:
             files = [-1, -1, -1]
             if spill is not None:
                 spill.mkdir(parents=True, exist_ok=True)
-                # Files without a name: they are gone when the process is.
-                files = [stack.enter_context(tempfile.TemporaryFile(dir=spill)).fileno()
-                         for _ in files]  # fmt: skip
+                files = _files(stack, spill)
+            elif overflow:
+                budget.overflow, budget.files = True, stack
             self._head = self._lib.search_new(MOST, (ctypes.c_int * 3)(*files))
             if not self._head:
                 raise NativeError("no memory for the arrays of the search")
             self._finalizer = weakref.finalize(self, self._lib.search_free, self._head)
-            if checkpoint is not None:
-                budget.kept = Checkpoint(checkpoint, source.identity(), self, questions, resume)
-                stack.callback(budget.kept.close)
             try:
+                if checkpoint is not None:
+                    kept = Checkpoint(
+                        checkpoint, source.identity(), self, questions, resume, budget
+                    )
+                    stack.callback(kept.close)
+                    budget.kept = kept
                 self._search(result, questions, budget)
                 result.complete = True
             except _EndError as e:
@@ -251,17 +286,22 @@ class Native:
                 self._tell(result)
                 if budget.stop is not None and budget.stop():
                     raise _EndError("every question was answered")
-                budget.look(self.held)
+                budget.look()
+                self._memory(budget)
                 if budget.progress is not None:
                     budget.progress(result, self._bounds[-1] - self._bounds[-2])
             while head.next < self._bounds[-1]:
                 n = self._threads()
                 most = SLICE if n == 1 else 2 * n * SLICE
                 code = self._lib.search_expand(self._head, self._bounds[-1], most, n)
+                if code in (BUDGET, NO_MEMORY):
+                    self._overflow(budget, self._reason(code, budget))
+                    continue
                 self._failed(code, budget)
                 if head.next == head.count:
                     return  # no budget ends what is done
-                budget.look(self.held)
+                budget.look()
+                self._memory(budget)
                 if budget.due():
                     self._tell(result)
                     if budget.progress is not None:
@@ -281,16 +321,79 @@ class Native:
 
     def _failed(self, code: int, budget: _Budget) -> None:
         """Raise what a return value other than DONE means."""
-        if code == LIMIT and budget.states is not None and budget.states <= MOST:
-            raise _EndError(f"the budget of {budget.states} states ended before the search")
-        if code == LIMIT:
+        if code == LIMIT and (budget.states is None or budget.states > MOST):
             raise NativeError(f"more than {MOST} states: the native engine cannot number them")
-        if code == BUDGET:
-            raise _EndError(f"the memory budget of {budget.memory} bytes ended")
-        if code == NO_MEMORY:
-            raise _EndError("the system gave no more memory")
+        if code != DONE:
+            raise _EndError(self._reason(code, budget))
+
+    def _reason(self, code: int, budget: _Budget) -> str:
+        """What a return value other than DONE says of the end."""
+        if code == LIMIT:
+            return f"the budget of {budget.states} states ended before the search"
+        if code == BUDGET and budget.memory is not None:
+            return f"the memory budget of {budget.memory} bytes ended"
         if code == NO_DISK:
-            raise _EndError("the disk for the states is full")
+            return "the disk for the states is full"
+        return "memory is short" if code == BUDGET else "the system gave no more memory"
+
+    # -- memory --------------------------------------------------------------------------------
+    def _memory(self, budget: _Budget) -> None:
+        """Move the states to a disk, or end the search, if memory is short."""
+        head, held = self._head.contents, self.held
+        if budget.memory is not None:
+            if held > budget.memory:
+                self._overflow(budget, f"the memory budget of {budget.memory} bytes ended")
+            return
+        if not budget.overflow or time.monotonic() - budget.looked < LOOK:
+            return
+        budget.looked = time.monotonic()
+        found = room.memory()
+        if found is None:
+            return
+        total, left = found
+        # The next index must fit into what is left.
+        head.memory = held + left
+        if (
+            budget.files is not None
+            and left < total // RESERVE
+            and head.count * sum(self._sizes) > SMALL
+        ):
+            self._overflow(budget, f"memory is short: {left:,} bytes are left of {total:,}")
+
+    def _expect(self, rows: int, budget: _Budget) -> None:
+        """Before so many rows are read: to a disk with them if they need more than there is."""
+        found = room.memory()
+        left = budget.memory if found is None or budget.memory is not None else found[1]
+        if budget.files is not None and left is not None and rows * (sum(self._sizes) + 8) > left:
+            self._overflow(budget, f"{rows:,} states need more than {left:,} bytes", rows)
+
+    def _overflow(self, budget: _Budget, reason: str, rows: int = 0) -> None:
+        """Move the states and parents to a disk; if they cannot, or are there, end the search."""
+        stack, budget.files = budget.files, None
+        if stack is None:
+            there = "; the states are on a disk, their index is not" if budget.overflow else ""
+            raise _EndError(f"{reason}{there}")
+        head = self._head.contents
+        size = max(rows, head.count) * sum(self._sizes)
+        try:
+            folder = room.disk(2 * size)  # it will grow
+        except room.RoomError as e:
+            raise _EndError(f"{reason}; no disk for the states: {e}") from e
+        budget.note(f"{reason}: {size:,} bytes of states go to files in {folder}")
+        try:
+            for k, file in enumerate(_files(stack, folder)):
+                self._failed(self._lib.search_allocate(self._head, k, file), budget)
+                at = 0
+                for view in self._views(k, 0, head.count):
+                    end = at + len(view)
+                    while at < end:
+                        at += os.pwrite(file, view[at - end :], at)
+                self._failed(self._lib.search_move(self._head, k, file), budget)
+        except OSError as e:
+            raise _EndError(f"{reason}; no file for the states: {e.strerror}") from e
+        if budget.memory is None:
+            head.memory = NEVER
+            budget.looked = 0.0
 
 
 class _Budget:
@@ -305,19 +408,23 @@ class _Budget:
         progress: Callable[[Search, int], None] | None,
         every: float,
         began: float,
+        note: Callable[[str], None] | None,
     ) -> None:
         self.states, self.seconds, self.memory = states, seconds, memory
         self.stop, self.progress = stop, progress
         self.every, self.began = every, began
+        self.note = note or (lambda line: None)
         self.kept: Checkpoint | None = None
+        self.files: ExitStack | None = None
+        """Keeps the files open to which the states can go; None if they cannot, or are there."""
+        self.overflow = False
+        self.looked = 0.0
         self.told = self.saved = time.monotonic()
 
-    def look(self, held: int) -> None:
-        """End the search if the time or the memory is used up."""
+    def look(self) -> None:
+        """End the search if the time is used up."""
         if self.seconds is not None and time.monotonic() - self.began > self.seconds:
             raise _EndError(f"the time budget of {self.seconds:g} s ended")
-        if self.memory is not None and held > self.memory:
-            raise _EndError(f"the memory budget of {self.memory} bytes ended")
 
     def due(self) -> bool:
         """Whether progress is to be told now; a checkpoint that is due is written."""
@@ -343,11 +450,10 @@ class Checkpoint:
 
     def __init__(
         self, folder: Path, identity: str, engine: Native, questions: Sequence[Question],
-        resume: bool,
+        resume: bool, budget: _Budget,
     ) -> None:  # fmt: skip
         self.folder, self.identity, self.engine = folder, identity, engine
         self.questions = questions
-        self.sizes = (8 * engine.layout.words, 4, 2)
         self.rows = 0
         self.sums = [0, 0, 0]
         folder.mkdir(parents=True, exist_ok=True)
@@ -363,6 +469,7 @@ class Checkpoint:
             for name in self.NAMES:
                 self.files.append((folder / name).open("r+b" if found else "w+b", buffering=0))
             if data is not None:
+                engine._expect(int(data["count"]), budget)
                 self._restore(data)
         except OSError as e:
             self.close()
@@ -412,7 +519,7 @@ class Checkpoint:
             raise NativeError(f"no room for the {rows} states kept in {self.folder}")
         for k, f in enumerate(self.files):
             total = 0
-            for view in self._views(k, 0, rows):
+            for view in self.engine._views(k, 0, rows):
                 got = 0
                 while got < len(view):
                     n = f.readinto(view[got:])  # type: ignore[attr-defined]
@@ -434,17 +541,6 @@ class Checkpoint:
         for i, n in data["edges"]:
             head.edges[i] = n
 
-    def _views(self, k: int, begin: int, end: int) -> list[memoryview]:
-        """The bytes of array `k` from row `begin` to before row `end`, in pieces."""
-        head, size = self.engine._head.contents, self.sizes[k]
-        base = (head.words, head.parent, head.via)[k]
-        return [
-            memoryview(
-                (ctypes.c_char * (min(PIECE, end * size - at))).from_address(base + at)
-            ).cast("B")
-            for at in range(begin * size, end * size, PIECE)
-        ]
-
     def save(self) -> None:
         """Append the new states, then replace the manifest. Both are on disk when it returns.
 
@@ -460,8 +556,8 @@ class Checkpoint:
         head = engine._head.contents
         rows, sums = int(head.count), list(self.sums)
         for k, f in enumerate(self.files):
-            f.seek(self.rows * self.sizes[k])
-            for view in self._views(k, self.rows, rows):
+            f.seek(self.rows * engine._sizes[k])
+            for view in self.engine._views(k, self.rows, rows):
                 done = 0
                 while done < len(view):
                     done += f.write(view[done:])

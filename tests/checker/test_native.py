@@ -8,9 +8,11 @@ import itertools
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checker.engines import native, native_source
-from checker.engines.explicit import Explicit, Question, numpy_function
+from checker.engines.explicit import Explicit, Question, Search, numpy_function
 from checker.engines.native import Native
 from checker.engines.native_source import Circuit, NativeError, available
 from checker.trace import replay
@@ -691,3 +693,138 @@ def test_states_can_lie_on_a_disk(cache: Path, tmp_path: Path) -> None:
     outside.search(copies(questions), spill=tmp_path, states=70_000, checkpoint=kept)
     again = outside.search(copies(questions), spill=tmp_path, checkpoint=kept, resume=True)
     assert (again.complete, again.levels) == (True, wanted.levels)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_states_go_to_a_disk_when_the_budget_ends(
+    threads: int, monkeypatch: pytest.MonkeyPatch, cache: Path, tmp_path: Path
+) -> None:
+    """In the middle of a search; nothing else changes, and nothing is left behind."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(native, "SLICE", 1_000)
+    monkeypatch.setattr(native, "PIECE", 10_000)
+    monkeypatch.setattr(native_source, "TOGETHER", 1)
+    _, questions, c = asked("tls12-small")
+    whole, again = copies(questions), copies(questions)
+    inside, outside = Native(c, cache=cache), Native(c, cache=cache)
+    wanted = inside.search(whole)
+    notes: list[str] = []
+    found = outside.search(
+        again, memory=1_000_000, overflow=True, note=notes.append, threads=lambda: threads
+    )
+    assert (found.complete, found.levels) == (True, wanted.levels)
+    assert again == whole
+    assert arrays(outside) == arrays(inside)
+    assert outside.held < 1_000_000 < inside.held
+    (note,) = notes
+    assert re.fullmatch(
+        r"the memory budget of 1000000 bytes ended: ([\d,]+) bytes of states go to files in "
+        + re.escape(str(tmp_path)), note,
+    )  # fmt: skip
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_index_stays_in_memory(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    monkeypatch.setattr(native, "SLICE", 64)
+    c = compiled_small()
+    engine = Native(c, cache=cache)
+    found = engine.search(memory=100_000, overflow=True)
+    assert not found.complete
+    assert found.reason == (
+        "the memory budget of 100000 bytes ended; the states are on a disk, their index is not"
+    )
+    alone = Native(c, cache=cache).search(memory=100_000)
+    assert alone.reason == "the memory budget of 100000 bytes ended"
+    assert found.states > 3 * alone.states
+
+
+def compiled_small() -> Compiled:
+    """A system of 81,856 states."""
+    return asked("tls12-small")[2]
+
+
+def test_states_go_to_a_disk_when_the_system_has_little_left(
+    monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    left = [1 << 30]
+    monkeypatch.setattr(native.room, "memory", lambda: (1 << 30, left[0]))
+    for name, value in (("LOOK", 0.0), ("SMALL", 100_000), ("SLICE", 1_000)):
+        monkeypatch.setattr(native, name, value)
+
+    def progress(result: Search, n: int) -> None:
+        if result.states > 20_000:
+            left[0] = (1 << 26) - 1
+
+    c = compiled_small()
+    notes: list[str] = []
+    engine = Native(c, cache=cache)
+    found = engine.search(overflow=True, note=notes.append, progress=progress)
+    assert (found.complete, found.states) == (True, 81_856)
+    (note,) = notes
+    assert note.startswith("memory is short: 67,108,863 bytes are left of 1,073,741,824: ")
+    assert engine.held == 4 * (engine.held // 4) < 81_856 * 22
+    # A search that holds little has nothing to give.
+    monkeypatch.setattr(native, "SMALL", 1 << 26)
+    again = Native(c, cache=cache)
+    assert again.search(overflow=True, note=notes.append).complete
+    assert len(notes) == 1
+    assert again.held > 81_856 * 22
+    # Without leave, or with a budget of its own, it does not look.
+    monkeypatch.setattr(native, "SMALL", 0)
+    assert again.search(note=notes.append).complete
+    assert again.search(note=notes.append, overflow=True, memory=1 << 30).complete
+    assert len(notes) == 1
+
+
+def test_an_index_that_does_not_fit_ends_the_search(
+    monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    monkeypatch.setattr(native.room, "memory", lambda: (1 << 30, 100_000))
+    monkeypatch.setattr(native, "LOOK", 0.0)
+    monkeypatch.setattr(native, "SLICE", 64)
+    notes: list[str] = []
+    found = Native(compiled_small(), cache=cache).search(overflow=True, note=notes.append)
+    assert not found.complete
+    assert found.reason == "memory is short; the states are on a disk, their index is not"
+    assert len(notes) == 1
+    monkeypatch.setattr(native.room, "memory", lambda: None)
+    assert Native(compiled_small(), cache=cache).search(overflow=True).complete
+
+
+def test_no_disk_for_the_states(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    def none(size: int) -> Path:
+        raise native.room.RoomError(f"{size} bytes: none")
+
+    monkeypatch.setattr(native, "SLICE", 64)
+    monkeypatch.setattr(native.room, "disk", none)
+    found = Native(compiled_small(), cache=cache).search(memory=100_000, overflow=True)
+    assert re.fullmatch(
+        r"the memory budget of 100000 bytes ended; no disk for the states: \d+ bytes: none",
+        found.reason,
+    )
+    gone = Path("/no/such/folder")
+    monkeypatch.setattr(native.room, "disk", lambda size: gone)
+    found = Native(compiled_small(), cache=cache).search(memory=100_000, overflow=True)
+    assert found.reason.endswith("no file for the states: No such file or directory")
+    assert 0 < found.states < 81_856
+
+
+def test_a_search_goes_on_though_memory_is_short(
+    monkeypatch: pytest.MonkeyPatch, cache: Path, tmp_path: Path
+) -> None:
+    """Kept states are read to the disk at once where they would not fit into memory."""
+    _, questions, c = asked("tls12-small")
+    whole, rest = copies(questions), copies(questions)
+    inside = Native(c, cache=cache)
+    inside.search(whole)
+    Native(c, cache=cache).search(copies(questions), states=60_000, checkpoint=tmp_path)
+    notes: list[str] = []
+    engine = Native(c, cache=cache)
+    found = engine.search(
+        rest, memory=1_000_000, overflow=True, checkpoint=tmp_path, resume=True, note=notes.append
+    )
+    assert found.complete
+    assert rest == whole
+    assert arrays(engine) == arrays(inside)
+    assert [n.partition(":")[0] for n in notes] == ["60,000 states need more than 1,000,000 bytes"]
