@@ -350,7 +350,7 @@ def search(
 
 def in_c(request: Request) -> bool:
     """Whether a search runs in C; LookupError if what is asked for cannot be had."""
-    from checker.engines.native import available
+    from checker.engines.native_source import available
 
     why = available()
     if request.cluster:

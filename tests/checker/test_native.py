@@ -3,13 +3,16 @@ is safe; a search that is killed goes on."""
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,9 +23,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checker.engines import native
-from checker.engines.explicit import Explicit, Question, numpy_function
-from checker.engines.native import Circuit, Native, NativeError, available
+from checker.engines import native, native_source
+from checker.engines.explicit import Explicit, Question, Search, numpy_function
+from checker.engines.native import Native
+from checker.engines.native_source import Circuit, NativeError, available
 from checker.trace import replay
 from checker.verify import Request, _bad, properties_of, system_of
 from model.expr import (
@@ -126,7 +130,7 @@ def test_a_circuit_is_its_expression(expr: Expr) -> None:
     out = circuit.truth(expr)
     for line in (*circuit.lines, f"const u64 out = {out};"):
         name, _, text = line.strip().removeprefix("const u64 ").removesuffix(";").partition(" = ")
-        text = text.replace(native.ONE, "ONE").replace(native.ZERO, "ZERO")
+        text = text.replace(native_source.ONE, "ONE").replace(native_source.ZERO, "ZERO")
         held[name] = eval(text, {}, held)
     assert np.array_equal(held["out"], np.broadcast_to(wanted, len(codes)))
 
@@ -227,11 +231,139 @@ def test_states_of_several_words(cache: Path) -> None:
 def test_states_whose_hashes_are_equal_are_told_apart(
     monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
-    monkeypatch.setattr(native, "MIX", "(h & 3) << 62")
+    monkeypatch.setattr(native_source, "MIX", "(h & 3) << 62")
     engine = Native(replace_initial(many(33), 33), cache=cache)
     assert engine.search(states=600).levels == [1, 33, 528, 38]
     assert len({engine.state(i) for i in range(600)}) == 600
     assert Native(compiled("counters"), cache=cache).search().levels == [16, 8, 16, 16, 6]
+
+
+# -- several threads -----------------------------------------------------------------------------
+def arrays(engine: Native) -> tuple[bytes, ...]:
+    """The states, their parents and their steps, as they lie in memory."""
+    head = engine._head.contents
+    sizes = (8 * engine.layout.words, 4, 2)
+    where = (head.words, head.parent, head.via)
+    return tuple(ctypes.string_at(a, n * head.count) for a, n in zip(where, sizes, strict=True))
+
+
+@pytest.fixture
+def together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads for every level, however small."""
+    monkeypatch.setattr(native_source, "TOGETHER", 1)
+
+
+@pytest.mark.usefixtures("together")
+@pytest.mark.parametrize(
+    ("name", "flaw"), [("tls12-small", None), ("tls13", None), ("tls12-small", "early_ccs")]
+)
+def test_threads_change_nothing(name: str, flaw: str | None, cache: Path) -> None:
+    """Not a row, not a parent, not a step; whatever their number."""
+    _, questions, c = asked(name, flaw)
+    whole = copies(questions)
+    alone = Native(c, cache=cache)
+    wanted = alone.search(whole)
+    for n in (2, 3, 16, 99):
+        again = copies(questions)
+        engine = Native(c, cache=cache)
+        found = engine.search(again, threads=lambda n=n: n)  # type: ignore[misc]
+        assert (found.complete, found.levels) == (True, wanted.levels)
+        assert again == whole
+        assert arrays(engine) == arrays(alone)
+        assert engine._head.contents.batches > len(found.levels) // 2
+
+
+@pytest.mark.usefixtures("together")
+@pytest.mark.parametrize("mix", ["h", "(h & 3) << 62", "~0ull", "h & 0xFFFF000000000000ull"])
+def test_threads_meet_where_hashes_are_equal(
+    mix: str, monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    """States whose place is full go on in the slots of another thread, and round the end."""
+    monkeypatch.setattr(native_source, "MIX", mix)
+    c = replace_initial(many(33), 33)
+    alone = Native(c, cache=cache)
+    alone.search(states=3_000)
+    for n in (2, 3, 7):
+        engine = Native(c, cache=cache)
+        assert engine.search(states=3_000, threads=lambda n=n: n).states == 3_000  # type: ignore[misc]
+        assert arrays(engine) == arrays(alone)
+        assert engine._head.contents.batches
+
+
+@pytest.mark.usefixtures("together")
+def test_the_number_of_threads_may_change(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    monkeypatch.setattr(native, "SLICE", 256)
+    _, questions, c = asked("tls12-small")
+    whole, again = copies(questions), copies(questions)
+    alone, engine = Native(c, cache=cache), Native(c, cache=cache)
+    alone.search(whole)
+    clock = random.Random(3)
+    assert engine.search(again, threads=lambda: clock.randrange(1, 6)).complete
+    assert again == whole
+    assert arrays(engine) == arrays(alone)
+
+
+@pytest.mark.usefixtures("together")
+@pytest.mark.parametrize("states", [0, 1, 2, 100, 5_000, 40_001, 81_855, 81_856])
+def test_a_limit_ends_threads_at_the_same_row(states: int, cache: Path) -> None:
+    _, questions, c = asked("tls12-small")
+    whole, again = copies(questions), copies(questions)
+    alone, engine = Native(c, cache=cache), Native(c, cache=cache)
+    wanted = alone.search(whole, states=states)
+    found = engine.search(again, states=states, threads=lambda: 2)
+    assert (found.states, found.reason, found.levels) == (states, wanted.reason, wanted.levels)
+    assert again == whole
+    assert arrays(engine) == arrays(alone)
+    assert engine._head.contents.next == alone._head.contents.next
+
+
+@pytest.mark.usefixtures("together")
+def test_a_checkpoint_does_not_know_the_threads(
+    monkeypatch: pytest.MonkeyPatch, cache: Path, tmp_path: Path
+) -> None:
+    """Kept by one, two or three threads, in memory or on the disk: the same files."""
+    monkeypatch.setattr(native, "SLICE", 512)
+    _, questions, c = asked("tls12-small")
+    whole, rest = copies(questions), copies(questions)
+    alone = Native(c, cache=cache)
+    alone.search(whole, checkpoint=tmp_path / "alone")
+    for n, budget in ((2, 9_000), (1, 30_000), (3, 70_000)):
+        part = Native(c, cache=cache)
+        part.search(
+            copies(questions), states=budget, checkpoint=tmp_path / "kept", resume=True, every=0.0,
+            threads=lambda n=n: n, spill=tmp_path if n == 3 else None,  # type: ignore[misc]
+        )  # fmt: skip
+    engine = Native(c, cache=cache)
+    assert engine.search(
+        rest, checkpoint=tmp_path / "kept", resume=True, threads=lambda: 2
+    ).complete
+    assert rest == whole
+    for name in ("words.bin", "parent.bin", "via.bin"):
+        kept, wanted = (tmp_path / f / name for f in ("kept", "alone"))
+        assert kept.read_bytes() == wanted.read_bytes()
+
+
+@pytest.mark.usefixtures("together")
+def test_threads_find_the_first_row_of_each_question(
+    monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    """All rows are asked about at once, so that each thread has many."""
+    _, questions, c = asked("tls12-small", "early_ccs")
+    whole, again = copies(questions), copies(questions)
+    Native(c, cache=cache).search(whole)
+    engine = Native(c, cache=cache)
+    with monkeypatch.context() as m:
+        m.setattr(Native, "_ask", lambda *_: None)
+        engine.search(again, threads=lambda: 3)
+    assert all(q.row is None for q in again)
+    engine._ask(again)
+    assert again == whole
+
+
+def test_few_rows_are_for_one_thread(cache: Path) -> None:
+    engine = Native(compiled("counters"), cache=cache)
+    assert engine.search(threads=lambda: 2).states == 62
+    assert engine._head.contents.batches == 0
 
 
 # -- budgets -------------------------------------------------------------------------------------
@@ -329,7 +461,7 @@ def test_more_states_than_can_be_numbered(monkeypatch: pytest.MonkeyPatch, cache
 
 
 def test_too_many_free_values(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
-    monkeypatch.setattr(native, "MOST_ACTIONS", 3)
+    monkeypatch.setattr(native_source, "MOST_ACTIONS", 3)
     with pytest.raises(NativeError, match="toy has more than 3 steps with their free values"):
         Native(compiled("toy"), cache=cache).search()
 
@@ -347,7 +479,7 @@ def test_no_compiler_is_a_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 def test_a_compiler_that_fails_says_why(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
-    monkeypatch.setattr(native, "MIX", "nothing_of_this_name")
+    monkeypatch.setattr(native_source, "MIX", "nothing_of_this_name")
     with pytest.raises(NativeError, match=r"failed: search\.c:\d+.*nothing_of_this_name"):
         Native(compiled("toy"), cache=cache).search()
     assert [p for p in cache.iterdir() if p.name.startswith("build-")] == []
@@ -360,7 +492,7 @@ def test_objects_are_kept_and_used_again(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert folder.stat().st_mode & 0o777 == 0o700
     assert kept.stat().st_mode & 0o022 == 0
     before = kept.stat()
-    monkeypatch.setattr(native, "_build", None)
+    monkeypatch.setattr(native_source, "_build", None)
     assert Native(compiled("toy"), cache=folder).search().states == 11
     assert kept.stat().st_mtime_ns == before.st_mtime_ns
 
@@ -400,12 +532,12 @@ def test_what_belongs_to_someone_else_is_refused(
 
 def test_the_default_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert native.cache_folder() == tmp_path / "tls-handshake-model-checker"
+    assert native_source.cache_folder() == tmp_path / "tls-handshake-model-checker"
     assert Native(compiled("toy")).search().states == 11
-    assert len(list(native.cache_folder().iterdir())) == 1
+    assert len(list(native_source.cache_folder().iterdir())) == 1
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert native.cache_folder() == tmp_path / ".cache" / "tls-handshake-model-checker"
+    assert native_source.cache_folder() == tmp_path / ".cache" / "tls-handshake-model-checker"
     # Where no folder can be made, the object is compiled into a temporary one.
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
@@ -483,7 +615,7 @@ def test_a_checkpoint_of_another_search_is_refused(cache: Path, tmp_path: Path) 
 CHILD = """
 import sys
 from pathlib import Path
-from checker.engines import native
+from checker.engines import native, native_source
 from tests.checker.test_native import asked
 native.SLICE = 50
 _, questions, c = asked("tls12-small")
@@ -561,3 +693,138 @@ def test_states_can_lie_on_a_disk(cache: Path, tmp_path: Path) -> None:
     outside.search(copies(questions), spill=tmp_path, states=70_000, checkpoint=kept)
     again = outside.search(copies(questions), spill=tmp_path, checkpoint=kept, resume=True)
     assert (again.complete, again.levels) == (True, wanted.levels)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_states_go_to_a_disk_when_the_budget_ends(
+    threads: int, monkeypatch: pytest.MonkeyPatch, cache: Path, tmp_path: Path
+) -> None:
+    """In the middle of a search; nothing else changes, and nothing is left behind."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(native, "SLICE", 1_000)
+    monkeypatch.setattr(native, "PIECE", 10_000)
+    monkeypatch.setattr(native_source, "TOGETHER", 1)
+    _, questions, c = asked("tls12-small")
+    whole, again = copies(questions), copies(questions)
+    inside, outside = Native(c, cache=cache), Native(c, cache=cache)
+    wanted = inside.search(whole)
+    notes: list[str] = []
+    found = outside.search(
+        again, memory=1_000_000, overflow=True, note=notes.append, threads=lambda: threads
+    )
+    assert (found.complete, found.levels) == (True, wanted.levels)
+    assert again == whole
+    assert arrays(outside) == arrays(inside)
+    assert outside.held < 1_000_000 < inside.held
+    (note,) = notes
+    assert re.fullmatch(
+        r"the memory budget of 1000000 bytes ended: ([\d,]+) bytes of states go to files in "
+        + re.escape(str(tmp_path)), note,
+    )  # fmt: skip
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_index_stays_in_memory(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    monkeypatch.setattr(native, "SLICE", 64)
+    c = compiled_small()
+    engine = Native(c, cache=cache)
+    found = engine.search(memory=100_000, overflow=True)
+    assert not found.complete
+    assert found.reason == (
+        "the memory budget of 100000 bytes ended; the states are on a disk, their index is not"
+    )
+    alone = Native(c, cache=cache).search(memory=100_000)
+    assert alone.reason == "the memory budget of 100000 bytes ended"
+    assert found.states > 3 * alone.states
+
+
+def compiled_small() -> Compiled:
+    """A system of 81,856 states."""
+    return asked("tls12-small")[2]
+
+
+def test_states_go_to_a_disk_when_the_system_has_little_left(
+    monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    left = [1 << 30]
+    monkeypatch.setattr(native.room, "memory", lambda: (1 << 30, left[0]))
+    for name, value in (("LOOK", 0.0), ("SMALL", 100_000), ("SLICE", 1_000)):
+        monkeypatch.setattr(native, name, value)
+
+    def progress(result: Search, n: int) -> None:
+        if result.states > 20_000:
+            left[0] = (1 << 26) - 1
+
+    c = compiled_small()
+    notes: list[str] = []
+    engine = Native(c, cache=cache)
+    found = engine.search(overflow=True, note=notes.append, progress=progress)
+    assert (found.complete, found.states) == (True, 81_856)
+    (note,) = notes
+    assert note.startswith("memory is short: 67,108,863 bytes are left of 1,073,741,824: ")
+    assert engine.held == 4 * (engine.held // 4) < 81_856 * 22
+    # A search that holds little has nothing to give.
+    monkeypatch.setattr(native, "SMALL", 1 << 26)
+    again = Native(c, cache=cache)
+    assert again.search(overflow=True, note=notes.append).complete
+    assert len(notes) == 1
+    assert again.held > 81_856 * 22
+    # Without leave, or with a budget of its own, it does not look.
+    monkeypatch.setattr(native, "SMALL", 0)
+    assert again.search(note=notes.append).complete
+    assert again.search(note=notes.append, overflow=True, memory=1 << 30).complete
+    assert len(notes) == 1
+
+
+def test_an_index_that_does_not_fit_ends_the_search(
+    monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    monkeypatch.setattr(native.room, "memory", lambda: (1 << 30, 100_000))
+    monkeypatch.setattr(native, "LOOK", 0.0)
+    monkeypatch.setattr(native, "SLICE", 64)
+    notes: list[str] = []
+    found = Native(compiled_small(), cache=cache).search(overflow=True, note=notes.append)
+    assert not found.complete
+    assert found.reason == "memory is short; the states are on a disk, their index is not"
+    assert len(notes) == 1
+    monkeypatch.setattr(native.room, "memory", lambda: None)
+    assert Native(compiled_small(), cache=cache).search(overflow=True).complete
+
+
+def test_no_disk_for_the_states(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    def none(size: int) -> Path:
+        raise native.room.RoomError(f"{size} bytes: none")
+
+    monkeypatch.setattr(native, "SLICE", 64)
+    monkeypatch.setattr(native.room, "disk", none)
+    found = Native(compiled_small(), cache=cache).search(memory=100_000, overflow=True)
+    assert re.fullmatch(
+        r"the memory budget of 100000 bytes ended; no disk for the states: \d+ bytes: none",
+        found.reason,
+    )
+    gone = Path("/no/such/folder")
+    monkeypatch.setattr(native.room, "disk", lambda size: gone)
+    found = Native(compiled_small(), cache=cache).search(memory=100_000, overflow=True)
+    assert found.reason.endswith("no file for the states: No such file or directory")
+    assert 0 < found.states < 81_856
+
+
+def test_a_search_goes_on_though_memory_is_short(
+    monkeypatch: pytest.MonkeyPatch, cache: Path, tmp_path: Path
+) -> None:
+    """Kept states are read to the disk at once where they would not fit into memory."""
+    _, questions, c = asked("tls12-small")
+    whole, rest = copies(questions), copies(questions)
+    inside = Native(c, cache=cache)
+    inside.search(whole)
+    Native(c, cache=cache).search(copies(questions), states=60_000, checkpoint=tmp_path)
+    notes: list[str] = []
+    engine = Native(c, cache=cache)
+    found = engine.search(
+        rest, memory=1_000_000, overflow=True, checkpoint=tmp_path, resume=True, note=notes.append
+    )
+    assert found.complete
+    assert rest == whole
+    assert arrays(engine) == arrays(inside)
+    assert [n.partition(":")[0] for n in notes] == ["60,000 states need more than 1,000,000 bytes"]

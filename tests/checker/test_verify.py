@@ -17,7 +17,7 @@ import pytest
 
 import checker
 from checker import cli
-from checker.engines import native
+from checker.engines.native_source import available
 from checker.report.text import chart, table
 from checker.verdict import Result, exit_status
 from checker.verify import Request, Task, _merge, run_task
@@ -282,7 +282,7 @@ def test_stop_at_first_and_keep_going(capsys: pytest.CaptureFixture[str]) -> Non
     assert verdicts["--stop-at-first"]["AUT-6"][0] == "UNKNOWN"
 
 
-@pytest.mark.skipif(bool(native.available()), reason=native.available())
+@pytest.mark.skipif(bool(available()), reason=available())
 def test_a_killed_search_is_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """SIGKILL ends the run with its searches; resumed, they end as if nothing had been."""
     folder = tmp_path / "kept"
@@ -313,7 +313,7 @@ def test_what_the_back_end_cannot_do_is_a_usage_error(
 
 def test_both_back_ends_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     out = []
-    for backend in ("numpy", *(() if native.available() else ("c",))):
+    for backend in ("numpy", *(() if available() else ("c",))):
         cli.main(["verify", "--scenario", "tls12-small", "--engine", "explicit", "--format", "json",
                   "--backend", backend])  # fmt: skip
         rows = json.loads(capsys.readouterr().out)["results"]

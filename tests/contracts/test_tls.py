@@ -14,8 +14,8 @@ import z3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checker.engines import native
 from checker.engines.explicit import Explicit
+from checker.engines.native_source import available
 from checker.engines.reference import Reference
 from checker.engines.symbolic import Symbolic, bits_of
 from checker.verify import (
@@ -38,9 +38,7 @@ from model.system import Compiled
 State = tuple[Any, ...]
 BY_REFERENCE = ("honest", "tls12-small", "tls13")
 # Those on request hold 15 to 67 million states: minutes in numpy, and gigabytes.
-SEARCHED = [
-    s.name for s in SCENARIOS if "explicit" in s.methods and (s.default or not native.available())
-]
+SEARCHED = [s.name for s in SCENARIOS if "explicit" in s.methods and (s.default or not available())]
 
 
 # -- the whole default set ------------------------------------------------------------------------

@@ -1,0 +1,124 @@
+"""How much memory a search can still take, and on which disk its states can lie.
+
+Linux tells both in files. Elsewhere the memory that is left is unknown, and so never short.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+IN_MEMORY = ("tmpfs", "ramfs")
+"""File systems whose files are in memory themselves."""
+
+
+class RoomError(Exception):
+    """No disk for the states; the message says which were looked at, and why not."""
+
+
+def _numbers(path: Path) -> dict[str, int]:
+    """The lines `name number` of a file, `name: number kB` too, in bytes; empty if it is none."""
+    out = {}
+    try:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            name, number, *unit = line.split()
+            out[name.rstrip(":")] = int(number) * (1024 if unit == ["kB"] else 1)
+    except (OSError, ValueError):
+        return {}
+    return out
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # "max": no limit
+        return None
+
+
+def _groups(root: Path) -> Iterator[tuple[Path, str, str, str]]:
+    """The control groups of this process, inner ones first: folder, names of limit, use, prefix.
+
+    Both versions. In a container the path that the kernel tells may not be there; its root is.
+    """
+    try:
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        number, names, path = line.split(":", 2)
+        if number == "0":
+            base, what = root / "sys/fs/cgroup", ("memory.max", "memory.current", "")
+        elif "memory" in names.split(","):
+            base = root / "sys/fs/cgroup/memory"
+            what = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_")
+        else:
+            continue
+        inner = Path(path.lstrip("/"))
+        for part in dict.fromkeys((inner, *inner.parents)):
+            yield (base / part, *what)
+
+
+def memory(root: Path = Path("/")) -> tuple[int, int] | None:
+    """Bytes that this process may have at most, and how many of them are left; None if unknown.
+
+    The least of the machine and the control groups. Cached files are not in use: the system takes
+    their memory back. `root` is where /proc and /sys are.
+    """
+    machine = _numbers(root / "proc/meminfo")
+    if "MemAvailable" not in machine or "MemTotal" not in machine:
+        return None
+    total, left = machine["MemTotal"], machine["MemAvailable"]
+    for folder, limit, used, prefix in _groups(root):
+        most, now = _number(folder / limit), _number(folder / used)
+        if most is None or now is None or most > machine["MemTotal"]:
+            continue
+        stat = _numbers(folder / "memory.stat")
+        files = sum(stat.get(f"{prefix}{n}_file", 0) for n in ("inactive", "active"))
+        total, left = min(total, most), min(left, most - now + files)
+    return total, max(0, left)
+
+
+def _kind(folder: Path, mounts: Path) -> str:
+    """The type of the file system of a folder; empty if unknown."""
+    best, kind = -1, ""
+    real = folder.resolve()
+    try:
+        lines = mounts.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        point = Path(before.split()[4].replace("\\040", " "))
+        # Of two mounts on one point the later is seen.
+        if (real == point or point in real.parents) and len(point.parts) >= best:
+            best, kind = len(point.parts), after.split()[0]
+    return kind
+
+
+def disk(size: int, mounts: Path = Path("/proc/self/mountinfo")) -> Path:
+    """A folder with room for `size` bytes: $TMPDIR, or without it /tmp (say), else /var/tmp.
+
+    RoomError if none has it, or what has it is in memory itself.
+    """
+    try:
+        chosen = Path(tempfile.gettempdir())
+    except FileNotFoundError as e:
+        raise RoomError(e.strerror or str(e)) from e
+    refused = []
+    for folder in (chosen,) if os.environ.get("TMPDIR") else (chosen, Path("/var/tmp")):
+        try:
+            info = os.statvfs(folder)
+        except OSError as e:
+            refused.append(f"{folder}: {e.strerror}")
+            continue
+        room = info.f_bavail * info.f_frsize
+        kind = _kind(folder, mounts)
+        if kind in IN_MEMORY:
+            refused.append(f"{folder} is in memory itself ({kind})")
+        elif room < size:
+            refused.append(f"{folder} has room for {room:,} bytes, {size:,} are needed")
+        else:
+            return folder
+    raise RoomError("; ".join(dict.fromkeys(refused)))
