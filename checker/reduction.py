@@ -51,7 +51,6 @@ from model.expr import (
     disj,
     eq,
     exists,
-    implies,
     neg,
     substitute,
     var,
@@ -176,16 +175,12 @@ class _Analysis:
         ]
         self.known: Mapping[str, set[Value]] = {}
         self.bound: dict[int, Expr] = {}
-        self.runs = [
-            r.name for r in compiled.system.runs if f"{r.name}.state" in compiled.index
-        ]
+        self.runs = [r.name for r in compiled.system.runs if f"{r.name}.state" in compiled.index]
         writers: dict[str, set[str]] = {n: set() for n in compiled.names}
         for s in compiled.steps:
             for n in s.effects:
                 writers[n].add(s.run)
-        self.owned = {
-            r: {n for n, by in writers.items() if by <= {r}} for r in self.runs
-        }
+        self.owned = {r: {n for n, by in writers.items() if by <= {r}} for r in self.runs}
         self.facts = {r: self._facts(r) for r in self.runs}
         self.growing = {n for n in compiled.names if self._grows(n)}
 
@@ -264,8 +259,10 @@ class _Analysis:
         for s in self.steps:
             for n, e in s.effects.items():
                 if n == name:
-                    if e is not TRUE and e is not me and not (
-                        e.op == "or" and any(a is me for a in e.args)
+                    if (
+                        e is not TRUE
+                        and e is not me
+                        and not (e.op == "or" and any(a is me for a in e.args))
                     ):
                         return False
                 elif name in variables(e):
@@ -322,8 +319,7 @@ class _Analysis:
         r = _renamed(r, "other")
         now = _after(r.guard, before)
         return self._never(conj(now, neg(_after(r.guard, after))), given) and all(
-            self._equal(_after(e, before), _after(e, after), given, now)
-            for e in r.effects.values()
+            self._equal(_after(e, before), _after(e, after), given, now) for e in r.effects.values()
         )
 
     def _equal(self, a: Expr, b: Expr, *given: Expr) -> bool:
@@ -337,19 +333,13 @@ class _Analysis:
             if not reads <= self.owned[run] and not reads.isdisjoint(f.effects)
         )
 
-    def _matched(
-        self, f: Step, c: Step, run: str, state: str, chosen: Sequence[Step]
-    ) -> bool:
+    def _matched(self, f: Step, c: Step, run: str, state: str, chosen: Sequence[Step]) -> bool:
         """C2: what X does by `c` instead of `f` is done as well after `f`."""
         given = (f.guard, c.guard)
         if self._never(c.guard, f.guard):
             return True
-        if c.rule.target in (SAME, state):
-            # A move of F after `c` must have been there before it.
-            for g in chosen:
-                g = _renamed(g, "then")
-                if not self._never(conj(_after(g.guard, c.effects), neg(g.guard)), *given):
-                    return False
+        if c.rule.target in (SAME, state) and not self._enables_none(c, chosen, given):
+            return False
         there = f.rule.target if f.rule.target != SAME else state
         options = [s for s in self.steps if s.run == run and there in s.rule.sources]
         options.sort(key=lambda s: s.label != c.label)
@@ -363,6 +353,13 @@ class _Analysis:
                 if self._never(neg(disj(*guards)), *given):
                     return True
         return False
+
+    def _enables_none(self, c: Step, chosen: Sequence[Step], given: Sequence[Expr]) -> bool:
+        """A move of F that is possible after `c` was possible before it."""
+        moves = [_renamed(g, "then") for g in chosen]
+        return all(
+            self._never(conj(_after(g.guard, c.effects), neg(g.guard)), *given) for g in moves
+        )
 
     def _covers(self, f: Step, c: Step, d: Step | None, run: str, state: str) -> bool:
         """Whether what `d` (None: no step) reaches after `f` stands for what `c` reaches."""
@@ -386,8 +383,14 @@ class _Analysis:
                 return False
         elif differ and not self._never_told(differ, by_c, by_d, run, f.guard):
             return False
+        return self._seen(f, c, by_c, by_d, run, given)
+
+    def _seen(
+        self, f: Step, c: Step, by_c: Effects, by_d: Effects, run: str, given: Sequence[Expr]
+    ) -> bool:
+        """C3 for a question that speaks of X alone and is true after `c`: it is true before, after
+        `f` or after `d`."""
         return all(
-            # True of X alone: before, after `f` or after `d` is soon enough.
             self._never(
                 conj(_after(q, by_c), neg(disj(q, _after(q, f.effects), _after(q, by_d)))), *given
             )

@@ -295,8 +295,12 @@ def search(
     seen = {p.name: Question(p.name, p.witness(system)) for p in props}
     fired = {n: Question(n, e) for n, e in (patched or {}).items()}
     questions = [*bad.values(), *seen.values(), *fired.values()]
+    began = time.monotonic()
     compiled, reduced = _compiled(system, [q.expr for q in questions], request, progress)
     engine, more = _engine(compiled, request, props, bool(patched))
+    seconds = request.seconds
+    if seconds is not None:
+        seconds = max(0.0, seconds - (time.monotonic() - began)) if reduced else seconds
     began = time.monotonic()
 
     def tell(found: Any, frontier: int) -> None:

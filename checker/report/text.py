@@ -10,8 +10,8 @@ from checker.verdict import Result
 
 COLUMN = 44
 REDUCED = (
-    "--reduce: where it says reduced, the states are not the pinned ones and no trace is said to be "
-    "a shortest one.\nProofs, and what speaks of whole runs (LIV-1 ...), are decided without it."
+    "--reduce: where it says reduced, the states are not the pinned ones and no trace is said to\n"
+    "be a shortest one. Proofs, and what speaks of whole runs, are decided without it."
 )
 
 
