@@ -3,40 +3,46 @@
 `reduce` makes a compiled system with fewer reachable states from the same expressions, for every
 engine that takes one: a step gets the conjunct "no eager move is possible" and nothing else. It
 keeps, for each of the questions given, whether a reachable state makes it true. It keeps no
-distances and no liveness. Nothing is assumed of the model: each condition below is refuted or
-proved by a solver from the steps as compiled, flaws included, and what is not proved is not used.
+distances and no liveness. Nothing is assumed of the model: each condition below is proved by a
+solver of the steps as compiled, flaws included, and what is not proved is not used.
 
-Terms. A run *owns* the variables that only its steps write; what nobody writes is owned by all. A
-step is *own* if its guard and effects read only what its run owns: nobody else can enable or
-disable it. A variable is *growing* if it is a boolean that is never cleared and that, once true,
-only helps: raising it disables no step, changes no other variable's new value and makes no question
-false. `Facts` holds what each variable of a run can be in each local state.
+Terms. A run *owns* the variables that no other run's steps write. A step is *own* if it reads and
+writes only what its run owns. A variable is *growing* if it is a boolean that is never cleared
+and, once raised, only helps: it disables no step, changes no other variable's new value and makes
+no question false. So if t is s with growing variables raised, t has every step that s has, to such
+a state again, and the answers (G).
 
-Eager moves. For a run X in local state A, F is a set of own steps of X that are no receipts. Where
-one of F can be taken and changes something, only F is taken (of several such runs the first). Any
-path to a state that answers a question can be turned into one of the reduced system, from left to
-right. Let s be the first state with an eager F whose next step is not of F, and let X's next move
-that leaves A, or the end, come later. Take f first: that move if it is in F, else any one of F.
+Eager moves. For a run X in a local state A, F is a set of own steps of X that receive nothing.
+Where one of F is possible and changes something, only F is taken (of several runs that of the
+first). A path of the whole system to a state where a question is true is turned into a reduced one
+from left to right. Let s be the first state on it that has an F and whose next step is not of it.
+Let f be the first step of F that X takes later on the path while still in A, or any of F if there
+is none. Put f at s. (A later step of F that changes nothing is left out.) Then:
 
-1. Other runs' steps r in between: r writes nothing that f reads or writes; where r was possible in
-   s it is possible in f(s) (C1), with the same effects. So f(r(s)) = r(f(s)).
-2. If the move is f itself, the rest of the path is as it was.
-3. If it is a step c of X that is not in F, then some step d is possible after f (or none is needed)
-   such that (C2) what c reaches is equal to what d reaches but for growing variables, which make
-   the rest of the path only easier, or c and d reach one local state that X never leaves, and there
-   no step of another run and no question is hurt by the other differences. A c that stays in A
-   commutes with f like the steps of others.
-4. A question that was true on the way is still true on the new path (C3): it stays true under f, or
-   it speaks of X alone and was true in s, which is still on the path.
-5. It ends (C0): eager moves make no circle among local states, and one that stays in its state
-   raises growing variables.
+C1. A step r of another run that follows is still possible after f, to the same effect, even where it
+    reads what f writes. It writes nothing that f reads or writes, since f is own. So f and r
+    commute, up to where X takes f itself or some c that is not in F.
+C2. For such a c some step d of X (or none) is possible after f, and one of these is true of it:
+    - what d reaches is what c reaches, but for growing variables that are raised: go on by G;
+    - c stays in A, and d after f reaches what f after c reaches: go on, X still before f. No step of
+      F is possible after c that was not before it, so f was possible at s;
+    - c and d reach one local state that X never leaves. They differ in variables that X owns, and
+      from then on this hurts no step of another run and no question that reads others too.
+C3. A question that was true on the old path is true on the new one. If it reads others than X it
+    stays true under f. If it speaks of X alone it was true in s too, or as soon as c had been taken;
+    then it is true before c, after f, or after d, and these are on the new path.
+C0. It ends: eager moves of a run go round no circle of its local states, and one that stays in its
+    state only raises growing variables.
 
-A question that is a disjunction is kept one disjunct at a time.
+A question that is a disjunction is kept one disjunct at a time. All of this is asked for X in A,
+with what `_facts` knows of the values that X's variables have there.
 """
 
 from __future__ import annotations
 
 import copy
+import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -60,6 +66,8 @@ from model.rule import SAME
 from model.system import Compiled, Step, bind, possible
 
 Effects = Mapping[str, Expr]
+LIMIT = 256
+"""How many disjuncts one conjunction of a question is taken apart into."""
 
 
 @dataclass(frozen=True)
@@ -489,17 +497,14 @@ def _values(e: Expr, held: Mapping[str, set[Value]], guard: Expr) -> set[Value]:
 
 
 def _disjuncts(e: Expr) -> list[Expr]:
-    """Expressions of which one is true where `e` is, as many as are plainly there."""
+    """Expressions of which one is true where `e` is: at most LIMIT, else `e` as it stands."""
+    if e.op == "not" and e.args[0].op in ("and", "or"):
+        parts = [neg(a) for a in e.args[0].args]
+        return _disjuncts((disj if e.args[0].op == "and" else conj)(*parts))
     if e.op == "or":
         return [d for a in e.args for d in _disjuncts(a)]
-    if e.op == "not" and e.args[0].op == "and":
-        return [d for a in e.args[0].args for d in _disjuncts(neg(a))]
-    if e.op == "not" and e.args[0].op == "or":
-        return _disjuncts(conj(*(neg(a) for a in e.args[0].args)))
     if e.op == "and":
-        for i, a in enumerate(e.args):
-            parts = _disjuncts(a)
-            if len(parts) > 1:
-                rest = conj(*e.args[:i], *e.args[i + 1 :])
-                return [d for p in parts for d in _disjuncts(conj(p, rest))]
+        choices = [_disjuncts(a) for a in e.args]
+        if 1 < math.prod(map(len, choices)) <= LIMIT:
+            return [conj(*parts) for parts in itertools.product(*choices)]
     return [e]
