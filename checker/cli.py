@@ -46,6 +46,8 @@ def parser() -> argparse.ArgumentParser:
     kept.add_argument("--checkpoint", metavar="DIR", help="keep each search there as it goes")
     kept.add_argument("--resume", metavar="DIR", help="go on with the searches kept there")
     v.add_argument("--spill", metavar="DIR", help="keep the states in files there, not in memory")
+    v.add_argument("--reduce", action="store_true",
+                   help="search fewer states; a trace may then not be a shortest one")  # fmt: skip
     v.add_argument("--cluster", metavar="ADDRESS", help="search on a Dask cluster: its scheduler")
     ends = v.add_mutually_exclusive_group()
     ends.add_argument("--keep-going", action="store_true", help="decide every property (default)")
@@ -172,7 +174,7 @@ def _verify(args: argparse.Namespace) -> int:
         tuple(args.properties), args.scenario, args.engine, args.flaw, args.drop, args.time,
         args.memory, args.states, args.stop_at_first, args.backend or "",
         args.checkpoint or args.resume or "", args.resume is not None, args.spill or "",
-        args.cluster or "",
+        args.cluster or "", args.reduce,
     )  # fmt: skip
     patch_of(request)
     in_c(request)
@@ -202,6 +204,8 @@ def _verify(args: argparse.Namespace) -> int:
             shown = sorted(shown, key=lambda r: (r.property != best, len(r.trace)))[:1]
         parts += [text.chart(r.trace) for r in shown]
         parts.append(text.summary(results))
+        if args.reduce:
+            parts.append(text.REDUCED)
         if outcome.interrupted:
             parts.append("interrupted: these are the results so far")
         out = "\n\n".join(parts)

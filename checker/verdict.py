@@ -31,7 +31,8 @@ class Result:
 
     `method` says what decided it ("search", "proof", "search+proof", "reference", "bounded");
     `states` is the number of states searched (None if by proof only), `depth` the search's depth
-    or the bound; `certificate` the re-checked inductive invariant as SMT-LIB text.
+    or the bound; `certificate` the re-checked inductive invariant as SMT-LIB text. `reduced` says
+    that the search took eager moves: fewer states, and a trace that may not be a shortest one.
     """
 
     property: str
@@ -47,6 +48,7 @@ class Result:
     certificate: str | None = None
     seconds: float = 0.0
     error: bool = field(default=False)
+    reduced: bool = False
 
     @builtins.property
     def as_declared(self) -> bool:

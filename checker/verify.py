@@ -44,7 +44,8 @@ class Request:
     stops at its first violation that is not declared for the sound model. `backend` is "c", "numpy"
     or "": C where a compiler is. `checkpoint` and `spill` are folders: each search keeps itself in
     the first, and goes on from there with `resume`; its states lie in files of the second.
-    `cluster` is the address of a Dask scheduler that searches instead.
+    `cluster` is the address of a Dask scheduler that searches instead. With `reduce`, searches take
+    eager moves (checker.reduction); proofs and what speaks of whole runs are as without.
     """
 
     properties: tuple[str, ...] = ()
@@ -61,6 +62,7 @@ class Request:
     resume: bool = False
     spill: str = ""
     cluster: str = ""
+    reduce: bool = False
 
 
 @dataclass(frozen=True)
@@ -293,8 +295,12 @@ def search(
     seen = {p.name: Question(p.name, p.witness(system)) for p in props}
     fired = {n: Question(n, e) for n, e in (patched or {}).items()}
     questions = [*bad.values(), *seen.values(), *fired.values()]
-    compiled = system.compile(*(q.expr for q in questions))
+    began = time.monotonic()
+    compiled, reduced = _compiled(system, [q.expr for q in questions], request, progress)
     engine, more = _engine(compiled, request, props, bool(patched))
+    seconds = request.seconds
+    if seconds is not None:
+        seconds = max(0.0, seconds - (time.monotonic() - began)) if reduced else seconds
     began = time.monotonic()
 
     def tell(found: Any, frontier: int) -> None:
@@ -314,7 +320,7 @@ def search(
     out = []
     for p in props:
         r = Result(p.name, p.id, system.name, UNKNOWN, method="search", states=found.states,
-                   depth=found.depth)  # fmt: skip
+                   depth=found.depth, reduced=reduced)  # fmt: skip
         row = bad[p.name].row
         if p.kind == "reachable":
             row = None
@@ -348,10 +354,28 @@ def search(
     return out
 
 
+def _compiled(
+    system: System,
+    exprs: Sequence[Expr],
+    request: Request,
+    progress: Callable[[str], None] | None = None,
+) -> tuple[Compiled, bool]:
+    """The system over what `exprs` read, and whether it is a reduced one."""
+    compiled = system.compile(*exprs)
+    if not request.reduce:
+        return compiled, False
+    from checker.reduction import reduce
+
+    reduction = reduce(compiled, exprs, progress)
+    return reduction.compiled, bool(reduction.eager)
+
+
 def in_c(request: Request) -> bool:
     """Whether a search runs in C; LookupError if what is asked for cannot be had."""
     from checker.engines.native_source import available
 
+    if request.reduce and request.engine == "symbolic":
+        raise LookupError("--reduce is for searches: it goes not with --engine symbolic")
     why = available()
     if request.cluster:
         from checker.engines import cluster
@@ -374,16 +398,21 @@ def in_c(request: Request) -> bool:
 
 
 def rebuilt(
-    where: str, flaw: str | None, drop: str | None, names: tuple[str, ...], patched: bool
+    where: str,
+    flaw: str | None,
+    drop: str | None,
+    names: tuple[str, ...],
+    patched: bool,
+    reduce: bool,
 ) -> tuple[Compiled, list[Expr]]:
     """The system of a search and its questions in order, on a machine that has the names only."""
-    request = Request(scenario=where, flaw=flaw, drop=drop)
+    request = Request(scenario=where, flaw=flaw, drop=drop, reduce=reduce)
     system = system_of(request, scenario(where))
     props = [catalogue()[n] for n in names]
     exprs = [*(_bad(p, system) for p in props), *(p.witness(system) for p in props)]
     if patched:
         exprs += _patched(request, scenario(where), system).values()
-    return system.compile(*exprs), exprs
+    return _compiled(system, exprs, request)[0], exprs
 
 
 def _engine(
@@ -394,7 +423,9 @@ def _engine(
         from checker.engines.cluster import Cluster, Recipe
 
         names = tuple(p.name for p in props)
-        arguments = (compiled.system.name, request.flaw, request.drop, names, patched)
+        arguments = (
+            compiled.system.name, request.flaw, request.drop, names, patched, request.reduce
+        )  # fmt: skip
         recipe = Recipe("checker.verify", "rebuilt", arguments)
         # What the cluster holds for it goes with the process that runs the task.
         return Cluster(compiled, recipe, request.cluster), {}
@@ -428,7 +459,8 @@ def by_reference(system: System, props: Sequence[Property], request: Request) ->
     from checker.trace import replay
 
     exprs = {p.name: (_bad(p, system), p.witness(system)) for p in props}
-    compiled = system.compile(*(e for pair in exprs.values() for e in pair))
+    asked = [e for pair in exprs.values() for e in pair]
+    compiled, reduced = _compiled(system, asked, request)
     reference = Reference(compiled)
     graph = reference.explore(request.states)
     complete = graph.graph["complete"]
@@ -437,7 +469,7 @@ def by_reference(system: System, props: Sequence[Property], request: Request) ->
     for p in props:
         bad, witness = (reference.predicate(e) for e in exprs[p.name])
         r = Result(p.name, p.id, system.name, UNKNOWN, method="reference", states=len(graph),
-                   depth=max(d for _, d in graph.nodes(data="depth")))  # fmt: skip
+                   depth=max(d for _, d in graph.nodes(data="depth")), reduced=reduced)  # fmt: skip
         seen = any(map(witness, graph))
         wrong = [s for s in graph if bad(s)] if p.kind == "invariant" else []
         if wrong:

@@ -16,7 +16,7 @@ from typing import Any
 
 import z3
 
-from model.expr import BOOL, TRUE, Domain, Expr, fold
+from model.expr import BOOL, TRUE, Domain, Expr, fold, variables
 from model.system import Compiled, Step
 
 Term = Any  # a z3 Bool, or a list of z3 Bools, least significant bit first
@@ -111,6 +111,47 @@ def encode(expr: Expr, env: Mapping[str, Term], memo: dict[int, Term] | None = N
                 raise TypeError(f"a composite comparison was not grounded: {e}")
 
     return fold(expr, algebra, {} if memo is None else memo)
+
+
+class Refuter:
+    """Decides whether any values of an expression's variables make it true."""
+
+    def __init__(self) -> None:
+        self.terms: dict[tuple[str, Domain], tuple[Term, Any]] = {}
+        self.memo: dict[int, Term] = {}
+        self.answers: dict[int, bool] = {}
+
+    def impossible(self, expr: Expr) -> bool:
+        """No values make `expr` true: False too if the solver gave up after 10 s."""
+        if expr.op == "const":
+            return not expr.payload
+        answer = self.answers.get(id(expr))
+        if answer is None:
+            env: dict[str, Term] = {}
+            solver = z3.SolverFor("QF_FD")
+            solver.set(timeout=10_000)
+            for n, d in variables(expr).items():
+                env[n], limit = self._term(n, d)
+                if limit is not None:
+                    solver.add(limit)
+            solver.add(encode(expr, env, self.memo))
+            answer = self.answers[id(expr)] = bool(solver.check() == z3.unsat)
+        return answer
+
+    def _term(self, name: str, domain: Domain) -> tuple[Term, Any]:
+        """The variable, and the limit of its codes to the domain's, if it needs one."""
+        key = (name, domain)
+        if key not in self.terms:
+            if domain is BOOL:
+                self.terms[key] = z3.Bool(name), None
+            else:
+                bits = [z3.Bool(f"{name}/{i}") for i in range(domain.bits)]
+                limit = None
+                if len(domain.values) < 1 << domain.bits:
+                    codes = range(len(domain.values))
+                    limit = z3.Or([same_bits(bits, bits_of(c, domain)) for c in codes])
+                self.terms[key] = bits, limit
+        return self.terms[key]
 
 
 def _text(invariant: Any) -> str:

@@ -35,7 +35,7 @@ SCHEMA = {
                 "type": "object",
                 "required": [
                     "property", "scenario", "verdict", "declared", "method", "states", "depth",
-                    "trace", "certificate",
+                    "trace", "certificate", "reduced",
                 ],
                 "properties": {
                     "verdict": {
@@ -43,6 +43,7 @@ SCHEMA = {
                     },
                     "states": {"type": ["integer", "null"]},
                     "depth": {"type": ["integer", "null"]},
+                    "reduced": {"type": "boolean"},
                     "certificate": {"type": ["string", "null"]},
                     "trace": {"type": ["object", "null"]},
                 },
