@@ -206,8 +206,8 @@ def _live_head(live: Sequence[Live]) -> str:
     steps = max((len(q.compiled.steps) for q in live if q.fairness == "weak"), default=0)
     if not live:
         return ""
-    # pan.c takes fewer than 4 processes for each; `init`, the claim and the one that rests are three. A
-    # process needs 8 bytes of the state.
+    # pan.c takes fewer than 4 processes for each; `init`, the claim and the one that rests are
+    # among them. A process needs 8 bytes of the state.
     options = f" -DVECTORSZ=4096 -DNFAIR={max(2, (steps + 4) // 4 + 1)}" if steps else ""
     return LIVE_HEAD.format(options=options)
 
@@ -216,32 +216,45 @@ def _live(asked: Live, names: Names, memo: dict[int, Any]) -> list[str]:
     """A system with its property as a never claim."""
     compiled = asked.compiled
     options, spares = _options(compiled, names, memo)
-    started, fair = names("started", "watch"), names("fair", "watch")
+    started = names("started", "watch")
     out = [*_declared(compiled, names, spares), f"bit {started};"]
-    if asked.fairness == "weak":
-        out += _processes(asked, options, _start(compiled, names, f"{started} = 1;"))
-        fair = ""
-    else:
-        out += _watched(options, _start(compiled, names, f"{started} = 1;"), names, fair)
+    start = _start(compiled, names, f"{started} = 1;")
     pairs = [
-        tuple(_bare(expression(compiled.fold(e), names, memo)) for e in (given, neg(holds)))
+        [_bare(expression(compiled.fold(e), names, memo)) for e in (given, neg(holds))]
         for given, holds in asked.pairs
     ]
-    return [*out, "never {", *_claim(asked.ends, pairs, started, fair), "}"]
+    if asked.ends:
+        wrong = [f"({given} && {unmet})" for given, unmet in pairs]
+    else:
+        wrong = [unmet for _, unmet in pairs]
+    settled, fair, mark = "", "", ""
+    if asked.fairness == "weak":
+        out += _processes(asked, options, start)
+    else:
+        settled, fair = names("settled", "watch"), names("fair", "watch")
+        mark = names("mark", "watch")
+        out += _watched(options, start, names, " || ".join(dict.fromkeys(wrong)))
+    claim = (
+        _ends_wrong(wrong, settled, fair)
+        if asked.ends
+        else _never_holds(pairs, started, mark, fair)
+    )
+    return [*out, "never {", *claim, "}"]
 
 
-def _claim(ends: bool, pairs: Sequence[Sequence[str]], started: str, fair: str) -> list[str]:
-    """A run that breaks the property, (given, not holds) each, and has `fair` again and again."""
-    if ends:
-        wrong = " || ".join(f"({given} && {unmet})" for given, unmet in pairs)
-        return [
-            "search:", "    if", f"    :: ({started} && ({wrong})) -> goto wait",
-            "    :: else -> goto search", "    fi;",
-            "wait:", "    if", f"    :: ({fair}) -> goto accept", "    :: else -> goto wait",
-            "    fi;",
-            "accept:", "    if", "    :: (true) -> goto search", "    fi;",
-        ]  # fmt: skip
-    out = ["search:", "    if", "    :: (true) -> goto search"]
+def _ends_wrong(wrong: Sequence[str], settled: str, fair: str) -> list[str]:
+    """A run with `fair` and one of `wrong` again and again, once it is settled."""
+    return [
+        "search:", "    if", f"    :: ({settled} && ({' || '.join(wrong)})) -> goto wait",
+        "    :: else -> goto search", "    fi;",
+        "wait:", "    if", f"    :: ({fair}) -> goto accept", "    :: else -> goto wait", "    fi;",
+        "accept:", "    if", "    :: (true) -> goto search", "    fi;",
+    ]  # fmt: skip
+
+
+def _never_holds(pairs: Sequence[Sequence[str]], started: str, mark: str, fair: str) -> list[str]:
+    """A run that has one of (given, not holds), then never holds, and `fair` again and again."""
+    out = ["search:", "    if", f"    :: ({f'!{mark}' if mark else 'true'}) -> goto search"]
     out += [
         f"    :: ({started} && {given} && {unmet}) -> goto wait{i}"
         for i, (given, unmet) in enumerate(pairs)
@@ -274,32 +287,58 @@ def _processes(asked: Live, options: Options, start: Sequence[str]) -> list[str]
     return [*out, "init {", "    atomic {", *start, f"    {runs}run rest();", "    }", "}"]
 
 
-def _watched(options: Options, start: Sequence[str], names: Names, fair: str) -> list[str]:
-    """One process that watches itself: `fair` is true where a round of strong fairness ended."""
-    settled = names("settled", "watch")
+def _watched(options: Options, start: Sequence[str], names: Names, wrong: str) -> list[str]:
+    """One process that watches itself: `fair` is true where a round of strong fairness ended.
+
+    What the claim looks for has `wrong` again and again, so some steps lead there again and again.
+    The first of them in their order is marked when it is taken; when it is taken a second time, the
+    run is settled. A run in which an earlier one leads there after the mark is given up (`dead`):
+    it is found with the other mark. This keeps the states few, and no run is lost.
+    """
+    settled, fair, mark, last = (names(n, "watch") for n in ("settled", "fair", "mark", "last"))
     words = range(0, len(options), WORD)
     owed = [names(f"owed{i // WORD}", "watch") for i in words]
     paid = [names(f"paid{i // WORD}", "watch") for i in words]
-    out = [f"bit {settled}, {fair};", *(f"int {w};" for w in (*owed, *paid))]
-    clear = " ".join(f"{w} = 0;" for w in paid)
-    nothing = " && ".join(f"{w} == 0" for w in owed) or "true"
-    out += ["init {", *start, "    do", "    :: d_step {", "    if", f"    :: ({settled}) ->"]
-    out += ["        if", f"        :: ({nothing}) -> {fair} = 1; {clear}"]
-    out += [f"        :: else -> {fair} = 0;", "        fi;"]
+    steps: list[str] = []
+    for i, (what, variants) in enumerate(options, 1):
+        steps.append(f"    /* {what} */")
+        steps += [f"    :: d_step {{ {inside} {last} = {i}; }}" for _, _, inside in variants]
+    take: list[str] = []
+    owe: list[str] = []
     for i, o, p in zip(words, owed, paid, strict=True):
         possible = " | ".join(
             f"(({' || '.join(dict.fromkeys(test for _, test, _ in variants))}) << {j})"
             for j, (_, variants) in enumerate(options[i : i + WORD])
         )
-        out.append(f"        {o} = {o} | (({possible}) & ~{p});")
-    out += ["    :: else -> skip;", "    fi;", "    }", "end:", "    if"]
-    out.append(f"    :: d_step {{ (!{settled}) -> {settled} = 1; }}")
-    for i, (what, variants) in enumerate(options):
-        o, p, bit = owed[i // WORD], paid[i // WORD], 1 << i % WORD
-        take = f"if :: ({settled}) -> {o} = {o} & ~{bit}; {p} = {p} | {bit}; :: else -> skip; fi;"
-        out.append(f"    /* {what} */")
-        out += [f"    :: d_step {{ {inside} {take} }}" for _, _, inside in variants]
-    return [*out, "    :: else -> skip", "    fi", "    od", "}"]
+        take.append(
+            f"        if :: ({last} > {i} && {last} <= {i + WORD}) -> "
+            f"{p} = {p} | (1 << ({last} - {i + 1})); {o} = {o} & ~{p}; :: else -> skip; fi;"
+        )
+        owe.append(f"        {o} = {o} | (({possible}) & ~{p});")
+    nothing = " && ".join(f"{w} == 0" for w in owed) or "true"
+    clear = " ".join(f"{w} = 0;" for w in paid)
+    early = f"({last} && {last} < {mark} && ({wrong}))"
+    return [
+        f"bit {settled}, {fair};", f"short {mark}, {last};", *(f"int {w};" for w in owed + paid),
+        "init {", *start, "    do", "    :: atomic {",
+        "    if", *steps,
+        "    /* the end: nothing can follow, for ever */",
+        f"    :: else -> {settled} = 1", "    fi;",
+        "    if",
+        f"    :: {early} -> {fair} = 0; {last} = 0; goto dead",
+        f"    :: ({settled} && !{early}) -> skip",
+        f"    :: (!{settled} && {last} == {mark} && ({wrong})) -> {settled} = 1",
+        f"    :: (!{settled} && !{mark} && ({wrong})) -> {mark} = {last}",
+        f"    :: (!{settled} && ({last} > {mark} || !({wrong}))) -> skip", "    fi;",
+        "    d_step {",
+        "    if", f"    :: ({settled}) ->",
+        *take,
+        "        if", f"        :: ({nothing}) -> {fair} = 1; {clear}",
+        f"        :: else -> {fair} = 0;", "        fi;",
+        *owe,
+        "    :: else -> skip;", "    fi;", f"    {last} = 0;", "    }", "    }", "    od;",
+        "dead:", "    do", f"    :: (!{fair}) -> skip", "    od", "}",
+    ]  # fmt: skip
 
 
 def expression(e: Expr, names: Names, memo: dict[int, Any]) -> str:
