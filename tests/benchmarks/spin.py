@@ -47,7 +47,8 @@ def run_spin(
     `live` is the fairness, "weak" or "strong", of a property of whole runs: then cycles are looked
     for. The compiling options of weak fairness are those that the text names.
     `states` and `errors` are counts as pan prints them, and `violated` says whether an assertion
-    failed, or a cycle was found. `cpu_seconds` is pan's user and system time, `compile_seconds` that of spin and gcc.
+    failed, or a cycle was found. `cpu_seconds` is pan's user and system time, `compile_seconds`
+    that of spin and gcc.
     `bytes_per_state` is pan's whole memory for each stored state (hash table, DFS stack of `depth`
     steps and all), `store_bytes` the part that the states take, `vector_bytes` a state before it
     is packed. `table` is the logarithm of the hash table's size (pan's default is 24, of 8 bytes
