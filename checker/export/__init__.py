@@ -2,7 +2,8 @@
 
 One file a format; a name that begins with `_` is no format. A format has a `SUMMARY`, the `SUFFIX`
 of its files and `write(compiled, properties)`, the text; it may have `beside(compiled,
-properties)`, more files by suffix. Guards, effects and properties are the system's own
+properties)`, more files by suffix. One that can say liveness has `LIVE = True` and takes a third
+argument, those properties. Guards, effects and properties are the system's own
 expressions, written by one `fold`: nothing about a transition is said twice.
 """
 
@@ -17,12 +18,18 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from checker.export._asked import Asked
+from checker.export._asked import Asked, Live
 from model.expr import neg
-from model.system import Compiled
+from model.system import Compiled, System
+from properties import Property
 
-__all__ = ["Asked", "asked", "export", "find", "formats", "main"]
+if TYPE_CHECKING:
+    from checker.verify import Request
+    from model.scenario import Scenario
+
+__all__ = ["Asked", "Live", "asked", "asked_live", "export", "find", "formats", "live", "main"]
 
 
 @cache
@@ -45,24 +52,13 @@ def asked(
 ) -> tuple[Compiled, list[Asked]]:
     """The system and properties that `verify` searches with the same words, compiled as there.
 
-    So the numbers of states are the same. Only invariants and goals speak of single states: others
-    are left out. LookupError if nothing is left, or a name is not known.
+    So the numbers of states are the same. Only invariants and goals speak of single states: for the
+    others see `asked_live`. LookupError if a name is not known.
     """
-    from checker.verify import (
-        Request,
-        changed_rows,
-        patch_of,
-        properties_of,
-        scenarios_of,
-        system_of,
-    )
+    from checker.verify import changed_rows, patch_of
 
-    request = Request(properties=tuple(properties), scenario=scenario, flaw=flaw)
-    (where,) = scenarios_of(request)
-    system = system_of(request, where)
-    props = [p for p in properties_of(request, where) if p.kind in ("invariant", "reachable")]
-    if not props:
-        raise LookupError("no property asked for can be exported from the scenario asked for")
+    request, where, system, props = _named(scenario, flaw, properties)
+    props = [p for p in props if p.kind in ("invariant", "reachable")]
     found = []
     for p in props:
         goal = p.kind == "reachable"
@@ -75,12 +71,50 @@ def asked(
     return system.compile(*reads), found
 
 
+def asked_live(
+    scenario: str, flaw: str | None = None, properties: Sequence[str] = ()
+) -> list[Live]:
+    """The properties of whole runs that `verify` decides with the same words."""
+    _, _, system, props = _named(scenario, flaw, properties)
+    return [live(system, p) for p in props if p.live]
+
+
+def live(system: System, p: Property) -> Live:
+    """A property of kind "ends" or "leads_to", and the system compiled for it."""
+    pairs = tuple((i.given, i.holds) for i in p.implications(system))
+    compiled = system.compile(*(e for pair in pairs for e in pair))
+    # What the ends of runs look like is a matter of the strongest fairness there is to say.
+    fairness = p.fairness or "strong"
+    return Live(p.name, compiled, pairs, fairness, p.kind == "ends", f"{p.id}, RFC {p.rfc}")
+
+
+def _named(
+    scenario: str, flaw: str | None, properties: Sequence[str]
+) -> tuple[Request, Scenario, System, list[Property]]:
+    from checker.verify import Request, properties_of, scenarios_of, system_of
+
+    request = Request(properties=tuple(properties), scenario=scenario, flaw=flaw)
+    (where,) = scenarios_of(request)
+    return request, where, system_of(request, where), properties_of(request, where)
+
+
 def export(
     format: str, scenario: str, flaw: str | None = None, properties: Sequence[str] = ()
 ) -> str:
     """The text of a scenario, flawed if asked for, with some properties (default: all)."""
     module = find(format)
-    return str(module.write(*asked(scenario, flaw, properties)))
+    return str(module.write(*_arguments(module, scenario, flaw, properties)))
+
+
+def _arguments(
+    module: ModuleType, scenario: str, flaw: str | None, properties: Sequence[str]
+) -> tuple[Any, ...]:
+    """What a format's `write` takes; LookupError if the format can say none of the properties."""
+    compiled, props = asked(scenario, flaw, properties)
+    more = (asked_live(scenario, flaw, properties),) if getattr(module, "LIVE", False) else ()
+    if not props and not any(more):
+        raise LookupError("no property asked for can be exported from the scenario asked for")
+    return (compiled, props, *more)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -89,14 +123,14 @@ def main(args: argparse.Namespace) -> int:
     `args` has `export_format`, `scenario`, `flaw`, `properties` and `output`.
     """
     module = find(args.export_format)
-    compiled, props = asked(args.scenario, args.flaw, args.properties)
-    text = module.write(compiled, props)
+    arguments = _arguments(module, args.scenario, args.flaw, args.properties)
+    text = module.write(*arguments)
     if not args.output:
         sys.stdout.write(text)
         return 0
     path = Path(args.output)
     path.write_text(text, encoding="utf-8")
     beside = getattr(module, "beside", None)
-    for suffix, more in beside(compiled, props).items() if beside else ():
+    for suffix, more in beside(*arguments).items() if beside else ():
         path.with_suffix(suffix).write_text(more, encoding="utf-8")
     return 0

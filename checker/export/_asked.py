@@ -28,6 +28,22 @@ class Asked:
     about: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class Live:
+    """A property of whole runs in an export, with the system over what it reads.
+
+    `pairs` are (given, holds): given leads to holds in every run that is fair, weakly or strongly,
+    to each step. With `ends`, from some point on each pair's implication holds for ever.
+    """
+
+    name: str
+    compiled: Compiled
+    pairs: tuple[tuple[Expr, Expr], ...]
+    fairness: str
+    ends: bool = False
+    about: str = ""
+
+
 class Names:
     """Legal identifiers, without collision: letters, digits and `_`, a letter first.
 

@@ -35,6 +35,7 @@ def run_spin(
     bfs: bool = False,
     *,
     check: str | None = None,
+    live: str = "",
     optimise: str = "-O2",
     depth: int = DEPTH,
     table: int = 24,
@@ -43,8 +44,11 @@ def run_spin(
 ) -> dict[str, Any]:
     """Search the whole of a Promela text, or up to a violation of the property `check`.
 
+    `live` is the fairness, "weak" or "strong", of a property of whole runs: then cycles are looked
+    for. The compiling options of weak fairness are those that the text names.
     `states` and `errors` are counts as pan prints them, and `violated` says whether an assertion
-    failed. `cpu_seconds` is pan's user and system time, `compile_seconds` that of spin and gcc.
+    failed, or a cycle was found. `cpu_seconds` is pan's user and system time, `compile_seconds`
+    that of spin and gcc.
     `bytes_per_state` is pan's whole memory for each stored state (hash table, DFS stack of `depth`
     steps and all), `store_bytes` the part that the states take, `vector_bytes` a state before it
     is packed. `table` is the logarithm of the hash table's size (pan's default is 24, of 8 bytes
@@ -56,12 +60,18 @@ def run_spin(
         began = _cpu()
         macro = [f"-DCHECK_{check}"] if check else []
         _call(["spin", *macro, "-a", "model.pml"], where, seconds)
-        options = ["-DSAFETY", "-DNOREDUCE", f"-DMEMLIM={megabytes}", *(["-DBFS"] * bfs)]
+        options = ["-DNOREDUCE", f"-DMEMLIM={megabytes}"]
+        if live:
+            options += re.findall(r"-DVECTORSZ=\d+|-DNFAIR=\d+", text) if live == "weak" else []
+        else:
+            options += ["-DSAFETY", *(["-DBFS"] * bfs)]
         _call(["gcc", "-w", optimise, *options, "-o", "pan", "pan.c"], where, seconds)
         compiled = _cpu()
-        out = _call(["./pan", f"-w{table}", *([] if bfs else [f"-m{depth}"])], where, seconds)
+        cycles = {"": [], "weak": ["-a", "-f"], "strong": ["-a"]}[live]
+        limit = [] if bfs else [f"-m{depth}"]
+        out = _call(["./pan", f"-w{table}", *cycles, *limit], where, seconds)
         cpu = _cpu() - compiled
-    violated = "assertion violated" in out
+    violated = ("acceptance cycle" if live else "assertion violated") in out
     for sign in ("max search depth too small", "out of memory", "aborting", "VECTORSZ"):
         if sign in out:
             raise SpinError(f"the search was not complete: {sign}\n{out}")
@@ -70,7 +80,7 @@ def run_spin(
     states = int(_number(r"([\d.e+]+) states, stored", out))
     errors = int(_number(r"errors: (\d+)", out))
     if bool(errors) != violated:
-        raise SpinError(f"{errors} errors of another kind than an assertion\n{out}")
+        raise SpinError(f"{errors} errors of another kind\n{out}")
     total = _number(r"([\d.]+)\s+total actual memory usage", out) * 2**20
     store = re.search(r"([\d.]+)\s+actual memory usage for states", out)
     return {

@@ -1,22 +1,31 @@
-"""Leads-to under fairness: toys, the definition itself on small graphs, the honest network."""
+"""Liveness: toys, fairness itself on small graphs, the honest network; and SPIN on all of them."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import networkx as nx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checker.engines.liveness import decide_leads_to, fair_component
+from checker.engines.reference import Reference
+from checker.export import Live, asked, asked_live, export, promela
+from checker.export import live as exported
 from checker.report.text import chart
 from checker.verdict import PROVED, VACUOUS, VIOLATED
+from checker.verify import live
+from model.roles import role
 from model.scenario import scenario
 from model.system import System
-from properties import Implication, World, declared, when
-from tests.toys import pacer
+from properties import Implication, Property, World, catalogue, declared, when
+from tests.benchmarks.spin import missing, run_spin
+from tests.properties.test_mutants import MUTANTS
+from tests.toys import pacer, wanderer
 
 
 def follows(w: World) -> list[Implication]:
@@ -110,3 +119,118 @@ def test_honest_runs_end_only_under_strong_fairness() -> None:
     assert loop and {s.event for s in loop} <= {"ApplicationData"}
     (strong,) = decide_leads_to(system, [declared("leads_to", "ends", ends, "strong")])
     assert strong.verdict == PROVED
+
+
+# -- SPIN ------------------------------------------------------------------------------------------
+needs_spin = pytest.mark.skipif(bool(missing()), reason=f"not installed: {missing()}")
+
+
+def spin(asked: Live) -> bool:
+    """Whether SPIN finds a run that breaks the property."""
+    text = promela.write(asked.compiled, [], [asked])
+    found = run_spin(text, check=asked.name, live=asked.fairness, optimise="-O0", table=18)
+    return bool(found["violated"])
+
+
+def agrees(system: System, prop: Property) -> str:
+    """The verdict here, which SPIN shares."""
+    (r,) = live(system, [prop])
+    assert spin(exported(system, prop)) is (r.verdict == VIOLATED), r
+    return r.verdict
+
+
+@needs_spin
+@pytest.mark.parametrize("fairness", ["weak", "strong"])
+@pytest.mark.parametrize("system", [pacer.spinning, pacer.resting, pacer.stuck])
+def test_spin_is_fair_in_the_same_way(system: System, fairness: str) -> None:
+    agrees(system, declared("leads_to", "follows", follows, fairness))
+
+
+ways = st.lists(st.integers(0, 3), min_size=1, max_size=2)
+graphs = st.dictionaries(
+    st.sampled_from("abcd"), st.dictionaries(st.integers(0, 3), ways, min_size=1), min_size=1
+)
+
+
+@needs_spin
+@settings(max_examples=10, deadline=None)
+@given(graphs, st.integers(0, 3), st.sets(st.integers(0, 3), min_size=1))
+def test_spin_agrees_on_any_small_graph(
+    edges: dict[str, dict[int, Sequence[int]]], place: int, goal: set[int]
+) -> None:
+    system = wanderer.graph(edges)
+
+    def reaches(w: World) -> list[Implication]:
+        return [when(w.runs[0].at == place).then(w.runs[0].at.one_of(*goal))]
+
+    for fairness in ("weak", "strong"):
+        agrees(system, declared("leads_to", "reaches", reaches, fairness))
+
+    prop = declared("ends", "reaches", reaches)
+    reference = Reference(exported(system, prop).compiled)
+    graph = reference.explore()
+    holds = reference.predicate(prop.holds(system))
+    # SPIN is fair to each step, wherever it is taken, `ends` to each edge.
+    parts = (
+        frozenset(p) for n in range(1, len(graph) + 1) for p in itertools.combinations(graph, n)
+    )
+    stuck = [n for n in graph if not graph.out_degree(n)]
+    wrong = any(not holds(n) for n in stuck) or any(
+        not all(map(holds, p)) and fair(graph, p, "strong") for p in parts
+    )
+    assert spin(exported(system, prop)) is wrong
+    (r,) = live(system, [prop])
+    assert wrong or r.verdict != VIOLATED
+
+
+LIVE = [p.name for p in catalogue().values() if p.live]
+
+
+@needs_spin
+@pytest.mark.parametrize("name", LIVE)
+def test_spin_agrees_on_the_honest_scenario(name: str) -> None:
+    assert agrees(scenario("honest").system(), catalogue()[name]) == PROVED
+
+
+@needs_spin
+def test_spin_agrees_that_weak_fairness_is_not_enough() -> None:
+    prop = catalogue()["a_run_that_started_ends_however_much_data_flows"]
+    assert agrees(scenario("honest").system(), replace(prop, fairness="weak")) == VIOLATED
+
+
+@needs_spin
+@pytest.mark.parametrize(
+    "name",
+    [
+        "compatible_ends_complete_and_agree",
+        "every_run_ends_closed",
+        "a_run_that_started_ends_however_much_data_flows",
+    ],
+    ids=["another end", "a deadlock", "a livelock"],
+)
+def test_spin_agrees_on_a_weakened_honest_scenario(name: str) -> None:
+    patches = MUTANTS[name].patches
+    roles = [patches[n](role(n)) if n in patches else role(n) for n in ("client", "server")]
+    assert agrees(scenario("honest").system(*roles), catalogue()[name]) == VIOLATED
+
+
+@needs_spin
+def test_the_export_of_a_scenario_has_its_liveness_beside_what_is_searched() -> None:
+    text = export("promela", "honest")
+    assert [a.name for a in asked_live("honest")] == LIVE
+    for name in LIVE:
+        assert f" *   {name} (liveness, strong fairness: ./pan -a; " in text
+    closed = "every_run_ends_closed"
+    assert text == promela.write(*asked("honest"), asked_live("honest"))
+    assert not run_spin(text, check=closed, live="strong", optimise="-O0", table=18)["violated"]
+    alone = export("promela", "honest", None, ["LIV-3"])
+    assert f"CHECK_{closed}" in alone
+    with pytest.raises(LookupError, match="no property asked for can be exported"):
+        export("tlaplus", "honest", None, ["LIV-3"])
+
+
+def test_more_steps_than_spin_has_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = exported(pacer.resting, declared("leads_to", "follows", follows, "weak"))
+    monkeypatch.setattr(promela, "PROCESSES", 2)
+    with pytest.raises(LookupError, match=r"follows cannot be exported.*each of 3 steps.* has 2"):
+        promela.write(asked.compiled, [], [asked])
