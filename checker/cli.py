@@ -1,4 +1,4 @@
-"""The command line: verify, list, diagrams, monitor, audit, coverage, export."""
+"""The command line: verify, certify, list, diagrams, monitor, audit, coverage, export."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from checker.verdict import EXIT
@@ -54,6 +55,18 @@ def parser() -> argparse.ArgumentParser:
     )
     v.add_argument("--format", choices=("text", "json"), default="text")
     v.add_argument("-o", "--output", metavar="FILE", help="write there instead of to stdout")
+    v.add_argument("--certificates", metavar="DIR", help="write each proof as a file there")
+    from checker.certificate.solvers import SOLVERS
+    from checker.report.certificates import EXIT as CERTIFIED
+
+    ct = sub.add_parser("certify", help="check certificates again by SMT solvers", epilog=CERTIFIED,
+                        formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    ct.add_argument("files", nargs="+", metavar="FILE", help="written by verify --certificates")
+    ct.add_argument("--solver", action="append", choices=list(SOLVERS),
+                    help="may be repeated; default: all that are installed")  # fmt: skip
+    ct.add_argument("--time", type=_positive(float), metavar="S",
+                    help="seconds for each solver and file (default: 60)")  # fmt: skip
+    ct.add_argument("--format", choices=("text", "json"), default="text")
     ls = sub.add_parser("list", help="properties, scenarios, capabilities, flaws, rules, engines")
     ls.add_argument("--format", choices=("text", "json"), default="text")
     d = sub.add_parser("diagrams", help="draw the gallery")
@@ -165,9 +178,13 @@ def _verify(args: argparse.Namespace) -> int:
         tuple(args.properties), args.scenario, args.engine, args.flaw, args.drop, args.time,
         args.memory, args.states, args.stop_at_first, args.backend or "",
         args.checkpoint or args.resume or "", args.resume is not None, args.spill or "",
-        args.cluster or "",
+        args.cluster or "", args.certificates or "",
     )  # fmt: skip
     patch_of(request)
+    if request.certificates:
+        if request.flaw and request.flaw.partition("@")[0].endswith(".py"):
+            raise LookupError("--certificates goes with no flaw of a file: it could not be checked")
+        Path(request.certificates).mkdir(parents=True, exist_ok=True)
     in_c(request)
     applicable = [p for s in scenarios_of(request) for p in properties_of(request, s)]
     if not applicable:
@@ -199,6 +216,12 @@ def _verify(args: argparse.Namespace) -> int:
     else:
         sys.stdout.write(out + "\n")
     return status
+
+
+def _certify(args: argparse.Namespace) -> int:
+    from checker.certificate import main as certify
+
+    return certify(args, _progress)
 
 
 def listing() -> dict[str, Any]:
@@ -300,6 +323,7 @@ def _export(args: argparse.Namespace) -> int:
 
 COMMANDS = {
     "verify": _verify,
+    "certify": _certify,
     "list": _list,
     "diagrams": _diagrams,
     "monitor": _monitor,

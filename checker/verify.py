@@ -44,7 +44,8 @@ class Request:
     stops at its first violation that is not declared for the sound model. `backend` is "c", "numpy"
     or "": C where a compiler is. `checkpoint` and `spill` are folders: each search keeps itself in
     the first, and goes on from there with `resume`; its states lie in files of the second.
-    `cluster` is the address of a Dask scheduler that searches instead.
+    `cluster` is the address of a Dask scheduler that searches instead. `certificates` is a folder:
+    each proof is written there as a file.
     """
 
     properties: tuple[str, ...] = ()
@@ -61,6 +62,7 @@ class Request:
     resume: bool = False
     spill: str = ""
     cluster: str = ""
+    certificates: str = ""
 
 
 @dataclass(frozen=True)
@@ -475,6 +477,11 @@ def prove(system: System, p: Property, request: Request) -> Result:
     found = engine.prove(holds, seconds)
     r = Result(p.name, p.id, system.name, UNKNOWN, method="proof", seconds=found.seconds)
     if isinstance(found, Proof):
+        if request.certificates:
+            from checker.certificate import Subject, keep
+
+            about = Subject(system.name, p.name, request.flaw or "", request.drop or "")
+            keep(request.certificates, system, holds, found.invariant, about)
         r.verdict, r.certificate = PROVED, found.invariant
         return r
     violated = found.violated
