@@ -21,7 +21,7 @@ from pathlib import Path
 from checker.certificate import encoding, invariant
 from checker.certificate.invariant import Formula
 from checker.certificate.solvers import NoAnswerError, Session, ask, installed
-from model.expr import BOOL, Expr
+from model.expr import BOOL, Domain, Expr
 from model.rule import ModelError
 from model.system import System
 
@@ -71,7 +71,7 @@ class Subject:
     property: str
     flaw: str = ""
     drop: str = ""
-    method: str = "proof by induction"
+    method: str = "the symbolic engine"
 
     @builtins.property
     def file_name(self) -> str:
@@ -82,10 +82,16 @@ class Subject:
 
 @dataclass(frozen=True)
 class Frame:
-    """All that the model and the property give of a certificate: what is around the clauses."""
+    """All that the model and the property give of a certificate: what is around the clauses.
+
+    `state` are its variables, `bits` what a clause may read, each with its symbol, and `read` binds
+    those that are no variable, as the list of a `let`.
+    """
 
     subject: Subject
+    state: dict[str, Domain]
     bits: dict[str, str]
+    read: str
     head: str
     model: tuple[encoding.Line, ...]
     before: tuple[encoding.Line, ...]
@@ -120,11 +126,12 @@ def frame(system: System, prop: Expr, subject: Subject) -> Frame:
     )  # fmt: skip
     parameters = encoding.parameters(state)
     # Two constants: `and` needs operands where the invariant has no clause.
-    let = f"(let ({read}) (and true true" if named else "(and true true"
+    read = read or "(none true)"
+    let = f"(let ({read}) (and true true"
     before = (OPENING, f"(define-fun clauses ({parameters}) Bool", let)
     here, there = encoding.call("inv", state), encoding.call("inv", state, prime=True)
     conjunction = f"(and {encoding.call('occurring', state)} {encoding.call('clauses', state)})"
-    after = [")))" if named else "))", f"(define-fun inv ({parameters}) Bool {conjunction})"]
+    after = [")))", f"(define-fun inv ({parameters}) Bool {conjunction})"]
     after.append(CLOSING)
     for query in (f"init (not {here})", f"{here} step (not {there})", f"{here} (not prop)"):
         after += ["(push 1)", f"(assert (and {query}))", "(check-sat)", "(pop 1)"]
@@ -133,7 +140,7 @@ def frame(system: System, prop: Expr, subject: Subject) -> Frame:
         drop=subject.drop or "none", method=subject.method, digest=digest(x.text for x in model),
     )  # fmt: skip
     return Frame(
-        subject, symbols, head, model,
+        subject, state, symbols, read, head, model,
         tuple(encoding.Line(t, "the head of the invariant") for t in before),
         tuple(encoding.Line(t, "the queries") for t in after),
     )  # fmt: skip
@@ -161,46 +168,65 @@ def write(system: System, prop: Expr, found: str, subject: Subject) -> str:
 
 
 class Check:
-    """Whether clauses are an inductive invariant, asked of Z3 again and again."""
+    """Whether clauses are an inductive invariant, asked of Z3 again and again.
+
+    Each clause is defined once, and each query is made by assumptions, so that what the solver
+    learned from one query serves the next.
+    """
 
     def __init__(self, around: Frame) -> None:
         self._session = Session()
         self._around = around
-        # Z3's incremental SAT solver takes this logic; the transition relation is given it once.
-        _, *model = (x.text for x in around.model)
-        start = [
-            "(set-logic QF_FD)",
-            *model,
-            "(declare-const moves Bool)",
-            "(assert (=> moves step))",
-        ]
-        self._say("\n".join(start), "the model")
+        self._numbers: dict[str, int] = {}
+        self._asked = 0
+        self._say(*(x.text for x in around.model))
+        for name, meaning in (
+            ("starts", "init"),
+            ("moves", "step"),
+            ("fails", "(not prop)"),
+            ("here", encoding.call("occurring", around.state)),
+            ("there", encoding.call("occurring", around.state, prime=True)),
+        ):
+            self._say(*_defined(name, meaning))
 
     def __call__(self, clauses: Sequence[Formula]) -> int | None:
         """The position of the first query that is not `unsat`; None if all are."""
-        define, queries = _queries(self._around, clauses)
-        self._say(f"(push 1)\n{define}", "the invariant")
-        wrong = None
+        numbers = [self._number(c) for c in clauses]
+        inside = " ".join(["here", *(f"here{i}" for i in numbers)])
+        after = " ".join(["there", *(f"there{i}" for i in numbers)])
+        self._asked += 1
+        outside, left = f"outside{self._asked}", f"left{self._asked}"
+        # Two constants: `and` needs operands where the invariant has no clause.
+        self._say(*_defined(outside, f"(not (and true true {inside}))"))
+        self._say(*_defined(left, f"(not (and true true {after}))"))
+        queries = (f"starts {outside}", f"{inside} moves {left}", f"{inside} fails")
         for i, query in enumerate(queries):
-            if self._session.ask(query.replace(" step ", " moves ")) != ["unsat"]:
-                wrong = i
-                break
-        self._say("(pop 1)", "the invariant")
-        return wrong
+            if self._session.ask(f"(check-sat-assuming ({query}))") != ["unsat"]:
+                return i
+        return None
 
-    def _say(self, commands: str, what: str) -> None:
-        answer = self._session.ask(commands)
+    def _number(self, clause: Formula) -> int:
+        number = self._numbers.get(clause.text)
+        if number is None:
+            number = self._numbers[clause.text] = len(self._numbers)
+            around, name = self._around, f"clause{number}"
+            self._say(
+                f"(define-fun {name} ({encoding.parameters(around.state)}) Bool",
+                f"(let ({around.read}) (and true {clause.text})))",
+                *_defined(f"here{number}", encoding.call(name, around.state)),
+                *_defined(f"there{number}", encoding.call(name, around.state, prime=True)),
+            )
+        return number
+
+    def _say(self, *commands: str) -> None:
+        answer = self._session.ask("\n".join(commands))
         if answer:
-            raise CertificateError(f"Z3 cannot read {what}: {' '.join(answer)}")
+            raise CertificateError(f"Z3 cannot read the certificate: {' '.join(answer)}")
 
 
-def _queries(around: Frame, clauses: Sequence[Formula]) -> tuple[str, list[str]]:
-    """The definition of the invariant, and each query with its push and pop."""
-    after = [x.text for x in around.after]
-    at = after.index(CLOSING)
-    lines = [*(x.text for x in around.before), *(c.text for c in clauses), *after[:at]]
-    rest = after[at + 1 :]
-    return "\n".join(lines), ["\n".join(rest[i : i + 4]) for i in range(0, len(rest), 4)]
+def _defined(name: str, meaning: str) -> tuple[str, str]:
+    """A constant that can be assumed."""
+    return f"(declare-const {name} Bool)", f"(assert (= {name} {meaning}))"
 
 
 # -- checking --------------------------------------------------------------------------------------
