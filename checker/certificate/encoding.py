@@ -10,6 +10,7 @@ would not parse.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -174,9 +175,12 @@ def _steps(system: System, state: Mapping[str, Domain]) -> Iterator[Line]:
     for s in system.raw_steps:
         kept = tuple(n for n in state if n not in s.effects)
         if kept not in frames:
-            name = frames[kept] = f"|kept {len(frames) + 1}|"
+            # Named by its content, so that a change of one step does not rename what others leave.
+            name = frames[kept] = f"|kept {hashlib.sha256(repr(kept).encode()).hexdigest()[:16]}|"
             same = junction("and", (f"(= {primed(n)} {symbol(n)})" for n in kept), "true")
-            yield Line(f"(define-fun {name} () Bool {same})", f"what a step leaves, {name}")
+            about = f"what a step leaves, {name}"
+            yield Line(f"; all but {', '.join(n for n in state if n not in kept)}", about)
+            yield Line(f"(define-fun {name} () Bool {same})", about)
     yield _title("steps: one of one run, by one row of its table, with a message from one source")
     memo: dict[int, Any] = {}
     names: dict[str, Step] = {}

@@ -79,8 +79,11 @@ class Session:
         self._context = z3.Context()
 
     def ask(self, text: str) -> list[str]:
-        """What it prints, word by word."""
-        answer = self._z3.Z3_eval_smtlib2_string(self._context.ref(), text)
+        """What it prints, word by word; its words of complaint, where it cannot read the text."""
+        try:
+            answer = self._z3.Z3_eval_smtlib2_string(self._context.ref(), text)
+        except self._z3.Z3Exception as e:
+            answer = e
         return str(answer).split()
 
 
