@@ -54,7 +54,7 @@ $(STAMP)base: pyproject.toml $(VENV)/.made
 	@touch $@
 
 $(STAMP)test: pyproject.toml $(VENV)/.made
-	$(PIP) --editable '.[test,live,cluster]'
+	$(PIP) --editable '.[test,live,cluster,solvers]'
 	@touch $@
 
 # pygraphviz bundles Graphviz: it is needed only where no `dot` is installed.
@@ -64,5 +64,5 @@ $(STAMP)dot: pyproject.toml $(VENV)/.made
 	@touch $@
 
 $(STAMP)check: $(STAMP)test $(STAMP)dot
-	$(PIP) --editable '.[test,live,cluster,dev]'
+	$(PIP) --editable '.[test,live,cluster,solvers,dev]'
 	@touch $@

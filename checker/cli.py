@@ -1,4 +1,4 @@
-"""The command line: verify, list, diagrams, monitor, audit, coverage, export, tightness."""
+"""The command line: verify, certify, list, diagrams, monitor, audit, coverage, export, tightness."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from checker.verdict import EXIT
@@ -57,6 +58,18 @@ def parser() -> argparse.ArgumentParser:
     v.add_argument("--rfc", metavar="NUMBER", help="group the verdicts by the sections of an RFC")
     v.add_argument("--format", choices=("text", "json"), default="text")
     v.add_argument("-o", "--output", metavar="FILE", help="write there instead of to stdout")
+    v.add_argument("--certificates", metavar="DIR", help="write each proof as a file there")
+    from checker.certificate.solvers import SOLVERS
+    from checker.report.certificates import EXIT as CERTIFIED
+
+    ct = sub.add_parser("certify", help="check certificates again by SMT solvers", epilog=CERTIFIED,
+                        formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    ct.add_argument("files", nargs="+", metavar="FILE", help="written by verify --certificates")
+    ct.add_argument("--solver", action="append", choices=list(SOLVERS),
+                    help="may be repeated; default: all that are installed")  # fmt: skip
+    ct.add_argument("--time", type=_positive(float), metavar="S",
+                    help="seconds for each solver and file (default: 60)")  # fmt: skip
+    ct.add_argument("--format", choices=("text", "json"), default="text")
     ls = sub.add_parser("list", help="properties, scenarios, capabilities, flaws, rules, engines")
     ls.add_argument("--format", choices=("text", "json"), default="text")
     d = sub.add_parser("diagrams", help="draw the gallery")
@@ -174,9 +187,13 @@ def _verify(args: argparse.Namespace) -> int:
         tuple(args.properties), args.scenario, args.engine, args.flaw, args.drop, args.time,
         args.memory, args.states, args.stop_at_first, args.backend or "",
         args.checkpoint or args.resume or "", args.resume is not None, args.spill or "",
-        args.cluster or "", args.reduce,
+        args.cluster or "", args.reduce, args.certificates or "",
     )  # fmt: skip
     patch_of(request)
+    if request.certificates:
+        if request.flaw and request.flaw.partition("@")[0].endswith(".py"):
+            raise LookupError("--certificates goes with no flaw of a file: it could not be checked")
+        Path(request.certificates).mkdir(parents=True, exist_ok=True)
     in_c(request)
     if args.rfc:
         requirements(args.rfc)
@@ -228,6 +245,12 @@ def _by_section(args: argparse.Namespace, where: Sequence[Any], results: Sequenc
     found = requirements.sections(args.rfc, results, [*rules.values()], [*catalogue().values()])
     form = requirements.as_json if args.format == "json" else requirements.as_text
     return form(args.rfc, found)
+
+
+def _certify(args: argparse.Namespace) -> int:
+    from checker.certificate import main as certify
+
+    return certify(args, _progress)
 
 
 def listing() -> dict[str, Any]:
@@ -350,6 +373,7 @@ def _export(args: argparse.Namespace) -> int:
 
 COMMANDS = {
     "verify": _verify,
+    "certify": _certify,
     "list": _list,
     "diagrams": _diagrams,
     "monitor": _monitor,

@@ -46,6 +46,7 @@ class Request:
     the first, and goes on from there with `resume`; its states lie in files of the second.
     `cluster` is the address of a Dask scheduler that searches instead. With `reduce`, searches take
     eager moves (checker.reduction); proofs and what speaks of whole runs are as without.
+    `certificates` is a folder: each proof is written there as a file.
     """
 
     properties: tuple[str, ...] = ()
@@ -63,6 +64,7 @@ class Request:
     spill: str = ""
     cluster: str = ""
     reduce: bool = False
+    certificates: str = ""
 
 
 @dataclass(frozen=True)
@@ -507,6 +509,11 @@ def prove(system: System, p: Property, request: Request) -> Result:
     found = engine.prove(holds, seconds)
     r = Result(p.name, p.id, system.name, UNKNOWN, method="proof", seconds=found.seconds)
     if isinstance(found, Proof):
+        if request.certificates:
+            from checker.certificate import Subject, keep
+
+            about = Subject(system.name, p.name, request.flaw or "", request.drop or "")
+            keep(request.certificates, system, holds, found.invariant, about)
         r.verdict, r.certificate = PROVED, found.invariant
         return r
     violated = found.violated

@@ -1,0 +1,269 @@
+"""The second encoder: a system as SMT-LIB 2 text, from its expressions alone.
+
+It shares nothing with the prover. A variable is one bit-vector that holds the code of its value (a
+Boolean is a Bool), where the prover has a Bool for each bit. It reads the steps as they are
+grounded: no step that cannot fire is left out, no parameter eliminated, no domain made smaller. So
+those analyses, which the prover starts from, are checked too. Only variables that no guard, and
+not the property, depends on are left out, with what is written to them; a text that needed one
+would not parse.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from model.expr import BOOL, Domain, Expr, Value, fold, variables
+from model.system import Step, System
+
+PARAMETER = "msg."
+"""What the names of a step's parameters begin with."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a certificate, and what it says in words, for messages; its symbol if a step."""
+
+    text: str
+    about: str
+    step: str = ""
+
+
+def depended(system: System, prop: Expr) -> dict[str, Domain]:
+    """The variables that a guard or `prop` depends on, with their whole domains, in order."""
+    needed = set(variables(prop, *(s.full for s in system.raw_steps)))
+    size = -1
+    while size != len(needed):
+        size = len(needed)
+        for s in system.raw_steps:
+            for n, e in s.effects.items():
+                if n in needed:
+                    needed |= set(variables(e))
+    return {n: v.domain for n, v in system.variables.items() if n in needed}
+
+
+def bits(system: System, state: Mapping[str, Domain]) -> dict[str, tuple[str, ...]]:
+    """The names that an invariant may read, `variable/bit`, with the values that have the bit.
+
+    The bits are those of the prover's codes: positions in the domain of the values that occur. A
+    Boolean is read under its own name, and is not among these.
+    """
+    out = {}
+    for n, d in state.items():
+        small = system.values.domain[n]
+        if d is not BOOL:
+            for i in range(small.bits):
+                out[f"{n}/{i}"] = tuple(
+                    code(v, d) for j, v in enumerate(small.values) if j >> i & 1
+                )
+    return out
+
+
+def code(value: Value, domain: Domain) -> str:
+    """A value as a constant."""
+    number = domain.code(value)
+    return _BOOLEANS[number] if domain is BOOL else f"#b{number:0{domain.bits}b}"
+
+
+def sort(domain: Domain) -> str:
+    """The sort of a variable."""
+    return "Bool" if domain is BOOL else f"(_ BitVec {domain.bits})"
+
+
+def symbol(name: str) -> str:
+    """`name` as a symbol."""
+    return name if all(c.isalnum() or c in "._/" for c in name) else f"|{name}|"
+
+
+def primed(name: str) -> str:
+    """The variable after the step."""
+    return symbol(f"{name}'")
+
+
+def call(function: str, state: Iterable[str], prime: bool = False) -> str:
+    """`function` of the present state, or of the next."""
+    names = [(primed if prime else symbol)(n) for n in state]
+    return f"({function} {' '.join(names)})" if names else function
+
+
+def parameters(state: Mapping[str, Domain]) -> str:
+    """A state as the parameters of a definition."""
+    return " ".join(f"({symbol(n)} {sort(d)})" for n, d in state.items())
+
+
+def junction(word: str, parts: Iterable[str], unit: str) -> str:
+    """`and` or `or` of any number of terms."""
+    every = list(parts)
+    if len(every) < 2:
+        return every[0] if every else unit
+    return f"({word} {' '.join(every)})"
+
+
+def among(x: str, values: Iterable[Value], domain: Domain) -> str:
+    """The term `x` has one of `values`."""
+    if domain is BOOL:
+        return junction("or", ((x if v else f"(not {x})") for v in values), "false")
+    return junction("or", (f"(= {x} {code(v, domain)})" for v in values), "false")
+
+
+def model(system: System, prop: Expr, property_name: str) -> Iterator[Line]:
+    """The part of a certificate that the system gives: all but the invariant and the queries.
+
+    TypeError if an expression cannot be written; ValueError if two steps have one label.
+    """
+    state = depended(system, prop)
+    yield from _declarations(system, state)
+    yield _title("initial states")
+    initial = junction(
+        "and", (among(symbol(n), system.variables[n].initial, d) for n, d in state.items()), "true"
+    )
+    yield Line(f"(define-fun init () Bool {initial})", "the initial states")
+    yield from _steps(system, state)
+    yield _title("property")
+    env = {n: symbol(n) for n in state}
+    yield Line(f"(define-fun prop () Bool {term(prop, env, {})})", f"the property {property_name}")
+    yield _title("values that occur; the invariant says that there are no others")
+    occurring = [
+        among(symbol(n), system.values.domain[n].values, d)
+        for n, d in state.items()
+        if len(system.values.domain[n].values) < (2 if d is BOOL else 2**d.bits)
+    ]
+    yield Line(
+        f"(define-fun occurring ({parameters(state)}) Bool {junction('and', occurring, 'true')})",
+        "the values that occur",
+    )
+
+
+def _title(text: str) -> Line:
+    return Line(f"; == {text} ==", f"the title of: {text}")
+
+
+def _declarations(system: System, state: Mapping[str, Domain]) -> Iterator[Line]:
+    yield _title("variables: before a step, and after it")
+    for n, d in state.items():
+        about = f"the variable {n}"
+        if d is not BOOL:
+            codes = ", ".join(f"{i} {_plain(v)}" for i, v in enumerate(d.values))
+            yield Line(f"; {n}: {codes}", f"the codes of {n}")
+        yield Line(f"(declare-const {symbol(n)} {sort(d)})", about)
+        yield Line(f"(declare-const {primed(n)} {sort(d)})", about)
+    yield _title("bits that the invariant reads: of the position among the values that occur")
+    for name, values in bits(system, state).items():
+        d = state[name.rpartition("/")[0]]
+        body = junction("or", (f"(= x {v})" for v in values), "false")
+        yield Line(
+            f"(define-fun {symbol(f'bit {name}')} ((x {sort(d)})) Bool {body})", f"the bit {name}"
+        )
+
+
+def _steps(system: System, state: Mapping[str, Domain]) -> Iterator[Line]:
+    yield _title("choices: what a message carries, what a run decides")
+    inputs: dict[tuple[str, tuple[Value, ...]], str] = {}
+    for s in system.raw_steps:
+        for n, d in sorted(s.parameters.items()):
+            if (n, d.values) not in inputs:
+                number = sum(n == other for other, _ in inputs) + 1
+                name = inputs[n, d.values] = n if number == 1 else f"{n}/{number}"
+                if d is not BOOL:
+                    codes = ", ".join(f"{i} {_plain(v)}" for i, v in enumerate(d.values))
+                    yield Line(f"; {name}: {codes}", f"the codes of {name}")
+                yield Line(f"(declare-const {symbol(name)} {sort(d)})", f"the choice {name}")
+    yield _title("what a step leaves as it is")
+    frames: dict[tuple[str, ...], str] = {}
+    for s in system.raw_steps:
+        kept = tuple(n for n in state if n not in s.effects)
+        if kept not in frames:
+            # Named by its content, so that a change of one step does not rename what others leave.
+            name = frames[kept] = f"|kept {hashlib.sha256(repr(kept).encode()).hexdigest()[:16]}|"
+            same = junction("and", (f"(= {primed(n)} {symbol(n)})" for n in kept), "true")
+            about = f"what a step leaves, {name}"
+            yield Line(f"; all but {', '.join(n for n in state if n not in kept)}", about)
+            yield Line(f"(define-fun {name} () Bool {same})", about)
+    yield _title("steps: one of one run, by one row of its table, with a message from one source")
+    memo: dict[int, Any] = {}
+    names: dict[str, Step] = {}
+    present = {n: symbol(n) for n in state}
+    for s in system.raw_steps:
+        name = "|" + "/".join(_plain(part) for part in s.label) + "|"
+        if name in names:
+            raise ValueError(f"{system.name}: two steps are called {name}")
+        names[name] = s
+        env = dict(present)
+        parts = []
+        for n, d in sorted(s.parameters.items()):
+            env[n] = symbol(inputs[n, d.values])
+            if d is not BOOL and len(d.values) < 2**d.bits:
+                parts.append(f"(bvule {env[n]} {code(d.values[-1], d)})")
+        shared = {} if s.parameters else memo
+        parts.append(term(s.full, env, shared))
+        for n, e in s.effects.items():
+            if n in state:
+                if e.domain.values != state[n].values:
+                    raise TypeError(f"{s.label}: {n} is set to a {e.domain.name}")
+                parts.append(f"(= {primed(n)} {term(e, env, shared)})")
+        parts.append(frames[tuple(n for n in state if n not in s.effects)])
+        about = f"the step {'/'.join(s.label)}"
+        yield Line(f"; RFC {_plain(s.rule.rfc)}", f"the section of {about}")
+        yield Line(f"(define-fun {name} () Bool {junction('and', parts, 'true')})", about, name)
+    yield Line(
+        f"(define-fun step () Bool {junction('or', names, 'false')})",
+        "the transition relation, which lists the steps",
+    )
+
+
+def _plain(value: object) -> str:
+    """One line of a comment or a quoted symbol."""
+    return " ".join(str(value).replace("|", " ").replace("\\", " ").split())
+
+
+def term(e: Expr, env: Mapping[str, str], memo: dict[int, Any]) -> str:
+    """`e` as a term, its variables read from `env`; the operands of `=` are sorted by their text.
+
+    The order in which an equality holds its operands depends on what else was built before.
+    """
+
+    def algebra(e: Expr, a: list[str]) -> str:
+        match e.op:
+            case "const":
+                return code(e.payload, e.domain)
+            case "var":
+                return env[e.payload]
+            case "eq":
+                return f"(= {' '.join(sorted(a))})"
+            case "and" | "or":
+                return f"({e.op} {' '.join(a)})"
+            case "not":
+                return f"(not {a[0]})"
+            case "ite":
+                return f"(ite {a[0]} {a[1]} {a[2]})"
+            case "le":
+                return f"({'=>' if e.args[0].domain is BOOL else 'bvule'} {a[0]} {a[1]})"
+            case "map":
+                return _table(e, a[0])
+            case _:
+                raise TypeError(f"a composite comparison was not grounded: {e}")
+
+    found: str = fold(e, algebra, memo)
+    return found
+
+
+def _table(e: Expr, operand: str) -> str:
+    domain = e.args[0].domain
+    x = "x" if operand.startswith("(") else operand
+    if e.domain is BOOL:
+        body = among(x, [k for k, v in e.payload if v], domain)
+    else:
+        # The last case takes the codes that stand for no value, too; they do not occur.
+        by_result: dict[Value, list[Value]] = {}
+        for k, v in e.payload:
+            by_result.setdefault(v, []).append(k)
+        *first, (last, _) = by_result.items()
+        body = code(last, e.domain)
+        for v, keys in reversed(first):
+            body = f"(ite {among(x, keys, domain)} {code(v, e.domain)} {body})"
+    return body if x is operand else f"(let ((x {operand})) {body})"
+
+
+_BOOLEANS = ("false", "true")

@@ -1,0 +1,68 @@
+"""Certified files as text and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from checker.certificate import ACCEPTED, DISAGREE, GAVE_UP, REFUSED, UNREADABLE, Verdict
+
+SCHEMA_VERSION = 1
+STATUS = {DISAGREE: 4, REFUSED: 1, UNREADABLE: 2, GAVE_UP: 3, ACCEPTED: 0}
+"""The exit status of each verdict, the worst first."""
+
+EXIT = """exit status, the first that fits:
+  130  interrupted; what was found is printed
+  4    solvers disagree, or an internal error
+  1    a certificate is refused: it is not what the model says, or its invariant is none
+  2    usage, or a file is no certificate
+  3    a solver gave up, or did not end in time
+  0    each is what the model says, and each solver refutes each query
+"""
+
+
+def exit_status(verdicts: Sequence[Verdict]) -> int:
+    """That of the worst verdict."""
+    there = {v.verdict for v in verdicts}
+    return next((status for verdict, status in STATUS.items() if verdict in there), 0)
+
+
+def as_text(verdicts: Sequence[Verdict], *, interrupted: bool = False) -> str:
+    """A line a file, with its reasons under it, and the sum."""
+    lines = []
+    for v in verdicts:
+        tail = ""
+        if v.verdict == ACCEPTED:
+            clauses = "1 clause" if v.clauses == 1 else f"{v.clauses} clauses"
+            tail = f"  {clauses}, by {', '.join(v.answers)}"
+        lines.append(f"{v.verdict.upper():10} {v.file}{tail}")
+        lines += [f"           {r}" for r in v.reasons]
+    counts = {s: sum(v.verdict == s for v in verdicts) for s in STATUS}
+    some = ", ".join(f"{n} {s}" for s, n in reversed(counts.items()) if n)
+    lines += ["", f"{len(verdicts)} certificate{'' if len(verdicts) == 1 else 's'}: {some or 0}"]
+    if interrupted:
+        lines.append("interrupted: these are the results so far")
+    return "\n".join(lines)
+
+
+def as_json(verdicts: Sequence[Verdict], *, interrupted: bool = False) -> str:
+    """`schema_version`, `interrupted`, and `results`, one a file.
+
+    `answers` has for each solver its answers to the three queries, or why there are none.
+    """
+    results = [
+        {
+            "file": v.file,
+            "verdict": v.verdict,
+            "reasons": v.reasons,
+            "scenario": v.subject.scenario if v.subject else None,
+            "property": v.subject.property if v.subject else None,
+            "flaw": (v.subject.flaw or None) if v.subject else None,
+            "drop": (v.subject.drop or None) if v.subject else None,
+            "clauses": v.clauses,
+            "answers": v.answers,
+        }
+        for v in verdicts
+    ]
+    document = {"schema_version": SCHEMA_VERSION, "interrupted": interrupted, "results": results}
+    return json.dumps(document, indent=1)
