@@ -1,4 +1,4 @@
-"""The command line: verify, certify, list, diagrams, monitor, audit, coverage, export, tightness."""
+"""The command line: one function for each command of `COMMANDS`."""
 
 from __future__ import annotations
 
