@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -230,6 +231,20 @@ def test_what_cannot_be_written_is_an_error() -> None:
             frame(system, law, Subject("toy", "law", said))
 
 
+def test_a_system_that_cannot_be_written_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, law, about = subject("toy-0")
+    doubled = replace(SYSTEMS["toy"])
+    first, *rest = doubled.raw_steps
+    monkeypatch.setitem(doubled.__dict__, "raw_steps", (first, first, *rest))
+    with pytest.raises(ValueError, match="toy: two steps are called"):
+        frame(doubled, law, about)
+    (n, _), *_ = first.effects.items()
+    odd = replace(first, effects={**first.effects, n: const("red", Colour)})
+    monkeypatch.setitem(doubled.__dict__, "raw_steps", (odd, *rest))
+    with pytest.raises(TypeError, match=f"{n} is set to a Colour"):
+        frame(doubled, law, about)
+
+
 NAMES = {"a": "a", "b.c/0": "b.c/0", "d": "d"}
 LITERALS = st.tuples(st.sampled_from(sorted(NAMES.values())), st.booleans())
 FORMULAS = st.recursive(
@@ -411,6 +426,27 @@ def test_the_step_that_leaves_the_invariant_is_named() -> None:
         f"query 3 is sat (z3): {certificate.QUERIES[2]}",
         "left by the step maker/maker_send_leak_MADE_to_SAME/local",
     ]
+
+
+def test_steps_that_are_not_found_in_time_are_said_to_be_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def slow(solver: str, text: str, seconds: float) -> list[str]:
+        if text.count("(check-sat)") > 3:
+            raise solvers.NoAnswerError("no answer within 60 s")
+        return solvers.ask(solver, text, seconds)
+
+    monkeypatch.setattr(certificate, "ask", slow)
+    verdict = checked("forger-4", around("forger-4").text((literal("maker.sent_Leak", False),)))
+    assert verdict.verdict == "refused"
+    assert verdict.reasons[-1] == "which steps do is not known: z3: no answer within 60 s"
+
+
+def test_a_bit_that_no_variable_has_is_an_error_of_the_text() -> None:
+    with pytest.raises(
+        CertificateError, match=r"Z3 cannot read the certificate: .*unknown constant"
+    ):
+        check("toy-0")((literal("nobody.state/0"),))
 
 
 @pytest.mark.parametrize(
