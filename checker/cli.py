@@ -45,7 +45,12 @@ def parser() -> argparse.ArgumentParser:
     kept = v.add_mutually_exclusive_group()
     kept.add_argument("--checkpoint", metavar="DIR", help="keep each search there as it goes")
     kept.add_argument("--resume", metavar="DIR", help="go on with the searches kept there")
-    v.add_argument("--spill", metavar="DIR", help="keep the states in files there, not in memory")
+    v.add_argument(
+        "--spill",
+        metavar="DIR",
+        help="keep the states in files there, not in memory; default: in the temporary folder "
+        "when memory is short; none: never",
+    )
     v.add_argument("--cluster", metavar="ADDRESS", help="search on a Dask cluster: its scheduler")
     ends = v.add_mutually_exclusive_group()
     ends.add_argument("--keep-going", action="store_true", help="decide every property (default)")
@@ -156,6 +161,13 @@ def _progress(line: str) -> None:
         sys.stderr.flush()
 
 
+def _note(line: str) -> None:
+    """A line on stderr that stays."""
+    start = "\r\x1b[K" if sys.stderr.isatty() else ""
+    sys.stderr.write(f"{start}{line}\n")
+    sys.stderr.flush()
+
+
 def _verify(args: argparse.Namespace) -> int:
     from checker.report import machine_readable, text
     from checker.verdict import exit_status
@@ -172,7 +184,7 @@ def _verify(args: argparse.Namespace) -> int:
     applicable = [p for s in scenarios_of(request) for p in properties_of(request, s)]
     if not applicable:
         raise LookupError("no property asked for applies in the scenario asked for")
-    outcome = verify(request, _progress)
+    outcome = verify(request, _progress, note=_note)
     _progress("")
     results = outcome.results
     status = exit_status(results, interrupted=outcome.interrupted)
