@@ -445,7 +445,9 @@ def test_an_interrupted_search_keeps_what_it_found(cache: Path) -> None:
     assert len(engine.path(3)) == 2
 
 
-def test_a_signal_ends_a_search(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+@pytest.mark.usefixtures("together")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_signal_ends_a_search(threads: int, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     _, questions, c = asked("tls12-small")
     engine = Native(c, cache=cache)
     engine.search(questions)
@@ -462,7 +464,7 @@ def test_a_signal_ends_a_search(monkeypatch: pytest.MonkeyPatch, cache: Path) ->
     monkeypatch.setattr(native, "SLICE", 1)
     before = signal.signal(signal.SIGALRM, alarm)
     try:
-        found = engine.search(progress=progress)
+        found = engine.search(progress=progress, threads=lambda: threads)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
