@@ -3,7 +3,9 @@
 `Native` has the interface of `explicit.Explicit` and finds the same states, levels and edges.
 `native_source.py` writes the C and compiles it; `native.c` keeps the states.
 
-Memory for a state: 8 bytes a word, 4 for its parent, 2 for its step, and 5 to 8 of the index.
+Memory for a state: 8 bytes a word, 4 for its parent, 2 for its step, and 5 to 8 of the index. All
+but the index can be in files, from the start or when memory gets short. Each thread has some
+megabytes for the batch that it works on.
 
 Checkpoints: states are only ever added, so a checkpoint appends the new ones to its files, then
 replaces a manifest that says how much of the files is valid.
