@@ -37,7 +37,7 @@ SLICE = 1 << 14
 """States expanded by one call to C, between which signals and budgets are looked at."""
 PIECE = 1 << 24
 """Bytes read or written at once."""
-WINDOW, CORES, ALONE = 0.1, 1.3, 2.0
+WINDOW, CORES, ALONE = 0.3, 1.3, 3.0
 """Threads that in so many seconds got less than so many cores: one goes on for so many seconds."""
 LOOK = 0.1
 """Seconds between two looks at the memory of the system."""
