@@ -46,7 +46,12 @@ def parser() -> argparse.ArgumentParser:
     kept = v.add_mutually_exclusive_group()
     kept.add_argument("--checkpoint", metavar="DIR", help="keep each search there as it goes")
     kept.add_argument("--resume", metavar="DIR", help="go on with the searches kept there")
-    v.add_argument("--spill", metavar="DIR", help="keep the states in files there, not in memory")
+    v.add_argument(
+        "--spill",
+        metavar="DIR",
+        help="keep the states in files there, not in memory; default: in the temporary folder "
+        "when memory is short; none: never",
+    )
     v.add_argument("--reduce", action="store_true",
                    help="search fewer states; a trace may then not be a shortest one")  # fmt: skip
     v.add_argument("--cluster", metavar="ADDRESS", help="search on a Dask cluster: its scheduler")
@@ -177,6 +182,13 @@ def _progress(line: str) -> None:
         sys.stderr.flush()
 
 
+def _note(line: str) -> None:
+    """A line on stderr that stays."""
+    start = "\r\x1b[K" if sys.stderr.isatty() else ""
+    sys.stderr.write(f"{start}{line}\n")
+    sys.stderr.flush()
+
+
 def _verify(args: argparse.Namespace) -> int:
     from checker.report import machine_readable, text
     from checker.report.requirements import requirements
@@ -200,7 +212,7 @@ def _verify(args: argparse.Namespace) -> int:
     applicable = [p for s in scenarios_of(request) for p in properties_of(request, s)]
     if not applicable:
         raise LookupError("no property asked for applies in the scenario asked for")
-    outcome = verify(request, _progress)
+    outcome = verify(request, _progress, note=_note)
     _progress("")
     results = outcome.results
     status = exit_status(results, interrupted=outcome.interrupted)

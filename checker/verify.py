@@ -43,7 +43,8 @@ class Request:
     `seconds` bounds each task, `memory` (bytes) and `states` each search. With `first`, a search
     stops at its first violation that is not declared for the sound model. `backend` is "c", "numpy"
     or "": C where a compiler is. `checkpoint` and `spill` are folders: each search keeps itself in
-    the first, and goes on from there with `resume`; its states lie in files of the second.
+    the first, and goes on from there with `resume`; its states lie in files of the second. Without
+    `spill` they go to the temporary folder when memory is short; never if it is "none".
     `cluster` is the address of a Dask scheduler that searches instead. With `reduce`, searches take
     eager moves (checker.reduction); proofs and what speaks of whole runs are as without.
     `certificates` is a folder: each proof is written there as a file.
@@ -195,8 +196,14 @@ def _to_prove(p: Property, where: Scenario, request: Request) -> bool:
 
 
 # -- one task --------------------------------------------------------------------------------------
-def run_task(task: Task, progress: Callable[[str], None] | None = None) -> list[Result]:
-    """Decide one task here and now."""
+def run_task(
+    task: Task,
+    progress: Callable[[str], None] | None = None,
+    note: Callable[[str], None] | None = None,
+    threads: Callable[[], int] = lambda: 1,
+) -> list[Result]:
+    """Decide one task here and now. `threads` says how many cores a search may use now; `note` is
+    told what is worth a line that stays."""
     where = scenario(task.scenario)
     system = system_of(task.request, where)
     props = properties_of(task.request, where)
@@ -212,7 +219,7 @@ def run_task(task: Task, progress: Callable[[str], None] | None = None) -> list[
         results += live(system, props)
     else:
         results = search(system, [p for p in props if not p.live], task.request, progress,
-                         patched=_patched(task.request, where, system))  # fmt: skip
+                         _patched(task.request, where, system), note, threads)  # fmt: skip
     for r in results:
         r.declared, r.reason = _declared(task.request, r, where)
         r.seconds = r.seconds or time.monotonic() - began
@@ -289,6 +296,8 @@ def search(
     request: Request,
     progress: Callable[[str], None] | None = None,
     patched: Mapping[str, Expr] | None = None,
+    note: Callable[[str], None] | None = None,
+    threads: Callable[[], int] = lambda: 1,
 ) -> list[Result]:
     """Decide by breadth-first search; violations are replayed."""
     from checker.engines.explicit import Question
@@ -299,7 +308,7 @@ def search(
     questions = [*bad.values(), *seen.values(), *fired.values()]
     began = time.monotonic()
     compiled, reduced = _compiled(system, [q.expr for q in questions], request, progress)
-    engine, more = _engine(compiled, request, props, bool(patched))
+    engine, more = _engine(compiled, request, props, bool(patched), note, threads)
     seconds = request.seconds
     if seconds is not None:
         seconds = max(0.0, seconds - (time.monotonic() - began)) if reduced else seconds
@@ -372,6 +381,11 @@ def _compiled(
     return reduction.compiled, bool(reduction.eager)
 
 
+def _folder(request: Request) -> str:
+    """Where the states lie from the start; empty if not on a disk."""
+    return "" if request.spill == "none" else request.spill
+
+
 def in_c(request: Request) -> bool:
     """Whether a search runs in C; LookupError if what is asked for cannot be had."""
     from checker.engines.native_source import available
@@ -382,7 +396,7 @@ def in_c(request: Request) -> bool:
     if request.cluster:
         from checker.engines import cluster
 
-        if request.backend or request.checkpoint or request.spill:
+        if request.backend or request.checkpoint or _folder(request):
             raise LookupError("--cluster goes with none of --backend, --checkpoint, --spill")
         if cluster.available():
             raise LookupError(f"--cluster: {cluster.available()}")
@@ -391,7 +405,7 @@ def in_c(request: Request) -> bool:
         raise LookupError(f"--backend c: {why}")
     if request.backend != "numpy" and not why:
         return True
-    if request.checkpoint or request.spill:
+    if request.checkpoint or _folder(request):
         raise LookupError(
             f"--checkpoint, --resume and --spill need the search in C: "
             f"{why or 'leave out --backend numpy'}"
@@ -418,7 +432,12 @@ def rebuilt(
 
 
 def _engine(
-    compiled: Compiled, request: Request, props: Sequence[Property], patched: bool
+    compiled: Compiled,
+    request: Request,
+    props: Sequence[Property],
+    patched: bool,
+    note: Callable[[str], None] | None,
+    threads: Callable[[], int],
 ) -> tuple[Any, dict[str, Any]]:
     """The back end of a search, and what only the one in C takes."""
     if request.cluster:
@@ -437,9 +456,10 @@ def _engine(
         return Explicit(compiled), {}
     from checker.engines.native import Native
 
-    more: dict[str, Any] = {}
-    for name in ("checkpoint", "spill"):
-        folder = getattr(request, name)
+    more: dict[str, Any] = {"threads": threads, "overflow": not request.spill}
+    if note is not None:
+        more["note"] = lambda line: note(f"{compiled.system.name}: {line}")
+    for name, folder in (("checkpoint", request.checkpoint), ("spill", _folder(request))):
         if folder:
             more[name] = Path(folder) / compiled.system.name
             more[name].mkdir(parents=True, exist_ok=True)
@@ -550,8 +570,13 @@ def verify(
     request: Request,
     progress: Callable[[str], None] | None = None,
     workers: int | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> Outcome:
-    """Run every task of the request and merge the results of each property and scenario."""
+    """Run every task of the request and merge the results of each property and scenario.
+
+    At most `workers` tasks run at a time (default: the cores that this process may use). `note` is
+    told what is worth a line that stays.
+    """
     tasks = tasks_of(request)
     if request.flaw or request.drop:
         for where in scenarios_of(request):
@@ -566,7 +591,7 @@ def verify(
     outcome = Outcome()
     found: list[tuple[Task, list[Result]]] = []
     try:
-        for task, results in _in_processes(tasks, progress, workers or os.cpu_count() or 1):
+        for task, results in _in_processes(tasks, progress, note, workers or cores()):
             found.append((task, results))
     except KeyboardInterrupt:
         outcome.interrupted = True
@@ -616,7 +641,22 @@ def _merge(results: list[Result]) -> Result:
     return first
 
 
-def _child(task: Task, pipe: Any) -> None:
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def share(methods: Sequence[str], waiting: int, workers: int) -> int:
+    """How many threads each running search gets: what would be idle, once nothing waits."""
+    searches = methods.count("explicit")
+    if waiting or not searches:
+        return 1
+    return max(1, (workers - len(methods) + searches) // searches)
+
+
+def _child(task: Task, pipe: Any, threads: Any) -> None:
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -625,7 +665,13 @@ def _child(task: Task, pipe: Any) -> None:
 
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
     try:
-        pipe.send(("done", run_task(task, lambda line: pipe.send(("line", line)))))
+        results = run_task(
+            task,
+            lambda line: pipe.send(("line", line)),
+            lambda line: pipe.send(("note", line)),
+            lambda: int(threads.value),
+        )
+        pipe.send(("done", results))
     except BaseException as e:
         pipe.send(("error", f"{type(e).__name__}: {e}"))
     finally:
@@ -647,10 +693,14 @@ def _failed(task: Task, why: str, *, error: bool) -> list[Result]:
 
 
 def _in_processes(
-    tasks: Sequence[Task], progress: Callable[[str], None] | None, workers: int
+    tasks: Sequence[Task],
+    progress: Callable[[str], None] | None,
+    note: Callable[[str], None] | None,
+    workers: int,
 ) -> Iterator[tuple[Task, list[Result]]]:
     method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
     context: Any = multiprocessing.get_context(method)
+    threads = context.RawValue("i", 1)
     waiting = list(tasks)
     running: dict[Any, tuple[Task, Any, float]] = {}
     try:
@@ -658,10 +708,12 @@ def _in_processes(
             while waiting and len(running) < workers:
                 task = waiting.pop(0)
                 here, there = context.Pipe(duplex=False)
-                process = context.Process(target=_child, args=(task, there), daemon=True)
+                process = context.Process(target=_child, args=(task, there, threads), daemon=True)
                 process.start()
                 there.close()
                 running[here] = (task, process, time.monotonic())
+            methods = [task.method for task, _, _ in running.values()]
+            threads.value = share(methods, len(waiting), workers)
             ready: list[Any] = wait(list(running), timeout=0.2)
             for pipe in ready:
                 task, process, began = running[pipe]
@@ -669,9 +721,10 @@ def _in_processes(
                     kind, value = pipe.recv()
                 except EOFError:
                     kind, value = "error", "the process died (memory?)"
-                if kind == "line":
-                    if progress is not None:
-                        progress(value)
+                if kind in ("line", "note"):
+                    tell = progress if kind == "line" else note
+                    if tell is not None:
+                        tell(value)
                     continue
                 del running[pipe]
                 process.join()

@@ -3,7 +3,9 @@
 `Native` has the interface of `explicit.Explicit` and finds the same states, levels and edges.
 `native_source.py` writes the C and compiles it; `native.c` keeps the states.
 
-Memory for a state: 8 bytes a word, 4 for its parent, 2 for its step, and 5 to 8 of the index.
+Memory for a state: 8 bytes a word, 4 for its parent, 2 for its step, and 5 to 8 of the index. All
+but the index can be in files, from the start or when memory gets short. Each thread has some
+megabytes for the batch that it works on.
 
 Checkpoints: states are only ever added, so a checkpoint appends the new ones to its files, then
 replaces a manifest that says how much of the files is valid.
@@ -35,6 +37,8 @@ SLICE = 1 << 14
 """States expanded by one call to C, between which signals and budgets are looked at."""
 PIECE = 1 << 24
 """Bytes read or written at once."""
+WINDOW, CORES, ALONE = 0.3, 1.3, 3.0
+"""Threads that in so many seconds got less than so many cores: one goes on for so many seconds."""
 LOOK = 0.1
 """Seconds between two looks at the memory of the system."""
 RESERVE = 16
@@ -108,6 +112,7 @@ class Native:
         self._bounds: list[int] = [0]
         self._asked = 0
         self._threads: Callable[[], int] = lambda: 1
+        self._alone, self._watched = 0.0, [0.0, 0.0]
         self._head: Any = None
         self._lib: Any = None
 
@@ -264,7 +269,7 @@ class Native:
         head = self._head.contents
         while self._asked < head.count:
             end = min(head.count, self._asked + SLICE * 16)
-            self._lib.search_ask(self._head, self._asked, end, self._threads())
+            self._lib.search_ask(self._head, self._asked, end, self._crew())
             self._asked = end
         for i, q in enumerate(questions):
             if q.row is None and head.seen[i] != NEVER:
@@ -291,9 +296,12 @@ class Native:
                 if budget.progress is not None:
                     budget.progress(result, self._bounds[-1] - self._bounds[-2])
             while head.next < self._bounds[-1]:
-                n = self._threads()
+                n = self._crew()
                 most = SLICE if n == 1 else 2 * n * SLICE
+                began, used, rows = time.monotonic(), time.process_time(), head.next
                 code = self._lib.search_expand(self._head, self._bounds[-1], most, n)
+                if n > 1 and head.next - rows == most:
+                    self._watch(time.monotonic() - began, time.process_time() - used)
                 if code in (BUDGET, NO_MEMORY):
                     self._overflow(budget, self._reason(code, budget))
                     continue
@@ -309,6 +317,21 @@ class Native:
             if head.count == self._bounds[-1]:
                 return
             self._bounds.append(head.count)
+
+    def _crew(self) -> int:
+        """How many threads to use now."""
+        return 1 if time.monotonic() < self._alone else self._threads()
+
+    def _watch(self, wall: float, used: float) -> None:
+        """Go on with one thread for a while, if several were hardly run at the same time.
+
+        Threads wait for each other: where other processes have the cores, several are slower.
+        """
+        self._watched = [self._watched[0] + wall, self._watched[1] + used]
+        if self._watched[0] > WINDOW:
+            if self._watched[1] < CORES * self._watched[0]:
+                self._alone = time.monotonic() + ALONE
+            self._watched = [0.0, 0.0]
 
     def _begin(self, budget: _Budget) -> None:
         for values in self.compiled.initial_states():
@@ -530,7 +553,7 @@ class Checkpoint:
             if total != data["sums"][k]:
                 raise NativeError(f"{self.NAMES[k]} in {self.folder} is damaged")
             self.sums[k] = total
-        if lib.search_restore(engine._head, rows, engine._threads()) != DONE:
+        if lib.search_restore(engine._head, rows, engine._crew()) != DONE:
             raise NativeError(f"no memory for the index of the {rows} states in {self.folder}")
         self.rows = rows
         head.next = data["next"]

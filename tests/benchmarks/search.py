@@ -4,6 +4,11 @@ python -m tests.benchmarks.search [SCENARIO ...]
 
 Each figure is of one run in a process of its own: user and system seconds, and the bytes of a state
 by the largest resident size less that before the search (SPIN: what pan says it used).
+
+python -m tests.benchmarks.search --threads [SCENARIO ...]
+
+The search in C with every invariant by 1, 2, 4 ... threads, up to the cores that this process may
+use: the run with the least wall time of three. `make bench` prints this, too.
 """
 
 from __future__ import annotations
@@ -16,11 +21,13 @@ import time
 from typing import Any
 
 SCENARIOS = ("tls12", "tls12-wide")
+LARGE = ("tls12-wide", "two-clients-rsa")
+"""What is searched by several threads."""
 REFERENCE = "tls12-small"
 """What the reference engine is measured on: it fires the machines, thousands of states a second."""
 
 
-def measure(engine: str, scenario: str, questions: str) -> dict[str, Any]:
+def measure(engine: str, scenario: str, questions: str, threads: str = "1") -> dict[str, Any]:
     """One search here: states, CPU seconds without the compiling, bytes a state, wall seconds."""
     from checker.engines.explicit import Explicit, Question
     from checker.engines.native import Native
@@ -47,8 +54,10 @@ def measure(engine: str, scenario: str, questions: str) -> dict[str, Any]:
         search = {"c": Native, "numpy": Explicit}[engine](compiled)
         search.search(asked, states=1)  # compiles, or finds what was compiled
 
+        more = {"threads": lambda: int(threads)} if engine == "c" else {}
+
         def run() -> int:
-            return search.search([Question(q.name, q.expr) for q in asked]).states
+            return search.search([Question(q.name, q.expr) for q in asked], **more).states
 
         if engine == "c":
             search = Native(compiled)
@@ -63,10 +72,11 @@ def measure(engine: str, scenario: str, questions: str) -> dict[str, Any]:
     }
 
 
-def apart(engine: str, scenario: str, questions: str) -> dict[str, Any]:
+def apart(engine: str, scenario: str, questions: str, threads: int = 1) -> dict[str, Any]:
     """`measure` in a process of its own."""
+    command = [sys.executable, "-m", "tests.benchmarks.search", "--one"]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.search", "--one", engine, scenario, questions],
+        [*command, engine, scenario, questions, str(threads)],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
     out: dict[str, Any] = json.loads(done.stdout)
@@ -78,6 +88,34 @@ def row(name: str, states: int, cpu: float, size: float, wall: float | None) -> 
     rate = f"{states / cpu / 1e6:.2f} M" if states / cpu > 1e5 else f"{states / cpu:,.0f}"
     seconds = "" if wall is None else f"{wall:.1f}"
     return f"| {name} | {states:,} | {cpu:.2f} | {seconds} | {rate} | {size:.0f} |"
+
+
+def by_threads(scenarios: list[str]) -> int:
+    """Print the table of threads as Markdown; 1 if they do not find the same number of states."""
+    from checker.verify import cores
+
+    wrong = 0
+    numbers = [1 << k for k in range(cores().bit_length())]
+    head = "| scenario | states | threads | CPU s | wall s | states / wall s | speed-up |"
+    sys.stdout.write(f"\n{head}\n")
+    sys.stdout.write("|---|---|---|---|---|---|---|\n")
+    for scenario in scenarios or LARGE:
+        counts, alone = set(), 0.0
+        for n in numbers:
+            runs = [apart("c", scenario, "all", n) for _ in range(3)]
+            best = min(runs, key=lambda r: r["wall"])
+            counts |= {r["states"] for r in runs}
+            alone = alone or best["wall"]
+            sys.stdout.write(
+                f"| `{scenario}` | {best['states']:,} | {n} | {best['cpu']:.2f} | "
+                f"{best['wall']:.2f} | {best['states'] / best['wall'] / 1e6:.2f} M | "
+                f"{alone / best['wall']:.2f} |\n"
+            )
+            sys.stdout.flush()
+        if len(counts) != 1:
+            wrong = 1
+            sys.stdout.write(f"\nDIFFERENT COUNTS: {sorted(counts)}\n")
+    return wrong
 
 
 def main(scenarios: list[str]) -> int:
@@ -121,6 +159,8 @@ def main(scenarios: list[str]) -> int:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
-        sys.stdout.write(json.dumps(measure(*sys.argv[2:5])) + "\n")
+        sys.stdout.write(json.dumps(measure(*sys.argv[2:6])) + "\n")
         raise SystemExit(0)
-    raise SystemExit(main(sys.argv[1:]))
+    if sys.argv[1:2] == ["--threads"]:
+        raise SystemExit(by_threads(sys.argv[2:]))
+    raise SystemExit(main(sys.argv[1:]) or by_threads([]))

@@ -360,6 +360,27 @@ def test_threads_find_the_first_row_of_each_question(
     assert again == whole
 
 
+@pytest.mark.usefixtures("together")
+@pytest.mark.parametrize(("used", "kept"), [(0.0, False), (1.29, False), (1.31, True), (2.0, True)])
+def test_threads_that_are_not_run_are_given_up(
+    used: float, kept: bool, monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    """Where others have the cores, one thread goes on for a while; then several are tried again."""
+    monkeypatch.setattr(native, "SLICE", 64)
+    monkeypatch.setattr(native, "WINDOW", 0.5)
+    monkeypatch.setattr(native, "ALONE", 60.0)
+    engine = Native(compiled_small(), cache=cache)
+    real = engine._watch
+    monkeypatch.setattr(engine, "_watch", lambda *_: real(1.0, used))
+    assert engine.search(threads=lambda: 2).states == 81_856
+    # Only full batches are watched: what comes before the first of them is not.
+    assert (engine._head.contents.batches > 100) == kept
+    assert engine._crew() == (2 if kept else 1)
+    later = time.monotonic() + 61.0
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert engine._crew() == 2
+
+
 def test_few_rows_are_for_one_thread(cache: Path) -> None:
     engine = Native(compiled("counters"), cache=cache)
     assert engine.search(threads=lambda: 2).states == 62
@@ -424,7 +445,9 @@ def test_an_interrupted_search_keeps_what_it_found(cache: Path) -> None:
     assert len(engine.path(3)) == 2
 
 
-def test_a_signal_ends_a_search(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+@pytest.mark.usefixtures("together")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_signal_ends_a_search(threads: int, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     _, questions, c = asked("tls12-small")
     engine = Native(c, cache=cache)
     engine.search(questions)
@@ -441,7 +464,7 @@ def test_a_signal_ends_a_search(monkeypatch: pytest.MonkeyPatch, cache: Path) ->
     monkeypatch.setattr(native, "SLICE", 1)
     before = signal.signal(signal.SIGALRM, alarm)
     try:
-        found = engine.search(progress=progress)
+        found = engine.search(progress=progress, threads=lambda: threads)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,11 @@ import pytest
 
 import checker
 from checker import cli
+from checker.engines.native import Native
 from checker.engines.native_source import available
 from checker.report.text import chart, table
 from checker.verdict import Result, exit_status
-from checker.verify import Request, Task, _merge, run_task
+from checker.verify import Request, Task, _merge, cores, run_task, share, verify
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -106,8 +109,34 @@ def test_a_violation_within_the_budget_is_definite(capsys: pytest.CaptureFixture
 def test_time_and_memory_budgets(capsys: pytest.CaptureFixture[str]) -> None:
     out = run("verify", "ORD-1", "--scenario", "tls12", "--time", "0.01", status=3, capsys=capsys)
     assert "the time budget of 0.01 s ended" in out
-    out = run("verify", "ORD-1", "--scenario", "tls12", "--memory", "10K", status=3, capsys=capsys)
+    command = ["verify", "ORD-1", "--scenario", "tls12", "--memory", "10K"]
+    out = run(*command, "--spill", "none", status=3, capsys=capsys)
     assert "the memory budget of 10240 bytes ended" in out
+    assert "disk" not in out
+
+
+@pytest.mark.skipif(bool(available()), reason=available())
+def test_a_memory_budget_moves_states_to_a_disk(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A note tells it, and the verdicts are the same; the index must fit."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    command = ["verify", "ORD-1", "--scenario", "tls12", "--format", "json", "--memory"]
+    assert cli.main([*command, "30M"]) == 0
+    out = capsys.readouterr()
+    assert re.search(
+        r"^tls12: the memory budget of 31457280 bytes ended: [\d,]+ bytes of states go to files in "
+        + re.escape(str(tmp_path)), out.err, re.MULTILINE,
+    )  # fmt: skip
+    (row,) = json.loads(out.out)["results"]
+    assert (row["verdict"], row["states"]) == ("PROVED", 1_784_736)
+    assert list(tmp_path.iterdir()) == []
+    assert cli.main([*command, "10K"]) == 3
+    (row,) = json.loads(capsys.readouterr().out)["results"]
+    assert row["reason"] == (
+        "the memory budget of 10240 bytes ended; the states are on a disk, their index is not"
+    )
 
 
 @pytest.mark.parametrize(
@@ -310,6 +339,44 @@ def test_what_the_back_end_cannot_do_is_a_usage_error(
     command = ["verify", "--scenario", "tls13", "--backend", "numpy", "--spill", str(tmp_path)]
     assert cli.main(command) == 2
     assert "need the search in C" in capsys.readouterr().err
+
+
+def test_never_a_disk_is_no_wish_for_c(capsys: pytest.CaptureFixture[str]) -> None:
+    run("verify", "ORD-1", "--scenario", "tls13", "--backend", "numpy", "--engine", "explicit",
+        "--spill", "none", status=0, capsys=capsys)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("methods", "waiting", "workers", "each"),
+    [
+        (["explicit"], 0, 1, 1), (["explicit"], 0, 2, 2), (["explicit"], 1, 2, 1),
+        (["explicit", "symbolic"], 0, 2, 1), (["explicit", "symbolic"], 0, 8, 7),
+        (["explicit", "explicit", "liveness"], 0, 8, 3), (["symbolic"], 0, 8, 1), ([], 0, 8, 1),
+        (["explicit"] * 4, 0, 2, 1),
+    ],
+)  # fmt: skip
+def test_a_search_gets_the_cores_that_would_be_idle(
+    methods: list[str], waiting: int, workers: int, each: int
+) -> None:
+    assert share(methods, waiting, workers) == each
+
+
+@pytest.mark.skipif(bool(available()), reason=available())
+def test_the_last_search_has_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Native.search
+
+    def search(self: Native, *args: Any, **more: Any) -> Any:
+        found = real(self, *args, **more)
+        time.sleep(0.5)
+        more["note"](f"{more['threads']()} threads")
+        return found
+
+    monkeypatch.setattr(Native, "search", search)
+    notes: list[str] = []
+    outcome = verify(Request(("ORD-1",), "tls12-small", "explicit"), None, 5, notes.append)
+    assert [r.verdict for r in outcome.results] == ["PROVED"]
+    assert notes == ["tls12-small: 5 threads"]
+    assert cores() == len(os.sched_getaffinity(0))
 
 
 def test_both_back_ends_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
