@@ -19,18 +19,18 @@ from left to right. Let s be the first state on it that has an F and whose next 
 Let f be the first step of F that X takes later on the path while still in A, or any of F if there
 is none. Put f at s. (A later step of F that changes nothing is left out.) Then:
 
-C1. A step r of another run that follows is still possible after f, to the same effect, even where it
-    reads what f writes. It writes nothing that f reads or writes, since f is own. So f and r
+C1. A step r of another run that follows is still possible after f, to the same effect, even where
+    it reads what f writes. It writes nothing that f reads or writes, since f is own. So f and r
     commute, up to where X takes f itself or some c that is not in F.
 C2. For such a c some step d of X (or none) is possible after f, and one of these is true of it:
     - what d reaches is what c reaches, but for growing variables that are raised: go on by G;
-    - c stays in A, and d after f reaches what f after c reaches: go on, X still before f. No step of
-      F is possible after c that was not before it, so f was possible at s;
+    - c stays in A, and d after f reaches what f after c reaches: go on, X still before f. No step
+      of F is possible after c that was not before it, so f was possible at s;
     - c and d reach one local state that X never leaves. They differ in variables that X owns, and
       from then on this hurts no step of another run and no question that reads others too.
 C3. A question that was true on the old path is true on the new one. If it reads others than X it
-    stays true under f. If it speaks of X alone it was true in s too, or as soon as c had been taken;
-    then it is true before c, after f, or after d, and these are on the new path.
+    stays true under f. If it speaks of X alone it was true in s too, or came true by some c; then
+    it is true before c, after f, or after d, and these are on the new path.
 C0. It ends: eager moves of a run go round no circle of its local states, and one that stays in its
     state only raises growing variables.
 
