@@ -19,18 +19,18 @@ from left to right. Let s be the first state on it that has an F and whose next 
 Let f be the first step of F that X takes later on the path while still in A, or any of F if there
 is none. Put f at s. (A later step of F that changes nothing is left out.) Then:
 
-C1. A step r of another run that follows is still possible after f, to the same effect, even where it
-    reads what f writes. It writes nothing that f reads or writes, since f is own. So f and r
+C1. A step r of another run that follows is still possible after f, to the same effect, even where
+    it reads what f writes. It writes nothing that f reads or writes, since f is own. So f and r
     commute, up to where X takes f itself or some c that is not in F.
 C2. For such a c some step d of X (or none) is possible after f, and one of these is true of it:
     - what d reaches is what c reaches, but for growing variables that are raised: go on by G;
-    - c stays in A, and d after f reaches what f after c reaches: go on, X still before f. No step of
-      F is possible after c that was not before it, so f was possible at s;
+    - c stays in A, and d after f reaches what f after c reaches: go on, X still before f. No step
+      of F is possible after c that was not before it, so f was possible at s;
     - c and d reach one local state that X never leaves. They differ in variables that X owns, and
       from then on this hurts no step of another run and no question that reads others too.
 C3. A question that was true on the old path is true on the new one. If it reads others than X it
-    stays true under f. If it speaks of X alone it was true in s too, or as soon as c had been taken;
-    then it is true before c, after f, or after d, and these are on the new path.
+    stays true under f. If it speaks of X alone it was true in s too, or came true by some c; then
+    it is true before c, after f, or after d, and these are on the new path.
 C0. It ends: eager moves of a run go round no circle of its local states, and one that stays in its
     state only raises growing variables.
 
@@ -45,6 +45,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from model.expr import (
     BOOL,
@@ -176,6 +177,7 @@ class _Analysis:
         self.refuter = Refuter()
         self.compiled = compiled
         self.steps = [_limited(s) for s in compiled.steps]
+        self.reads = [(s, set(variables(s.guard, *s.effects.values()))) for s in self.steps]
         self.questions = [compiled.fold(q) for q in questions]
         self.disjuncts = [
             (d, set(variables(d)))
@@ -183,6 +185,8 @@ class _Analysis:
         ]
         self.known: Mapping[str, set[Value]] = {}
         self.bound: dict[int, Expr] = {}
+        self.told: dict[Any, bool] = {}
+        self.memos: dict[tuple[tuple[str, int], ...], dict[int, Expr]] = {}
         self.runs = [r.name for r in compiled.system.runs if f"{r.name}.state" in compiled.index]
         writers: dict[str, set[str]] = {n: set() for n in compiled.names}
         for s in compiled.steps:
@@ -252,6 +256,11 @@ class _Analysis:
         ]
         return self.refuter.impossible(conj(*facts, small))
 
+    def _after(self, e: Expr, effects: Effects) -> Expr:
+        """`e`, read after `effects`."""
+        memo = self.memos.setdefault(_key(effects), {})
+        return substitute(e, lambda v: effects.get(v.payload, v), memo=memo)
+
     def _grows(self, name: str) -> bool:
         """Whether `name` is growing."""
         domain = self.compiled.domains[self.compiled.index[name]]
@@ -280,7 +289,7 @@ class _Analysis:
     def eager(self, run: str, state: str) -> list[Step]:
         """A set F for `run` in `state`: what is left when no step of it fails a condition."""
         self.known = {**self.facts[run][state], f"{run}.state": {state}}
-        self.bound = {}
+        self.bound, self.told, self.memos = {}, {}, {}
         here = [s for s in self.steps if s.run == run and state in s.rule.sources]
         chosen = [s for s in here if s.rule.kind != "receive" and self._is_own(s)]
         while chosen:
@@ -317,17 +326,15 @@ class _Analysis:
     def _readers(self, run: str, names: Iterable[str]) -> list[Step]:
         """The steps of other runs than `run` that read any of `names`."""
         wanted = set(names)
-        return [
-            s for s in self.steps
-            if s.run != run and wanted & set(variables(s.guard, *s.effects.values()))
-        ]  # fmt: skip
+        return [s for s, reads in self.reads if s.run != run and not reads.isdisjoint(wanted)]
 
     def _unhurt(self, r: Step, before: Effects, after: Effects, given: Expr) -> bool:
         """Where `r` is possible after `before` it is possible after `after`, with equal effects."""
         r = _renamed(r, "other")
-        now = _after(r.guard, before)
-        return self._never(conj(now, neg(_after(r.guard, after))), given) and all(
-            self._equal(_after(e, before), _after(e, after), given, now) for e in r.effects.values()
+        now = self._after(r.guard, before)
+        return self._never(conj(now, neg(self._after(r.guard, after))), given) and all(
+            self._equal(self._after(e, before), self._after(e, after), given, now)
+            for e in r.effects.values()
         )
 
     def _equal(self, a: Expr, b: Expr, *given: Expr) -> bool:
@@ -336,7 +343,7 @@ class _Analysis:
     def _keeps_questions(self, f: Step, run: str) -> bool:
         """C3 for a question that is true while X waits."""
         return all(
-            self._never(conj(q, neg(_after(q, f.effects))), f.guard)
+            self._never(conj(q, neg(self._after(q, f.effects))), f.guard)
             for q, reads in self.disjuncts
             if not reads <= self.owned[run] and not reads.isdisjoint(f.effects)
         )
@@ -357,7 +364,7 @@ class _Analysis:
             if d is not None and d.free and d.label != c.label:
                 continue
             if self._covers(f, c, d, run, state):
-                guards.append(TRUE if d is None else _after(d.guard, f.effects))
+                guards.append(TRUE if d is None else self._after(d.guard, f.effects))
                 if self._never(neg(disj(*guards)), *given):
                     return True
         return False
@@ -366,7 +373,7 @@ class _Analysis:
         """A move of F that is possible after `c` was possible before it."""
         moves = [_renamed(g, "then") for g in chosen]
         return all(
-            self._never(conj(_after(g.guard, c.effects), neg(g.guard)), *given) for g in moves
+            self._never(conj(self._after(g.guard, c.effects), neg(g.guard)), *given) for g in moves
         )
 
     def _covers(self, f: Step, c: Step, d: Step | None, run: str, state: str) -> bool:
@@ -380,17 +387,22 @@ class _Analysis:
         by_d = {**here, **f.effects}
         given = [f.guard, c.guard]
         if d is not None:
-            by_d.update({n: _after(e, f.effects) for n, e in d.effects.items()})
-            given.append(_after(d.guard, f.effects))
+            by_d.update({n: self._after(e, f.effects) for n, e in d.effects.items()})
+            given.append(self._after(d.guard, f.effects))
         differ = self._differences(by_c, by_d, given)
         if differ and c.rule.target in (SAME, state):
             # X still waits: `c` may commute with `f`.
-            both = {**by_c, **{n: _after(e, c.effects) for n, e in f.effects.items()}}
-            still = self._never(neg(_after(f.guard, c.effects)), *given)
+            both = {**by_c, **{n: self._after(e, c.effects) for n, e in f.effects.items()}}
+            still = self._never(neg(self._after(f.guard, c.effects)), *given)
             if not still or self._differences(both, by_d, given):
                 return False
-        elif differ and not self._never_told(differ, by_c, by_d, run, f.guard):
-            return False
+        elif differ:
+            # Many rows do the same: those that refuse.
+            same = (frozenset(differ), _key(by_c), _key(by_d), id(f.guard))
+            if same not in self.told:
+                self.told[same] = self._never_told(differ, by_c, by_d, run, f.guard)
+            if not self.told[same]:
+                return False
         return self._seen(f, c, by_c, by_d, run, given)
 
     def _seen(
@@ -400,11 +412,15 @@ class _Analysis:
         `f` or after `d`."""
         return all(
             self._never(
-                conj(_after(q, by_c), neg(disj(q, _after(q, f.effects), _after(q, by_d)))), *given
+                conj(
+                    self._after(q, by_c),
+                    neg(q), neg(self._after(q, f.effects)), neg(self._after(q, by_d)),
+                ),
+                *given,
             )
             for q, reads in self.disjuncts
             if reads <= self.owned[run] and not reads.isdisjoint(c.effects)
-        )
+        )  # fmt: skip
 
     def _never_told(
         self, differ: set[str], by_c: Effects, by_d: Effects, run: str, given: Expr
@@ -433,7 +449,7 @@ class _Analysis:
         return all(
             self._unhurt(r, first, second, given) for r in self._readers(run, differ)
         ) and all(
-            self._never(conj(_after(q, first), neg(_after(q, second))), given)
+            self._never(conj(self._after(q, first), neg(self._after(q, second))), given)
             for q, reads in self.disjuncts
             if reads & differ and not reads <= owned
         )
@@ -456,9 +472,9 @@ class _Analysis:
         return out
 
 
-def _after(e: Expr, effects: Effects) -> Expr:
-    """`e`, read after `effects`."""
-    return substitute(e, lambda v: effects.get(v.payload, v))
+def _key(effects: Effects) -> tuple[tuple[str, int], ...]:
+    # Expressions are interned and kept, so that an identity is a structure.
+    return tuple((n, id(e)) for n, e in effects.items())
 
 
 def _limited(s: Step) -> Step:

@@ -1,4 +1,4 @@
-"""Small random systems of two runs, and random questions about them.
+"""Small random systems of two or three runs, and random questions about them.
 
 What can be delivered may depend on what was sent, on a variable of the sender, or on its absence:
 nothing here keeps the law that knowledge grows, so a reduction cannot lean on it.
@@ -101,20 +101,23 @@ def _role(random: Random, name: str) -> Role:
     )  # fmt: skip
 
 
-def random_system(random: Random) -> System:
-    """Two runs, `a` and `b`."""
+def random_system(random: Random, runs: int = 2) -> System:
+    """`runs` runs, called `a`, `b` and so on."""
+    names = "abc"[:runs]
     when = {}
-    for run, other in (("a", "b"), ("b", "a")):
+    for run in names:
+        others = [n for n in names if n != run]
         for m in MESSAGES:
+            other = others[0] if runs == 2 else random.choice(others)
             sent = var(f"{other}.sent_{random.choice(MESSAGES).name}", BOOL)
             theirs = var(f"{other}.{random.choice(NAMES)}", BOOL)
             mine = var(f"{run}.{random.choice(NAMES)}", BOOL)
             when[run, m.name] = random.choice(
                 (TRUE, TRUE, sent, sent, neg(sent), theirs, neg(theirs), sent & ~theirs, mine)
             )
-    runs = (Instance("a", _role(random, "a")), Instance("b", _role(random, "b")))
+    made = tuple(Instance(n, _role(random, n)) for n in names)
     slow = tuple(m.name for m in MESSAGES if random.random() < 0.2)
-    return System("random", runs, Open(when, slow))
+    return System("random", made, Open(when, slow))
 
 
 def random_questions(random: Random, system: System) -> list[Expr]:
