@@ -24,6 +24,9 @@ from model.system import Compiled, Step
 
 Array = NDArray[Any]
 CHUNK = 1 << 16
+BATCH = 1 << 22
+"""States are expanded by chunks, which fit the caches; their successors are looked up by batches."""
+
 EXPANSION = 1 << 21
 
 
@@ -305,14 +308,16 @@ class Explicit:
             if progress is not None:
                 progress(result, n)
             found: list[tuple[Array, Array, Array]] = []
+            new: list[tuple[Array, Array, Array]] = []
             for begin in range(0, n, CHUNK):
                 part = frontier[:, begin : begin + CHUNK]
-                new = list(self._expand(part, begin + total, result.edges if edges else None))
-                if not new:
+                new += self._expand(part, begin + total, result.edges if edges else None)
+                if not new or (begin + CHUNK < n and sum(p.size for _, p, _ in new) < BATCH):
                     continue
                 words = np.concatenate([w for w, _, _ in new], axis=1)
                 came = np.concatenate([p for _, p, _ in new])
                 by = np.concatenate([v for _, _, v in new])
+                new = []
                 words, first = _unique(words)
                 fresh = np.flatnonzero(~visited.contains(words))
                 first = first[fresh]
@@ -367,9 +372,9 @@ class Explicit:
                     rows = picks[0] if len(picks) == 1 else np.concatenate(picks)
                 if edges is None and len(group) > 1:
                     rows = rows[~done[rows]]
-                for piece in np.array_split(rows, 1 + rows.size * a.combinations // EXPANSION):
-                    if not piece.size:
-                        continue
+                size = max(1, EXPANSION // a.combinations)
+                for begin in range(0, rows.size, size):
+                    piece = rows[begin : begin + size]
                     hit, words = self._apply(a, part, columns, piece)
                     if not hit.size:
                         continue
@@ -488,14 +493,17 @@ class _Visited:
 
     def add(self, words: Array) -> None:
         """Add states that are not in yet."""
-        key, order = _sorted(_key(words))
-        self.runs.append((key, _take(words, order)))
+        key = _key(words)
+        if (key[1:] < key[:-1]).any():
+            key, order = _sorted(key)
+            words = _take(words, order)
+        self.runs.append((key, words))
         while len(self.runs) > 1 and self.runs[-2][0].size < 2 * self.runs[-1][0].size:
-            _, a = self.runs.pop()
-            _, b = self.runs.pop()
-            both = np.concatenate([b, a], axis=1)
-            key = _key(both)
+            a, b = self.runs.pop(), self.runs.pop()
+            key = np.concatenate([b[0], a[0]])
+            # A stable sort sees two sorted runs and merges them.
             order = np.argsort(key, kind="stable")
+            both = np.concatenate([b[1], a[1]], axis=1)
             self.runs.append((key[order], _take(both, order)))
 
     def contains(self, words: Array) -> Array:
