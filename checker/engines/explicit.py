@@ -24,6 +24,9 @@ from model.system import Compiled, Step
 
 Array = NDArray[Any]
 CHUNK = 1 << 16
+BATCH = 1 << 22
+"""States are expanded by chunks, which fit the caches; their successors are looked up by batches."""
+
 EXPANSION = 1 << 21
 
 
@@ -305,17 +308,20 @@ class Explicit:
             if progress is not None:
                 progress(result, n)
             found: list[tuple[Array, Array, Array]] = []
+            new: list[tuple[Array, Array, Array]] = []
             for begin in range(0, n, CHUNK):
                 part = frontier[:, begin : begin + CHUNK]
-                new = list(self._expand(part, begin + total, result.edges if edges else None))
-                if not new:
+                new += self._expand(part, begin + total, result.edges if edges else None)
+                if not new or (begin + CHUNK < n and sum(p.size for _, p, _ in new) < BATCH):
                     continue
                 words = np.concatenate([w for w, _, _ in new], axis=1)
                 came = np.concatenate([p for _, p, _ in new])
                 by = np.concatenate([v for _, _, v in new])
+                new = []
                 words, first = _unique(words)
-                fresh = ~visited.contains(words)
-                found.append((words[:, fresh], came[first][fresh], by[first][fresh]))
+                fresh = np.flatnonzero(~visited.contains(words))
+                first = first[fresh]
+                found.append((_take(words, fresh), came[first], by[first]))
             total += n
             if not found:
                 break
@@ -366,9 +372,9 @@ class Explicit:
                     rows = picks[0] if len(picks) == 1 else np.concatenate(picks)
                 if edges is None and len(group) > 1:
                     rows = rows[~done[rows]]
-                for piece in np.array_split(rows, 1 + rows.size * a.combinations // EXPANSION):
-                    if not piece.size:
-                        continue
+                size = max(1, EXPANSION // a.combinations)
+                for begin in range(0, rows.size, size):
+                    piece = rows[begin : begin + size]
                     hit, words = self._apply(a, part, columns, piece)
                     if not hit.size:
                         continue
@@ -407,7 +413,7 @@ class Explicit:
                     return rows, part[:, :0]
                 local = {i: v[mask] for i, v in local.items()}
                 parameters = {k: v[mask] for k, v in parameters.items()}
-        words = part[:, rows]
+        words = _take(part, rows)
         for i, value in a.effects:
             w, shift, mask = self.layout.place[i]
             code: Any = value if isinstance(value, int) else value(local, parameters, np)
@@ -433,19 +439,50 @@ def _key(words: Array) -> Array:
     return key
 
 
+def _sorted(key: Array) -> tuple[Array, Array]:
+    """`key` sorted, and the positions it came from, equal ones in order."""
+    # Values sort faster than positions do: so the low bits of each key give way to its position.
+    spare = 64 - int(key.max(initial=0)).bit_length()
+    low = np.uint64((1 << key.size.bit_length()) - 1)
+    packed = (key << np.uint64(min(spare, 63))) & ~low | np.arange(key.size, dtype=np.uint64)
+    packed.sort()
+    order = (packed & low).view(np.int64)
+    out = key[order]
+    if (out[1:] < out[:-1]).any():  # two keys differ only in what gave way
+        order = np.argsort(key, kind="stable")
+        out = key[order]
+    return out, order
+
+
+def _take(words: Array, columns: Array) -> Array:
+    """Some columns, by position."""
+    out = np.empty((words.shape[0], columns.size), dtype=np.uint64)
+    for w in range(words.shape[0]):
+        # No position is out of bounds; to say so spares numpy a copy.
+        np.take(words[w], columns, out=out[w], mode="clip")
+    return out
+
+
+def _equal(a: Array, b: Array) -> Array:
+    """Which columns are the same states."""
+    out: Array = a[0] == b[0]
+    for w in range(1, a.shape[0]):
+        out &= a[w] == b[w]
+    return out
+
+
 def _unique(words: Array) -> tuple[Array, Array]:
     """Distinct columns, ordered by key, and the first position of each."""
-    key = _key(words)
-    order = np.argsort(key, kind="stable")
-    key, ordered = key[order], words[:, order]
+    key, order = _sorted(_key(words))
+    ordered = _take(words, order)
     same_key = key[1:] == key[:-1]
-    same = same_key & np.all(ordered[:, 1:] == ordered[:, :-1], axis=0)
-    if (same_key & ~same).any():  # two states share a key: order by the words themselves
+    same = _equal(ordered[:, 1:], ordered[:, :-1])
+    if not np.array_equal(same, same_key):  # two states share a key: order by the words themselves
         order = np.lexsort(words[::-1])
         ordered = words[:, order]
-        same = np.all(ordered[:, 1:] == ordered[:, :-1], axis=0)
-    keep = np.concatenate([[True], ~same]) if words.shape[1] else np.zeros(0, np.bool_)
-    return ordered[:, keep], order[keep]
+        same = _equal(ordered[:, 1:], ordered[:, :-1])
+    keep = np.flatnonzero(np.concatenate([[True], ~same])) if words.shape[1] else order
+    return _take(ordered, keep), order[keep]
 
 
 class _Visited:
@@ -456,15 +493,18 @@ class _Visited:
 
     def add(self, words: Array) -> None:
         """Add states that are not in yet."""
-        words = words[:, np.argsort(_key(words), kind="stable")]
-        self.runs.append((_key(words), words))
+        key = _key(words)
+        if (key[1:] < key[:-1]).any():
+            key, order = _sorted(key)
+            words = _take(words, order)
+        self.runs.append((key, words))
         while len(self.runs) > 1 and self.runs[-2][0].size < 2 * self.runs[-1][0].size:
-            _, a = self.runs.pop()
-            _, b = self.runs.pop()
-            both = np.concatenate([b, a], axis=1)
-            key = _key(both)
+            a, b = self.runs.pop(), self.runs.pop()
+            key = np.concatenate([b[0], a[0]])
+            # A stable sort sees two sorted runs and merges them.
             order = np.argsort(key, kind="stable")
-            self.runs.append((key[order], both[:, order]))
+            both = np.concatenate([b[1], a[1]], axis=1)
+            self.runs.append((key[order], _take(both, order)))
 
     def contains(self, words: Array) -> Array:
         """Which of `words` are in."""
@@ -477,7 +517,7 @@ class _Visited:
                 pos = at[live]
                 match = run_keys[pos] == keys[live]
                 live, pos = live[match], pos[match]
-                hit = np.all(run[:, pos] == words[:, live], axis=0)
+                hit = _equal(_take(run, pos), _take(words, live))
                 out[live[hit]] = True
                 live = live[~hit]
                 at[live] += 1
