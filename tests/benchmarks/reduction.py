@@ -16,7 +16,8 @@ from model.scenario import SCENARIOS, scenario
 def measure(name: str) -> dict[str, Any]:
     """States and seconds of the search without and with eager moves, with every property asked."""
     from checker.engines.explicit import Explicit, Question
-    from checker.engines.native import Native, available
+    from checker.engines.native import Native
+    from checker.engines.native_source import available
     from checker.reduction import reduce
 
     search: Any = Explicit if available() else Native

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import checker.reduction as reduction
 from checker import cli
-from checker.engines import native
+from checker.engines import native_source
 from checker.engines.explicit import Explicit, Question
 from checker.engines.native import Native
 from checker.engines.reference import Reference
@@ -204,7 +204,7 @@ def test_the_engines_agree_on_a_reduced_system(seed: int) -> None:
     graph = Reference(reduced).explore()
     assert {engine.state(i) for i in range(found.states)} == set(graph)
     assert sum(found.edges.values()) == graph.number_of_edges()
-    if not native.available():
+    if not native_source.available():
         assert Native(reduced).search().levels == found.levels
 
 
@@ -223,6 +223,10 @@ REDUCED = {
     "closure": 52_901,
 }
 """States with eager moves, every property asked. `honest` has none: its channels are shared."""
+SEARCHED = [
+    s.name for s in SCENARIOS
+    if s.default and "explicit" in s.methods and s.network == "adversary"
+]  # fmt: skip
 CASES = [f"{f.name}@{end}" for f in flaws().values() for end in f.ends]
 
 
@@ -246,8 +250,7 @@ def same_verdicts(name: str, **of: Any) -> list[Result]:
 
 
 def test_the_reduced_counts_are_of_the_searched_scenarios() -> None:
-    default = {s.name for s in SCENARIOS if s.default and "explicit" in s.methods}
-    assert set(REDUCED) == default - {"honest"}
+    assert set(REDUCED) <= set(SEARCHED)
     assert all(n < expectations()["states"][name] for name, n in REDUCED.items())
 
 
@@ -257,11 +260,13 @@ def test_a_small_scenario_is_decided_alike(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", list(REDUCED))
+@pytest.mark.parametrize("name", SEARCHED)
 def test_a_scenario_is_as_declared_with_eager_moves(name: str) -> None:
     results = same_verdicts(name)
     assert [(r.property, r.verdict, r.reason) for r in results if not r.as_declared] == []
-    assert {r.states for r in results} == {REDUCED[name]}
+    (states,) = {r.states for r in results}
+    assert states is not None and states < expectations()["states"][name]
+    assert name not in REDUCED or states == REDUCED[name]
     assert all(r.reduced for r in results)
 
 
