@@ -252,6 +252,35 @@ SCENARIOS = (
         {**TLS12, **_offers("ECDHE"), **_no_client_auth("server"), "closes": (True,)},
         ("explicit",),
     ),
+    Scenario(
+        "status-request",
+        "TLS 1.2 with RSA and ECDHE; the client may ask for a certificate status",
+        {**TLS12, **_offers("RSA", "ECDHE"), "asks_status": EITHER, **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA", "ECDHE"), "staples": (True,), **_no_client_auth("server"),
+         "sends_data": (False,)},
+        ("explicit",),
+        extensions=("status_request",),
+    ),
+    Scenario(
+        "false-start",
+        "TLS 1.1 and 1.2 with RSA and DHE, where the client may start to send early",
+        {"min_version": ("TLS11",), **_versions("TLS12"), **_offers("RSA", "DHE"),
+         "has_certificate": (False,), "false_starts": (True,), "null_cipher": EITHER},
+        {"min_version": ("TLS11",), **_versions("TLS11", "TLS12"), **_offers("RSA", "DHE"),
+         **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        extensions=("false_start",),
+    ),
+    Scenario(
+        "honest-tls12-extensions",
+        "no attacker, reliable channels, TLS 1.2 with a certificate status and False Start",
+        {**TLS12, **_offers("RSA"), "offers_ECDHE": EITHER, "closes": (True,),
+         "asks_status": EITHER, "false_starts": (True,)},
+        {**TLS12, **_offers("ECDHE"), "offers_RSA": EITHER, "closes": (True,), "staples": EITHER},
+        ("explicit",),
+        network="reliable",
+        extensions=("false_start", "status_request"),
+    ),
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from model.expr import Expr, conj, disj, eq, neg
 from model.transcript import SKE_SUITES
 from properties import Implication, View, World, invariant, when
 from properties.authentication import agree, flight, known, live
+from properties.early import started_early
 
 AFTER_HELLO_DONE = (
     "SEND_CERTIFICATE", "SEND_CKE", "SEND_CERTIFICATE_VERIFY", "SEND_CCS", "SEND_FIN", "WAIT_CCS",
@@ -36,8 +37,8 @@ def data_is_delivered_only_after_finished_is_verified(w: World) -> list[Implicat
 @invariant("ORD-2", "5246 7.3; 8446 2", ("data",))
 def data_is_sent_only_after_finished_is_verified(w: World) -> list[Implication]:
     """An end sends data only after it verified the peer's Finished; a TLS 1.3 server may
-    from its own."""
-    out = [when(c.sent_data).then(c.verified) for c in w.clients]
+    from its own, a client that starts early (RFC 7918) too."""
+    out = [when(c.sent_data).then(c.verified | started_early(c)) for c in w.clients]
     for s in w.servers:
         half = conj(s.version == "TLS13", s.write_key == "application")
         out.append(when(s.sent_data).then(s.verified | half))
