@@ -262,6 +262,23 @@ class Observer:
 
 
 @dataclass(frozen=True, eq=False)
+class Edition:
+    """One of the times that a role sends a message which it sends more than once.
+
+    `when` says that it was sent, over the sender's variables. `fields` are its contents where they
+    differ from what `sends` gives, `under` its record key if it is not that of the message. `order`
+    says, over the sender's `own.x` and the receiver's `to.x`, which comes next on a channel that
+    keeps the order.
+    """
+
+    name: str
+    when: Expr
+    fields: Mapping[str, Expr | tuple[Expr, ...]] = field(default_factory=dict)
+    order: Expr = TRUE
+    under: Expr | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Role:
     """A named table with its variables, alphabet and observers.
 
@@ -271,7 +288,8 @@ class Role:
 
     `views` is what it holds of each field that both ends have, `covered` the names of the fields in
     each group and proof, in order; `under` is the record key of each message it sent; `again` says
-    when a message may come a second time; `generations` groups the local states.
+    when a message may come a second time; `generations` groups the local states. `editions` are,
+    for a message that the role sends more than once with different contents, the times it does.
     """
 
     name: str
@@ -291,6 +309,7 @@ class Role:
     again: Mapping[str, Expr] = field(default_factory=dict)
     generations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     extensions: tuple[str, ...] = ()
+    editions: Mapping[str, tuple[Edition, ...]] = field(default_factory=dict)
 
     @cached_property
     def state_domain(self) -> Domain:
@@ -316,6 +335,18 @@ class Role:
         rows = self.accepts + tuple(self._observed(r) for r in self._rejects())
         self._validate(rows)
         return rows
+
+    def times(self, message: str) -> tuple[Edition, ...]:
+        """The editions of a message: a single one, of any time, where none are told apart."""
+        found = self.editions.get(message) or (Edition("", TRUE),)
+        return tuple(
+            replace(
+                e,
+                fields={**self.sends[message], **e.fields},
+                under=e.under or self.under.get(message),
+            )
+            for e in found
+        )
 
     def rule(self, name: str) -> Rule:
         """The row called `name`."""

@@ -281,6 +281,23 @@ SCENARIOS = (
         network="reliable",
         extensions=("false_start", "status_request"),
     ),
+    Scenario(
+        "key-update",
+        "TLS 1.3 where both ends may update their keys once and answer",
+        {**TLS13, **_no_client_auth("client"), "updates": (True,)},
+        {**TLS13, **_no_client_auth("server"), "updates": (True,)},
+        ("explicit",),
+        extensions=("key_update",),
+    ),
+    Scenario(
+        "honest-key-update",
+        "no attacker, reliable channels, TLS 1.3 with key updates",
+        {**TLS13, "closes": (True,), "updates": (True,)},
+        {**TLS13, "closes": (True,), "updates": (True,), "sends_data": (False,)},
+        ("explicit",),
+        network="reliable",
+        extensions=("key_update",),
+    ),
 )  # fmt: skip
 
 

@@ -55,6 +55,16 @@ def sent(run: str, message: str) -> Expr:
     return var(f"{run}.sent_{message}", BOOL)
 
 
+def _at(
+    system: System, run: Instance, fields: Mapping[str, Expr | tuple[Expr, ...]]
+) -> dict[str, Expr | tuple[Expr, ...]]:
+    """The fields of a message of `run` over global variables."""
+    return {
+        f: tuple(system.at(run, p) for p in e) if isinstance(e, tuple) else system.at(run, e)
+        for f, e in fields.items()
+    }
+
+
 @dataclass(frozen=True)
 class Adversary:
     """The network as adversary, with its capabilities beyond the network."""
@@ -129,10 +139,6 @@ class Adversary:
             both(a.role.covered["secret"]), implies(is_13, both(a.role.covered["hellos"])),
         )  # fmt: skip
 
-    # -- what was sent under which key ------------------------------------------------------------
-    def _sent_under(self, system: System, run: Instance, message: Message) -> Expr:
-        return system.at(run, run.role.under[message.name])
-
     # -- the network's interface -------------------------------------------------------------------
     def variables(self, system: System) -> Mapping[str, Variable]:
         """`run.sent_M` for each message M that a run can send."""
@@ -171,33 +177,30 @@ class Adversary:
                 continue
             if message.name in NEVER_SENT_HONESTLY:
                 continue
-            under = self._sent_under(system, q, message)
-            seen = sent(q.name, message.name)
-            inner = self._inner(system, q, message)
-            if inner:
-                # With a NULL cipher a record is authenticated but not hidden.
-                readable = self.knows_key(system, q, under) | system.of(q, "null_cipher")
-                yield Source(f"{q.name} via adversary", conj(writes, seen, readable, free), inner)
-            if q.role.name != run.role.name:
-                same_key = conj(
-                    disj(*((under == k) & (read_key == k) for k in ("handshake", "application"))),
-                    self.same_secret(system, run, q),
-                )
-                yield Source(q.name, conj(seen, same_key), self._bound(system, q, message))
-
-    def _bound(
-        self, system: System, run: Instance, message: Message
-    ) -> dict[str, Expr | tuple[Expr, ...]]:
-        return {
-            f: tuple(system.at(run, p) for p in e) if isinstance(e, tuple) else system.at(run, e)
-            for f, e in run.role.sends[message.name].items()
-        }
+            for e in q.role.times(message.name):
+                bound = _at(system, q, e.fields)
+                assert e.under is not None
+                under = system.at(q, e.under)
+                seen = conj(sent(q.name, message.name), system.at(q, e.when))
+                name = f"{q.name}{e.name and ' ' + e.name}"
+                inner = self._inner(message, bound)
+                if inner:
+                    # With a NULL cipher a record is authenticated but not hidden.
+                    readable = self.knows_key(system, q, under) | system.of(q, "null_cipher")
+                    yield Source(f"{name} via adversary", conj(writes, seen, readable, free), inner)
+                if q.role.name != run.role.name:
+                    same_key = conj(
+                        disj(
+                            *((under == k) & (read_key == k) for k in ("handshake", "application"))
+                        ),
+                        self.same_secret(system, run, q),
+                    )
+                    yield Source(name, conj(seen, same_key), bound)
 
     def _inner(
-        self, system: System, run: Instance, message: Message
-    ) -> dict[str, Expr | tuple[Expr, ...]]:
+        self, message: Message, bound: Mapping[str, Expr | tuple[Expr, ...]]
+    ) -> Mapping[str, Expr | tuple[Expr, ...]]:
         """The protected part of a message: its composites; all of an encrypted premaster."""
-        bound = self._bound(system, run, message)
         if message.name == "ClientKeyExchange":
             return bound
         return {f: bound[f] for f in composites(message)}
@@ -278,7 +281,7 @@ class Adversary:
         yield Source("forged", limits, {"offer": const("adversary", ClientOwner)})
         for q in system.runs:
             if q.role.name == "client":
-                bound = self._bound(system, q, message)
+                bound = _at(system, q, q.role.sends[message.name])
                 yield Source(
                     f"{q.name} via adversary",
                     conj(limits, sent(q.name, "ClientHello")),

@@ -17,7 +17,7 @@ from functools import cache
 from typing import Any
 
 from model.expr import FALSE, TRUE, Domain, Expr, conj, disj, same, substitute
-from model.rule import Check, Message, ModelError, Observer, Role, Rule, Variable
+from model.rule import Check, Edition, Message, ModelError, Observer, Role, Rule, Variable
 
 ENDS = {"client": "server", "server": "client"}
 
@@ -51,7 +51,8 @@ class Extension:
     `covers` says what proves it: "secret" (it is part of the key), "hellos" (in every proof and, in
     TLS 1.3, in the key), "flight" (in every proof), "client" or "server" (only in that end's
     Finished and CertificateVerify), "signed" (in the signature of ServerKeyExchange). `again` says
-    when an end may take a message a second time.
+    when an end may take a message a second time, `editions` tell the times apart that an end sends
+    a message.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Extension:
     amends: tuple[Amend, ...] = ()
     observers: Mapping[str, tuple[Observer, ...]] = field(default_factory=dict)
     again: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
+    editions: Mapping[str, Mapping[str, tuple[Edition, ...]]] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     excludes: Mapping[str, str] = field(default_factory=dict)
 
@@ -173,7 +175,7 @@ def _with(role: Role, e: Extension) -> Role:
         role,
         states=states,
         variables=variables,
-        table=tuple(proofs.row(_message(r, messages)) for r in table),
+        table=tuple(proofs.row(with_messages(r, messages)) for r in table),
         alphabet=tuple(messages.values()),
         sends={m: proofs.sent(m, f) for m, f in sends.items()},
         views=views,
@@ -186,6 +188,7 @@ def _with(role: Role, e: Extension) -> Role:
             for m in dict.fromkeys((*role.again, *e.again.get(name, {})))
         },
         extensions=(*role.extensions, e.name),
+        editions=merged("editions of", role.editions, e.editions.get(name, {})),
     )
 
 
@@ -206,7 +209,8 @@ def _messages(role: Role, e: Extension) -> dict[str, Message]:
     return out
 
 
-def _message(rule: Rule, messages: Mapping[str, Message]) -> Rule:
+def with_messages(rule: Rule, messages: Mapping[str, Message]) -> Rule:
+    """The row with the message of its name in `messages`, which may have more fields."""
     m = messages.get(rule.event) if rule.message is not None else None
     if m is None or rule.message is m:
         return rule

@@ -51,6 +51,7 @@ def test_the_attacks_are_as_long_as_they_are() -> None:
         "finished_before_certificate": 4,
         "freak": 14,
         "goto_fail": 10,
+        "key_update_truncation": 16,
         "logjam": 14,
         "no_sentinel_check": 14,
         "skipped_certificate_verify": 10,
