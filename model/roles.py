@@ -154,6 +154,7 @@ def _bare(name: str, overlays: tuple[Extension, ...]) -> Role:
         covered={"secret": SECRET, "hellos": HELLOS, "flight": FLIGHT, **LAYOUT},
         under=_under(name),
         generations=GENERATIONS[name],
+        signer=client.server_certificate if name == "client" else server.client_certificate,
     )
     return extended(role, overlays)
 

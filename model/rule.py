@@ -268,7 +268,7 @@ class Edition:
     `when` says that it was sent, over the sender's variables. `fields` are its contents where they
     differ from what `sends` gives, `under` its record key if it is not that of the message. `order`
     says, over the sender's `own.x` and the receiver's `to.x`, which comes next on a channel that
-    keeps the order.
+    keeps the order; `now` is true of the sender right after it sent this one and no other.
     """
 
     name: str
@@ -276,6 +276,7 @@ class Edition:
     fields: Mapping[str, Expr | tuple[Expr, ...]] = field(default_factory=dict)
     order: Expr = TRUE
     under: Expr | None = None
+    now: Expr = FALSE
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,6 +291,7 @@ class Role:
     each group and proof, in order; `under` is the record key of each message it sent; `again` says
     when a message may come a second time; `generations` groups the local states. `editions` are,
     for a message that the role sends more than once with different contents, the times it does.
+    `signer` is the certificate whose key must have made a signature that the role checks.
     """
 
     name: str
@@ -310,6 +312,7 @@ class Role:
     generations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     extensions: tuple[str, ...] = ()
     editions: Mapping[str, tuple[Edition, ...]] = field(default_factory=dict)
+    signer: Expr | None = None
 
     @cached_property
     def state_domain(self) -> Domain:
@@ -339,11 +342,12 @@ class Role:
     def times(self, message: str) -> tuple[Edition, ...]:
         """The editions of a message: a single one, of any time, where none are told apart."""
         found = self.editions.get(message) or (Edition("", TRUE),)
+        under = self.under.get(message)
         return tuple(
             replace(
                 e,
                 fields={**self.sends[message], **e.fields},
-                under=e.under or self.under.get(message),
+                under=under if e.under is None else e.under,
             )
             for e in found
         )

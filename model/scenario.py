@@ -298,6 +298,24 @@ SCENARIOS = (
         network="reliable",
         extensions=("key_update",),
     ),
+    Scenario(
+        "post-handshake-auth",
+        "TLS 1.3 where the server may ask twice for a client certificate after the handshake",
+        {**TLS13, "offers_pha": EITHER, "sends_data": (False,)},
+        {**TLS13, **_no_client_auth("server"), "asks_later": (True,), "accepts_later": EITHER,
+         "sends_data": (False,)},
+        ("explicit",),
+        extensions=("post_handshake_auth",),
+    ),
+    Scenario(
+        "honest-post-handshake-auth",
+        "no attacker, reliable channels, TLS 1.3 with authentication in the handshake and after it",
+        {**TLS13, "offers_pha": EITHER, "closes": (True,)},
+        {**TLS13, "asks_later": (True,), "closes": (True,), "sends_data": (False,)},
+        ("explicit",),
+        network="reliable",
+        extensions=("post_handshake_auth",),
+    ),
 )  # fmt: skip
 
 

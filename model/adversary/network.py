@@ -210,10 +210,9 @@ class Adversary:
         if message.name == "Finished":
             return disj(self.knows_secret(system, run), neg(system.of(run, "keyed")))
         # A signature by the key of the certificate that the receiver was given.
-        name = "server_certificate" if run.role.name == "client" else "client_certificate"
-        if name not in run.role.variables:
+        if run.role.signer is None:
             return FALSE
-        return system.of(run, name).one_of(*ADVERSARYS_KEY)
+        return system.at(run, run.role.signer).one_of(*ADVERSARYS_KEY)
 
     def _values(self, system: System, message: Message) -> Expr:
         """Limits on freely chosen fields: values that exist, nonces and shares that were seen."""

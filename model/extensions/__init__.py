@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from model.expr import FALSE, TRUE, Domain, Expr, conj, disj, same, substitute
+from model.expr import FALSE, TRUE, Domain, Expr, conj, disj, ite, same, substitute
 from model.rule import Check, Edition, Message, ModelError, Observer, Role, Rule, Variable
 
 ENDS = {"client": "server", "server": "client"}
@@ -52,7 +52,8 @@ class Extension:
     TLS 1.3, in the key), "flight" (in every proof), "client" or "server" (only in that end's
     Finished and CertificateVerify), "signed" (in the signature of ServerKeyExchange). `again` says
     when an end may take a message a second time, `editions` tell the times apart that an end sends
-    a message.
+    a message. `signer` is the certificate of a signature that an end checks, and when it is that
+    one. What the rows and editions prove covers what the other overlays add, too.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Extension:
     observers: Mapping[str, tuple[Observer, ...]] = field(default_factory=dict)
     again: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
     editions: Mapping[str, Mapping[str, tuple[Edition, ...]]] = field(default_factory=dict)
+    signer: Mapping[str, tuple[Expr, Expr]] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     excludes: Mapping[str, str] = field(default_factory=dict)
 
@@ -169,8 +171,19 @@ def _with(role: Role, e: Extension) -> Role:
             raise ModelError(
                 f"extension {e.name} amends {a.row}, which is not there; did you mean {near}?"
             )
-    table += [r for r in e.rows if r.role == name]
     proofs = _Proofs(role, e, views)
+    before = [_Proofs(role, x, views) for x in chosen(role.extensions)]
+    rows = [r for r in e.rows if r.role == name]
+    editions = dict(e.editions.get(name, {}))
+    for p in before:
+        rows = [p.row(r) for r in rows]
+        editions = p.editions(editions)
+    table += rows
+    editions = proofs.editions(merged("editions of", role.editions, editions))
+    signer = role.signer
+    if name in e.signer:
+        there, which = e.signer[name]
+        signer = which if signer is None else ite(there, which, signer)
     return replace(
         role,
         states=states,
@@ -188,7 +201,8 @@ def _with(role: Role, e: Extension) -> Role:
             for m in dict.fromkeys((*role.again, *e.again.get(name, {})))
         },
         extensions=(*role.extensions, e.name),
-        editions=merged("editions of", role.editions, e.editions.get(name, {})),
+        editions=editions,
+        signer=signer,
     )
 
 
@@ -307,3 +321,10 @@ class _Proofs:
             return fields
         more = self._more(message, self.role)
         return {f: (*v, *more) if isinstance(v, tuple) else v for f, v in fields.items()}
+
+    def editions(self, of: Mapping[str, tuple[Edition, ...]]) -> dict[str, tuple[Edition, ...]]:
+        """The editions of each message, their composites longer."""
+        return {
+            m: tuple(replace(e, fields=self.sent(m, e.fields)) for e in times)
+            for m, times in of.items()
+        }

@@ -142,6 +142,8 @@ def without_fields(message: str, *fields: str) -> Patch:
         left = {i for i, f in enumerate(layout) if f in fields}
 
         def shorter(node: Expr, parts: tuple[Expr, ...]) -> Expr:
+            if len(parts) != len(layout):
+                return same(node.args[0], *parts)  # of another exchange
             return same(node.args[0], *(p for i, p in enumerate(parts) if i not in left))
 
         rows = []
