@@ -316,6 +316,23 @@ SCENARIOS = (
         network="reliable",
         extensions=("post_handshake_auth",),
     ),
+    Scenario(
+        "half-close",
+        "TLS 1.3, each direction closed by itself",
+        {**TLS13, "has_certificate": (False,), "closes": (True,)},
+        {**TLS13, **_no_client_auth("server"), "closes": (True,)},
+        ("explicit",),
+        extensions=("half_close",),
+    ),
+    Scenario(
+        "honest-half-close",
+        "no attacker, reliable channels, TLS 1.3 with half-close and a client that may give up",
+        {**TLS13, "closes": (True,), "cancels": EITHER},
+        {**TLS13, "closes": (True,)},
+        ("explicit",),
+        network="reliable",
+        extensions=("half_close",),
+    ),
 )  # fmt: skip
 
 

@@ -53,7 +53,8 @@ class Extension:
     Finished and CertificateVerify), "signed" (in the signature of ServerKeyExchange). `again` says
     when an end may take a message a second time, `editions` tell the times apart that an end sends
     a message. `signer` is the certificate of a signature that an end checks, and when it is that
-    one. What the rows and editions prove covers what the other overlays add, too.
+    one. `final` are states in which nothing is taken any more, and nothing refused. What the rows
+    and editions prove covers what the other overlays add, too.
     """
 
     name: str
@@ -61,7 +62,7 @@ class Extension:
     summary: str
     variables: Mapping[str, Mapping[str, Variable]] = field(default_factory=dict)
     states: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
-    """By role, then by generation ("tls12", "tls13")."""
+    """By role, then by generation ("tls12", "tls13"; empty for a state of no single one)."""
     messages: tuple[Message, ...] = ()
     fields: Mapping[str, Mapping[str, Domain]] = field(default_factory=dict)
     optional: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -77,6 +78,7 @@ class Extension:
     again: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
     editions: Mapping[str, Mapping[str, tuple[Edition, ...]]] = field(default_factory=dict)
     signer: Mapping[str, tuple[Expr, Expr]] = field(default_factory=dict)
+    final: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     excludes: Mapping[str, str] = field(default_factory=dict)
 
@@ -203,6 +205,7 @@ def _with(role: Role, e: Extension) -> Role:
         extensions=(*role.extensions, e.name),
         editions=editions,
         signer=signer,
+        final=(*role.final, *e.final),
     )
 
 

@@ -55,6 +55,7 @@ def test_the_attacks_are_as_long_as_they_are() -> None:
         "logjam": 14,
         "no_sentinel_check": 14,
         "skipped_certificate_verify": 10,
+        "truncation": 8,
     }
 
 
