@@ -333,6 +333,23 @@ SCENARIOS = (
         network="reliable",
         extensions=("half_close",),
     ),
+    Scenario(
+        "ignored-records",
+        "TLS 1.3 with a bound on records ignored in a row, key updates among them",
+        {**TLS13, **_no_client_auth("client"), "updates": (True,)},
+        {**TLS13, **_no_client_auth("server"), "updates": (True,), "sends_data": (False,)},
+        ("explicit",),
+        extensions=("ignored_records", "key_update"),
+    ),
+    Scenario(
+        "honest-ignored-records",
+        "no attacker, reliable channels, a client that sends empty records without end",
+        {**_versions("TLS12", "TLS13"), **_offers("ECDHE"), "floods": (True,), "closes": (True,)},
+        {**_versions("TLS12", "TLS13"), "offers_ECDHE": EITHER, "sends_data": (False,)},
+        ("explicit",),
+        network="reliable",
+        extensions=("ignored_records",),
+    ),
 )  # fmt: skip
 
 

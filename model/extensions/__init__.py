@@ -102,14 +102,18 @@ def with_needed(*names: str) -> tuple[str, ...]:
 
 
 def chosen(names: Iterable[str]) -> tuple[Extension, ...]:
-    """The extensions called `names`, each after those it needs.
+    """The extensions called `names`, each after those that it needs or whose rows it amends.
 
     LookupError for a name that is none, ModelError where two may not go together or one is missing.
     """
     every = extensions()
     out: dict[str, Extension] = {}
+    begun: set[str] = set()
 
     def add(name: str, wanted: Sequence[str]) -> None:
+        if name in begun:
+            return
+        begun.add(name)
         if name not in every:
             near = difflib.get_close_matches(name, list(every), 3, 0.4) or list(every)
             raise LookupError(f"no extension is called {name!r}; did you mean {', '.join(near)}?")
@@ -117,7 +121,10 @@ def chosen(names: Iterable[str]) -> tuple[Extension, ...]:
             if n not in wanted:
                 raise ModelError(f"extension {name} needs {n}, which the scenario does not have")
             add(n, wanted)
-        out.setdefault(name, every[name])
+        for a in every[name].amends:
+            if a.of in wanted:
+                add(a.of, wanted)
+        out[name] = every[name]
 
     names = sorted(set(names))
     for n in names:

@@ -45,12 +45,14 @@ def test_the_attacks_are_as_long_as_they_are() -> None:
         lengths[f.name] = len(result.trace)
     assert lengths == {
         "ccs_dropping": 6,
+        "ccs_flood": 4,
         "cipher_rollback": 18,
         "early_ccs": 20,
         "early_finished": 4,
         "finished_before_certificate": 4,
         "freak": 14,
         "goto_fail": 10,
+        "key_update_flood": 9,
         "key_update_truncation": 16,
         "logjam": 14,
         "no_sentinel_check": 14,
