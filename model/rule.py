@@ -78,7 +78,9 @@ class Message:
 
     `refused` is the alert where the message is not due; `optional` are the fields that may be
     `none`, that is, left out. `shown` names, for a field whose value some run made, the message in
-    which that run shows it to everybody.
+    which that run shows it to everybody. `record` are the fields that are not the message's own but
+    of the record around it, chosen by whoever writes that; `handshake` is false of what is no step
+    of a handshake.
     """
 
     name: str
@@ -87,6 +89,8 @@ class Message:
     refused: str = UNEXPECTED_MESSAGE
     optional: tuple[str, ...] = ()
     shown: Mapping[str, str] = field(default_factory=dict)
+    record: tuple[str, ...] = ()
+    handshake: bool = True
 
     def demands(self, field: str) -> bool:
         """Whether the field must have a value other than `none`."""

@@ -350,6 +350,16 @@ SCENARIOS = (
         network="reliable",
         extensions=("ignored_records",),
     ),
+    Scenario(
+        "record-boundaries",
+        "TLS 1.2 and 1.3 with ECDHE, with what may be left over in a record when keys change",
+        {"min_version": ("TLS12",), **_versions("TLS13"), **_offers("ECDHE"),
+         **_no_client_auth("client")},
+        {"min_version": ("TLS12",), **_versions("TLS12", "TLS13"), **_offers("ECDHE"),
+         **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        extensions=("record_boundaries",),
+    ),
 )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model.expr import Expr, conj, disj, eq, neg
+from model.expr import FALSE, Expr, conj, disj, eq, neg
 from properties import Implication, View, World, ends, invariant, leads_to, reachable, when
 
 
@@ -21,9 +21,12 @@ def a_fatal_alert_is_never_ignored(w: World) -> list[Implication]:
 
 @invariant("ALR-4", "5246 7.2.2; 8446 4.4.4, 6.2")
 def a_finished_that_does_not_verify_is_a_decrypt_error(w: World) -> list[Implication]:
-    """The alert for a bad Finished where one is due is decrypt_error."""
+    """The alert for a bad Finished where one is due is decrypt_error; one that verifies may be
+    refused because more follows in its record."""
     return [
-        when(conj(r.end == "error", neg(r.verified))).then(neg(r.wrong_finished_alert))
+        when(conj(r.end == "error", neg(r.verified))).then(
+            neg(r.wrong_finished_alert) | refused_followed(r)
+        )
         for r in w.runs
     ]
 
@@ -81,6 +84,11 @@ def a_handshake_given_up_ends_at_both_ends(w: World) -> list[Implication]:
         for b in w.runs
         if a.role != b.role
     ]
+
+
+def refused_followed(r: View) -> Expr:
+    """A Finished was refused with more behind it in its record; false without the extension."""
+    return r.refused_followed if "refused_followed" in r.run.role.variables else FALSE
 
 
 def failed(r: View) -> Expr:

@@ -276,7 +276,8 @@ class Adversary:
         """The offer is some client's own, with its contents, or the adversary's, with any."""
         limits = conj(writes, self._values(system, message))
         # What no single field of the transcript covers is part of the offer.
-        lists = [f for f in message.fields if f not in message.shown and f != "version"]
+        other = ("version", *message.shown, *message.record)
+        lists = [f for f in message.fields if f not in other]
         yield Source("forged", limits, {"offer": const("adversary", ClientOwner)})
         for q in system.runs:
             if q.role.name == "client":

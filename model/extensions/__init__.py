@@ -66,6 +66,8 @@ class Extension:
     messages: tuple[Message, ...] = ()
     fields: Mapping[str, Mapping[str, Domain]] = field(default_factory=dict)
     optional: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    record: tuple[str, ...] = ()
+    """Those of `fields`, of whichever message, that belong to the record around it."""
     sends: Mapping[str, Mapping[str, Mapping[str, Expr | tuple[Expr, ...]]]] = field(
         default_factory=dict
     )
@@ -229,6 +231,7 @@ def _messages(role: Role, e: Extension) -> dict[str, Message]:
             m,
             fields={**m.fields, **fields},
             optional=(*m.optional, *e.optional.get(name, ())),
+            record=(*m.record, *(f for f in fields if f in e.record)),
         )
     return out
 

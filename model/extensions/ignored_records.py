@@ -11,7 +11,7 @@ count again.
 
 from __future__ import annotations
 
-from model.expr import BOOL, TRUE, Domain, Expr, const, ite, mapping
+from model.expr import BOOL, Domain, Expr, const, ite, mapping
 from model.extensions import Amend, Extension
 from model.message import ALPHABET
 from model.principal import client, server
@@ -29,7 +29,7 @@ VARIABLES = {
 }
 own = Fields("an end", "own", {n: v.domain for n, v in VARIABLES.items()})
 
-EmptyRecord = Message("EmptyRecord", {}, "5246 6.2.1; 8446 5.1")
+EmptyRecord = Message("EmptyRecord", {}, "5246 6.2.1; 8446 5.1", handshake=False)
 """Application data of length zero."""
 
 BOUND = check("records ignored", own.ignored < "2", "unexpected_message")
@@ -93,5 +93,4 @@ EXTENSION = Extension(
     rows=(*_rows("client"), *_rows("server")),
     amends=(*_amends("client"), *_amends("server")),
     observers={end: (*counter(end, "ignored"), *counter(end, "idle")) for end in ENDS},
-    again={end: {"EmptyRecord": TRUE} for end in ENDS},
 )

@@ -44,6 +44,7 @@ def test_the_attacks_are_as_long_as_they_are() -> None:
         (result,) = run_task(Task(request, f.scenario, "explicit"))
         lengths[f.name] = len(result.trace)
     assert lengths == {
+        "alert_fragment": 10,
         "ccs_dropping": 6,
         "ccs_flood": 4,
         "cipher_rollback": 18,
@@ -57,6 +58,7 @@ def test_the_attacks_are_as_long_as_they_are() -> None:
         "logjam": 14,
         "no_sentinel_check": 14,
         "skipped_certificate_verify": 10,
+        "spanned_key_change": 2,
         "truncation": 8,
     }
 
