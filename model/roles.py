@@ -68,7 +68,7 @@ SENDS = {
         "Certificate": {"certificate": client.client_certificate},
         "NoCertificate": {},
         "ClientKeyExchange": {
-            "exchange": client.me,
+            "exchange": VIEWS["client"]["exchange"],
             "encrypted_to": ite(
                 client.suite.one_of(*RSA_SUITES), _encrypted_to, const("none", EncryptedTo)
             ),

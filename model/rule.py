@@ -295,7 +295,9 @@ class Role:
     each group and proof, in order; `under` is the record key of each message it sent; `again` says
     when a message may come a second time; `generations` groups the local states. `editions` are,
     for a message that the role sends more than once with different contents, the times it does.
-    `signer` is the certificate whose key must have made a signature that the role checks.
+    `signer` is the certificate whose key must have made a signature that the role checks. `shared`
+    is true where a secret that only honest ends share is part of the key, `shared_alone` where
+    nothing else is secret in it.
     """
 
     name: str
@@ -317,6 +319,8 @@ class Role:
     extensions: tuple[str, ...] = ()
     editions: Mapping[str, tuple[Edition, ...]] = field(default_factory=dict)
     signer: Expr | None = None
+    shared: Expr = FALSE
+    shared_alone: Expr = FALSE
 
     @cached_property
     def state_domain(self) -> Domain:

@@ -18,6 +18,7 @@ from model.principal import OFFERED
 from model.roles import role
 from model.rule import Role
 from model.system import Instance, Network, System
+from model.transcript import CERTIFICATE_SUITES
 
 Config = Mapping[str, tuple[Value, ...]]
 
@@ -59,7 +60,7 @@ class Scenario:
             found.add("tls13")
         if {"tls12", "tls13"} <= found:
             found.add("downgrade")
-        if both - {"DH_anon"} or "tls13" in found:
+        if both & set(CERTIFICATE_SUITES) or "tls13" in found:
             found.add("certificates")
         # Two ends that know only TLS 1.3 as their best are stopped by the sentinel before that.
         best = {v for c in (self.client, self.server) for v in c["max_version"]}
@@ -359,6 +360,35 @@ SCENARIOS = (
          **_no_client_auth("server"), "sends_data": (False,)},
         ("explicit",),
         extensions=("record_boundaries",),
+    ),
+    Scenario(
+        "psk-suites",
+        "TLS 1.2 with PSK, DHE_PSK and RSA_PSK beside RSA; the client's key may be the adversary's",
+        {**TLS12, **_offers("PSK", "RSA_PSK", "DHE_PSK", "RSA"), **_no_client_auth("client"),
+         "key": ("honest", "adversary")},
+        {**TLS12, **_offers("PSK", "RSA_PSK", "DHE_PSK", "RSA"), **_no_client_auth("server"),
+         "hints": EITHER, "sends_data": (False,)},
+        ("explicit",),
+        extensions=("psk_suites",),
+    ),
+    Scenario(
+        "fixed-dh",
+        "TLS 1.2 with a static Diffie-Hellman key of the server, or DHE, and one of the client",
+        {**TLS12, **_offers("DH_RSA", "DHE"), "dh_certificate": EITHER, "sends_data": (False,)},
+        {**TLS12, **_offers("DH_RSA"), "offers_DHE": EITHER, "sends_data": (False,)},
+        ("explicit",),
+        extensions=("fixed_dh",),
+    ),
+    Scenario(
+        "honest-key-exchanges",
+        "no attacker, reliable channels, TLS 1.2 with shared keys and static Diffie-Hellman",
+        {**TLS12, **_offers("DH_RSA", "RSA_PSK"), "offers_PSK": EITHER,
+         "offers_ECDHE_PSK": EITHER, "dh_certificate": EITHER, "closes": (True,)},
+        {**TLS12, **_offers("PSK", "ECDHE_PSK", "DH_RSA"), "offers_RSA_PSK": EITHER,
+         "hints": EITHER, "closes": (True,)},
+        ("explicit",),
+        network="reliable",
+        extensions=("fixed_dh", "psk_suites"),
     ),
 )  # fmt: skip
 

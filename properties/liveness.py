@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from model.expr import TRUE, Expr, conj, disj, implies, neg
+from model.principal import OFFERED
+from model.transcript import EXPORT_SUITES
 from properties import Implication, World, ends, leads_to, reachable, when
 from properties.authentication import agree
 from properties.closure import canceled
@@ -17,7 +19,7 @@ def compatible(w: World) -> Expr:
     both_13 = conj(c.max_version == "TLS13", s.max_version == "TLS13")
     suites = disj(
         *(conj(getattr(c, f"offers_{x}"), getattr(s, f"offers_{x}"))
-          for x in ("RSA", "DHE", "ECDHE", "DH_anon"))
+          for x in OFFERED if x not in EXPORT_SUITES)
     )  # fmt: skip
     return conj(disj(both_13, suites), neg(canceled(w)))
 

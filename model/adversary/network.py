@@ -87,10 +87,16 @@ class Adversary:
             own.server_certificate.one_of(*ADVERSARYS_KEY),
         )
         dh = theirs | self.broken(own.group == "dh_weak")
-        return ite(own.suite.one_of(*RSA_SUITES), rsa, dh)
+        return ite(own.suite.one_of(*RSA_SUITES, "DH_RSA"), rsa, dh)
 
     def knows_secret(self, system: System, run: Instance) -> Expr:
         """The adversary knows the master secret (TLS 1.3: the handshake secret) of `run`."""
+        exchanged = self._knows_exchange(system, run)
+        alone, shared = system.at(run, run.role.shared_alone), system.at(run, run.role.shared)
+        return conj(alone | exchanged, neg(shared))
+
+    def _knows_exchange(self, system: System, run: Instance) -> Expr:
+        """The adversary knows what the key exchange of `run` gives."""
         if run.role.name == "client":
             return system.at(run, self._client_secret())
         own = server
@@ -111,7 +117,7 @@ class Adversary:
         return conj(
             sent(run.name, "ClientKeyExchange"),
             system.at(run, client.suite.one_of(*RSA_SUITES)),
-            self.knows_secret(system, run),
+            self._knows_exchange(system, run),
         )
 
     def knows_key(self, system: System, run: Instance, key: Expr) -> Expr:
@@ -202,7 +208,7 @@ class Adversary:
     ) -> Mapping[str, Expr | tuple[Expr, ...]]:
         """The protected part of a message: its composites; all of an encrypted premaster."""
         if message.name == "ClientKeyExchange":
-            return bound
+            return {f: bound[f] for f in ("exchange", "encrypted_to", "premaster_version")}
         return {f: bound[f] for f in composites(message)}
 
     def _seal(self, system: System, run: Instance, message: Message) -> Expr:
@@ -261,6 +267,8 @@ class Adversary:
             system.at(run, server.suite.one_of(*RSA_SUITES)) if run.role.name == "server" else FALSE
         )
         allowed = [f.exchange == "adversary"]
+        if not message.demands("exchange"):
+            allowed.append(f.exchange == "none")
         for q in system.runs:
             if q.role.name == "client":
                 known = ite(

@@ -45,16 +45,18 @@ class Amend:
 class Extension:
     """An overlay. Everything by role is keyed "client", "server".
 
-    `fields` are added to messages that are there, `sends` gives their values (or those of a field
-    that was there, which it replaces); `under` is the record key of a new message, over the
-    sender's variables. `views` is what each end holds of a further field of the handshake, and
-    `covers` says what proves it: "secret" (it is part of the key), "hellos" (in every proof and, in
-    TLS 1.3, in the key), "flight" (in every proof), "client" or "server" (only in that end's
-    Finished and CertificateVerify), "signed" (in the signature of ServerKeyExchange). `again` says
-    when an end may take a message a second time, `editions` tell the times apart that an end sends
-    a message. `signer` is the certificate of a signature that an end checks, and when it is that
-    one. `final` are states in which nothing is taken any more, and nothing refused. What the rows
-    and editions prove covers what the other overlays add, too.
+    `fields` are added to messages that are there (those of another extension only if it is);
+    `sends` gives their values (or those of a field that was there, which it replaces); `under` is
+    the record key of a new message, over the sender's variables. `views` is what each end holds of
+    a further field of the handshake, and `covers` says what proves it: "secret" (it is part of the
+    key), "hellos" (in every proof and, in TLS 1.3, in the key), "flight" (in every proof), "client"
+    or "server" (only in that end's Finished and CertificateVerify), "signed" (in the signature of
+    ServerKeyExchange). `again` says when an end may take a message a second time, `editions` tell
+    the times apart that an end sends a message. `signer` is the certificate of a signature that an
+    end checks, and when it is that one. `shared` says when a secret that only honest ends share is
+    part of the key, `shared_alone` when nothing else is secret in it. `final` are states in which
+    nothing is taken any more, and nothing refused. What the rows and editions prove covers what the
+    other overlays add, too.
     """
 
     name: str
@@ -80,6 +82,8 @@ class Extension:
     again: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
     editions: Mapping[str, Mapping[str, tuple[Edition, ...]]] = field(default_factory=dict)
     signer: Mapping[str, tuple[Expr, Expr]] = field(default_factory=dict)
+    shared: Mapping[str, Expr] = field(default_factory=dict)
+    shared_alone: Mapping[str, Expr] = field(default_factory=dict)
     final: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     excludes: Mapping[str, str] = field(default_factory=dict)
@@ -171,7 +175,8 @@ def _with(role: Role, e: Extension) -> Role:
     states = (*role.states, *dict.fromkeys(more))
     sends = dict(role.sends)
     for m, fields in e.sends.get(name, {}).items():
-        sends[m] = {**sends.get(m, {}), **fields}
+        if m in messages:
+            sends[m] = {**sends.get(m, {}), **fields}
     covered = _covered(role, e)
     table = [_amended(r, e, role) for r in role.table]
     here = {r.name for r in role.table}
@@ -214,13 +219,22 @@ def _with(role: Role, e: Extension) -> Role:
         extensions=(*role.extensions, e.name),
         editions=editions,
         signer=signer,
+        shared=role.shared | e.shared.get(name, FALSE),
+        shared_alone=role.shared_alone | e.shared_alone.get(name, FALSE),
         final=(*role.final, *e.final),
     )
+
+
+def _theirs() -> set[str]:
+    """The messages that extensions add."""
+    return {m.name for e in extensions().values() for m in e.messages}
 
 
 def _messages(role: Role, e: Extension) -> dict[str, Message]:
     out = {m.name: m for m in (*role.alphabet, *e.messages)}
     for name, fields in e.fields.items():
+        if name not in out and name in _theirs():
+            continue  # of an extension that is not here
         if name not in out:
             raise ModelError(f"extension {e.name}: no message {name}")
         m = out[name]

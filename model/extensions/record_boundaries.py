@@ -74,7 +74,7 @@ def _amends(role: str) -> list[Amend]:
     ]
 
 
-_CHANGES = ("ClientHello", "ServerHello", "Finished")
+_CHANGES = ("ClientHello", "ServerHello", "Finished", "KeyUpdate")
 _SENDS = {"followed": const(False)}
 EXTENSION = Extension(
     "record_boundaries",
@@ -85,8 +85,8 @@ EXTENSION = Extension(
     fields=dict.fromkeys(_CHANGES, FIELD),
     record=("followed",),
     sends={
-        "client": dict.fromkeys(("ClientHello", "Finished"), _SENDS),
-        "server": dict.fromkeys(("ServerHello", "Finished"), _SENDS),
+        "client": dict.fromkeys(("ClientHello", "Finished", "KeyUpdate"), _SENDS),
+        "server": dict.fromkeys(("ServerHello", "Finished", "KeyUpdate"), _SENDS),
     },
     observers=dict.fromkeys(
         ("client", "server"),

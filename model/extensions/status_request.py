@@ -16,7 +16,7 @@ from model.extensions import Amend, Extension
 from model.observers import saw
 from model.principal import Certificate, Key, client, server
 from model.rule import SAME, Fields, Message, Observer, Variable, check, receive, send
-from model.transcript import SKE_SUITES
+from model.transcript import CERTIFICATE_SUITES, SKE_SUITES
 
 Status = Domain("Status", ("none", "honest", "adversary", "revoked"))
 """An OCSP answer: that the honest server's or the adversary's certificate is good; `revoked` stands
@@ -60,7 +60,7 @@ def _after_certificate(role: str) -> tuple[tuple[str, Expr], ...]:
     of = client if role == "client" else server
     wait = "WAIT" if role == "client" else "SEND"
     return (
-        (f"{wait}_SKE", of.suite != "DH_anon"),
+        (f"{wait}_SKE", of.suite.one_of(*CERTIFICATE_SUITES)),
         ("WAIT_CR_SHD" if role == "client" else "SEND_CR_SHD", ~of.suite.one_of(*SKE_SUITES)),
     )
 

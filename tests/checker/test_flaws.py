@@ -48,6 +48,7 @@ def test_the_attacks_are_as_long_as_they_are() -> None:
         "ccs_dropping": 6,
         "ccs_flood": 4,
         "cipher_rollback": 18,
+        "dh_certificate_without_proof": 9,
         "early_ccs": 20,
         "early_finished": 4,
         "finished_before_certificate": 4,
