@@ -160,13 +160,13 @@ def origin(trace: Trace, i: int) -> str:
     then compared with those sent before.
     """
     s = trace.steps[i]
-    if s.kind != "receive" or s.source in trace.runs:
+    sender, _, edition = s.source.partition(" ")
+    if s.kind != "receive" or (sender in trace.runs and not edition.endswith("via adversary")):
         return ""
     if s.key == "plaintext" and any(_same(s, before) for before in trace.steps[:i]):
         return ""
     if s.source == "forged":
         return "forged"
-    sender = s.source.split()[0]
     return f"{sender}'s, {'changed' if s.key == 'plaintext' else 'resealed'} by the adversary"
 
 

@@ -19,8 +19,8 @@ from typing import Any
 
 from transitions import EventData, Machine
 
-from model.expr import COMPOSITE, Expr, Value, python_function
-from model.rule import Message, Role, Rule, snake
+from model.expr import COMPOSITE, FALSE, Expr, Value, python_function
+from model.rule import Edition, Message, Role, Rule, snake
 
 JUNK = ("junk",)
 """A composite value nobody made: a bad signature, MAC or ciphertext."""
@@ -43,6 +43,19 @@ def _read(v: Expr) -> str:
     return {"own": f"own.{name}", "prev": f"own.prev.{name}"}.get(kind, f"msg[{name!r}]")
 
 
+def _sender(
+    fields: Mapping[str, Expr | tuple[Expr, ...]],
+) -> Callable[[Any, Mapping[str, Any]], tuple[Any, ...]]:
+    """A function of a run that gives the fields of a message, composites laid out flat."""
+    flat: dict[str, Expr] = {}
+    for f, e in fields.items():
+        if isinstance(e, tuple):
+            flat.update({f"{f}.{i}": part for i, part in enumerate(e)})
+        else:
+            flat[f] = e
+    return python_function(flat, "own, msg", _read)
+
+
 class Compiled:
     """The callables of one role, compiled once and shared by its runs."""
 
@@ -52,20 +65,23 @@ class Compiled:
         self.effect: dict[str, Callable[[Any, Mapping[str, Any]], tuple[Any, ...]]] = {}
         self.send: dict[str, Callable[[Any, Mapping[str, Any]], tuple[Any, ...]]] = {}
         self.triggers: dict[str, dict[str, Any]] = {}
+        self.needed: dict[tuple[str, str], set[str]] = {}
         self.messages = {f"receive_{snake(m.name)}": m for m in role.alphabet}
         for r in role.rules:
             self.condition[r.name] = python_function({"guard": r.guard}, "own, msg", _read)
             self.effect[r.name] = python_function(dict(r.do), "own, msg", _read)
-            # A choice is an argument of every row of its event, read by the row or not.
+            # A choice is an argument of every row of its event and state, read by the row or not.
             self.triggers.setdefault(r.trigger, {}).update(r.choices)
+            for state in r.sources:
+                self.needed.setdefault((r.trigger, state), set()).update(r.choices)
+        self.times: dict[str, list[tuple[Callable[..., Any], Edition, Callable[..., Any]]]] = {}
         for name, fields in role.sends.items():
-            flat: dict[str, Expr] = {}
-            for f, e in fields.items():
-                if isinstance(e, tuple):
-                    flat.update({f"{f}.{i}": part for i, part in enumerate(e)})
-                else:
-                    flat[f] = e
-            self.send[name] = python_function(flat, "own, msg", _read)
+            self.send[name] = _sender(fields)
+            self.times[name] = [
+                (python_function({"now": e.now}, "own, msg", _read), e, _sender(e.fields))
+                for e in role.times(name)
+                if e.now is not FALSE
+            ]
 
     @cached_property
     def transitions(self) -> list[dict[str, Any]]:
@@ -166,7 +182,8 @@ class Run:
             able = ", ".join(sorted(self.machine.get_triggers(self.state))) or "nothing"
             raise CallError(f"{where} is not enabled; expected one of: {able}")
         wanted = self._compiled.triggers[trigger]
-        missing = [n for n in wanted if n not in fields]
+        needed = self._compiled.needed[trigger, self.state]
+        missing = [n for n in wanted if n in needed and n not in fields]
         extra = [n for n in fields if n not in wanted]
         if missing or extra:
             raise CallError(
@@ -202,9 +219,14 @@ class Run:
 
     def message(self, name: str) -> Sent:
         """The message `name` with the fields this run gives it now."""
-        values = iter(self._compiled.send[name](self, {})) if name in self._compiled.send else None
+        layout = self.role.sends.get(name, {})
+        send = self._compiled.send.get(name)
+        for now, edition, sender in self._compiled.times.get(name, ()):
+            if now(self, {})[0]:
+                layout, send = edition.fields, sender
+        values = iter(send(self, {})) if send is not None else None
         fields: dict[str, Any] = {}
-        for f, e in self.role.sends.get(name, {}).items():
+        for f, e in layout.items():
             assert values is not None
             fields[f] = tuple(next(values) for _ in e) if isinstance(e, tuple) else next(values)
         return Sent(name, fields)

@@ -32,7 +32,7 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
     own: Fields = client if role == "client" else server
     legacy = own.version <= "TLS12"
     out: list[Observer] = []
-    for m in (m.name for m in of.alphabet if m.name not in UNOBSERVED):
+    for m in (m.name for m in of.alphabet if m.handshake and m.name not in UNOBSERVED):
         # A dropped ChangeCipherSpec of TLS 1.3 is not part of the handshake (RFC 8446 5).
         counts = legacy & (own.version != "none") if m == "ChangeCipherSpec" else TRUE
         out.append(Observer(f"saw_{snake(m)}", "receive", m, saw(m) | counts, live=True))

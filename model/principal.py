@@ -15,18 +15,28 @@ Version = Domain("Version", ("none", "TLS10", "TLS11", "TLS12", "TLS13"))
 """Protocol version, oldest first; `none` before it is chosen."""
 
 Suite = Domain(
-    "Suite", ("none", "DH_anon", "RSA_EXPORT", "DHE_EXPORT", "RSA", "DHE", "ECDHE", "AEAD")
-)
-"""A cipher suite, told apart by its key exchange (RFC 5246 A.5); `AEAD` is any suite of TLS 1.3.
-In a server's order of preference, the best last."""
+    "Suite",
+    (
+        "none", "DH_anon", "RSA_EXPORT", "DHE_EXPORT", "RSA", "DHE", "ECDHE", "AEAD",
+        "PSK", "DH_RSA", "RSA_PSK", "DHE_PSK", "ECDHE_PSK",
+    ),
+)  # fmt: skip
+"""A cipher suite, told apart by its key exchange (RFC 5246 A.5, RFC 4279, RFC 5489); `AEAD` is any
+suite of TLS 1.3, `DH_RSA` any with a static key in the server's certificate. Those of the last line
+need the extensions `psk_suites` and `fixed_dh`."""
 
-OFFERED = ("DH_anon", "RSA_EXPORT", "DHE_EXPORT", "RSA", "DHE", "ECDHE")
-"""The suites whose offer is a configuration; `AEAD` is offered with TLS 1.3."""
+OFFERED = (
+    "DH_anon", "RSA_EXPORT", "DHE_EXPORT", "PSK", "DH_RSA", "RSA", "RSA_PSK", "DHE", "DHE_PSK",
+    "ECDHE", "ECDHE_PSK",
+)  # fmt: skip
+"""The suites whose offer is a configuration, in a server's order of preference, the best last;
+`AEAD` is offered with TLS 1.3."""
 
 Compression = Domain("Compression", ("null", "deflate"))
 
-ClientOwner = Domain("ClientOwner", ("none", "adversary", "client0", "client1", "random"))
-"""Who made a client's value; `random` is the premaster a server makes up when decryption fails."""
+ClientOwner = Domain("ClientOwner", ("none", "adversary", "client0", "client1", "random", "fixed"))
+"""Who made a client's value; `random` is the premaster a server makes up when decryption fails,
+`fixed` the key in the honest client's certificate."""
 
 ServerOwner = Domain("ServerOwner", ("none", "adversary", "server0", "server1"))
 """Who made a server's value."""
@@ -124,6 +134,8 @@ CLIENT = {
     "server_share": _once(ServerOwner),
     "group": _once(Group),
     "requested": _once(BOOL, False),
+    # With the extension fixed_dh: its share is the key in its certificate.
+    "fixed_dh": _once(BOOL, False),
 }
 """The variables of a client run."""
 

@@ -68,7 +68,7 @@ SENDS = {
         "Certificate": {"certificate": client.client_certificate},
         "NoCertificate": {},
         "ClientKeyExchange": {
-            "exchange": client.me,
+            "exchange": VIEWS["client"]["exchange"],
             "encrypted_to": ite(
                 client.suite.one_of(*RSA_SUITES), _encrypted_to, const("none", EncryptedTo)
             ),
@@ -154,6 +154,7 @@ def _bare(name: str, overlays: tuple[Extension, ...]) -> Role:
         covered={"secret": SECRET, "hellos": HELLOS, "flight": FLIGHT, **LAYOUT},
         under=_under(name),
         generations=GENERATIONS[name],
+        signer=client.server_certificate if name == "client" else server.client_certificate,
     )
     return extended(role, overlays)
 

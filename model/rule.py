@@ -78,7 +78,9 @@ class Message:
 
     `refused` is the alert where the message is not due; `optional` are the fields that may be
     `none`, that is, left out. `shown` names, for a field whose value some run made, the message in
-    which that run shows it to everybody.
+    which that run shows it to everybody. `record` are the fields that are not the message's own but
+    of the record around it, chosen by whoever writes that; `handshake` is false of what is no step
+    of a handshake.
     """
 
     name: str
@@ -87,6 +89,8 @@ class Message:
     refused: str = UNEXPECTED_MESSAGE
     optional: tuple[str, ...] = ()
     shown: Mapping[str, str] = field(default_factory=dict)
+    record: tuple[str, ...] = ()
+    handshake: bool = True
 
     def demands(self, field: str) -> bool:
         """Whether the field must have a value other than `none`."""
@@ -262,6 +266,24 @@ class Observer:
 
 
 @dataclass(frozen=True, eq=False)
+class Edition:
+    """One of the times that a role sends a message which it sends more than once.
+
+    `when` says that it was sent, over the sender's variables. `fields` are its contents where they
+    differ from what `sends` gives, `under` its record key if it is not that of the message. `order`
+    says, over the sender's `own.x` and the receiver's `to.x`, which comes next on a channel that
+    keeps the order; `now` is true of the sender right after it sent this one and no other.
+    """
+
+    name: str
+    when: Expr
+    fields: Mapping[str, Expr | tuple[Expr, ...]] = field(default_factory=dict)
+    order: Expr = TRUE
+    under: Expr | None = None
+    now: Expr = FALSE
+
+
+@dataclass(frozen=True, eq=False)
 class Role:
     """A named table with its variables, alphabet and observers.
 
@@ -271,7 +293,11 @@ class Role:
 
     `views` is what it holds of each field that both ends have, `covered` the names of the fields in
     each group and proof, in order; `under` is the record key of each message it sent; `again` says
-    when a message may come a second time; `generations` groups the local states.
+    when a message may come a second time; `generations` groups the local states. `editions` are,
+    for a message that the role sends more than once with different contents, the times it does.
+    `signer` is the certificate whose key must have made a signature that the role checks. `shared`
+    is true where a secret that only honest ends share is part of the key, `shared_alone` where
+    nothing else is secret in it.
     """
 
     name: str
@@ -291,6 +317,10 @@ class Role:
     again: Mapping[str, Expr] = field(default_factory=dict)
     generations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     extensions: tuple[str, ...] = ()
+    editions: Mapping[str, tuple[Edition, ...]] = field(default_factory=dict)
+    signer: Expr | None = None
+    shared: Expr = FALSE
+    shared_alone: Expr = FALSE
 
     @cached_property
     def state_domain(self) -> Domain:
@@ -316,6 +346,19 @@ class Role:
         rows = self.accepts + tuple(self._observed(r) for r in self._rejects())
         self._validate(rows)
         return rows
+
+    def times(self, message: str) -> tuple[Edition, ...]:
+        """The editions of a message: a single one, of any time, where none are told apart."""
+        found = self.editions.get(message) or (Edition("", TRUE),)
+        under = self.under.get(message)
+        return tuple(
+            replace(
+                e,
+                fields={**self.sends[message], **e.fields},
+                under=under if e.under is None else e.under,
+            )
+            for e in found
+        )
 
     def rule(self, name: str) -> Rule:
         """The row called `name`."""

@@ -18,6 +18,7 @@ from model.principal import OFFERED
 from model.roles import role
 from model.rule import Role
 from model.system import Instance, Network, System
+from model.transcript import CERTIFICATE_SUITES
 
 Config = Mapping[str, tuple[Value, ...]]
 
@@ -59,7 +60,7 @@ class Scenario:
             found.add("tls13")
         if {"tls12", "tls13"} <= found:
             found.add("downgrade")
-        if both - {"DH_anon"} or "tls13" in found:
+        if both & set(CERTIFICATE_SUITES) or "tls13" in found:
             found.add("certificates")
         # Two ends that know only TLS 1.3 as their best are stopped by the sentinel before that.
         best = {v for c in (self.client, self.server) for v in c["max_version"]}
@@ -251,6 +252,143 @@ SCENARIOS = (
         {**TLS12, **_offers("ECDHE"), **_no_client_auth("client"), "closes": (True,)},
         {**TLS12, **_offers("ECDHE"), **_no_client_auth("server"), "closes": (True,)},
         ("explicit",),
+    ),
+    Scenario(
+        "status-request",
+        "TLS 1.2 with RSA and ECDHE; the client may ask for a certificate status",
+        {**TLS12, **_offers("RSA", "ECDHE"), "asks_status": EITHER, **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA", "ECDHE"), "staples": (True,), **_no_client_auth("server"),
+         "sends_data": (False,)},
+        ("explicit",),
+        extensions=("status_request",),
+    ),
+    Scenario(
+        "false-start",
+        "TLS 1.1 and 1.2 with RSA and DHE, where the client may start to send early",
+        {"min_version": ("TLS11",), **_versions("TLS12"), **_offers("RSA", "DHE"),
+         "has_certificate": (False,), "false_starts": (True,), "null_cipher": EITHER},
+        {"min_version": ("TLS11",), **_versions("TLS11", "TLS12"), **_offers("RSA", "DHE"),
+         **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        extensions=("false_start",),
+    ),
+    Scenario(
+        "honest-tls12-extensions",
+        "no attacker, reliable channels, TLS 1.2 with a certificate status and False Start",
+        {**TLS12, **_offers("RSA"), "offers_ECDHE": EITHER, "closes": (True,),
+         "asks_status": EITHER, "false_starts": (True,)},
+        {**TLS12, **_offers("ECDHE"), "offers_RSA": EITHER, "closes": (True,), "staples": EITHER},
+        ("explicit",),
+        network="reliable",
+        extensions=("false_start", "status_request"),
+    ),
+    Scenario(
+        "key-update",
+        "TLS 1.3 where both ends may update their keys once and answer",
+        {**TLS13, **_no_client_auth("client"), "updates": (True,)},
+        {**TLS13, **_no_client_auth("server"), "updates": (True,)},
+        ("explicit",),
+        extensions=("key_update",),
+    ),
+    Scenario(
+        "honest-key-update",
+        "no attacker, reliable channels, TLS 1.3 with key updates",
+        {**TLS13, "closes": (True,), "updates": (True,)},
+        {**TLS13, "closes": (True,), "updates": (True,), "sends_data": (False,)},
+        ("explicit",),
+        network="reliable",
+        extensions=("key_update",),
+    ),
+    Scenario(
+        "post-handshake-auth",
+        "TLS 1.3 where the server may ask twice for a client certificate after the handshake",
+        {**TLS13, "offers_pha": EITHER, "sends_data": (False,)},
+        {**TLS13, **_no_client_auth("server"), "asks_later": (True,), "accepts_later": EITHER,
+         "sends_data": (False,)},
+        ("explicit",),
+        extensions=("post_handshake_auth",),
+    ),
+    Scenario(
+        "honest-post-handshake-auth",
+        "no attacker, reliable channels, TLS 1.3 with authentication in the handshake and after it",
+        {**TLS13, "offers_pha": EITHER, "closes": (True,)},
+        {**TLS13, "asks_later": (True,), "closes": (True,), "sends_data": (False,)},
+        ("explicit",),
+        network="reliable",
+        extensions=("post_handshake_auth",),
+    ),
+    Scenario(
+        "half-close",
+        "TLS 1.3, each direction closed by itself",
+        {**TLS13, "has_certificate": (False,), "closes": (True,)},
+        {**TLS13, **_no_client_auth("server"), "closes": (True,)},
+        ("explicit",),
+        extensions=("half_close",),
+    ),
+    Scenario(
+        "honest-half-close",
+        "no attacker, reliable channels, TLS 1.3 with half-close and a client that may give up",
+        {**TLS13, "closes": (True,), "cancels": EITHER},
+        {**TLS13, "closes": (True,)},
+        ("explicit",),
+        network="reliable",
+        extensions=("half_close",),
+    ),
+    Scenario(
+        "ignored-records",
+        "TLS 1.3 with a bound on records ignored in a row, key updates among them",
+        {**TLS13, **_no_client_auth("client"), "updates": (True,)},
+        {**TLS13, **_no_client_auth("server"), "updates": (True,), "sends_data": (False,)},
+        ("explicit",),
+        extensions=("ignored_records", "key_update"),
+    ),
+    Scenario(
+        "honest-ignored-records",
+        "no attacker, reliable channels, a client that sends empty records without end",
+        {**_versions("TLS12", "TLS13"), **_offers("ECDHE"), "floods": (True,), "closes": (True,)},
+        {**_versions("TLS12", "TLS13"), "offers_ECDHE": EITHER, "sends_data": (False,)},
+        ("explicit",),
+        network="reliable",
+        extensions=("ignored_records",),
+    ),
+    Scenario(
+        "record-boundaries",
+        "TLS 1.2 and 1.3 with ECDHE, with what may be left over in a record when keys change",
+        {"min_version": ("TLS12",), **_versions("TLS13"), **_offers("ECDHE"),
+         **_no_client_auth("client")},
+        {"min_version": ("TLS12",), **_versions("TLS12", "TLS13"), **_offers("ECDHE"),
+         **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        extensions=("record_boundaries",),
+    ),
+    Scenario(
+        "psk-suites",
+        "TLS 1.2 with PSK, DHE_PSK and RSA_PSK beside RSA; the client's key may be the adversary's",
+        {**TLS12, **_offers("PSK", "RSA_PSK", "DHE_PSK", "RSA"), **_no_client_auth("client"),
+         "key": ("honest", "adversary")},
+        {**TLS12, **_offers("PSK", "RSA_PSK", "DHE_PSK", "RSA"), **_no_client_auth("server"),
+         "hints": EITHER, "sends_data": (False,)},
+        ("explicit",),
+        extensions=("psk_suites",),
+    ),
+    Scenario(
+        "fixed-dh",
+        "TLS 1.2 with a static Diffie-Hellman key of the server, or DHE, and one of the client",
+        {**TLS12, **_offers("DH_RSA", "DHE"), "dh_certificate": EITHER, "sends_data": (False,)},
+        {**TLS12, **_offers("DH_RSA"), "offers_DHE": EITHER, "sends_data": (False,)},
+        ("explicit",),
+        extensions=("fixed_dh",),
+    ),
+    Scenario(
+        "honest-key-exchanges",
+        "no attacker, reliable channels, TLS 1.2 with shared keys and static Diffie-Hellman",
+        {**TLS12, **_offers("DH_RSA", "RSA_PSK"), "offers_PSK": EITHER,
+         "offers_ECDHE_PSK": EITHER, "dh_certificate": EITHER, "closes": (True,)},
+        {**TLS12, **_offers("PSK", "ECDHE_PSK", "DH_RSA"), "offers_RSA_PSK": EITHER,
+         "hints": EITHER, "closes": (True,)},
+        ("explicit",),
+        network="reliable",
+        extensions=("fixed_dh", "psk_suites"),
     ),
 )  # fmt: skip
 

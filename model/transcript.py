@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from model.expr import Expr, const, ite, mapping
 from model.principal import (
     Certificate,
+    ClientOwner,
     Group,
     Key,
     Label,
@@ -23,16 +24,23 @@ from model.principal import (
 )
 from model.rule import Fields, Role
 
-RSA_SUITES = ("RSA", "RSA_EXPORT")
+RSA_SUITES = ("RSA", "RSA_EXPORT", "RSA_PSK")
 """The premaster is encrypted to an RSA key."""
+PSK_SUITES = ("PSK", "RSA_PSK", "DHE_PSK", "ECDHE_PSK")
+"""A key that both ends share beforehand is part of the premaster (RFC 4279, RFC 5489)."""
 EXPORT_SUITES = ("RSA_EXPORT", "DHE_EXPORT")
-SKE_SUITES = ("DH_anon", "RSA_EXPORT", "DHE_EXPORT", "DHE", "ECDHE")
+SKE_SUITES = ("DH_anon", "RSA_EXPORT", "DHE_EXPORT", "DHE", "ECDHE", "DHE_PSK", "ECDHE_PSK")
 """ServerKeyExchange is required; for the others it is forbidden (RFC 5246 7.4.3, 2246 7.4.3)."""
-CERTIFICATE_SUITES = tuple(s for s in Suite.values if s not in ("none", "DH_anon"))
+HINT_SUITES = ("PSK", "RSA_PSK")
+"""But for these it is there if the server gives a hint (RFC 4279 2, 4)."""
+CERTIFICATE_SUITES = tuple(
+    s for s in Suite.values if s not in ("none", "DH_anon", "PSK", "DHE_PSK", "ECDHE_PSK")
+)
 
 GROUP_OF = {
     "none": "none", "DH_anon": "dh", "RSA_EXPORT": "rsa_weak", "DHE_EXPORT": "dh_weak",
     "RSA": "none", "DHE": "dh", "ECDHE": "ecdh", "AEAD": "ecdh",
+    "PSK": "none", "DH_RSA": "none", "RSA_PSK": "none", "DHE_PSK": "dh", "ECDHE_PSK": "ecdh",
 }  # fmt: skip
 """The group a sound server uses with each suite."""
 
@@ -58,7 +66,11 @@ VIEWS: Mapping[str, Mapping[str, Expr]] = {
         "client_version": client.max_version,
         "client_random": client.me,
         "offer": client.me,
-        "exchange": client.me,
+        "exchange": ite(
+            client.suite == "PSK",
+            const("none", ClientOwner),
+            ite(client.fixed_dh, const("fixed", ClientOwner), client.me),
+        ),
         "version": client.version,
         "server_random": client.server_random,
         "sentinel": client.sentinel,

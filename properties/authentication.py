@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from model.expr import Expr, conj, disj, eq, neg
-from model.transcript import view
+from model.expr import FALSE, Expr, conj, disj, eq, implies, neg
+from model.transcript import CERTIFICATE_SUITES, PSK_SUITES, view
 from properties import Implication, View, World, invariant, when
 
 
@@ -32,16 +32,42 @@ def server_authenticated(c: View) -> Expr:
     """The client verified a Finished and takes its peer for the honest server.
 
     That is, the suite has certificates and the one shown is not the adversary's own: with none, or
-    one that leads to no trusted CA, it believes in the name it wanted all the same.
+    one that leads to no trusted CA, it believes in the name it wanted all the same. Or the key that
+    both share is the honest ends' own.
     """
-    return conj(c.verified, c.suite != "DH_anon", c.server_certificate != "adversary")
+    shown = conj(c.suite.one_of("none", *CERTIFICATE_SUITES), c.server_certificate != "adversary")
+    return conj(c.verified, shown | shared_key(c))
 
 
 def client_authenticated(s: View) -> Expr:
     """The server verified a Finished and takes its peer for the honest client."""
+    return conj(s.verified, shown_certificate(s) | shared_key(s))
+
+
+def shown_certificate(s: View) -> Expr:
+    """The server was shown a certificate that it takes for the honest client's."""
+    return s.client_certificate.one_of("honest", "unknown_ca", "expired", "wrong_name")
+
+
+def shared_key(r: View) -> Expr:
+    """The key of the run is made with the one that the honest ends share, below TLS 1.3; false
+    without the extension."""
+    if "psk_suites" not in r.run.role.extensions:
+        return FALSE
     return conj(
-        s.verified, s.client_certificate.one_of("honest", "unknown_ca", "expired", "wrong_name")
+        r.suite.one_of(*PSK_SUITES), r.system.at(r.run, view(r.run.role, "psk")) == "honest"
     )
+
+
+def fixed_key(s: View) -> Expr:
+    """The client's share is the key in the certificate it showed; false without the extension."""
+    if "client_dh" not in s.run.role.variables:
+        return FALSE
+    return conj(
+        s.client_dh,
+        disj(*(conj(s.client_certificate == who, s.exchange == share)
+               for who, share in (("honest", "fixed"), ("adversary", "adversary")))),
+    )  # fmt: skip
 
 
 def live(r: View) -> Expr:
@@ -68,7 +94,15 @@ def a_server_that_authenticated_a_client_talked_to_it(w: World) -> list[Implicat
     """Entity authentication of the client, with the randoms of both."""
     return [
         when(client_authenticated(s)).then(
-            disj(*(conj(paired(c, s), c.client_certificate == "honest") for c in w.clients))
+            disj(
+                *(
+                    conj(
+                        paired(c, s),
+                        implies(shown_certificate(s), c.client_certificate == "honest"),
+                    )
+                    for c in w.clients
+                )
+            )
         )
         for s in w.servers
     ]
@@ -132,7 +166,7 @@ def an_authenticated_peer_proved_it_has_its_key(w: World) -> list[Implication]:
     Finished."""
     out = [
         when(conj(live(s), s.verified, s.client_certificate.one_of("honest", "adversary"))).then(
-            s.saw_certificate_verify
+            s.saw_certificate_verify | fixed_key(s)
         )
         for s in w.servers
     ]
@@ -141,7 +175,7 @@ def an_authenticated_peer_proved_it_has_its_key(w: World) -> list[Implication]:
         proof = disj(
             conj(signed, c.saw_server_key_exchange),
             conj(c.suite == "AEAD", c.saw_certificate_verify),
-            conj(c.suite == "RSA", c.saw_finished),
+            conj(c.suite.one_of("RSA", "RSA_PSK", "DH_RSA"), c.saw_finished),
         )
         done = c.state.one_of("CONNECTED", "CLOSING", "ANSWER_CLOSE")
         out.append(when(conj(done, c.server_certificate != "none")).then(proof))
@@ -154,7 +188,10 @@ def mandatory_client_authentication_is_enforced(w: World) -> list[Implication]:
     proof."""
     return [
         when(conj(live(s), s.verified, s.client_auth == "mandatory")).then(
-            conj(s.client_certificate.one_of("honest", "adversary"), s.saw_certificate_verify)
+            conj(
+                s.client_certificate.one_of("honest", "adversary"),
+                s.saw_certificate_verify | fixed_key(s),
+            )
         )
         for s in w.servers
     ]

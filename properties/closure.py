@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from model.expr import conj, neg
-from properties import Implication, World, invariant, when
+from model.expr import FALSE, Expr, conj, disj, eq, neg
+from properties import Implication, View, World, ends, invariant, leads_to, reachable, when
 
 
 @invariant("ALR-1", "5246 7.2.2; 8446 6.2")
@@ -21,9 +21,12 @@ def a_fatal_alert_is_never_ignored(w: World) -> list[Implication]:
 
 @invariant("ALR-4", "5246 7.2.2; 8446 4.4.4, 6.2")
 def a_finished_that_does_not_verify_is_a_decrypt_error(w: World) -> list[Implication]:
-    """The alert for a bad Finished where one is due is decrypt_error."""
+    """The alert for a bad Finished where one is due is decrypt_error; one that verifies may be
+    refused because more follows in its record."""
     return [
-        when(conj(r.end == "error", neg(r.verified))).then(neg(r.wrong_finished_alert))
+        when(conj(r.end == "error", neg(r.verified))).then(
+            neg(r.wrong_finished_alert) | refused_followed(r)
+        )
         for r in w.runs
     ]
 
@@ -32,3 +35,67 @@ def a_finished_that_does_not_verify_is_a_decrypt_error(w: World) -> list[Implica
 def the_end_is_clean_only_after_close_notify(w: World) -> list[Implication]:
     """A truncated connection is never reported as a clean end."""
     return [when(r.end == "close_notify").then(r.closed_in_keys) for r in w.runs]
+
+
+@invariant("CLO-2", "8446 6.1", ("half_close",))
+def data_after_close_notify_is_ignored(w: World) -> list[Implication]:
+    """What is delivered had been delivered when the peer closed."""
+    return [
+        when(conj(r.end == "close_notify", r.version == "TLS13")).then(
+            eq(r.delivered, r.delivered_before_close)
+        )
+        for r in w.runs
+    ]
+
+
+@reachable("CLO-2W", "8446 6.1", ("half_close", "data"))
+def can_data_be_sent_after_the_peers_close_notify(w: World) -> Expr:
+    """The own direction stays open: it is written, and the one who closed first reads it."""
+    return disj(
+        *(
+            conj(
+                a.wrote_after_close, a.state == "READ_CLOSED", b.state == "CLOSING", b.delivered,
+                b.end == "none",
+            )
+            for a in w.runs
+            for b in w.runs
+            if a.role != b.role
+        )
+    )  # fmt: skip
+
+
+@leads_to("CLO-3", "8446 6.1", ("reliable", "half_close"))
+def user_canceled_is_followed_by_close_notify(w: World) -> list[Implication]:
+    """Unless the transport has gone."""
+    return [
+        when(r.state == "CANCELED").then(conj(r.state == "CLOSED", r.closed_first | failed(r)))
+        for r in w.runs
+    ]
+
+
+@ends("CLO-3E", "8446 6.1", ("reliable", "half_close"))
+def a_handshake_given_up_ends_at_both_ends(w: World) -> list[Implication]:
+    """Neither end hangs, and neither takes it for a clean end of data, unless it was connected."""
+    return [
+        when(a.canceled).then(
+            conj(*(r.state == "CLOSED" for r in w.runs), disj(b.verified, failed(b), b.canceled))
+        )
+        for a in w.runs
+        for b in w.runs
+        if a.role != b.role
+    ]
+
+
+def refused_followed(r: View) -> Expr:
+    """A Finished was refused with more behind it in its record; false without the extension."""
+    return r.refused_followed if "refused_followed" in r.run.role.variables else FALSE
+
+
+def failed(r: View) -> Expr:
+    """The run ended with an error."""
+    return r.end == "error"
+
+
+def canceled(w: World) -> Expr:
+    """An end gave the handshake up; false without the extension."""
+    return disj(*(r.canceled for r in w.runs if "canceled" in r.run.role.variables))

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from model.expr import TRUE, Expr, conj, disj, implies, neg
+from model.principal import OFFERED
+from model.transcript import EXPORT_SUITES
 from properties import Implication, World, ends, leads_to, reachable, when
 from properties.authentication import agree
+from properties.closure import canceled
 
 VIEW = ("version", "suite", "compression", "client_version", "requested", "client_certificate")
 
 
 def compatible(w: World) -> Expr:
-    """The configurations have a version and, below TLS 1.3, a suite in common."""
+    """The configurations have a version and, below TLS 1.3, a suite in common, and no user gives
+    the handshake up."""
     c, s = w.clients[0], w.servers[0]
     both_13 = conj(c.max_version == "TLS13", s.max_version == "TLS13")
     suites = disj(
         *(conj(getattr(c, f"offers_{x}"), getattr(s, f"offers_{x}"))
-          for x in ("RSA", "DHE", "ECDHE", "DH_anon"))
+          for x in OFFERED if x not in EXPORT_SUITES)
     )  # fmt: skip
-    return disj(both_13, suites)
+    return conj(disj(both_13, suites), neg(canceled(w)))
 
 
 def refused_client(w: World) -> Expr:
@@ -49,8 +53,10 @@ def incompatible_ends_close_with_the_right_alert(w: World) -> list[Implication]:
         conj(s.version != "TLS13", s.alert == "handshake_failure"),
     )
     return [
-        when(neg(compatible(w))).then(conj(both_closed, s.alert == "handshake_failure")),
-        when(refused_client(w)).then(conj(s.state == "CLOSED", missing)),
+        when(conj(neg(compatible(w)), neg(canceled(w)))).then(
+            conj(both_closed, s.alert == "handshake_failure")
+        ),
+        when(conj(refused_client(w), neg(canceled(w)))).then(conj(s.state == "CLOSED", missing)),
     ]
 
 

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from model.expr import Expr, conj, disj, eq, neg
-from model.transcript import SKE_SUITES
+from model.transcript import CERTIFICATE_SUITES, HINT_SUITES, SKE_SUITES
 from properties import Implication, View, World, invariant, when
-from properties.authentication import agree, flight, known, live
+from properties.authentication import agree, fixed_key, flight, known, live
+from properties.early import started_early
 
 AFTER_HELLO_DONE = (
     "SEND_CERTIFICATE", "SEND_CKE", "SEND_CERTIFICATE_VERIFY", "SEND_CCS", "SEND_FIN", "WAIT_CCS",
@@ -36,8 +37,8 @@ def data_is_delivered_only_after_finished_is_verified(w: World) -> list[Implicat
 @invariant("ORD-2", "5246 7.3; 8446 2", ("data",))
 def data_is_sent_only_after_finished_is_verified(w: World) -> list[Implication]:
     """An end sends data only after it verified the peer's Finished; a TLS 1.3 server may
-    from its own."""
-    out = [when(c.sent_data).then(c.verified) for c in w.clients]
+    from its own, a client that starts early (RFC 7918) too."""
+    out = [when(c.sent_data).then(c.verified | started_early(c)) for c in w.clients]
     for s in w.servers:
         half = conj(s.version == "TLS13", s.write_key == "application")
         out.append(when(s.sent_data).then(s.verified | half))
@@ -64,10 +65,11 @@ def the_hello_comes_first(w: World) -> list[Implication]:
 
 @invariant("ORD-5", "5246 7.4.2; 8446 4.4.2", ("certificates",))
 def the_server_certificate_is_there_unless_anonymous(w: World) -> list[Implication]:
-    """A client past the server's flight has had a Certificate, unless the suite is anonymous."""
+    """A client past the server's flight has had a Certificate, unless the suite is anonymous or,
+    but for RSA_PSK, with a shared key."""
     return [
         when(c.state.one_of(*AFTER_HELLO_DONE, "CONNECTED", "SEND_CERT", "SEND_FINISHED")).then(
-            eq(c.saw_certificate, c.suite != "DH_anon")
+            eq(c.saw_certificate, c.suite.one_of(*CERTIFICATE_SUITES))
         )
         for c in w.clients
     ]
@@ -75,10 +77,14 @@ def the_server_certificate_is_there_unless_anonymous(w: World) -> list[Implicati
 
 @invariant("ORD-6", "5246 7.4.3; 2246 7.4.3", ("tls12",))
 def server_key_exchange_is_there_where_the_suite_demands_it(w: World) -> list[Implication]:
-    """Required for DHE, ECDHE, anonymous and export suites; forbidden for RSA."""
+    """Required for DHE, ECDHE, anonymous and export suites, DHE_PSK and ECDHE_PSK; forbidden for
+    RSA and a static key; with PSK and RSA_PSK as the server likes."""
     return [
         when(conj(c.state.one_of(*AFTER_HELLO_DONE, "CONNECTED"), legacy(c))).then(
-            eq(c.saw_server_key_exchange, c.suite.one_of(*SKE_SUITES))
+            disj(
+                eq(c.saw_server_key_exchange, c.suite.one_of(*SKE_SUITES)),
+                c.suite.one_of(*HINT_SUITES),
+            )
         )
         for c in w.clients
     ]
@@ -103,8 +109,8 @@ def signed_parameters_are_the_servers(w: World) -> list[Implication]:
 
 @invariant("ORD-8", "5246 7.4.4; 8446 4.3.2")
 def a_certificate_is_asked_for_only_by_an_authenticated_server(w: World) -> list[Implication]:
-    """CertificateRequest never with an anonymous suite."""
-    return [when(c.requested).then(c.suite != "DH_anon") for c in w.clients]
+    """CertificateRequest never with a suite that has no server certificate."""
+    return [when(c.requested).then(c.suite.one_of(*CERTIFICATE_SUITES)) for c in w.clients]
 
 
 @invariant("ORD-9", "5246 7.4.5", ("tls12",))
@@ -128,7 +134,8 @@ def client_key_exchange_comes_before_finished(w: World) -> list[Implication]:
 
 @invariant("ORD-11", "5246 7.4.8", ("client-auth",))
 def certificate_verify_is_there_and_in_its_place(w: World) -> list[Implication]:
-    """After ClientKeyExchange, before ChangeCipherSpec, whenever a certificate was shown."""
+    """After ClientKeyExchange, before ChangeCipherSpec, whenever a certificate was shown, but for
+    one whose key is the share that is exchanged."""
     return [
         *(
             when(
@@ -136,7 +143,9 @@ def certificate_verify_is_there_and_in_its_place(w: World) -> list[Implication]:
                     s.state.one_of("WAIT_CCS", "WAIT_FIN", "WAIT_FINISHED", "SEND_CCS", "SEND_FIN"),
                     s.client_certificate.one_of("honest", "adversary"),
                 )
-            ).then(conj(s.saw_certificate_verify, neg(s.verify_out_of_place)))
+            ).then(
+                conj(neg(s.verify_out_of_place), eq(s.saw_certificate_verify, neg(fixed_key(s))))
+            )
             for s in w.servers
         ),
     ]

@@ -55,6 +55,16 @@ def sent(run: str, message: str) -> Expr:
     return var(f"{run}.sent_{message}", BOOL)
 
 
+def _at(
+    system: System, run: Instance, fields: Mapping[str, Expr | tuple[Expr, ...]]
+) -> dict[str, Expr | tuple[Expr, ...]]:
+    """The fields of a message of `run` over global variables."""
+    return {
+        f: tuple(system.at(run, p) for p in e) if isinstance(e, tuple) else system.at(run, e)
+        for f, e in fields.items()
+    }
+
+
 @dataclass(frozen=True)
 class Adversary:
     """The network as adversary, with its capabilities beyond the network."""
@@ -77,10 +87,16 @@ class Adversary:
             own.server_certificate.one_of(*ADVERSARYS_KEY),
         )
         dh = theirs | self.broken(own.group == "dh_weak")
-        return ite(own.suite.one_of(*RSA_SUITES), rsa, dh)
+        return ite(own.suite.one_of(*RSA_SUITES, "DH_RSA"), rsa, dh)
 
     def knows_secret(self, system: System, run: Instance) -> Expr:
         """The adversary knows the master secret (TLS 1.3: the handshake secret) of `run`."""
+        exchanged = self._knows_exchange(system, run)
+        alone, shared = system.at(run, run.role.shared_alone), system.at(run, run.role.shared)
+        return conj(alone | exchanged, neg(shared))
+
+    def _knows_exchange(self, system: System, run: Instance) -> Expr:
+        """The adversary knows what the key exchange of `run` gives."""
         if run.role.name == "client":
             return system.at(run, self._client_secret())
         own = server
@@ -101,7 +117,7 @@ class Adversary:
         return conj(
             sent(run.name, "ClientKeyExchange"),
             system.at(run, client.suite.one_of(*RSA_SUITES)),
-            self.knows_secret(system, run),
+            self._knows_exchange(system, run),
         )
 
     def knows_key(self, system: System, run: Instance, key: Expr) -> Expr:
@@ -128,10 +144,6 @@ class Adversary:
             system.of(a, "keyed"), system.of(b, "keyed"),
             both(a.role.covered["secret"]), implies(is_13, both(a.role.covered["hellos"])),
         )  # fmt: skip
-
-    # -- what was sent under which key ------------------------------------------------------------
-    def _sent_under(self, system: System, run: Instance, message: Message) -> Expr:
-        return system.at(run, run.role.under[message.name])
 
     # -- the network's interface -------------------------------------------------------------------
     def variables(self, system: System) -> Mapping[str, Variable]:
@@ -171,35 +183,32 @@ class Adversary:
                 continue
             if message.name in NEVER_SENT_HONESTLY:
                 continue
-            under = self._sent_under(system, q, message)
-            seen = sent(q.name, message.name)
-            inner = self._inner(system, q, message)
-            if inner:
-                # With a NULL cipher a record is authenticated but not hidden.
-                readable = self.knows_key(system, q, under) | system.of(q, "null_cipher")
-                yield Source(f"{q.name} via adversary", conj(writes, seen, readable, free), inner)
-            if q.role.name != run.role.name:
-                same_key = conj(
-                    disj(*((under == k) & (read_key == k) for k in ("handshake", "application"))),
-                    self.same_secret(system, run, q),
-                )
-                yield Source(q.name, conj(seen, same_key), self._bound(system, q, message))
-
-    def _bound(
-        self, system: System, run: Instance, message: Message
-    ) -> dict[str, Expr | tuple[Expr, ...]]:
-        return {
-            f: tuple(system.at(run, p) for p in e) if isinstance(e, tuple) else system.at(run, e)
-            for f, e in run.role.sends[message.name].items()
-        }
+            for e in q.role.times(message.name):
+                bound = _at(system, q, e.fields)
+                assert e.under is not None
+                under = system.at(q, e.under)
+                seen = conj(sent(q.name, message.name), system.at(q, e.when))
+                name = f"{q.name}{e.name and ' ' + e.name}"
+                inner = self._inner(message, bound)
+                if inner:
+                    # With a NULL cipher a record is authenticated but not hidden.
+                    readable = self.knows_key(system, q, under) | system.of(q, "null_cipher")
+                    yield Source(f"{name} via adversary", conj(writes, seen, readable, free), inner)
+                if q.role.name != run.role.name:
+                    same_key = conj(
+                        disj(
+                            *((under == k) & (read_key == k) for k in ("handshake", "application"))
+                        ),
+                        self.same_secret(system, run, q),
+                    )
+                    yield Source(name, conj(seen, same_key), bound)
 
     def _inner(
-        self, system: System, run: Instance, message: Message
-    ) -> dict[str, Expr | tuple[Expr, ...]]:
+        self, message: Message, bound: Mapping[str, Expr | tuple[Expr, ...]]
+    ) -> Mapping[str, Expr | tuple[Expr, ...]]:
         """The protected part of a message: its composites; all of an encrypted premaster."""
-        bound = self._bound(system, run, message)
         if message.name == "ClientKeyExchange":
-            return bound
+            return {f: bound[f] for f in ("exchange", "encrypted_to", "premaster_version")}
         return {f: bound[f] for f in composites(message)}
 
     def _seal(self, system: System, run: Instance, message: Message) -> Expr:
@@ -207,10 +216,9 @@ class Adversary:
         if message.name == "Finished":
             return disj(self.knows_secret(system, run), neg(system.of(run, "keyed")))
         # A signature by the key of the certificate that the receiver was given.
-        name = "server_certificate" if run.role.name == "client" else "client_certificate"
-        if name not in run.role.variables:
+        if run.role.signer is None:
             return FALSE
-        return system.of(run, name).one_of(*ADVERSARYS_KEY)
+        return system.at(run, run.role.signer).one_of(*ADVERSARYS_KEY)
 
     def _values(self, system: System, message: Message) -> Expr:
         """Limits on freely chosen fields: values that exist, nonces and shares that were seen."""
@@ -259,6 +267,8 @@ class Adversary:
             system.at(run, server.suite.one_of(*RSA_SUITES)) if run.role.name == "server" else FALSE
         )
         allowed = [f.exchange == "adversary"]
+        if not message.demands("exchange"):
+            allowed.append(f.exchange == "none")
         for q in system.runs:
             if q.role.name == "client":
                 known = ite(
@@ -274,11 +284,12 @@ class Adversary:
         """The offer is some client's own, with its contents, or the adversary's, with any."""
         limits = conj(writes, self._values(system, message))
         # What no single field of the transcript covers is part of the offer.
-        lists = [f for f in message.fields if f not in message.shown and f != "version"]
+        other = ("version", *message.shown, *message.record)
+        lists = [f for f in message.fields if f not in other]
         yield Source("forged", limits, {"offer": const("adversary", ClientOwner)})
         for q in system.runs:
             if q.role.name == "client":
-                bound = self._bound(system, q, message)
+                bound = _at(system, q, q.role.sends[message.name])
                 yield Source(
                     f"{q.name} via adversary",
                     conj(limits, sent(q.name, "ClientHello")),

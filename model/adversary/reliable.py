@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from model.expr import TRUE, Domain, Expr, const, ite, neg, var
+from model.expr import TRUE, Domain, Expr, conj, const, ite, neg, substitute, var
 from model.rule import Message, Variable
 from model.system import Instance, Source, System
 
@@ -61,13 +61,30 @@ class Reliable:
         sends = peer.role.sends.get(message.name)
         if sends is None:
             return  # the peer never sends it
-        fields: dict[str, Expr | tuple[Expr, ...]] = {
-            f: tuple(system.at(peer, p) for p in e) if isinstance(e, tuple) else system.at(peer, e)
-            for f, e in sends.items()
-        }
         empty = const(EMPTY, slots[0].domain)
         shift = {s.payload: n for s, n in zip(slots, [*slots[1:], empty], strict=True)}
-        yield Source(peer.name, slots[0] == message.name, fields, {}, shift)
+        for e in peer.role.times(message.name):
+            fields: dict[str, Expr | tuple[Expr, ...]] = {
+                f: tuple(system.at(peer, p) for p in x)
+                if isinstance(x, tuple)
+                else system.at(peer, x)
+                for f, x in e.fields.items()
+            }
+            head = conj(
+                slots[0] == message.name,
+                system.at(peer, e.when),
+                system.at(peer, self._received(system, run, e.order)),
+            )
+            yield Source(f"{peer.name}{e.name and ' ' + e.name}", head, fields, {}, shift)
+
+    def _received(self, system: System, run: Instance, order: Expr) -> Expr:
+        """`order` with the receiver's `to.x` as variables of `run`."""
+
+        def leaf(v: Expr) -> Expr:
+            kind, _, name = v.payload.partition(".")
+            return system.of(run, name) if kind == "to" else v
+
+        return substitute(order, leaf)
 
     def emit(self, system: System, run: Instance, message: Message) -> tuple[Expr, dict[str, Expr]]:
         """Append to the peer's channel; possible while its last slot is empty."""

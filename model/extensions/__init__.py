@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from model.expr import FALSE, TRUE, Domain, Expr, conj, disj, same, substitute
-from model.rule import Check, Message, ModelError, Observer, Role, Rule, Variable
+from model.expr import FALSE, TRUE, Domain, Expr, conj, disj, ite, same, substitute
+from model.rule import Check, Edition, Message, ModelError, Observer, Role, Rule, Variable
 
 ENDS = {"client": "server", "server": "client"}
 
@@ -45,13 +45,18 @@ class Amend:
 class Extension:
     """An overlay. Everything by role is keyed "client", "server".
 
-    `fields` are added to messages that are there, `sends` gives their values (or those of a field
-    that was there, which it replaces); `under` is the record key of a new message, over the
-    sender's variables. `views` is what each end holds of a further field of the handshake, and
-    `covers` says what proves it: "secret" (it is part of the key), "hellos" (in every proof and, in
-    TLS 1.3, in the key), "flight" (in every proof), "client" or "server" (only in that end's
-    Finished and CertificateVerify), "signed" (in the signature of ServerKeyExchange). `again` says
-    when an end may take a message a second time.
+    `fields` are added to messages that are there (those of another extension only if it is);
+    `sends` gives their values (or those of a field that was there, which it replaces); `under` is
+    the record key of a new message, over the sender's variables. `views` is what each end holds of
+    a further field of the handshake, and `covers` says what proves it: "secret" (it is part of the
+    key), "hellos" (in every proof and, in TLS 1.3, in the key), "flight" (in every proof), "client"
+    or "server" (only in that end's Finished and CertificateVerify), "signed" (in the signature of
+    ServerKeyExchange). `again` says when an end may take a message a second time, `editions` tell
+    the times apart that an end sends a message. `signer` is the certificate of a signature that an
+    end checks, and when it is that one. `shared` says when a secret that only honest ends share is
+    part of the key, `shared_alone` when nothing else is secret in it. `final` are states in which
+    nothing is taken any more, and nothing refused. What the rows and editions prove covers what the
+    other overlays add, too.
     """
 
     name: str
@@ -59,10 +64,12 @@ class Extension:
     summary: str
     variables: Mapping[str, Mapping[str, Variable]] = field(default_factory=dict)
     states: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
-    """By role, then by generation ("tls12", "tls13")."""
+    """By role, then by generation ("tls12", "tls13"; empty for a state of no single one)."""
     messages: tuple[Message, ...] = ()
     fields: Mapping[str, Mapping[str, Domain]] = field(default_factory=dict)
     optional: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    record: tuple[str, ...] = ()
+    """Those of `fields`, of whichever message, that belong to the record around it."""
     sends: Mapping[str, Mapping[str, Mapping[str, Expr | tuple[Expr, ...]]]] = field(
         default_factory=dict
     )
@@ -73,6 +80,11 @@ class Extension:
     amends: tuple[Amend, ...] = ()
     observers: Mapping[str, tuple[Observer, ...]] = field(default_factory=dict)
     again: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
+    editions: Mapping[str, Mapping[str, tuple[Edition, ...]]] = field(default_factory=dict)
+    signer: Mapping[str, tuple[Expr, Expr]] = field(default_factory=dict)
+    shared: Mapping[str, Expr] = field(default_factory=dict)
+    shared_alone: Mapping[str, Expr] = field(default_factory=dict)
+    final: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     excludes: Mapping[str, str] = field(default_factory=dict)
 
@@ -96,14 +108,18 @@ def with_needed(*names: str) -> tuple[str, ...]:
 
 
 def chosen(names: Iterable[str]) -> tuple[Extension, ...]:
-    """The extensions called `names`, each after those it needs.
+    """The extensions called `names`, each after those that it needs or whose rows it amends.
 
     LookupError for a name that is none, ModelError where two may not go together or one is missing.
     """
     every = extensions()
     out: dict[str, Extension] = {}
+    begun: set[str] = set()
 
     def add(name: str, wanted: Sequence[str]) -> None:
+        if name in begun:
+            return
+        begun.add(name)
         if name not in every:
             near = difflib.get_close_matches(name, list(every), 3, 0.4) or list(every)
             raise LookupError(f"no extension is called {name!r}; did you mean {', '.join(near)}?")
@@ -111,7 +127,10 @@ def chosen(names: Iterable[str]) -> tuple[Extension, ...]:
             if n not in wanted:
                 raise ModelError(f"extension {name} needs {n}, which the scenario does not have")
             add(n, wanted)
-        out.setdefault(name, every[name])
+        for a in every[name].amends:
+            if a.of in wanted:
+                add(a.of, wanted)
+        out[name] = every[name]
 
     names = sorted(set(names))
     for n in names:
@@ -156,7 +175,8 @@ def _with(role: Role, e: Extension) -> Role:
     states = (*role.states, *dict.fromkeys(more))
     sends = dict(role.sends)
     for m, fields in e.sends.get(name, {}).items():
-        sends[m] = {**sends.get(m, {}), **fields}
+        if m in messages:
+            sends[m] = {**sends.get(m, {}), **fields}
     covered = _covered(role, e)
     table = [_amended(r, e, role) for r in role.table]
     here = {r.name for r in role.table}
@@ -167,13 +187,24 @@ def _with(role: Role, e: Extension) -> Role:
             raise ModelError(
                 f"extension {e.name} amends {a.row}, which is not there; did you mean {near}?"
             )
-    table += [r for r in e.rows if r.role == name]
     proofs = _Proofs(role, e, views)
+    before = [_Proofs(role, x, views) for x in chosen(role.extensions)]
+    rows = [r for r in e.rows if r.role == name]
+    editions = dict(e.editions.get(name, {}))
+    for p in before:
+        rows = [p.row(r) for r in rows]
+        editions = p.editions(editions)
+    table += rows
+    editions = proofs.editions(merged("editions of", role.editions, editions))
+    signer = role.signer
+    if name in e.signer:
+        there, which = e.signer[name]
+        signer = which if signer is None else ite(there, which, signer)
     return replace(
         role,
         states=states,
         variables=variables,
-        table=tuple(proofs.row(_message(r, messages)) for r in table),
+        table=tuple(proofs.row(with_messages(r, messages)) for r in table),
         alphabet=tuple(messages.values()),
         sends={m: proofs.sent(m, f) for m, f in sends.items()},
         views=views,
@@ -186,12 +217,24 @@ def _with(role: Role, e: Extension) -> Role:
             for m in dict.fromkeys((*role.again, *e.again.get(name, {})))
         },
         extensions=(*role.extensions, e.name),
+        editions=editions,
+        signer=signer,
+        shared=role.shared | e.shared.get(name, FALSE),
+        shared_alone=role.shared_alone | e.shared_alone.get(name, FALSE),
+        final=(*role.final, *e.final),
     )
+
+
+def _theirs() -> set[str]:
+    """The messages that extensions add."""
+    return {m.name for e in extensions().values() for m in e.messages}
 
 
 def _messages(role: Role, e: Extension) -> dict[str, Message]:
     out = {m.name: m for m in (*role.alphabet, *e.messages)}
     for name, fields in e.fields.items():
+        if name not in out and name in _theirs():
+            continue  # of an extension that is not here
         if name not in out:
             raise ModelError(f"extension {e.name}: no message {name}")
         m = out[name]
@@ -202,11 +245,13 @@ def _messages(role: Role, e: Extension) -> dict[str, Message]:
             m,
             fields={**m.fields, **fields},
             optional=(*m.optional, *e.optional.get(name, ())),
+            record=(*m.record, *(f for f in fields if f in e.record)),
         )
     return out
 
 
-def _message(rule: Rule, messages: Mapping[str, Message]) -> Rule:
+def with_messages(rule: Rule, messages: Mapping[str, Message]) -> Rule:
+    """The row with the message of its name in `messages`, which may have more fields."""
     m = messages.get(rule.event) if rule.message is not None else None
     if m is None or rule.message is m:
         return rule
@@ -303,3 +348,10 @@ class _Proofs:
             return fields
         more = self._more(message, self.role)
         return {f: (*v, *more) if isinstance(v, tuple) else v for f, v in fields.items()}
+
+    def editions(self, of: Mapping[str, tuple[Edition, ...]]) -> dict[str, tuple[Edition, ...]]:
+        """The editions of each message, their composites longer."""
+        return {
+            m: tuple(replace(e, fields=self.sent(m, e.fields)) for e in times)
+            for m, times in of.items()
+        }

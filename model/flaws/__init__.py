@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from model.expr import Expr, same, substitute
-from model.extensions import extensions, with_needed
+from model.extensions import extensions, with_messages, with_needed
 from model.roles import role
 from model.rule import ModelError, Role, Rule
 
@@ -64,8 +64,13 @@ class Flaw:
 
 
 def with_rows(*rows: Rule) -> Patch:
-    """Add rows."""
-    return lambda r: replace(r, table=(*r.table, *rows))
+    """Add rows; they take the messages as the role has them."""
+
+    def patch(r: Role) -> Role:
+        messages = {m.name: m for m in r.alphabet}
+        return replace(r, table=(*r.table, *(with_messages(x, messages) for x in rows)))
+
+    return patch
 
 
 def without_check(row: str, *checks: str) -> Patch:
@@ -106,6 +111,24 @@ def loosened(row: str, check: str, also: Expr) -> Patch:
     return patch
 
 
+def with_effects(row: str, **effects: Expr) -> Patch:
+    """Let a row do more, or something else."""
+
+    def patch(r: Role) -> Role:
+        hit = [x for x in r.table if x.name == row]
+        if not hit:
+            near = difflib.get_close_matches(row, [x.name for x in r.table], 3, 0.4)
+            raise ModelError(f"no row of the {r.name} is called {row}; did you mean {near}?")
+        return replace(
+            r,
+            table=tuple(
+                replace(x, do={**x.do, **effects}) if x.name == row else x for x in r.table
+            ),
+        )
+
+    return patch
+
+
 def without_fields(message: str, *fields: str) -> Patch:
     """Leave fields out of what a message's signature or MAC covers, when made and when checked."""
 
@@ -119,6 +142,8 @@ def without_fields(message: str, *fields: str) -> Patch:
         left = {i for i, f in enumerate(layout) if f in fields}
 
         def shorter(node: Expr, parts: tuple[Expr, ...]) -> Expr:
+            if len(parts) != len(layout):
+                return same(node.args[0], *parts)  # of another exchange
             return same(node.args[0], *(p for i, p in enumerate(parts) if i not in left))
 
         rows = []

@@ -88,7 +88,7 @@ RULES = [
             when=(sh.version <= "TLS12") & sh.suite.one_of(*CERTIFICATE_SUITES),
             checks=_hello_12, do=_take_hello),
     receive("client", ServerHello, "WAIT_SH", "WAIT_SKE", rfc="5246 7.4.1.3, F.1.1.1",
-            when=(sh.version <= "TLS12") & (sh.suite == "DH_anon"),
+            when=(sh.version <= "TLS12") & ~sh.suite.one_of(*CERTIFICATE_SUITES),
             checks=_hello_12, do=_take_hello),
     receive("client", ServerHello, "WAIT_SH", "WAIT_EE", rfc="8446 4.1.3",
             when=sh.version == "TLS13",

@@ -27,7 +27,14 @@ from model.message import (
 )
 from model.principal import Certificate, client
 from model.rule import check, choice, receive, send
-from model.transcript import GROUP_OF, SKE_SUITES, activated, params_signature, verify_data
+from model.transcript import (
+    CERTIFICATE_SUITES,
+    GROUP_OF,
+    SKE_SUITES,
+    activated,
+    params_signature,
+    verify_data,
+)
 
 own = client
 ske = ServerKeyExchange.f
@@ -35,7 +42,7 @@ certificate = CertificateMessage.f.certificate
 
 answer = choice("certificate", Certificate)
 needs_ske = own.suite.one_of(*SKE_SUITES)
-has_certificate = own.suite != "DH_anon"
+has_certificate = own.suite.one_of(*CERTIFICATE_SUITES)
 
 TRUST = (
     check("not empty", certificate != "empty", "decode_error"),

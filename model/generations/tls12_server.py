@@ -28,7 +28,14 @@ from model.message import (
 )
 from model.principal import Certificate, ClientAuth, ClientOwner, EncryptedTo, ServerOwner, server
 from model.rule import check, choice, receive, send
-from model.transcript import RSA_SUITES, SKE_SUITES, activated, certificate_verify, verify_data
+from model.transcript import (
+    CERTIFICATE_SUITES,
+    RSA_SUITES,
+    SKE_SUITES,
+    activated,
+    certificate_verify,
+    verify_data,
+)
 
 own = server
 cke = ClientKeyExchange.f
@@ -36,7 +43,7 @@ certificate = CertificateMessage.f.certificate
 auth = choice("client_auth", ClientAuth)
 
 needs_ske = own.suite.one_of(*SKE_SUITES)
-has_certificate = own.suite != "DH_anon"
+has_certificate = own.suite.one_of(*CERTIFICATE_SUITES)
 has_signing_certificate = own.client_certificate.one_of(
     *(c for c in Certificate.values if c not in ("none", "empty"))
 )
@@ -62,9 +69,11 @@ premaster: Expr = ite(
     ite(decrypts & version_inside, cke.exchange, const("random", ClientOwner)),
     cke.exchange,
 )
+# PSK alone (RFC 4279 2): the message names a key and carries nothing else.
+_made = ite(own.suite == "PSK", cke.exchange == "none",
+            cke.exchange.one_of("adversary", "client0", "client1"))  # fmt: skip
 _keyed = {"exchange": premaster, "keyed": const(True)}
-_share = (check("exchange", cke.exchange.one_of("adversary", "client0", "client1"),
-                "illegal_parameter"),)  # fmt: skip
+_share = (check("exchange", _made, "illegal_parameter"),)
 
 RULES = [
     send("server", ServerHello, "SEND_SH", "SEND_CERTIFICATE", rfc="5246 7.4.1.3",

@@ -44,16 +44,23 @@ def test_the_attacks_are_as_long_as_they_are() -> None:
         (result,) = run_task(Task(request, f.scenario, "explicit"))
         lengths[f.name] = len(result.trace)
     assert lengths == {
+        "alert_fragment": 10,
         "ccs_dropping": 6,
+        "ccs_flood": 4,
         "cipher_rollback": 18,
+        "dh_certificate_without_proof": 9,
         "early_ccs": 20,
         "early_finished": 4,
         "finished_before_certificate": 4,
         "freak": 14,
         "goto_fail": 10,
+        "key_update_flood": 9,
+        "key_update_truncation": 16,
         "logjam": 14,
         "no_sentinel_check": 14,
         "skipped_certificate_verify": 10,
+        "spanned_key_change": 2,
+        "truncation": 8,
     }
 
 

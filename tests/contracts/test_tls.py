@@ -176,10 +176,11 @@ def _sent_fields_are_final(compiled: Compiled, graph: nx.MultiDiGraph[State]) ->
     """Once a message was sent, what its fields are read from no longer changes."""
     checks = []
     for r in compiled.system.runs:
-        for message, fields in r.role.sends.items():
+        for message in r.role.sends:
             sent = compiled.index.get(f"{r.name}.sent_{message}")
-            if sent is None:
+            if sent is None or message in r.role.editions:
                 continue
+            fields = r.role.sends[message]
             exprs = [x for e in fields.values() for x in (e if isinstance(e, tuple) else (e,))]
             read = [
                 compiled.index[n] for e in exprs for n in variables(compiled.system.at(r, e))

@@ -1,0 +1,94 @@
+"""Static Diffie-Hellman: DH_RSA, DH_DSS, ECDH_RSA, ECDH_ECDSA (RFC 5246 7.4, RFC 4492 2).
+
+1. The server's key is in its Certificate, and there is no ServerKeyExchange.      7.4.2, 7.4.3
+2. A client asked for a certificate may show one with a Diffie-Hellman key of the  7.4.4, 7.4.6
+   same parameters. Then its ClientKeyExchange is empty, and it has nothing to     7.4.7.2
+   sign: no CertificateVerify. That it has its key shows in its Finished.          7.4.8
+3. Such a certificate is of no use with another suite, nor in TLS 1.3.             7.4.4
+
+All suites of this kind are the one suite `DH_RSA`. What two such keys give is the same in every
+handshake between their owners; the master secret is not, by its randoms.
+"""
+
+from __future__ import annotations
+
+from model.expr import BOOL, TRUE, const, eq, ite
+from model.extensions import Amend, Extension
+from model.generations.tls12_client import answer
+from model.generations.tls12_server import certificate, cke, has_signing_certificate
+from model.message import ClientKeyExchange
+from model.principal import ClientOwner, client, server
+from model.rule import Fields, Variable, check, receive, send
+from model.transcript import VIEWS
+
+_flag = Variable(BOOL, (False,))
+VARIABLES = {
+    # Configuration: whether the client's certificate holds a Diffie-Hellman key.
+    "client": {"dh_certificate": _flag},
+    # Whether the certificate that the client showed does.
+    "server": {"client_dh": _flag},
+}
+own = Fields("the client", "own", {"dh_certificate": BOOL})
+its = Fields("the server", "own", {"client_dh": BOOL})
+FIELD = {"dh_key": BOOL}
+dh_key = Fields("Certificate", "msg", FIELD).dh_key
+
+_static = client.suite == "DH_RSA"
+_uses_it = own.dh_certificate & (client.client_certificate == "honest")
+_kind = check("kind of key", eq(dh_key, _static), "illegal_parameter")
+_signs = check("kind of key", ~dh_key, "illegal_parameter")
+_fits = check("kind of key", ~dh_key | (server.suite == "DH_RSA"), "illegal_parameter")
+EMPTY = check("empty", cke.exchange == "none", "illegal_parameter")
+_CKE = "client_key_exchange"
+OWN_SHARE = ite(server.client_certificate == "honest", const("fixed", ClientOwner),
+                const("adversary", ClientOwner))  # fmt: skip
+"""Whose share an empty ClientKeyExchange stands for: the key of the certificate."""
+
+ROWS = [
+    send("client", ClientKeyExchange, "SEND_CKE", "SEND_CCS", rfc="5246 7.4.7.2, 7.4.8",
+         when=_uses_it, do={"keyed": TRUE, "fixed_dh": TRUE},
+         label=f"client_send_{_CKE}_empty"),
+    receive("server", ClientKeyExchange, "WAIT_CKE", "WAIT_CCS", rfc="5246 7.4.7.2, 7.4.8",
+            when=has_signing_certificate & its.client_dh, checks=[EMPTY],
+            do={"keyed": TRUE,
+                "exchange": OWN_SHARE},
+            label=f"server_receive_{_CKE}_empty"),
+]  # fmt: skip
+
+EXTENSION = Extension(
+    "fixed_dh",
+    "5246 7.4.7.2; 4492 2",
+    "static Diffie-Hellman, of the server or of both",
+    variables=VARIABLES,
+    fields={"Certificate": FIELD},
+    optional={"ClientKeyExchange": ("exchange",)},
+    sends={
+        "client": {
+            "Certificate": {"dh_key": _uses_it},
+            "ClientKeyExchange": {
+                "exchange": ite(
+                    client.fixed_dh, const("none", ClientOwner), VIEWS["client"]["exchange"]
+                )
+            },
+        },
+        "server": {"Certificate": {"dh_key": server.suite == "DH_RSA"}},
+    },
+    views={"client": {"client_dh": _uses_it}, "server": {"client_dh": its.client_dh}},
+    covers={"flight": ("client_dh",)},
+    rows=tuple(ROWS),
+    amends=(
+        *(
+            Amend(f"client_receive_certificate_WAIT_CERTIFICATE_to_{state}", checks=(_kind,))
+            for state in ("WAIT_SKE", "WAIT_CR_SHD")
+        ),
+        Amend("client_receive_certificate_WAIT_CERT_CR_WAIT_CERT_to_WAIT_CV", checks=(_signs,)),
+        Amend("server_receive_certificate_WAIT_CERT_to_WAIT_CV", checks=(_signs,)),
+        Amend("server_receive_certificate_WAIT_CERTIFICATE_to_WAIT_CKE", checks=(_fits,),
+              do={"client_dh": dh_key & (certificate != "empty")}),
+        Amend("client_send_certificate_SEND_CERTIFICATE_to_SEND_CKE",
+              when=(answer == "empty") | ~own.dh_certificate | _static),
+        Amend("client_send_certificate_SEND_CERT_to_SEND_CV", when=~own.dh_certificate),
+        Amend(f"client_send_{_CKE}_SEND_CKE_to_SEND_CERTIFICATE_VERIFY", when=~_uses_it),
+        Amend(f"server_receive_{_CKE}_WAIT_CKE_to_WAIT_CERTIFICATE_VERIFY", when=~its.client_dh),
+    ),
+)  # fmt: skip

@@ -1,0 +1,96 @@
+"""A bound on records that are ignored in a row.
+
+Some records are taken and change nothing: warning alerts below TLS 1.3, user_canceled and the
+compatibility ChangeCipherSpec in it, empty records, HelloRequest where it is not due (RFC 5246
+7.4.1.1). KeyUpdate, where it is there, changes keys and brings nothing forward. Whoever may send
+them without end keeps its peer busy for nothing. RFC 8446 5 and D.4 bound only some of them, and
+no RFC names a number; stacks count them and give up (16 or 32 in a row). Here the second in a row
+is the last; one more is answered with unexpected_message. Anything else that is taken starts the
+count again.
+"""
+
+from __future__ import annotations
+
+from model.expr import BOOL, Domain, Expr, const, ite, mapping
+from model.extensions import Amend, Extension
+from model.message import ALPHABET
+from model.principal import client, server
+from model.rule import SAME, Fields, Message, Observer, Rule, Variable, check, receive, send
+
+Count = Domain("Count", ("0", "1", "2", "more"))
+"""How many records were ignored since the last that was not; `more` is above the bound."""
+
+VARIABLES = {
+    # Configuration: whether it sends such records, without end.
+    "floods": Variable(BOOL, (False,)),
+    "ignored": Variable(Count, ("0",), write_once=False),
+    # The same for the properties, whatever a flawed end makes of its own.
+    "idle": Variable(Count, ("0",), write_once=False),
+}
+own = Fields("an end", "own", {n: v.domain for n, v in VARIABLES.items()})
+
+EmptyRecord = Message("EmptyRecord", {}, "5246 6.2.1; 8446 5.1", handshake=False)
+"""Application data of length zero."""
+
+BOUND = check("records ignored", own.ignored < "2", "unexpected_message")
+
+
+def _rows(role: str) -> list[Rule]:
+    there = ("CONNECTED", "CLOSING")
+    return [
+        receive(role, EmptyRecord, there, SAME, rfc="5246 6.2.1; 8446 5.1", checks=[BOUND]),
+        send(role, EmptyRecord, "CONNECTED", SAME, rfc="5246 6.2.1; 8446 5.1", when=own.floods),
+    ]
+
+
+def one_more(count: Expr) -> Expr:
+    """The count after one more."""
+    return mapping(count, {"0": "1", "1": "2", "2": "more", "more": "more"}, Count)
+
+
+PROGRESS = (
+    *(m.name for m in ALPHABET if m.name not in ("Alert", "UndecryptableRecord", "TransportClose")),
+    "CertificateStatus", "NewSessionTicket", "HelloRetryRequest", "EndOfEarlyData",
+)  # fmt: skip
+"""The messages that start the count again; ChangeCipherSpec only below TLS 1.3."""
+
+
+def counter(role: str, name: str) -> tuple[Observer, ...]:
+    """Counts in the variable `name` what `role` ignores."""
+    of = client if role == "client" else server
+    dropped = (of.version == "TLS13") | (of.version == "none")
+    more, zero = one_more(own[name]), const("0", Count)
+    counts = {
+        **dict.fromkeys(PROGRESS, zero),
+        **dict.fromkeys(("Alert", "EmptyRecord", "KeyUpdate"), more),
+        "ChangeCipherSpec": ite(dropped, more, zero),
+    }
+    return tuple(Observer(name, "receive", m, e, live=True) for m, e in counts.items())
+
+
+def _amends(role: str) -> list[Amend]:
+    rows = [f"{role}_receive_alert_ignored", f"{role}_receive_change_cipher_spec_dropped"]
+    if role == "client":
+        rows.append("client_receive_change_cipher_spec_WAIT_SH_to_SAME")
+    return [
+        *(Amend(row, checks=(BOUND,)) for row in rows),
+        Amend(f"{role}_receive_key_update", checks=(BOUND,), of="key_update"),
+    ]
+
+
+ENDS = ("client", "server")
+EXTENSION = Extension(
+    "ignored_records",
+    "8446 5, D.4; 5246 7.2.2",
+    "a bound on records that are ignored in a row",
+    variables=dict.fromkeys(ENDS, VARIABLES),
+    messages=(EmptyRecord,),
+    sends={end: {"EmptyRecord": {}} for end in ENDS},
+    under={
+        "client": {"EmptyRecord": client.write_key},
+        "server": {"EmptyRecord": server.write_key},
+    },
+    rows=(*_rows("client"), *_rows("server")),
+    amends=(*_amends("client"), *_amends("server")),
+    observers={end: (*counter(end, "ignored"), *counter(end, "idle")) for end in ENDS},
+)

@@ -1,0 +1,197 @@
+"""KeyUpdate: new traffic keys while connected (RFC 8446 4.6.3, 7.2; rows P3 and P4).
+
+1. After its own Finished an end may send KeyUpdate, as the last record under its old key, and may
+   ask the peer to do the same.
+2. Who takes a KeyUpdate reads with the next key. It comes only after the peer's Finished; its value
+   is one of two.
+3. Who was asked sends a KeyUpdate of its own, which asks for none, before its next data. One answer
+   serves several requests; requests that cross take both ends two generations up.
+
+A record is read only under the key of its generation: `generation` is a field of what is sent under
+the application keys, and another one than the receiver's does not decrypt. Each end starts at most
+one update of its own and answers as long as there is a generation left; with a sound peer there
+always is. A receiver at the last one stays there: who sends it more is no sound peer, and has the
+key anyway.
+"""
+
+from __future__ import annotations
+
+from model.expr import BOOL, TRUE, Domain, Expr, conj, const, eq, ite, mapping
+from model.extensions import Amend, Extension
+from model.principal import client, server
+from model.rule import (
+    SAME,
+    Edition,
+    Fields,
+    Message,
+    Observer,
+    Rule,
+    Variable,
+    check,
+    choice,
+    receive,
+    send,
+)
+
+Generation = Domain("Generation", ("0", "1", "2"))
+"""Of the application traffic keys of one direction."""
+Request = Domain("Request", ("none", "update_not_requested", "update_requested", "other"))
+"""What a KeyUpdate asks for; `other` is a value that RFC 8446 does not define."""
+
+GENERATIONS = [str(g) for g in Generation.values]
+NEXT = {"0": "1", "1": "2", "2": "2"}
+PREVIOUS = {"0": "0", "1": "0", "2": "1"}
+
+
+def following(generation: Expr) -> Expr:
+    """The generation after; the last one stays."""
+    return mapping(generation, NEXT, Generation)
+
+
+VARIABLES = {
+    # Configuration: whether it starts an update itself.
+    "updates": Variable(BOOL, (False,)),
+    "updated": Variable(BOOL, (False,)),
+    "must_answer": Variable(BOOL, (False,), write_once=False),
+    "read_generation": Variable(Generation, ("0",), write_once=False),
+    "write_generation": Variable(Generation, ("0",), write_once=False),
+    # What was sent under each generation: whether data, and what its KeyUpdate asked.
+    **{f"data_{g}": Variable(BOOL, (False,)) for g in GENERATIONS},
+    **{f"update_{g}": Variable(Request, ("none",)) for g in GENERATIONS[:-1]},
+    # For the properties.
+    "updates_taken": Variable(Generation, ("0",), write_once=False),
+    "early_update": Variable(BOOL, (False,)),
+    "data_before_answer": Variable(BOOL, (False,)),
+}
+own = Fields("an end", "own", {n: v.domain for n, v in VARIABLES.items()})
+to = Fields("the receiver", "to", {"read_generation": Generation})
+
+FIELD = {"generation": Generation}
+KeyUpdate = Message("KeyUpdate", {**FIELD, "request_update": Request}, "8446 4.6.3")
+update = KeyUpdate.f
+record = Fields("a record", "msg", FIELD)
+asks = choice("request_update", Request)
+
+DECRYPTS = check("key generation", eq(record.generation, own.read_generation), "bad_record_mac")
+_defined = update.request_update.one_of("update_not_requested", "update_requested")
+
+
+def _sent(request: Expr) -> dict[str, Expr]:
+    """The effect of sending a KeyUpdate that asks `request`."""
+    return {
+        "write_generation": following(own.write_generation),
+        "must_answer": own.must_answer & (request != "update_not_requested"),
+        **{
+            f"update_{g}": ite(own.write_generation == g, request, own[f"update_{g}"])
+            for g in GENERATIONS[:-1]
+        },
+    }
+
+
+def _rows(role: str) -> list[Rule]:
+    of = client if role == "client" else server
+    is_13 = of.version == "TLS13"
+    left = own.write_generation != GENERATIONS[-1]
+    flight = ("SEND_CERT", "SEND_CV", "SEND_FINISHED")
+    waits = ("WAIT_CERT", "WAIT_CV", "WAIT_FINISHED")
+    answers = own.must_answer & (asks == "update_not_requested")
+    choices = {"request_update": Request}
+    return [
+        send(role, KeyUpdate, ("CONNECTED", *(waits if role == "server" else ())), SAME,
+             rfc="8446 4.6.3",
+             when=conj(is_13, left, own.updates, ~own.updated, ~answers,
+                       asks.one_of("update_not_requested", "update_requested")),
+             do={"updated": TRUE, **_sent(asks)}, choices=choices,
+             label=f"{role}_send_key_update"),
+        send(role, KeyUpdate, "CONNECTED", SAME, rfc="8446 4.6.3",
+             when=conj(is_13, left, answers), do=_sent(asks), choices=choices,
+             label=f"{role}_send_key_update_answer"),
+        receive(role, KeyUpdate, (*(flight if role == "client" else ()), "CONNECTED", "CLOSING"),
+                SAME, rfc="8446 4.6.3", when=is_13,
+                checks=[DECRYPTS, check("request_update", _defined, "illegal_parameter")],
+                do={"read_generation": following(own.read_generation),
+                    "must_answer": own.must_answer | (update.request_update == "update_requested")},
+                label=f"{role}_receive_key_update"),
+    ]  # fmt: skip
+
+
+_note_data = {
+    f"data_{g}": own[f"data_{g}"] | (own.write_generation == g) for g in GENERATIONS
+}  # fmt: skip
+
+
+def _amends(role: str) -> list[Amend]:
+    early = "client_receive_application_data_SEND_CERT_SEND_CV_SEND_FINISHED_to_SAME"
+    sends = [f"{role}_send_application_data_CONNECTED_to_SAME"]
+    takes = [f"{role}_receive_application_data_{s}_to_SAME" for s in ("CONNECTED", "CLOSING")]
+    takes += [f"{role}_receive_close_notify_{s}" for s in
+              ("CONNECTED_to_ANSWER_CLOSE", "CLOSING_to_CLOSED")]  # fmt: skip
+    if role == "client":
+        takes.append(early)
+    else:
+        sends.append("server_send_application_data_early")
+    return [
+        *(Amend(row, when=~own.must_answer, do=_note_data) for row in sends),
+        *(Amend(row, checks=(DECRYPTS,)) for row in takes),
+    ]
+
+
+_last = mapping(own.write_generation, PREVIOUS, Generation)
+_SENDS = {
+    "ApplicationData": {"generation": own.write_generation},
+    "CloseNotify": {"generation": own.write_generation},
+    "KeyUpdate": {
+        "generation": _last,
+        "request_update": ite(own.write_generation == "1", own.update_0, own.update_1),
+    },
+}
+
+
+def _in(generation: str, sent: Expr, **fields: Expr) -> Edition:
+    return Edition(
+        f"in generation {generation}", sent,
+        {"generation": const(generation, Generation), **fields},
+        to.read_generation == generation,
+    )  # fmt: skip
+
+
+_EDITIONS = {
+    "ApplicationData": tuple(_in(g, own[f"data_{g}"]) for g in GENERATIONS),
+    "KeyUpdate": tuple(
+        _in(g, own[f"update_{g}"] != "none", request_update=own[f"update_{g}"])
+        for g in GENERATIONS[:-1]
+    ),
+}
+
+
+def _observers(role: str) -> tuple[Observer, ...]:
+    of = client if role == "client" else server
+    return (
+        Observer("updates_taken", "receive", "KeyUpdate", following(own.updates_taken)),
+        Observer("early_update", "receive", "KeyUpdate", own.early_update | ~of.verified),
+        Observer(
+            "data_before_answer", "send", "ApplicationData",
+            own.data_before_answer | own.must_answer,
+        ),
+    )  # fmt: skip
+
+
+ENDS = ("client", "server")
+EXTENSION = Extension(
+    "key_update",
+    "8446 4.6.3",
+    "new traffic keys while connected",
+    variables=dict.fromkeys(ENDS, VARIABLES),
+    messages=(KeyUpdate,),
+    fields={"ApplicationData": FIELD, "CloseNotify": FIELD},
+    sends=dict.fromkeys(ENDS, _SENDS),
+    under={
+        "client": {"KeyUpdate": client.write_key},
+        "server": {"KeyUpdate": server.write_key},
+    },
+    rows=(*_rows("client"), *_rows("server")),
+    amends=(*_amends("client"), *_amends("server")),
+    observers={end: _observers(end) for end in ENDS},
+    again={end: {"KeyUpdate": TRUE} for end in ENDS},
+    editions=dict.fromkeys(ENDS, _EDITIONS),
+)

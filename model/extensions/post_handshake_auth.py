@@ -1,0 +1,292 @@
+"""Client authentication after the handshake (RFC 8446 4.6.2; rows P5 to P10).
+
+1. A client offers it in its hello. Then a connected server may ask, with a context that is new on
+   this connection; several requests may be open.                                      4.2.6, 4.6.2
+2. The client answers in any order, each with Certificate, perhaps empty, CertificateVerify if it is
+   not, and Finished, with nothing in between; all are over the whole main handshake and this
+   request.                                                                             4.4, 4.6.2
+3. The server may take a good certificate for nothing, without a word.                   4.4.2.4
+
+A request that was not offered for is an unexpected message. An end that has sent its close_notify
+discards what the other still sends of such an exchange.
+"""
+
+from __future__ import annotations
+
+from model.expr import BOOL, TRUE, Domain, Expr, conj, const, disj, ite, same
+from model.extensions import Amend, Extension
+from model.generations.tls12_server import TRUST_CLIENT
+from model.message import CertificateMessage, CertificateRequest, CertificateVerify, Finished
+from model.principal import Certificate, client, server
+from model.rule import (
+    SAME,
+    Edition,
+    Fields,
+    Observer,
+    Rule,
+    Variable,
+    check,
+    choice,
+    receive,
+    send,
+)
+from model.transcript import certificate_verify, verify_data
+
+Context = Domain("Context", ("none", "1", "2"))
+"""What tells the requests of a connection apart; `none` is the empty one of the main handshake."""
+
+CONTEXTS = ("1", "2")
+
+_flag = Variable(BOOL, (False,))
+VARIABLES = {
+    "client": {
+        # Configuration: whether it offers this.
+        "offers_pha": _flag,
+        # For each context: asked; the certificate shown; the proof and the Finished sent.
+        **{f"asked_{k}": _flag for k in CONTEXTS},
+        **{f"answer_{k}": Variable(Certificate, ("none",)) for k in CONTEXTS},
+        **{f"proved_{k}": _flag for k in CONTEXTS},
+        **{f"answered_{k}": _flag for k in CONTEXTS},
+        "first_answer": Variable(Context, ("none",)),
+        "answering": Variable(Context, ("none",), write_once=False),
+        "broke_answer": _flag,
+    },
+    "server": {
+        # Configuration: whether it asks, and whether it takes a good certificate for something.
+        "asks_later": _flag,
+        "accepts_later": Variable(BOOL, (True,)),
+        "pha_offered": _flag,
+        # For each context: asked; the certificate shown; the Finished verified.
+        **{f"request_{k}": _flag for k in CONTEXTS},
+        **{f"shown_{k}": Variable(Certificate, ("none",)) for k in CONTEXTS},
+        **{f"done_{k}": _flag for k in CONTEXTS},
+        "checking": Variable(Context, ("none",), write_once=False),
+        "presented": Variable(Certificate, ("none",), write_once=False),
+        **{f"proof_seen_{k}": _flag for k in CONTEXTS},
+    },
+}
+own = Fields("the client", "own", {n: v.domain for n, v in VARIABLES["client"].items()})
+its = Fields("the server", "own", {n: v.domain for n, v in VARIABLES["server"].items()})
+FIELD = {"context": Context}
+context = choice("context", Context)
+hello = Fields("ClientHello", "msg", {"post_handshake_auth": BOOL})
+answer = choice("certificate", Certificate)
+certificate = CertificateMessage.f.certificate
+
+is_13 = {"client": client.version == "TLS13", "server": server.version == "TLS13"}
+
+
+def _per_context(name: str, value: Expr, of: Fields, chosen: Expr) -> dict[str, Expr]:
+    """Set `name_k` to `value` for the context chosen, leave the others."""
+    return {f"{name}_{k}": ite(chosen == k, value, of[f"{name}_{k}"]) for k in CONTEXTS}
+
+
+def _at(expr: str, of: Fields, chosen: Expr) -> Expr:
+    """The flag `expr_k` of the context chosen."""
+    return disj(*((chosen == k) & of[f"{expr}_{k}"] for k in CONTEXTS))
+
+
+def _unset(name: str, of: Fields, chosen: Expr) -> Expr:
+    """Of the context chosen no certificate is there yet."""
+    return disj(*((chosen == k) & (of[f"{name}_{k}"] == "none") for k in CONTEXTS))
+
+
+def _proof(role: str, which: Expr, shown: Expr) -> tuple[Expr, ...]:
+    """CertificateVerify of one exchange: the main handshake, then context and certificate."""
+    label, _, *transcript = certificate_verify(role, "client")
+    return (label, shown, *transcript, which, shown)
+
+
+def _finished(role: str, which: Expr, shown: Expr) -> tuple[Expr, ...]:
+    return (*verify_data(role, "client"), which, shown)
+
+
+_main_context = check("empty context", context == "none", "illegal_parameter")
+_fresh = check(
+    "new context",
+    disj(*((context == k) & ~own[f"asked_{k}"] for k in CONTEXTS)),
+    "illegal_parameter",
+)
+_open = check(
+    "open context",
+    conj(_at("request", its, context), _unset("shown", its, context)),
+    "illegal_parameter",
+)
+_signature = check(
+    "signature",
+    same(CertificateVerify.f.signature, *_proof("server", its.checking, its.presented)),
+    "decrypt_error",
+)
+_verify_data = check(
+    "verify_data",
+    same(Finished.f.verify_data, *_finished("server", its.checking, its.presented)),
+    "decrypt_error",
+)
+_show = {**_per_context("shown", certificate, its, context), "checking": context,
+         "presented": certificate}  # fmt: skip
+_idle = own.answering == "none"
+_proved = _at("proved", own, own.answering)
+_shows = disj(*((own.answering == k) & (own[f"answer_{k}"] == "honest") for k in CONTEXTS))
+_may_ask = conj(is_13["server"], its.asks_later, its.pha_offered)
+_asked = conj(is_13["server"], its.request_1)
+_forgets = {"checking": const("none", Context), "presented": const("none", Certificate)}
+
+ROWS: list[Rule] = [
+    # -- client ------------------------------------------------------------------------------------
+    receive("client", CertificateRequest, "CONNECTED", SAME, rfc="8446 4.6.2",
+            when=is_13["client"] & own.offers_pha, checks=[_fresh],
+            do={f"asked_{k}": own[f"asked_{k}"] | (context == k) for k in CONTEXTS},
+            label="client_receive_certificate_request_later"),
+    receive("client", CertificateRequest, "CLOSING", SAME, rfc="8446 6.1",
+            when=is_13["client"] & own.offers_pha),
+    send("client", CertificateMessage, "CONNECTED", SAME, rfc="8446 4.6.2",
+         when=conj(_idle, _at("asked", own, context), _unset("answer", own, context),
+                   (answer == "empty") | ((answer == "honest") & client.has_certificate)),
+         do={**_per_context("answer", answer, own, context), "answering": context,
+             "first_answer": ite(own.first_answer == "none", context, own.first_answer)},
+         choices={"certificate": Certificate, **FIELD},
+         label="client_send_certificate_later"),
+    send("client", CertificateVerify, "CONNECTED", SAME, rfc="8446 4.4.3", when=_shows & ~_proved,
+         do={f"proved_{k}": own[f"proved_{k}"] | (own.answering == k) for k in CONTEXTS},
+         label="client_send_certificate_verify_later"),
+    send("client", Finished, "CONNECTED", SAME, rfc="8446 4.4.4",
+         when=conj(~_idle, _proved | ~_shows),
+         do={"answering": const("none", Context),
+             **{f"answered_{k}": own[f"answered_{k}"] | (own.answering == k) for k in CONTEXTS}},
+         label="client_send_finished_later"),
+    # -- server ------------------------------------------------------------------------------------
+    send("server", CertificateRequest, "CONNECTED", SAME, rfc="8446 4.6.2",
+         when=conj(_may_ask, disj((context == "1") & ~its.request_1,
+                                  conj(context == "2", its.request_1, ~its.request_2))),
+         do={f"request_{k}": its[f"request_{k}"] | (context == k) for k in CONTEXTS},
+         choices=FIELD,
+         label="server_send_certificate_request_later"),
+    receive("server", CertificateMessage, "CONNECTED", "PH_WAIT_FINISHED", rfc="8446 4.4.2",
+            when=_asked & (certificate == "empty"), checks=[_open], do=_show),
+    receive("server", CertificateMessage, "CONNECTED", "PH_WAIT_CV", rfc="8446 4.4.2",
+            when=_asked & (certificate != "empty"), checks=[_open, *TRUST_CLIENT], do=_show),
+    receive("server", CertificateVerify, "PH_WAIT_CV", "PH_WAIT_FINISHED", rfc="8446 4.4.3",
+            checks=[_signature]),
+    receive("server", Finished, "PH_WAIT_FINISHED", "CONNECTED", rfc="8446 4.4.4, 4.6.2",
+            checks=[_verify_data],
+            do={**_forgets,
+                **{f"done_{k}": its[f"done_{k}"] | (its.checking == k) for k in CONTEXTS}}),
+    *(receive("server", m, "CLOSING", SAME, rfc="8446 6.1", when=_asked)
+      for m in (CertificateMessage, CertificateVerify, Finished)),
+]  # fmt: skip
+
+_to = Fields("the receiver", "to", {
+    "verified": BOOL, "checking": Context, **{f"asked_{k}": BOOL for k in CONTEXTS},
+    **{f"shown_{k}": Certificate for k in CONTEXTS},
+})  # fmt: skip
+
+
+def _request(k: str) -> Edition:
+    asked = its[f"request_{k}"]
+    return Edition(
+        f"for context {k}", asked, {"context": const(k, Context)},
+        _to.verified & (_to.asked_1 if k == "2" else ~_to.asked_1), server.write_key,
+        asked if k == "2" else asked & ~its.request_2,
+    )  # fmt: skip
+
+
+def _answers(message: str) -> tuple[Edition, ...]:
+    """The times that a client sends a message of its answers, the main handshake's first."""
+    name = {"Certificate": "answer", "CertificateVerify": "proved", "Finished": "answered"}[message]
+    main = {
+        "Certificate": client.client_certificate != "none",
+        "CertificateVerify": client.client_certificate == "honest",
+        "Finished": TRUE,
+    }
+    out = [Edition("", main[message], {}, ~_to.verified)]
+    for k, other in zip(CONTEXTS, reversed(CONTEXTS), strict=True):
+        which, shown = const(k, Context), own[f"answer_{k}"]
+        sent = shown != "none" if name == "answer" else own[f"{name}_{k}"]
+        fields: dict[str, Expr | tuple[Expr, ...]] = {
+            "Certificate": {"certificate": shown, "context": which},
+            "CertificateVerify": {"signature": _proof("client", which, shown)},
+            "Finished": {"verify_data": _finished("client", which, shown)},
+        }[message]  # type: ignore[assignment]
+        first = own.first_answer == k
+        order = (
+            ite(first, _to[f"shown_{other}"] == "none", _to[f"shown_{other}"] != "none")
+            if name == "answer"
+            else (_to.checking == k) | (_to.checking == "none")
+        )
+        latest = (own[f"answer_{other}"] == "none") | (own.first_answer == other)
+        out.append(Edition(f"for context {k}", sent, fields, _to.verified & order,
+                           client.write_key, sent & latest))  # fmt: skip
+    return tuple(out)
+
+
+EXTENSION = Extension(
+    "post_handshake_auth",
+    "8446 4.6.2",
+    "client authentication after the handshake",
+    variables=VARIABLES,
+    states={"server": {"tls13": ("PH_WAIT_CV", "PH_WAIT_FINISHED")}},
+    fields={
+        "ClientHello": {"post_handshake_auth": BOOL},
+        "CertificateRequest": FIELD,
+        "Certificate": FIELD,
+    },
+    optional={"CertificateRequest": ("context",), "Certificate": ("context",)},
+    sends={
+        "client": {
+            "ClientHello": {"post_handshake_auth": own.offers_pha},
+            "Certificate": {"context": const("none", Context)},
+        },
+        "server": {
+            "CertificateRequest": {"context": const("none", Context)},
+            "Certificate": {"context": const("none", Context)},
+        },
+    },
+    rows=tuple(ROWS),
+    amends=(
+        Amend(
+            "server_receive_client_hello_START_to_NEGOTIATED",
+            do={"pha_offered": hello.post_handshake_auth},
+        ),
+        *(
+            Amend(row, checks=(_main_context,))
+            for row in (
+                "client_receive_certificate_request_WAIT_CERT_CR_to_WAIT_CERT",
+                "client_receive_certificate_WAIT_CERT_CR_WAIT_CERT_to_WAIT_CV",
+                "server_receive_certificate_WAIT_CERT_to_WAIT_FINISHED",
+                "server_receive_certificate_WAIT_CERT_to_WAIT_CV",
+            )
+        ),
+        Amend("client_send_application_data_CONNECTED_to_SAME", when=_idle),
+        Amend("client_send_close_notify_CONNECTED_to_CLOSING", when=_idle),
+        Amend("client_send_key_update", when=_idle, of="key_update"),
+        Amend("client_send_key_update_answer", when=_idle, of="key_update"),
+    ),
+    observers={
+        "client": tuple(
+            Observer("broke_answer", "send", m, own.broke_answer | ~_idle)
+            for m in ("ApplicationData", "KeyUpdate")
+        ),
+        "server": tuple(
+            Observer(
+                f"proof_seen_{k}", "receive", "CertificateVerify",
+                its[f"proof_seen_{k}"] | (its.checking == k),
+            )
+            for k in CONTEXTS
+        ),
+    },
+    again={
+        "client": {"CertificateRequest": client.verified},
+        "server": dict.fromkeys(("Certificate", "CertificateVerify", "Finished"), server.verified),
+    },
+    editions={
+        "client": {m: _answers(m) for m in ("Certificate", "CertificateVerify", "Finished")},
+        "server": {
+            "CertificateRequest": (
+                Edition("", server.client_auth != "none", {}, ~_to.verified),
+                _request("1"),
+                _request("2"),
+            )
+        },
+    },
+    signer={"server": (its.presented != "none", its.presented)},
+)  # fmt: skip

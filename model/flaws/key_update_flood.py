@@ -1,0 +1,38 @@
+"""KeyUpdate flood (CVE-2026-56862): a KeyUpdate starts the count of ignored records again.
+
+Each one makes the receiver derive keys, and the bound is never met.
+"""
+
+from dataclasses import replace
+
+from model.expr import const
+from model.extensions.ignored_records import Count
+from model.flaws import Flaw
+from model.rule import Role
+
+
+def _uncounted(r: Role) -> Role:
+    """The role's own count goes back to nothing with each KeyUpdate."""
+    return replace(
+        r,
+        observers=tuple(
+            replace(o, value=const("0", Count))
+            if (o.variable, o.event) == ("ignored", "KeyUpdate")
+            else o
+            for o in r.observers
+        ),
+    )
+
+
+_FALLS = ("no_more_records_are_ignored_in_a_row_than_the_bound",)
+
+FLAW = Flaw(
+    name="key_update_flood",
+    number=71,
+    title="a KeyUpdate starts the count of ignored records again",
+    source="CVE-2026-56862 (Go crypto/tls)",
+    scenario="ignored-records",
+    patches={"client": _uncounted, "server": _uncounted},
+    shows=_FALLS[0],
+    breaks=dict.fromkeys(("client", "server", "both"), _FALLS),
+)

@@ -1,0 +1,26 @@
+"""KeyUpdate truncation (RFC 8446 4.6.3): a record under the next key is read before the KeyUpdate.
+
+Whoever drops the last records under the old key, and the KeyUpdate with them, is not noticed: the
+first record under the new key is read all the same.
+"""
+
+from model.extensions.key_update import following, own, record
+from model.flaws import Flaw, loosened, together, with_effects
+
+_ROW = "client_receive_application_data_CONNECTED_to_SAME"
+
+FLAW = Flaw(
+    name="key_update_truncation",
+    number=24,
+    title="a client reads a record under the next key without a KeyUpdate",
+    source="RFC 8446 4.6.3",
+    scenario="key-update",
+    patches={
+        "client": together(
+            loosened(_ROW, "key generation", record.generation == following(own.read_generation)),
+            with_effects(_ROW, read_generation=record.generation),
+        )
+    },
+    shows="each_generation_of_keys_is_entered_by_a_key_update",
+    breaks={"client": ("each_generation_of_keys_is_entered_by_a_key_update",)},
+)

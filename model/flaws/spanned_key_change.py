@@ -1,0 +1,20 @@
+"""A handshake message that spans a key change (CVE-2023-6937, CVE-2025-61730).
+
+Bytes that follow ServerHello in the same record came in the clear, from anybody; they are kept, and
+read as the next message, which should come under the handshake keys.
+"""
+
+from model.flaws import Flaw, without_check
+
+FLAW = Flaw(
+    name="spanned_key_change",
+    number=56,
+    title="what follows ServerHello in its record is kept across the change of keys",
+    source="CVE-2023-6937 (wolfSSL), CVE-2025-61730 (Go crypto/tls)",
+    scenario="record-boundaries",
+    patches={
+        "client": without_check("client_receive_server_hello_WAIT_SH_to_WAIT_EE", "end of record")
+    },
+    shows="no_handshake_bytes_are_left_over_when_keys_change",
+    breaks={"client": ("no_handshake_bytes_are_left_over_when_keys_change",)},
+)

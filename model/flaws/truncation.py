@@ -1,0 +1,28 @@
+"""Truncation (the cookie cutter): the end of the transport passes for close_notify.
+
+The application of a client that has had data sees no difference: whoever cuts the connection
+chooses where the data ends, and the application takes it for all.
+"""
+
+from model.expr import const, ite
+from model.flaws import Flaw, with_effects
+from model.generations.records import failed
+from model.principal import End, client
+
+_END = ite(client.delivered, const("close_notify", End), failed(client)["end"])
+
+FLAW = Flaw(
+    name="truncation",
+    number=23,
+    title="a client takes the end of the transport for close_notify",
+    source="Bhargavan et al., Triple Handshakes and Cookie Cutters, 2014",
+    scenario="half-close",
+    patches={"client": with_effects("client_receive_transport_close", end=_END)},
+    shows="the_end_is_clean_only_after_close_notify",
+    breaks={
+        "client": (
+            "the_end_is_clean_only_after_close_notify",
+            "data_after_close_notify_is_ignored",
+        )
+    },
+)

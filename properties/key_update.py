@@ -1,0 +1,79 @@
+"""KeyUpdate (RFC 8446 4.6.3)."""
+
+from __future__ import annotations
+
+from model.expr import Expr, conj, disj, neg
+from properties import Implication, World, ends, invariant, reachable, when
+from properties.authentication import client_authenticated, known, server_authenticated
+
+
+@invariant("KEY-9", "8446 4.6.3", ("key_update",))
+def a_key_update_comes_only_after_the_peers_finished(w: World) -> list[Implication]:
+    """Before that it is an unexpected message."""
+    return [when(r.saw_key_update).then(neg(r.early_update)) for r in w.runs]
+
+
+@invariant("KEY-10", "8446 4.6.3, 7.2", ("adversary", "key_update"))
+def each_generation_of_keys_is_entered_by_a_key_update(w: World) -> list[Implication]:
+    """No record under a new key before the KeyUpdate under the old one: of what an honest peer sent
+    nothing was cut off."""
+    return [
+        when(conj(r.read_generation != "0", neg(known(r)))).then(
+            r.read_generation == r.updates_taken
+        )
+        for r in w.runs
+    ]
+
+
+@invariant("KEY-10A", "8446 4.6.3, 7.2", ("adversary", "key_update"))
+def a_receiver_is_never_ahead_of_an_honest_sender(w: World) -> list[Implication]:
+    """With a key the adversary does not know, what is read under was begun by the peer."""
+    out = []
+    for me in w.runs:
+        believes = server_authenticated if me.role == "client" else client_authenticated
+        mine = "server_random" if me.role == "client" else "client_random"
+        given = conj(me.read_generation != "0", neg(known(me)))
+        out += [
+            when(conj(given, believes(me), getattr(me, mine) == p.name)).then(
+                me.read_generation <= p.write_generation
+            )
+            for p in w.runs
+            if p.role != me.role
+        ]
+    return out
+
+
+@invariant("KEY-11", "8446 4.6.3", ("key_update",))
+def a_requested_update_is_answered_before_the_next_data(w: World) -> list[Implication]:
+    """Who was asked for an update sends no data under its old key."""
+    return [when(r.must_answer | (r.write_generation != "0")).then(neg(r.data_before_answer))
+            for r in w.runs]  # fmt: skip
+
+
+@reachable("KEY-11C", "8446 4.6.3", ("key_update",))
+def can_crossing_requests_take_both_ends_two_generations_up(w: World) -> Expr:
+    """Both asked at once, both answered."""
+    c, s = w.clients[0], w.servers[0]
+    return conj(
+        *(getattr(r, f"{way}_generation") == "2" for r in (c, s) for way in ("read", "write")),
+        *(r.updated for r in (c, s)),
+    )
+
+
+@ends("KEY-11E", "8446 4.6.3", ("reliable", "key_update"))
+def after_a_clean_close_each_end_read_what_the_other_wrote(w: World) -> list[Implication]:
+    """Generations never differ by more than what is in flight, and nothing is at the end."""
+    c, s = w.clients[0], w.servers[0]
+    clean = conj(c.end == "close_notify", s.end == "close_notify", c.version == "TLS13")
+    moved = disj(c.write_generation != "0", s.write_generation != "0")
+    return [
+        when(conj(clean, moved)).then(
+            conj(
+                *(
+                    disj(*(conj(a.read_generation == g, b.write_generation == g)
+                           for g in ("0", "1", "2")))
+                    for a, b in ((c, s), (s, c))
+                )
+            )
+        )
+    ]  # fmt: skip

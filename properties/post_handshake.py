@@ -1,0 +1,98 @@
+"""Client authentication after the handshake (RFC 8446 4.6.2)."""
+
+from __future__ import annotations
+
+from model.expr import Expr, conj, disj, implies, neg
+from model.extensions.post_handshake_auth import CONTEXTS
+from properties import Implication, View, World, ends, invariant, when
+from properties.authentication import agree, flight, paired
+
+
+def of(r: View, name: str, k: str) -> Expr:
+    """A variable of one context."""
+    return getattr(r, f"{name}_{k}")  # type: ignore[no-any-return]
+
+
+@invariant("PHA-1", "8446 4.6.2", ("post_handshake_auth",))
+def a_later_request_is_taken_only_if_it_was_offered_for(w: World) -> list[Implication]:
+    """Neither does a server ask, nor a client take a request, without post_handshake_auth."""
+    return [
+        *(when(c.asked_1 | c.asked_2).then(c.offers_pha) for c in w.clients),
+        *(when(s.request_1 | s.request_2).then(s.pha_offered) for s in w.servers),
+    ]
+
+
+@invariant("PHA-2", "8446 4.6.2, 4.4", ("adversary", "post_handshake_auth"))
+def a_later_answer_is_the_clients_own_over_the_whole_handshake(w: World) -> list[Implication]:
+    """A certificate that a server took after the handshake is that of the client it is connected
+    to, which answered that very request."""
+    return [
+        when(conj(of(s, "done", k), of(s, "shown", k) == "honest")).then(
+            disj(
+                *(
+                    conj(
+                        paired(c, s),
+                        agree(c, s, flight(s)),
+                        of(c, "answer", k) == "honest",
+                        of(c, "answered", k),
+                    )
+                    for c in w.clients
+                )
+            )
+        )
+        for s in w.servers
+        for k in CONTEXTS
+    ]
+
+
+@invariant("PHA-2C", "8446 4.6.2", ("post_handshake_auth",))
+def nothing_comes_between_the_messages_of_an_answer(w: World) -> list[Implication]:
+    """Certificate, CertificateVerify and Finished of an answer are sent in a row."""
+    return [when(c.answered_1 | c.answered_2).then(neg(c.broke_answer)) for c in w.clients]
+
+
+@invariant("PHA-3", "8446 4.6.2", ("post_handshake_auth",))
+def a_later_finished_comes_after_the_certificate_and_its_proof(w: World) -> list[Implication]:
+    """The Finished of an answer is taken only after its Certificate, and CertificateVerify where
+    that is not empty; and only for a request that is open."""
+    return [
+        when(of(s, "done", k)).then(
+            conj(
+                of(s, "request", k),
+                of(s, "shown", k) != "none",
+                implies(of(s, "shown", k) != "empty", of(s, "proof_seen", k)),
+            )
+        )
+        for s in w.servers
+        for k in CONTEXTS
+    ]
+
+
+@invariant("AUT-17", "8446 E.1.2, 4.4.2.4", ("post_handshake_auth",))
+def a_client_whose_certificate_was_good_is_authenticated(w: World) -> list[Implication]:
+    """False by design: a server that verified everything may still take the client for nobody, and
+    no message says so."""
+    return [
+        when(conj(of(c, "answered", k), of(s, "done", k), of(s, "shown", k) == "honest")).then(
+            s.accepts_later
+        )
+        for c in w.clients
+        for s in w.servers
+        for k in CONTEXTS
+    ]
+
+
+@ends("PHA-L", "8446 4.6.2", ("reliable", "post_handshake_auth"))
+def later_answers_arrive_as_they_were_given(w: World) -> list[Implication]:
+    """Without attacker, what a server took for a context is what the client showed for it."""
+    c, s = w.clients[0], w.servers[0]
+    return [
+        when(of(s, "done", k)).then(
+            conj(
+                of(c, "answered", k),
+                disj(*(conj(of(c, "answer", k) == x, of(s, "shown", k) == x)
+                       for x in ("empty", "honest"))),
+            )
+        )
+        for k in CONTEXTS
+    ]  # fmt: skip

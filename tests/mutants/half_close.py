@@ -1,0 +1,27 @@
+"""Mutants of half-close."""
+
+from model.expr import TRUE, const
+from model.flaws import with_effects
+from model.principal import End
+from tests.mutants import Mutant, c, changed, s, without_rows
+
+MUTANTS = {
+    "data_after_close_notify_is_ignored": c(
+        "half-close",
+        changed("client_receive_application_data_READ_CLOSED_to_SAME", do={"delivered": TRUE}),
+    ),
+    "can_data_be_sent_after_the_peers_close_notify": Mutant(
+        "half-close",
+        {
+            end: without_rows(f"{end}_send_application_data_READ_CLOSED_to_SAME")
+            for end in ("client", "server")
+        },
+    ),
+    "user_canceled_is_followed_by_close_notify": c(
+        "honest-half-close", without_rows("client_send_close_notify_CANCELED_to_CLOSED")
+    ),
+    "a_handshake_given_up_ends_at_both_ends": s(
+        "honest-half-close",
+        with_effects("server_receive_close_notify_in_handshake", end=const("close_notify", End)),
+    ),
+}

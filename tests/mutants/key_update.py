@@ -1,0 +1,31 @@
+"""Mutants of KeyUpdate."""
+
+from model.extensions.key_update import KeyUpdate, own
+from model.flaws import with_effects, with_rows, without_check
+from model.principal import server
+from model.rule import SAME, receive
+from tests.mutants import c, changed, s, without_rows
+
+MUTANTS = {
+    "a_key_update_comes_only_after_the_peers_finished": c(
+        "key-update",
+        with_rows(receive("client", KeyUpdate, "WAIT_FINISHED", SAME, rfc="8446 4.6.3")),
+    ),
+    "a_receiver_is_never_ahead_of_an_honest_sender": s(
+        "key-update",
+        with_effects("server_send_key_update", write_generation=own.write_generation),
+    ),
+    "a_requested_update_is_answered_before_the_next_data": s(
+        "key-update",
+        changed("server_send_application_data_CONNECTED_to_SAME", when=server.sends_data),
+    ),
+    "can_crossing_requests_take_both_ends_two_generations_up": c(
+        "key-update", without_rows("client_send_key_update_answer")
+    ),
+    "after_a_clean_close_each_end_read_what_the_other_wrote": c(
+        "honest-key-update",
+        with_effects("client_receive_key_update", read_generation=own.read_generation),
+        without_check("client_receive_close_notify_CONNECTED_to_ANSWER_CLOSE", "key generation"),
+        without_check("client_receive_close_notify_CLOSING_to_CLOSED", "key generation"),
+    ),
+}
