@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diagrams import alerts
-from diagrams.machine import GENERATIONS, machine
+from diagrams.machine import GENERATIONS, machine, overlay
 from diagrams.product import product
 from diagrams.render import digest, digest_in, svg
 from diagrams.sequence import HONEST, flawed, honest, sequence
+from model.extensions import extensions, with_needed
 from model.flaws import flaws
 from model.roles import role
 from model.scenario import scenario
@@ -75,12 +76,18 @@ def documents(shown: Sequence[Picture]) -> dict[str, str]:
 
 
 def machines() -> Iterator[Picture]:
-    """Each role in full, then by generation."""
+    """Each role in full, then by generation; then what each extension adds."""
     for name in ("client", "server"):
         for generation in (None, *GENERATIONS):
             graph = machine(role(name), generation)
             what = GENERATIONS[generation] if generation else "every generation"
             yield Picture(str(graph.name), "Machines", f"The {name}, {what}.", graph.source)
+    for extension in extensions().values():
+        for name in ("client", "server"):
+            drawn = overlay(role(name, with_needed(extension.name)), extension)
+            if drawn is not None:
+                title = f"The {name}: {extension.summary} (RFC {extension.rfc})."
+                yield Picture(str(drawn.name), "Extensions", title, drawn.source)
 
 
 def index(shown: Sequence[Picture]) -> str:

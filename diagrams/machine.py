@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
+from dataclasses import replace
 
 import graphviz
 
+from model.extensions import Extension
 from model.rule import SAME, Role, Rule
 
 GENERATIONS = {"tls12": "TLS 1.0 to 1.2", "tls13": "TLS 1.3"}
@@ -27,17 +29,44 @@ MARK = {"receive": "?", "send": "!", "step": ""}
 INK = {"receive": "#1f4e9c", "send": "#1f7a33", "step": "#555555"}
 
 
-def machine(role: Role, generation: str | None = None) -> graphviz.Digraph:
-    """The machine of `role`; of one generation only, if named (a key of GENERATIONS)."""
+def overlay(role: Role, extension: Extension) -> graphviz.Digraph | None:
+    """What an extension adds to `role`, which has it, and amends in it; None if nothing."""
+    new = {r.name for r in extension.rows if r.role == role.name}
+    amended = {a.row for a in extension.amends}
+    rows = tuple(r for r in role.table if r.name in new | amended)
+    if not rows:
+        return None
+    at = {s for r in rows if not folded(role, r) for s in (*r.sources, r.target)}
+    some = replace(role, table=rows, states=tuple(s for s in role.states if s in at))
+    return machine(some, extension=extension, amended=frozenset(amended))
+
+
+def machine(
+    role: Role,
+    generation: str | None = None,
+    *,
+    extension: Extension | None = None,
+    amended: frozenset[str] = frozenset(),
+) -> graphviz.Digraph:
+    """The machine of `role`; of one generation only, if named (a key of GENERATIONS).
+
+    With an extension, `role` has just its rows; those `amended` are dashed.
+    """
     home = generations(role)
     drawn = [s for s in role.states if generation in (None, *home[s]) or len(home[s]) != 1]
     what = GENERATIONS[generation] if generation else "TLS 1.0 to 1.3"
     name = f"{role.name}-{generation}" if generation else role.name
+    more = ""
+    if extension is not None:
+        name = f"{role.name}-{extension.name}"
+        what = f"{extension.summary} (RFC {extension.rfc})"
+        more = "Drawn are the rows of this extension and, dashed, those that it amends.\n"
     graph = graphviz.Digraph(
         name,
         graph_attr={
             "label": caption(
                 f"The {role.name} of {what}.\n"
+                f"{more}"
                 "?Message is received, !Message is sent. Blue states wait for the peer, green "
                 "states send, grey ones may do either.\n"
                 "msg.x is a field of the message, any other name a variable of the run. A check "
@@ -87,6 +116,8 @@ def machine(role: Role, generation: str | None = None) -> graphviz.Digraph:
             loops[source] = loops.get(source, 1 if source in boxes.values() else 0) + 1
             port = "e" if loops[source] % 2 else "w"
             side = {"tailport": port, "headport": port}
+        if row.name in amended:
+            side["style"] = "dashed"
         graph.edge(source, target, label(row), color=INK[row.kind], fontcolor=INK[row.kind], **side)
     return graph
 
