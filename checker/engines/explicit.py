@@ -26,7 +26,7 @@ from model.system import Compiled, Step
 Array = NDArray[Any]
 CHUNK = 1 << 16
 BATCH = 1 << 22
-"""States are expanded by chunks, which fit the caches; their successors are looked up by batches."""
+"""States are expanded by chunks that fit the caches, their successors looked up by batches."""
 
 EXPANSION = 1 << 21
 
@@ -199,10 +199,12 @@ class Explicit:
 
     def unpack(self, words: Array) -> list[Array]:
         """One uint8 array of codes for each variable."""
-        return [
-            ((words[w] >> np.uint64(shift)) & np.uint64(mask)).astype(np.uint8)
-            for w, shift, mask in self.layout.place
-        ]
+        out = []
+        for w, shift, mask in self.layout.place:
+            code = (words[w] >> np.uint64(shift)).astype(np.uint8)
+            code &= np.uint8(mask)
+            out.append(code)
+        return out
 
     def state(self, row: int) -> tuple[Any, ...]:
         """The state numbered `row` in order of discovery."""
@@ -435,7 +437,8 @@ def _key(words: Array) -> Array:
     key = key * np.uint64(0x9E3779B97F4A7C15)
     for w in words[1:]:
         key ^= key >> np.uint64(29)
-        key = (key + w) * np.uint64(0xBF58476D1CE4E5B9)
+        key += w
+        key *= np.uint64(0xBF58476D1CE4E5B9)
     key ^= key >> np.uint64(32)
     return key
 
@@ -445,10 +448,13 @@ def _sorted(key: Array) -> tuple[Array, Array]:
     # Values sort faster than positions do: so the low bits of each key give way to its position.
     spare = 64 - int(key.max(initial=0)).bit_length()
     low = np.uint64((1 << key.size.bit_length()) - 1)
-    packed = (key << np.uint64(min(spare, 63))) & ~low | np.arange(key.size, dtype=np.uint64)
+    packed = key << np.uint64(min(spare, 63))
+    packed &= ~low
+    packed |= np.arange(key.size, dtype=np.uint64)
     packed.sort()
-    order = (packed & low).view(np.int64)
-    out = key[order]
+    packed &= low
+    order = packed.view(np.int64)
+    out = key.take(order, mode="clip")
     if (out[1:] < out[:-1]).any():  # two keys differ only in what gave way
         order = np.argsort(key, kind="stable")
         out = key[order]
@@ -505,7 +511,7 @@ class _Visited:
             # A stable sort sees two sorted runs and merges them.
             order = np.argsort(key, kind="stable")
             both = np.concatenate([b[1], a[1]], axis=1)
-            self.runs.append((key[order], _take(both, order)))
+            self.runs.append((key.take(order, mode="clip"), _take(both, order)))
 
     def contains(self, words: Array) -> Array:
         """Which of `words` are in."""

@@ -122,8 +122,8 @@ def _number(pattern: str, out: str) -> float:
 
 
 def main(scenarios: list[str]) -> int:
-    """One line for each scenario and order of search."""
-    from checker.export import export
+    """One line for each scenario and order of search, and for each property of whole runs."""
+    from checker.export import asked_live, export
 
     for name in scenarios or ["tls12"]:
         text = export("promela", name)
@@ -135,6 +135,14 @@ def main(scenarios: list[str]) -> int:
                 f"{r['store_bytes'] or float('nan'):.1f} for the state itself, state vector "
                 f"{r['vector_bytes']} bytes, depth {r['depth']:,}, {r['transitions']:,} "
                 f"transitions; spin and gcc {r['compile_seconds']:.1f} s CPU\n"
+            )
+            sys.stdout.flush()
+        for p in asked_live(name):
+            r = run_spin(text, check=p.name, live=p.fairness, table=20)
+            sys.stdout.write(
+                f"{name} {p.name}, {p.fairness} fairness: "
+                f"{'a cycle' if r['violated'] else 'no cycle'}, {r['states']:,} states stored, "
+                f"{r['cpu_seconds']:.2f} s CPU; spin and gcc {r['compile_seconds']:.1f} s CPU\n"
             )
             sys.stdout.flush()
     return 0

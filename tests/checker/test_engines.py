@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import z3
+from hypothesis import given
+from hypothesis import strategies as st
 
 from checker.engines import explicit
 from checker.engines.explicit import Explicit, Layout, Question
@@ -247,6 +249,27 @@ def test_states_whose_keys_are_equal_are_told_apart(
     visited.add(words[:, :2])
     visited.add(words[:, 2:3])
     assert visited.contains(words).tolist() == [True, True, True, True, False]
+
+
+@given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 7) | st.integers(2**64 - 8, 2**64 - 1)))
+def test_keys_are_sorted_as_a_stable_sort_does(values: list[int]) -> None:
+    """Also where keys differ only in the bits that give way to positions."""
+    key = np.array(values, dtype=np.uint64)
+    out, order = explicit._sorted(key)
+    assert order.tolist() == np.argsort(key, kind="stable").tolist()
+    assert out.tolist() == sorted(values)
+
+
+def test_batches_do_not_change_what_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same states in the same order, with the same parents."""
+    monkeypatch.setattr(explicit, "CHUNK", 64)
+    c = replace_initial(many(33), 33)
+    whole = Explicit(c)
+    assert whole.search(states=600).levels == [1, 33, 528, 38]
+    monkeypatch.setattr(explicit, "BATCH", 1)
+    parts = Explicit(c)
+    assert parts.search(states=600).levels == [1, 33, 528, 38]
+    assert [parts.path(i) for i in range(600)] == [whole.path(i) for i in range(600)]
 
 
 # -- symbolic ------------------------------------------------------------------------------------
