@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from checker.verdict import HOLDS_TO_DEPTH, PROVED, UNKNOWN, VACUOUS, VIOLATED, Result
 from model.expr import FALSE, Expr, conj, disj, exists, neg
@@ -29,6 +29,9 @@ from model.scenario import SCENARIOS, Scenario, scenario
 from model.system import Compiled, System
 from properties import Property, catalogue
 from properties import find as find_property
+
+if TYPE_CHECKING:
+    from checker.engines.symbolic import Prover
 
 PROOF_SECONDS = 30.0
 CHECKPOINT_SECONDS = 10.0
@@ -65,12 +68,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Task:
-    """One search or proof."""
+    """One search, or the proofs in a scenario: of the named properties, or of all."""
 
     request: Request
     scenario: str
     method: str
-    property: str | None = None
+    properties: tuple[str, ...] = ()
 
 
 @cache
@@ -173,8 +176,10 @@ def tasks_of(request: Request) -> list[Task]:
             methods = ["explicit"]
         for m in methods:
             if m == "symbolic":
-                out += [Task(request, where.name, m, p.name) for p in props
-                        if p.kind == "invariant" and _to_prove(p, where, request)]  # fmt: skip
+                names = tuple(
+                    p.name for p in props if p.kind == "invariant" and _to_prove(p, where, request)
+                )
+                out += [Task(request, where.name, m, names)] if names else []
             else:
                 out.append(Task(request, where.name, m))
         if any(p.live for p in props) and "reference" not in methods:
@@ -187,21 +192,32 @@ def _to_prove(p: Property, where: Scenario, request: Request) -> bool:
     """Under the symbolic engine by name, or a property by name, everything is tried."""
     if request.engine == "symbolic" or request.properties:
         return True
-    return declared(p.name, where.name)[0] == PROVED and p.id not in unproved(where.name)
+    if p.id in unproved(where.name):
+        return False
+    # Where nothing is searched, what the prover finds violated is shown by a search.
+    return declared(p.name, where.name)[0] == PROVED or where.name not in searched()
 
 
 # -- one task --------------------------------------------------------------------------------------
-def run_task(task: Task, progress: Callable[[str], None] | None = None) -> list[Result]:
-    """Decide one task here and now."""
+def run_task(
+    task: Task,
+    progress: Callable[[str], None] | None = None,
+    report: Callable[[Result], None] | None = None,
+) -> list[Result]:
+    """Decide one task here and now; a proof is given to `report`, too, when it is done."""
     where = scenario(task.scenario)
     system = system_of(task.request, where)
-    props = properties_of(task.request, where)
-    if task.property:
-        props = [p for p in props if p.name == task.property]
+    props = _asked(task, where)
     began = time.monotonic()
     if task.method == "symbolic":
-        results = [prove(system, p, task.request) for p in props]
-    elif task.method == "liveness":
+        results = []
+        for r in prove(system, props, task.request, progress):
+            r.declared, r.reason = _declared(task.request, r, where)
+            results.append(r)
+            if report is not None:
+                report(r)
+        return results
+    if task.method == "liveness":
         results = live(system, props)
     elif task.method == "reference":
         results = by_reference(system, [p for p in props if not p.live], task.request)
@@ -213,6 +229,11 @@ def run_task(task: Task, progress: Callable[[str], None] | None = None) -> list[
         r.declared, r.reason = _declared(task.request, r, where)
         r.seconds = r.seconds or time.monotonic() - began
     return results
+
+
+def _asked(task: Task, where: Scenario) -> list[Property]:
+    props = properties_of(task.request, where)
+    return [p for p in props if p.name in task.properties] if task.properties else props
 
 
 def live(system: System, props: Sequence[Property]) -> list[Result]:
@@ -285,8 +306,9 @@ def search(
     request: Request,
     progress: Callable[[str], None] | None = None,
     patched: Mapping[str, Expr] | None = None,
+    shown: bool = False,
 ) -> list[Result]:
-    """Decide by breadth-first search; violations are replayed."""
+    """Decide by breadth-first search; violations are replayed. `shown`: one is looked for."""
     from checker.engines.explicit import Question
 
     bad = {p.name: Question(p.name, _bad(p, system)) for p in props}
@@ -303,10 +325,10 @@ def search(
             progress(f"{system.name}: {found.states:,} distinct states, frontier {frontier:,}, "
                      f"depth {found.depth}, {rate:,.0f} states/s")  # fmt: skip
 
-    awaited = [q for n, q in bad.items() if declared(n, system.name)[0] != VIOLATED]
+    awaited = [q for n, q in bad.items() if shown or declared(n, system.name)[0] != VIOLATED]
     found = engine.search(
         questions, states=request.states, seconds=request.seconds, memory=request.memory,
-        stop=(lambda: any(q.row is not None for q in awaited)) if request.first else None,
+        stop=(lambda: any(q.row is not None for q in awaited)) if request.first or shown else None,
         progress=tell, **more,
     )  # fmt: skip
     if request.first and not found.complete and any(q.row is not None for q in awaited):
@@ -465,21 +487,52 @@ def by_reference(system: System, props: Sequence[Property], request: Request) ->
     return out
 
 
-def prove(system: System, p: Property, request: Request) -> Result:
-    """Prove one invariant by Spacer; bounded search for what it cannot prove."""
+def prove(
+    system: System,
+    props: Sequence[Property],
+    request: Request,
+    progress: Callable[[str], None] | None = None,
+) -> Iterator[Result]:
+    """Prove invariants one after another; bounded search for what cannot be proved.
+
+    An error in one of them is its result, and the next ones are proved all the same.
+    """
+    from checker.engines.symbolic import Prover
+
+    asked = [p for p in props if p.kind == "invariant"]
+    formulas = {p.name: p.holds(system) for p in asked}
+    prover: Prover | None = None
+    proved = 0
+    for p in asked:
+        if progress is not None:
+            progress(f"{system.name}: proving {p.id}, {proved} of {len(asked)} proved")
+        began = time.monotonic()
+        try:
+            prover = prover or Prover(system, list(formulas.values()))
+            r = _prove(system, p, formulas[p.name], request, prover)
+        except Exception as e:  # of a solver or a certificate: it is told, and 4 is the exit status
+            prover = None
+            r = Result(p.name, p.id, system.name, UNKNOWN, method="proof", error=True,
+                       reason=f"{type(e).__name__}: {e}")  # fmt: skip
+        r.seconds = time.monotonic() - began
+        proved += r.certificate is not None
+        yield r
+
+
+def _prove(system: System, p: Property, holds: Expr, request: Request, prover: Prover) -> Result:
     from checker.engines.symbolic import Proof, Symbolic
 
-    holds = p.holds(system)
-    engine = Symbolic(system.compile(holds))
-    seconds = min(request.seconds or PROOF_SECONDS, PROOF_SECONDS)
-    found = engine.prove(holds, seconds)
-    r = Result(p.name, p.id, system.name, UNKNOWN, method="proof", seconds=found.seconds)
+    seconds = request.seconds or PROOF_SECONDS
+    found = prover.prove(holds, seconds)
+    r = Result(p.name, p.id, system.name, UNKNOWN, method="proof")
     if isinstance(found, Proof):
+        plural = "" if found.clauses == 1 else "s"
         r.verdict, r.certificate = PROVED, found.invariant
+        r.method = f"proof ({found.method}, {found.clauses} clause{plural})"
         return r
     violated = found.violated
     if not violated:
-        depth = engine.bounded(holds, 40, seconds / 3)
+        depth = Symbolic(system.compile(holds)).bounded(holds, 40, seconds / 3)
         r.reason, r.method = found.reason, "bounded"
         violated = depth == -1
         if depth is not None and not violated:
@@ -489,11 +542,14 @@ def prove(system: System, p: Property, request: Request) -> Result:
 
 def _shown(system: System, p: Property, request: Request) -> Result:
     """The solver found a violation: it counts only with a trace that replays, by search."""
-    (r,) = search(system, [p], replace(request, seconds=request.seconds or SHOW_SECONDS))
+    short = replace(request, seconds=request.seconds or SHOW_SECONDS)
+    (r,) = search(system, [p], short, shown=True)
     if r.verdict == PROVED:
         r.error, r.verdict = True, UNKNOWN
         r.reason = "engines disagree: the solver found a violation, the whole search did not"
-    elif r.verdict != VIOLATED:
+    elif r.verdict == VIOLATED:
+        r.states = None  # part of a state space says nothing
+    else:
         r.reason = f"the solver found a violation; no trace yet: {r.reason}"
     return r
 
@@ -586,7 +642,9 @@ def _child(task: Task, pipe: Any) -> None:
 
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
     try:
-        pipe.send(("done", run_task(task, lambda line: pipe.send(("line", line)))))
+        report = (lambda r: pipe.send(("part", r))) if task.method == "symbolic" else None
+        done = run_task(task, lambda line: pipe.send(("line", line)), report)
+        pipe.send(("done", [] if report else done))
     except BaseException as e:
         pipe.send(("error", f"{type(e).__name__}: {e}"))
     finally:
@@ -595,9 +653,8 @@ def _child(task: Task, pipe: Any) -> None:
 
 def _failed(task: Task, why: str, *, error: bool) -> list[Result]:
     where = scenario(task.scenario)
-    props = properties_of(task.request, where)
-    if task.property:
-        props = [p for p in props if p.name == task.property]
+    # Of a task of proofs, those that are not done.
+    props = _asked(task, where) if task.properties or task.method != "symbolic" else []
     method = "proof" if task.method == "symbolic" else task.method
     out = []
     for p in props:
@@ -634,8 +691,18 @@ def _in_processes(
                     if progress is not None:
                         progress(value)
                     continue
+                if kind == "part":
+                    # The clock of a proof begins when the one before is done.
+                    left = tuple(n for n in task.properties if n != value.property)
+                    running[pipe] = (replace(task, properties=left), process, time.monotonic())
+                    yield task, [value]
+                    continue
                 del running[pipe]
                 process.join()
+                if kind == "error" and task.method == "symbolic":
+                    # The proof under way is lost, not those that wait.
+                    waiting[:0] = _without_first(task)
+                    task = replace(task, properties=task.properties[:1])
                 if kind == "error":
                     value = _failed(task, value, error="Error: " in value or "died" not in value)
                 yield task, value
@@ -645,14 +712,22 @@ def _in_processes(
                     process.kill()
                     process.join()
                     del running[pipe]
+                    waiting[:0] = _without_first(task)
+                    task = replace(task, properties=task.properties[:1])
                     yield task, _failed(task, f"no answer within {limit:.0f} s", error=False)
     finally:
         for _, process, _ in running.values():
             process.kill()
 
 
+def _without_first(task: Task) -> list[Task]:
+    left = task.properties[1:]
+    return [replace(task, properties=left)] if left else []
+
+
 def _limit(task: Task) -> float | None:
-    """The seconds after which a task is stopped from outside: if its engine may not stop itself."""
+    """The seconds after which a proof is stopped from outside: a solver may not stop itself."""
     if task.method == "symbolic":
-        return 2 * min(task.request.seconds or PROOF_SECONDS, PROOF_SECONDS) + SHOW_SECONDS
+        seconds = task.request.seconds
+        return 2 * (seconds or PROOF_SECONDS) + (seconds or SHOW_SECONDS)
     return None

@@ -35,10 +35,10 @@ class Solver(Protocol):
         """Whether the clauses and assumptions have a model; None: ask again, or give up."""
 
     def core(self) -> list[int]:
-        """After False: assumptions that are enough for that answer."""
+        """Of the last question answered False: assumptions that are enough for that."""
 
     def true(self, variables: Sequence[int]) -> list[bool]:
-        """After True: which of the variables are true in the model."""
+        """Of the last question answered True: which of the variables are true in the model."""
 
 
 def new() -> Solver:
@@ -115,6 +115,8 @@ class Z3:
         self._z3: Any = z3
         self._solver: Any = z3.SolverFor("QF_FD")
         self._literals: dict[int, Any] = {}
+        self._model: Any = None
+        self._core: list[Any] = []
 
     def _literal(self, x: int) -> Any:
         hit = self._literals.get(x)
@@ -133,12 +135,16 @@ class Z3:
     def solve(self, assumptions: Sequence[int]) -> bool | None:
         """See `Solver`."""
         answer = self._solver.check([self._literal(x) for x in assumptions])
+        if answer == self._z3.sat:
+            self._model = self._solver.model()
+        elif answer == self._z3.unsat:
+            self._core = list(self._solver.unsat_core())
         return None if answer == self._z3.unknown else bool(answer == self._z3.sat)
 
     def core(self) -> list[int]:
         """See `Solver`."""
         out = []
-        for a in self._solver.unsat_core():
+        for a in self._core:
             negative = self._z3.is_not(a)
             x = int((a.arg(0) if negative else a).decl().name()[1:])
             out.append(-x if negative else x)
@@ -146,5 +152,4 @@ class Z3:
 
     def true(self, variables: Sequence[int]) -> list[bool]:
         """See `Solver`."""
-        model = self._solver.model()
-        return [self._z3.is_true(model[self._literal(v)]) for v in variables]
+        return [self._z3.is_true(self._model[self._literal(v)]) for v in variables]
