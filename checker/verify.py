@@ -86,31 +86,17 @@ def expectations() -> Mapping[str, Any]:
         return tomllib.load(f)
 
 
-def declared(prop: str, where: str, *, tried: bool = False) -> tuple[str, str]:
-    """The declared verdict of a property in a scenario, and its reason; PROVED if undeclared.
-
-    What a default run leaves unproved is UNKNOWN, unless it is `tried`, asked for by name.
-    """
+def declared(prop: str, where: str) -> tuple[str, str]:
+    """The declared verdict of a property in a scenario, and its reason; PROVED if undeclared."""
     rows = expectations().get("verdicts", {}).get(prop, {})
     row = rows.get(where) or rows.get("*") or {}
-    if not row and not tried and where not in searched():
-        find = {p.name: p.id for p in catalogue().values()}
-        reason = unproved(where).get(find.get(prop, ""))
-        if reason:
-            return UNKNOWN, reason
     return row.get("verdict", PROVED), row.get("reason", "")
 
 
 @cache
 def searched() -> frozenset[str]:
-    """The scenarios that are searched, where a missing proof leaves no gap."""
+    """The scenarios that are searched."""
     return frozenset(s.name for s in SCENARIOS if "explicit" in s.methods)
-
-
-def unproved(where: str) -> Mapping[str, str]:
-    """Ids of the properties that a default run does not prove by induction, with the reason."""
-    rows: Mapping[str, str] = expectations().get("unproved", {}).get(where, {})
-    return rows
 
 
 def patch_of(request: Request) -> tuple[Flaw, str] | None:
@@ -189,13 +175,10 @@ def tasks_of(request: Request) -> list[Task]:
 
 
 def _to_prove(p: Property, where: Scenario, request: Request) -> bool:
-    """Under the symbolic engine by name, or a property by name, everything is tried."""
+    """Where a search shows what is declared violated, a proof is tried only on request."""
     if request.engine == "symbolic" or request.properties:
         return True
-    if p.id in unproved(where.name):
-        return False
-    # Where nothing is searched, what the prover finds violated is shown by a search.
-    return declared(p.name, where.name)[0] == PROVED or where.name not in searched()
+    return declared(p.name, where.name)[0] != VIOLATED or where.name not in searched()
 
 
 # -- one task --------------------------------------------------------------------------------------
@@ -248,8 +231,7 @@ def live(system: System, props: Sequence[Property]) -> list[Result]:
 
 
 def _declared(request: Request, r: Result, where: Scenario) -> tuple[str, str]:
-    tried = bool(request.properties) or request.engine == "symbolic"
-    verdict, reason = declared(r.property, where.name, tried=tried)
+    verdict, reason = declared(r.property, where.name)
     if request.flaw and not request.drop:
         flaw, end = find_flaw(request.flaw)
         if where.name == flaw.scenario and r.property in flaw.breaks.get(end, ()):
@@ -601,10 +583,6 @@ def merge(request: Request, found: Sequence[tuple[Task, list[Result]]]) -> list[
     for where in scenarios_of(request):
         for p in properties_of(request, where):
             results = by_key.get((where.name, p.name))
-            reason = unproved(where.name).get(p.id)
-            if not results and reason and "explicit" not in where.methods:
-                verdict, _ = declared(p.name, where.name)
-                results = [Result(p.name, p.id, where.name, UNKNOWN, verdict, reason, "not tried")]
             if results:
                 out.append(_merge(sorted(results, key=lambda r: r.method != "search")))
     return out

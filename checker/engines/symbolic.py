@@ -141,8 +141,8 @@ def _names(formula: Any) -> set[str]:
         if e.get_id() not in seen:
             seen.add(e.get_id())
             stack.extend(e.children())
-            if not e.children():
-                out.add(str(e))
+            if not e.num_args():
+                out.add(e.decl().name())
     return out
 
 
@@ -196,7 +196,8 @@ class Symbolic:
         self.next = self._bools("'")
         self.memo: dict[int, Term] = {}
         self.inputs: dict[str, Any] = {}
-        self._steps: list[tuple[Step, Any, list[tuple[Any, Any]]]] | None = None
+        self._steps: list[tuple[Step, Any, list[tuple[Any, Any]], set[str]]] | None = None
+        self._has: dict[tuple[str, int], Any] = {}
         self.initial = z3.And(
             [
                 z3.Or([self._is(n, d, v) for v in values])
@@ -326,7 +327,9 @@ class Symbolic:
         domains = dict(zip(self.compiled.names, self.compiled.domains, strict=True))
 
         def has(n: str, code: int) -> Any:
-            return self._is(n, domains[n], domains[n].values[code])
+            if (n, code) not in self._has:
+                self._has[n, code] = self._is(n, domains[n], domains[n].values[code])
+            return self._has[n, code]
 
         parts = [z3.Or([has(n, code) for n, code in c]) for c in clauses]
         for n in names:
@@ -359,20 +362,19 @@ class Symbolic:
         solver = z3.Solver()
         solver.add(invariant)
         parts = [(c, _names(c)) for c in _conjuncts(invariant)]
-        for s, guard, pairs in self._substitutions():
+        for s, guard, pairs, written in self._substitutions():
             # What reads nothing that the step writes is as true after it as before.
-            written = {str(b) for b, _ in pairs}
-            after = [z3.substitute(c, *pairs) for c, names in parts if names & written]
-            if not after:
+            touched = [c for c, names in parts if names & written]
+            if not touched:
                 continue
             solver.push()
-            solver.add(guard, z3.Not(z3.And(after)))
+            solver.add(guard, z3.Not(z3.substitute(z3.And(touched), *pairs)))
             if solver.check() != z3.unsat:
                 raise CertificateError(f"the invariant is not closed under {s.label}")
             solver.pop()
 
-    def _substitutions(self) -> Iterator[tuple[Step, Any, list[tuple[Any, Any]]]]:
-        """Each step with its guard and, for each Bool it writes, the value; made once."""
+    def _substitutions(self) -> Iterator[tuple[Step, Any, list[tuple[Any, Any]], set[str]]]:
+        """Each step, its guard, a value for each Bool it writes, and the names of these."""
         if self._steps is None:
             self._steps = []
             for s in self.compiled.steps:
@@ -382,7 +384,7 @@ class Symbolic:
                     targets = self.now[n] if isinstance(self.now[n], list) else [self.now[n]]
                     values = value if isinstance(value, list) else [value]
                     pairs.extend(zip(targets, values, strict=True))
-                self._steps.append((s, guard, pairs))
+                self._steps.append((s, guard, pairs, {b.decl().name() for b, _ in pairs}))
         yield from self._steps
 
     def _refute(self, what: str, *formulas: Any) -> None:
