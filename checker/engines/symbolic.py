@@ -181,10 +181,10 @@ class Prover:
                 why = found.reason if found.violated else f"{tried}, {found.reason}"
                 return NoProof(why, found.violated, spent)
             return replace(found, seconds=spent)
-        cone = self.pdr.names_for(prop)
-        invariant = self.symbolic.invariant(map(self.pdr.named, clauses), cone)
-        self.symbolic.check(invariant, prop)
-        return Proof(_text(invariant), len(clauses), time.monotonic() - began, "PDR")
+        # What is checked is the text.
+        text = self.symbolic.text(map(self.pdr.named, clauses), self.pdr.names_for(prop))
+        self.symbolic.check(z3.And(list(z3.parse_smt2_string(text))), prop)
+        return Proof(text, len(clauses), time.monotonic() - began, "PDR")
 
 
 class Symbolic:
@@ -197,7 +197,6 @@ class Symbolic:
         self.memo: dict[int, Term] = {}
         self.inputs: dict[str, Any] = {}
         self._steps: list[tuple[Step, Any, list[tuple[Any, Any]], set[str]]] | None = None
-        self._has: dict[tuple[str, int], Any] = {}
         self.initial = z3.And(
             [
                 z3.Or([self._is(n, d, v) for v in values])
@@ -322,21 +321,32 @@ class Symbolic:
         self.check(z3.BoolVal(True), prop)
         return Proof(_text(z3.BoolVal(True)), 0, time.monotonic() - began, "values")
 
-    def invariant(self, clauses: Iterable[Sequence[tuple[str, int]]], names: Iterable[str]) -> Any:
-        """Clauses, each "some variable has this code", and that every code of `names` occurs."""
+    def text(self, clauses: Iterable[Sequence[tuple[str, int]]], names: Iterable[str]) -> str:
+        """An invariant as SMT-LIB text, one sorted assertion a line.
+
+        A clause says that some variable has one of its codes. Of each variable of `names` it is
+        said, too, that its code is one of its domain's.
+        """
         domains = dict(zip(self.compiled.names, self.compiled.domains, strict=True))
+        bools: set[str] = set()
 
-        def has(n: str, code: int) -> Any:
-            if (n, code) not in self._has:
-                self._has[n, code] = self._is(n, domains[n], domains[n].values[code])
-            return self._has[n, code]
+        def has(n: str, code: int) -> str:
+            d = domains[n]
+            bits = [n] if d is BOOL else [f"{n}/{i}" for i in range(d.bits)]
+            bools.update(bits)
+            return joined("and", [b if code >> i & 1 else f"(not {b})" for i, b in enumerate(bits)])
 
-        parts = [z3.Or([has(n, code) for n, code in c]) for c in clauses]
+        def joined(op: str, parts: Sequence[str]) -> str:
+            return parts[0] if len(parts) == 1 else f"({op} {' '.join(parts)})"
+
+        every = [list(c) for c in clauses]
         for n in names:
             size = len(domains[n].values)
             if size < 1 << domains[n].bits:
-                parts.append(z3.Or([has(n, code) for code in range(size)]))
-        return z3.And(parts)
+                every.append([(n, code) for code in range(size)])
+        lines = sorted(f"(assert {joined('or', sorted(has(*x) for x in c))})" for c in every)
+        heads = [f"(declare-fun {b} () Bool)" for b in sorted(bools)]
+        return "\n".join([*heads, *lines, "(check-sat)", ""])
 
     def _invariant(self, answer: Any) -> Any:
         """Spacer's answer `forall x. Inv(x) = body` as `body` over the present state."""
