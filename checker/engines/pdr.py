@@ -546,11 +546,13 @@ class Pdr:
             return sorted(out)
 
         proof = close(used([-holds]))
-        old = {x.mask for x in self.lemmas}
+        old = {x.mask: x.needs for x in self.lemmas}
         for m in candidates:
             if m not in old:
-                names = {self.positions[i][0] for c in close([m]) for i in bits(c)}
-                needs = self.cone(names)
+                closure = close([m])
+                names = {self.positions[i][0] for c in closure for i in bits(c)}
+                # A clause is not there where one that it needs is not.
+                needs = self.cone(names).union(*(old[c] for c in closure if c in old))
                 self.lemmas.append(Lemma(m, needs))
                 if needs not in self.groups:
                     self.groups[needs] = self.gates.new()
