@@ -107,49 +107,64 @@ class InC:
 
 
 class Z3:
-    """The same by z3's SAT solver."""
+    """The same by z3's SAT solver, through its C interface: the wrappers cost more than it."""
 
     def __init__(self) -> None:
         import z3
+        from z3 import z3core
 
         self._z3: Any = z3
+        self._api: Any = z3core
         self._solver: Any = z3.SolverFor("QF_FD")
-        self._literals: dict[int, Any] = {}
+        self._at = self._solver.solver
+        self._context = self._solver.ctx.ref()
+        # The terms are kept: what z3 is given are bare pointers.
+        self._kept: list[Any] = []
+        self._pointer: dict[int, Any] = {}
+        self._literal: dict[int, int] = {}
         self._model: Any = None
-        self._core: list[Any] = []
+        self._core: list[int] = []
 
-    def _literal(self, x: int) -> Any:
-        hit = self._literals.get(x)
-        if hit is None:
-            b = self._z3.Bool(f"x{abs(x)}")
-            hit = self._literals[x] = b if x > 0 else self._z3.Not(b)
-        return hit
+    def _array(self, literals: Sequence[int]) -> Any:
+        for x in literals:
+            if x not in self._pointer:
+                b = self._z3.Bool(f"x{abs(x)}")
+                term = b if x > 0 else self._z3.Not(b)
+                self._kept.append(term)
+                self._pointer[x] = term.as_ast()
+                self._literal[term.as_ast().value] = x
+        return (self._z3.Ast * len(literals))(*(self._pointer[x] for x in literals))
 
     def decide(self, variables: range, phase: bool) -> None:
         """See `Solver`: nothing to do, z3 chooses for every variable."""
 
     def add(self, clauses: Iterable[Sequence[int]]) -> None:
         """See `Solver`."""
-        self._solver.add(*(self._z3.Or([self._literal(x) for x in c]) for c in clauses))
+        for c in clauses:
+            term = self._api.Z3_mk_or(self._context, len(c), self._array(c))
+            self._api.Z3_solver_assert(self._context, self._at, term)
 
     def solve(self, assumptions: Sequence[int]) -> bool | None:
         """See `Solver`."""
-        answer = self._solver.check([self._literal(x) for x in assumptions])
-        if answer == self._z3.sat:
+        api, context = self._api, self._context
+        asked = self._array(assumptions)
+        answer = api.Z3_solver_check_assumptions(context, self._at, len(assumptions), asked)
+        if answer > 0:
             self._model = self._solver.model()
-        elif answer == self._z3.unsat:
-            self._core = list(self._solver.unsat_core())
-        return None if answer == self._z3.unknown else bool(answer == self._z3.sat)
+        elif answer < 0:
+            core = api.Z3_solver_get_unsat_core(context, self._at)
+            api.Z3_ast_vector_inc_ref(context, core)
+            every = range(api.Z3_ast_vector_size(context, core))
+            self._core = [
+                self._literal[api.Z3_ast_vector_get(context, core, i).value] for i in every
+            ]
+            api.Z3_ast_vector_dec_ref(context, core)
+        return None if answer == 0 else bool(answer > 0)
 
     def core(self) -> list[int]:
         """See `Solver`."""
-        out = []
-        for a in self._core:
-            negative = self._z3.is_not(a)
-            x = int((a.arg(0) if negative else a).decl().name()[1:])
-            out.append(-x if negative else x)
-        return out
+        return self._core
 
     def true(self, variables: Sequence[int]) -> list[bool]:
         """See `Solver`."""
-        return [self._z3.is_true(self._model[self._literal(v)]) for v in variables]
+        return [self._z3.is_true(self._model[self._z3.Bool(f"x{v}")]) for v in variables]

@@ -305,7 +305,8 @@ class Symbolic:
         try:
             answer = fp.query(z3.And(inv(*self.flat), bad))
         except z3.Z3Exception as e:  # Spacer raises `canceled` when its time ends
-            return NoProof(f"Spacer gave up: {e}", False, time.monotonic() - began)
+            why = e.value.decode() if isinstance(e.value, bytes) else e
+            return NoProof(f"Spacer gave up: {why}", False, time.monotonic() - began)
         if answer == z3.sat:
             return NoProof("Spacer found a violation", True, time.monotonic() - began)
         if answer == z3.unknown:
