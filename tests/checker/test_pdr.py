@@ -353,6 +353,15 @@ def test_larger_scenarios_are_proved_as_declared(where: str) -> None:
     assert [r.id for r in results if not r.as_declared] == []
 
 
+@pytest.mark.parametrize("name", ["AUT-6", "SEC-1"])
+def test_without_a_compiler_the_same_is_proved(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("CC", "/nonexistent")
+    assert isinstance(sat.new(), sat.Z3)
+    props = [p for p in invariants("tls12-small") if p.id == name]
+    (r,) = prove(scenario("tls12-small").system(), props, Request())
+    assert (r.verdict, r.method[:10]) == (PROVED, "proof (PDR")
+
+
 def test_two_runs_give_the_same_invariants() -> None:
     texts = []
     for _ in range(2):
