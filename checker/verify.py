@@ -1,7 +1,8 @@
 """Deciding: a scenario's properties by search and by proof, under a flaw or not.
 
-Tasks (a scenario's search, a property's proof) are independent; they run in processes of their own,
-as many at a time as there are cores, so that a solver that does not stop can be stopped.
+Tasks (a scenario's search, a scenario's proofs) are independent; they run in processes of their
+own, as many at a time as there are cores, so that a solver that does not stop can be stopped. The
+proofs of one scenario are made one after another, since what one finds helps the next.
 """
 
 from __future__ import annotations
@@ -43,10 +44,11 @@ SHOW_SECONDS = 60.0
 class Request:
     """What to verify. Names only, so that it can be sent to another process.
 
-    `seconds` bounds each task, `memory` (bytes) and `states` each search. With `first`, a search
-    stops at its first violation that is not declared for the sound model. `backend` is "c", "numpy"
-    or "": C where a compiler is. `checkpoint` and `spill` are folders: each search keeps itself in
-    the first, and goes on from there with `resume`; its states lie in files of the second.
+    `seconds` bounds each search and each proof, `memory` (bytes) and `states` each search. With
+    `first`, a search stops at its first violation that is not declared for the sound model.
+    `backend` is "c", "numpy" or "": C where a compiler is. `checkpoint` and `spill` are folders:
+    each search keeps itself in the first, and goes on from there with `resume`; its states lie in
+    files of the second.
     `cluster` is the address of a Dask scheduler that searches instead.
     """
 
