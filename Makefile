@@ -35,6 +35,7 @@ diagrams: $(STAMP)dot
 # SPIN takes part where it is installed (Debian: apt-get install spin).
 bench: $(STAMP)test
 	$(PY) -m tests.benchmarks.search
+	$(PY) -m tests.benchmarks.proofs
 
 clean:
 	rm -rf $(VENV) build dist htmlcov .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -14,7 +14,7 @@ from checker.verdict import EXIT
 ENGINES = {
     "reference": "fires the transitions machines into a networkx graph; judges the others",
     "explicit": "breadth-first search compiled to C or, without a compiler, to numpy",
-    "symbolic": "unbounded proof by Spacer (Z3), each invariant re-checked",
+    "symbolic": "unbounded proof by PDR, then Spacer (Z3), each invariant re-checked",
 }
 
 

@@ -29,7 +29,8 @@ EXIT = """exit status:
 class Result:
     """One property in one scenario.
 
-    `method` says what decided it ("search", "proof", "search+proof", "reference", "bounded");
+    `method` says what decided it: "search", "proof (PDR, 3 clauses)" with what found the invariant
+    and its size, "search+proof (...)", "reference" or "bounded";
     `states` is the number of states searched (None if by proof only), `depth` the search's depth
     or the bound; `certificate` the re-checked inductive invariant as SMT-LIB text. `reduced` says
     that the search took eager moves: fewer states, and a trace that may not be a shortest one.

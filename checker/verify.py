@@ -1,7 +1,8 @@
 """Deciding: a scenario's properties by search and by proof, under a flaw or not.
 
-Tasks (a scenario's search, a property's proof) are independent; they run in processes of their own,
-as many at a time as there are cores, so that a solver that does not stop can be stopped.
+Tasks (a scenario's search, a scenario's proofs) are independent; they run in processes of their
+own, as many at a time as there are cores, so that a solver that does not stop can be stopped. The
+proofs of one scenario are made one after another, since what one finds helps the next.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from checker.verdict import HOLDS_TO_DEPTH, PROVED, UNKNOWN, VACUOUS, VIOLATED, Result
 from model.expr import FALSE, Expr, conj, disj, exists, neg
@@ -30,6 +31,9 @@ from model.system import Compiled, System
 from properties import Property, catalogue
 from properties import find as find_property
 
+if TYPE_CHECKING:
+    from checker.engines.symbolic import Prover
+
 PROOF_SECONDS = 30.0
 CHECKPOINT_SECONDS = 10.0
 SHOW_SECONDS = 60.0
@@ -40,14 +44,14 @@ SHOW_SECONDS = 60.0
 class Request:
     """What to verify. Names only, so that it can be sent to another process.
 
-    `seconds` bounds each task, `memory` (bytes) and `states` each search. With `first`, a search
-    stops at its first violation that is not declared for the sound model. `backend` is "c", "numpy"
-    or "": C where a compiler is. `checkpoint` and `spill` are folders: each search keeps itself in
-    the first, and goes on from there with `resume`; its states lie in files of the second. Without
-    `spill` they go to the temporary folder when memory is short; never if it is "none".
-    `cluster` is the address of a Dask scheduler that searches instead. With `reduce`, searches take
-    eager moves (checker.reduction); proofs and what speaks of whole runs are as without.
-    `certificates` is a folder: each proof is written there as a file.
+    `seconds` bounds each search and each proof, `memory` (bytes) and `states` each search. With
+    `first`, a search stops at its first violation that is not declared for the sound model.
+    `backend` is "c", "numpy" or "": C where a compiler is. `checkpoint` and `spill` are folders:
+    each search keeps itself in the first, and goes on from there with `resume`; its states lie in
+    files of the second. Without `spill` they go to the temporary folder when memory is short; never
+    if it is "none". `cluster` is the address of a Dask scheduler that searches instead. With
+    `reduce`, searches take eager moves (checker.reduction); proofs and what speaks of whole runs
+    are as without. `certificates` is a folder: each proof is written there as a file.
     """
 
     properties: tuple[str, ...] = ()
@@ -70,12 +74,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Task:
-    """One search or proof."""
+    """One search, or the proofs in a scenario: of the named properties, or of all."""
 
     request: Request
     scenario: str
     method: str
-    property: str | None = None
+    properties: tuple[str, ...] = ()
 
 
 @cache
@@ -88,31 +92,17 @@ def expectations() -> Mapping[str, Any]:
         return tomllib.load(f)
 
 
-def declared(prop: str, where: str, *, tried: bool = False) -> tuple[str, str]:
-    """The declared verdict of a property in a scenario, and its reason; PROVED if undeclared.
-
-    What a default run leaves unproved is UNKNOWN, unless it is `tried`, asked for by name.
-    """
+def declared(prop: str, where: str) -> tuple[str, str]:
+    """The declared verdict of a property in a scenario, and its reason; PROVED if undeclared."""
     rows = expectations().get("verdicts", {}).get(prop, {})
     row = rows.get(where) or rows.get("*") or {}
-    if not row and not tried and where not in searched():
-        find = {p.name: p.id for p in catalogue().values()}
-        reason = unproved(where).get(find.get(prop, ""))
-        if reason:
-            return UNKNOWN, reason
     return row.get("verdict", PROVED), row.get("reason", "")
 
 
 @cache
 def searched() -> frozenset[str]:
-    """The scenarios that are searched, where a missing proof leaves no gap."""
+    """The scenarios that are searched."""
     return frozenset(s.name for s in SCENARIOS if "explicit" in s.methods)
-
-
-def unproved(where: str) -> Mapping[str, str]:
-    """Ids of the properties that a default run does not prove by induction, with the reason."""
-    rows: Mapping[str, str] = expectations().get("unproved", {}).get(where, {})
-    return rows
 
 
 def patch_of(request: Request) -> tuple[Flaw, str] | None:
@@ -178,8 +168,10 @@ def tasks_of(request: Request) -> list[Task]:
             methods = ["explicit"]
         for m in methods:
             if m == "symbolic":
-                out += [Task(request, where.name, m, p.name) for p in props
-                        if p.kind == "invariant" and _to_prove(p, where, request)]  # fmt: skip
+                names = tuple(
+                    p.name for p in props if p.kind == "invariant" and _to_prove(p, where, request)
+                )
+                out += [Task(request, where.name, m, names)] if names else []
             else:
                 out.append(Task(request, where.name, m))
         if any(p.live for p in props) and "reference" not in methods:
@@ -189,10 +181,10 @@ def tasks_of(request: Request) -> list[Task]:
 
 
 def _to_prove(p: Property, where: Scenario, request: Request) -> bool:
-    """Under the symbolic engine by name, or a property by name, everything is tried."""
+    """Where a search shows what is declared violated, a proof is tried only on request."""
     if request.engine == "symbolic" or request.properties:
         return True
-    return declared(p.name, where.name)[0] == PROVED and p.id not in unproved(where.name)
+    return declared(p.name, where.name)[0] != VIOLATED or where.name not in searched()
 
 
 # -- one task --------------------------------------------------------------------------------------
@@ -201,18 +193,23 @@ def run_task(
     progress: Callable[[str], None] | None = None,
     note: Callable[[str], None] | None = None,
     threads: Callable[[], int] = lambda: 1,
+    report: Callable[[Result], None] | None = None,
 ) -> list[Result]:
     """Decide one task here and now. `threads` says how many cores a search may use now; `note` is
-    told what is worth a line that stays."""
+    told what is worth a line that stays; a proof is given to `report`, too, when it is done."""
     where = scenario(task.scenario)
     system = system_of(task.request, where)
-    props = properties_of(task.request, where)
-    if task.property:
-        props = [p for p in props if p.name == task.property]
+    props = _asked(task, where)
     began = time.monotonic()
     if task.method == "symbolic":
-        results = [prove(system, p, task.request) for p in props]
-    elif task.method == "liveness":
+        results = []
+        for r in prove(system, props, task.request, progress):
+            r.declared, r.reason = _declared(task.request, r, where)
+            results.append(r)
+            if report is not None:
+                report(r)
+        return results
+    if task.method == "liveness":
         results = live(system, props)
     elif task.method == "reference":
         results = by_reference(system, [p for p in props if not p.live], task.request)
@@ -224,6 +221,11 @@ def run_task(
         r.declared, r.reason = _declared(task.request, r, where)
         r.seconds = r.seconds or time.monotonic() - began
     return results
+
+
+def _asked(task: Task, where: Scenario) -> list[Property]:
+    props = properties_of(task.request, where)
+    return [p for p in props if p.name in task.properties] if task.properties else props
 
 
 def live(system: System, props: Sequence[Property]) -> list[Result]:
@@ -238,8 +240,7 @@ def live(system: System, props: Sequence[Property]) -> list[Result]:
 
 
 def _declared(request: Request, r: Result, where: Scenario) -> tuple[str, str]:
-    tried = bool(request.properties) or request.engine == "symbolic"
-    verdict, reason = declared(r.property, where.name, tried=tried)
+    verdict, reason = declared(r.property, where.name)
     if request.flaw and not request.drop:
         flaw, end = find_flaw(request.flaw)
         if where.name == flaw.scenario and r.property in flaw.breaks.get(end, ()):
@@ -298,8 +299,9 @@ def search(
     patched: Mapping[str, Expr] | None = None,
     note: Callable[[str], None] | None = None,
     threads: Callable[[], int] = lambda: 1,
+    shown: bool = False,
 ) -> list[Result]:
-    """Decide by breadth-first search; violations are replayed."""
+    """Decide by breadth-first search; violations are replayed. `shown`: one is looked for."""
     from checker.engines.explicit import Question
 
     bad = {p.name: Question(p.name, _bad(p, system)) for p in props}
@@ -320,10 +322,10 @@ def search(
             progress(f"{system.name}: {found.states:,} distinct states, frontier {frontier:,}, "
                      f"depth {found.depth}, {rate:,.0f} states/s")  # fmt: skip
 
-    awaited = [q for n, q in bad.items() if declared(n, system.name)[0] != VIOLATED]
+    awaited = [q for n, q in bad.items() if shown or declared(n, system.name)[0] != VIOLATED]
     found = engine.search(
         questions, states=request.states, seconds=request.seconds, memory=request.memory,
-        stop=(lambda: any(q.row is not None for q in awaited)) if request.first else None,
+        stop=(lambda: any(q.row is not None for q in awaited)) if request.first or shown else None,
         progress=tell, **more,
     )  # fmt: skip
     if request.first and not found.complete and any(q.row is not None for q in awaited):
@@ -519,26 +521,57 @@ def by_reference(system: System, props: Sequence[Property], request: Request) ->
     return out
 
 
-def prove(system: System, p: Property, request: Request) -> Result:
-    """Prove one invariant by Spacer; bounded search for what it cannot prove."""
+def prove(
+    system: System,
+    props: Sequence[Property],
+    request: Request,
+    progress: Callable[[str], None] | None = None,
+) -> Iterator[Result]:
+    """Prove invariants one after another; bounded search for what cannot be proved.
+
+    An error in one of them is its result, and the next ones are proved all the same.
+    """
+    from checker.engines.symbolic import Prover
+
+    asked = [p for p in props if p.kind == "invariant"]
+    formulas = {p.name: p.holds(system) for p in asked}
+    prover: Prover | None = None
+    proved = 0
+    for p in asked:
+        if progress is not None:
+            progress(f"{system.name}: proving {p.id}, {proved} of {len(asked)} proved")
+        began = time.monotonic()
+        try:
+            prover = prover or Prover(system, list(formulas.values()))
+            r = _prove(system, p, formulas[p.name], request, prover)
+        except Exception as e:  # of a solver or a certificate: it is told, and 4 is the exit status
+            prover = None
+            r = Result(p.name, p.id, system.name, UNKNOWN, method="proof", error=True,
+                       reason=f"{type(e).__name__}: {e}")  # fmt: skip
+        r.seconds = time.monotonic() - began
+        proved += r.certificate is not None
+        yield r
+
+
+def _prove(system: System, p: Property, holds: Expr, request: Request, prover: Prover) -> Result:
     from checker.engines.symbolic import Proof, Symbolic
 
-    holds = p.holds(system)
-    engine = Symbolic(system.compile(holds))
-    seconds = min(request.seconds or PROOF_SECONDS, PROOF_SECONDS)
-    found = engine.prove(holds, seconds)
-    r = Result(p.name, p.id, system.name, UNKNOWN, method="proof", seconds=found.seconds)
+    seconds = request.seconds or PROOF_SECONDS
+    found = prover.prove(holds, seconds)
+    r = Result(p.name, p.id, system.name, UNKNOWN, method="proof")
     if isinstance(found, Proof):
         if request.certificates:
             from checker.certificate import Subject, keep
 
             about = Subject(system.name, p.name, request.flaw or "", request.drop or "")
             keep(request.certificates, system, holds, found.invariant, about)
+        plural = "" if found.clauses == 1 else "s"
         r.verdict, r.certificate = PROVED, found.invariant
+        r.method = f"proof ({found.method}, {found.clauses} clause{plural})"
         return r
     violated = found.violated
     if not violated:
-        depth = engine.bounded(holds, 40, seconds / 3)
+        depth = Symbolic(system.compile(holds)).bounded(holds, 40, seconds / 3)
         r.reason, r.method = found.reason, "bounded"
         violated = depth == -1
         if depth is not None and not violated:
@@ -548,11 +581,14 @@ def prove(system: System, p: Property, request: Request) -> Result:
 
 def _shown(system: System, p: Property, request: Request) -> Result:
     """The solver found a violation: it counts only with a trace that replays, by search."""
-    (r,) = search(system, [p], replace(request, seconds=request.seconds or SHOW_SECONDS))
+    short = replace(request, seconds=request.seconds or SHOW_SECONDS)
+    (r,) = search(system, [p], short, shown=True)
     if r.verdict == PROVED:
         r.error, r.verdict = True, UNKNOWN
         r.reason = "engines disagree: the solver found a violation, the whole search did not"
-    elif r.verdict != VIOLATED:
+    elif r.verdict == VIOLATED:
+        r.states = None  # part of a state space says nothing
+    else:
         r.reason = f"the solver found a violation; no trace yet: {r.reason}"
     return r
 
@@ -609,10 +645,6 @@ def merge(request: Request, found: Sequence[tuple[Task, list[Result]]]) -> list[
     for where in scenarios_of(request):
         for p in properties_of(request, where):
             results = by_key.get((where.name, p.name))
-            reason = unproved(where.name).get(p.id)
-            if not results and reason and "explicit" not in where.methods:
-                verdict, _ = declared(p.name, where.name)
-                results = [Result(p.name, p.id, where.name, UNKNOWN, verdict, reason, "not tried")]
             if results:
                 out.append(_merge(sorted(results, key=lambda r: r.method != "search")))
     return out
@@ -665,13 +697,15 @@ def _child(task: Task, pipe: Any, threads: Any) -> None:
 
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
     try:
-        results = run_task(
+        report = (lambda r: pipe.send(("part", r))) if task.method == "symbolic" else None
+        done = run_task(
             task,
             lambda line: pipe.send(("line", line)),
             lambda line: pipe.send(("note", line)),
             lambda: int(threads.value),
+            report,
         )
-        pipe.send(("done", results))
+        pipe.send(("done", [] if report else done))
     except BaseException as e:
         pipe.send(("error", f"{type(e).__name__}: {e}"))
     finally:
@@ -680,9 +714,8 @@ def _child(task: Task, pipe: Any, threads: Any) -> None:
 
 def _failed(task: Task, why: str, *, error: bool) -> list[Result]:
     where = scenario(task.scenario)
-    props = properties_of(task.request, where)
-    if task.property:
-        props = [p for p in props if p.name == task.property]
+    # Of a task of proofs, those that are not done.
+    props = _asked(task, where) if task.properties or task.method != "symbolic" else []
     method = "proof" if task.method == "symbolic" else task.method
     out = []
     for p in props:
@@ -726,8 +759,18 @@ def _in_processes(
                     if tell is not None:
                         tell(value)
                     continue
+                if kind == "part":
+                    # The clock of a proof begins when the one before is done.
+                    left = tuple(n for n in task.properties if n != value.property)
+                    running[pipe] = (replace(task, properties=left), process, time.monotonic())
+                    yield task, [value]
+                    continue
                 del running[pipe]
                 process.join()
+                if kind == "error" and task.method == "symbolic":
+                    # The proof under way is lost, not those that wait.
+                    waiting[:0] = _without_first(task)
+                    task = replace(task, properties=task.properties[:1])
                 if kind == "error":
                     value = _failed(task, value, error="Error: " in value or "died" not in value)
                 yield task, value
@@ -737,14 +780,22 @@ def _in_processes(
                     process.kill()
                     process.join()
                     del running[pipe]
+                    waiting[:0] = _without_first(task)
+                    task = replace(task, properties=task.properties[:1])
                     yield task, _failed(task, f"no answer within {limit:.0f} s", error=False)
     finally:
         for _, process, _ in running.values():
             process.kill()
 
 
+def _without_first(task: Task) -> list[Task]:
+    left = task.properties[1:]
+    return [replace(task, properties=left)] if left else []
+
+
 def _limit(task: Task) -> float | None:
-    """The seconds after which a task is stopped from outside: if its engine may not stop itself."""
+    """The seconds after which a proof is stopped from outside: a solver may not stop itself."""
     if task.method == "symbolic":
-        return 2 * min(task.request.seconds or PROOF_SECONDS, PROOF_SECONDS) + SHOW_SECONDS
+        seconds = task.request.seconds
+        return 2 * (seconds or PROOF_SECONDS) + (seconds or SHOW_SECONDS)
     return None

@@ -1,0 +1,592 @@
+"""Property-directed reachability (IC3) over values, guided by reached states.
+
+A cube is a set of states, given by the values it excludes for each variable; its clause says that
+some variable has one of the excluded values. Both are a mask: bit i stands for `positions[i]`, a
+variable and a code. The prover blocks cubes that lead to a violation by clauses that hold for more
+and more steps, until some set of clauses is closed under every step.
+
+Which clause to take is guessed from states that were really reached, by a random walk: a clause
+that is false in one of them can be no invariant and is never tried. The walk only steers.
+
+What is found for one property is kept for the next ones of the same system. Nothing here is
+trusted: the clauses are checked by `Symbolic.check`, over another encoding, before anything is
+called proved. The same system and questions give the same clauses.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from checker.engines import sat
+from checker.engines.explicit import Explicit, _unique
+from model.expr import BOOL, Domain, Expr, fold, variables
+from model.system import Compiled
+
+TRUE = 1
+"""The variable that is true."""
+
+STARTS = 1024
+"""Initial states of the walk."""
+LARGEST = 256
+"""Values that a variable can have where states are walked."""
+
+Bits = Any
+"""A literal for a boolean; for another expression one literal for each code."""
+
+
+class Gates:
+    """Expressions as clauses: each operator is a variable defined by its arguments."""
+
+    def __init__(self) -> None:
+        self.clauses: list[Sequence[int]] = [(TRUE,)]
+        self.variables = TRUE
+        self._and: dict[tuple[int, ...], int] = {}
+
+    def new(self) -> int:
+        """A fresh variable."""
+        self.variables += 1
+        return self.variables
+
+    def value(self, domain: Domain) -> list[int]:
+        """Fresh literals for the codes of a domain, of which exactly one is true."""
+        if len(domain.values) == 2:
+            v = self.new()
+            return [-v, v]
+        out = [self.new() for _ in domain.values]
+        self.clauses.append(out)
+        self.clauses += [(-a, -b) for i, a in enumerate(out) for b in out[:i]]
+        return out
+
+    def all(self, literals: Iterable[int]) -> int:
+        """A literal that is true exactly if all of `literals` are."""
+        parts = sorted(set(literals) - {TRUE})
+        if -TRUE in parts or any(-x in parts for x in parts if x > 0):
+            return -TRUE
+        if len(parts) < 2:
+            return parts[0] if parts else TRUE
+        key = tuple(parts)
+        gate = self._and.get(key)
+        if gate is None:
+            gate = self._and[key] = self.new()
+            self.clauses += [(-gate, x) for x in parts]
+            self.clauses.append((gate, *(-x for x in parts)))
+        return gate
+
+    def any(self, literals: Iterable[int]) -> int:
+        """A literal that is true exactly if one of `literals` is."""
+        return -self.all(-x for x in literals)
+
+    def encode(self, expr: Expr, env: Mapping[str, list[int]], memo: dict[int, Bits]) -> Bits:
+        """`expr` with its variables read from `env`."""
+
+        def codes(e: Expr, a: Bits) -> list[int]:
+            return [-a, a] if e.domain is BOOL else a
+
+        def algebra(e: Expr, a: list[Bits]) -> Bits:
+            match e.op:
+                case "const":
+                    k = e.domain.code(e.payload)
+                    if e.domain is BOOL:
+                        return TRUE if k else -TRUE
+                    return [TRUE if i == k else -TRUE for i in range(len(e.domain.values))]
+                case "var":
+                    return env[e.payload][1] if e.domain is BOOL else env[e.payload]
+                case "and":
+                    return self.all(a)
+                case "or":
+                    return self.any(a)
+                case "not":
+                    return -a[0]
+                case "eq":
+                    x, y = (codes(s, v) for s, v in zip(e.args, a, strict=True))
+                    return self.any(self.all((p, q)) for p, q in zip(x, y, strict=True))
+                case "ite":
+                    return [
+                        self.any((self.all((a[0], p)), self.all((-a[0], q))))
+                        for p, q in zip(a[1], a[2], strict=True)
+                    ]
+                case "le":
+                    x, y = (codes(s, v) for s, v in zip(e.args, a, strict=True))
+                    return self.any(self.all((q, self.any(x[: i + 1]))) for i, q in enumerate(y))
+                case "map":
+                    x = codes(e.args[0], a[0])
+                    hits: list[list[int]] = [[] for _ in e.domain.values]
+                    for p, (_, v) in zip(x, e.payload, strict=True):
+                        hits[e.domain.code(v)].append(p)
+                    return self.any(hits[1]) if e.domain is BOOL else [self.any(h) for h in hits]
+                case _:
+                    raise TypeError(f"a composite comparison was not grounded: {e}")
+
+        return fold(expr, algebra, memo)
+
+
+def walk(compiled: Compiled, *, width: int = 12, levels: int = 60, seed: int = 1) -> list[Any]:
+    """Reached states, as one array of codes for each variable: many random walks at once.
+
+    Of the successors of each level, `width` of every step go on, but two of those that reject a
+    message, which ends a run.
+    """
+    random = np.random.default_rng(seed)
+    engine = Explicit(compiled)
+    frontier = _unique(_starts(engine, random))[0]
+    found = [frontier]
+    for _ in range(levels):
+        by_step: dict[int, list[Any]] = {}
+        for words, _, via in engine._expand(frontier, 0, None):
+            by_step.setdefault(int(via[0]), []).append(words)
+        chosen = []
+        for k, parts in sorted(by_step.items()):
+            words = np.concatenate(parts, axis=1)
+            keep = 2 if compiled.steps[k].rule.rejects else width
+            if words.shape[1] > keep:
+                words = words[:, random.choice(words.shape[1], keep, replace=False)]
+            chosen.append(words)
+        if not chosen:
+            break
+        frontier = _unique(np.concatenate(chosen, axis=1))[0]
+        found.append(frontier)
+    return engine.unpack(_unique(np.concatenate(found, axis=1))[0])
+
+
+def _starts(engine: Explicit, random: np.random.Generator) -> Any:
+    """Some initial states, drawn at random, each initial value of each variable among them."""
+    compiled = engine.compiled
+    words = np.zeros((engine.layout.words, STARTS), dtype=np.uint64)
+    for values, d, (w, shift, _) in zip(
+        compiled.initial, compiled.domains, engine.layout.place, strict=True
+    ):
+        codes = np.resize(np.array([d.code(v) for v in values], dtype=np.uint64), STARTS)
+        words[w] |= random.permutation(codes) << np.uint64(shift)
+    return words
+
+
+class ViolationError(Exception):
+    """A cube that leads to a violation holds a state that can be reached."""
+
+
+class OutOfTimeError(Exception):
+    """The time ended."""
+
+
+@dataclass(frozen=True)
+class Lemma:
+    """A clause that holds in every reachable state, and the other variables its proof reads."""
+
+    mask: int
+    needs: frozenset[str]
+
+
+class Pdr:
+    """The prover for one compiled system; it keeps what it has proved."""
+
+    def __init__(self, compiled: Compiled, *, guided: bool = True) -> None:
+        self.compiled = compiled
+        self.domains = dict(zip(compiled.names, compiled.domains, strict=True))
+        self.positions: list[tuple[str, int]] = []
+        self.first: dict[str, int] = {}
+        for n, d in self.domains.items():
+            self.first[n] = len(self.positions)
+            self.positions += [(n, i) for i in range(len(d.values))]
+        self.initially = [
+            sum(1 << (self.first[n] + self.domains[n].code(v)) for v in set(values))
+            for n, values in zip(compiled.names, compiled.initial, strict=True)
+        ]
+        self._gates()
+        small = all(len(d.values) <= LARGEST for d in compiled.domains)
+        self._reached(walk(compiled) if guided and small and compiled.names else None)
+        self._cones()
+        self.lemmas: list[Lemma] = []
+        self.groups: dict[frozenset[str], int] = {}
+        self.queries = 0
+        self.deadline = 0.0
+        self.frames: list[set[int]] = []
+        self.acts: list[int] = []
+        self.shared: list[int] = []
+        self.top = 0
+
+    # -- the encoding ----------------------------------------------------------------------------
+    def _gates(self) -> None:
+        """Clauses of the states, of every step's guard and effects, and of what moves.
+
+        `isnt[i]`: the variable of position i has another value now; `later[i]`: it has after the
+        step, assumed only. `after[k][i]` is the literal "it has this value after step k", for what
+        step k writes.
+        """
+        gates = Gates()
+        env = {n: gates.value(d) for n, d in self.domains.items()}
+        self.state = range(2, gates.variables + 1)
+        self.is_ = [x for n in self.domains for x in env[n]]
+        self.isnt = [-x for x in self.is_]
+        self.position_of = {x: i for i, x in enumerate(self.isnt)}
+        inputs: dict[tuple[str, str, Domain], list[int]] = {}
+        for s in self.compiled.steps:
+            for n in s.free:
+                key = (s.run, n, s.parameters[n])
+                if key not in inputs:
+                    inputs[key] = gates.value(key[2])
+        self.steps = range(gates.variables + 1, gates.variables + 1 + len(self.compiled.steps))
+        gates.variables += len(self.compiled.steps)
+        self.chosen = range(2, gates.variables + 1)
+        memo: dict[int, Bits] = {}
+        self.guard: list[int] = []
+        self.inputs: list[list[int]] = []
+        self.after: list[dict[int, int]] = []
+        for s in self.compiled.steps:
+            given = {n: inputs[s.run, n, s.parameters[n]] for n in s.free}
+            known: dict[int, Bits] = {} if s.free else memo
+            here = {**env, **given}
+            limits = [
+                gates.any(given[n][s.parameters[n].code(v)] for v in values)
+                for n, values in s.free.items()
+            ]
+            self.guard.append(gates.all([gates.encode(s.guard, here, known), *limits]))
+            self.inputs.append(sorted({abs(x) for v in given.values() for x in v}))
+            after = {}
+            for n, e in s.effects.items():
+                if e.op == "var" and e.payload == n:
+                    continue
+                new = gates.encode(e, here, known)
+                for i, x in enumerate([-new, new] if e.domain is BOOL else new):
+                    after[self.first[n] + i] = x
+            self.after.append(after)
+        self.env, self.memo, self.gates = env, memo, gates
+        self.lifter = sat.new()
+        self.lifter.decide(range(2, self.steps.start), False)
+        self.solver = sat.new()
+        self.solver.decide(self.chosen, False)
+        self._sync(0)
+        self.later = [gates.new() for _ in self.positions]
+        self.later_of = {x: i for i, x in enumerate(self.later)}
+        self.moves = gates.new()
+        self.start = gates.new()
+        self.relation = self._relation()
+        self.solver.add(self.relation)
+
+    def _sync(self, begin: int) -> None:
+        """Both solvers get the clauses made since."""
+        new = self.gates.clauses[begin:]
+        self.lifter.add(new)
+        self.solver.add(new)
+
+    def _relation(self) -> list[Sequence[int]]:
+        out: list[Sequence[int]] = []
+        runs: dict[str, list[int]] = {}
+        for k, s in enumerate(self.compiled.steps):
+            runs.setdefault(s.run, []).append(k)
+        movers = []
+        for steps in runs.values():
+            mover = self.gates.new()
+            movers.append(mover)
+            out.append((-mover, *(self.steps[k] for k in steps)))
+            written = sorted({i for k in steps for i in self.after[k]})
+            for k in steps:
+                chosen = self.steps[k]
+                out += [(-chosen, mover), (-chosen, self.guard[k])]
+                out += [
+                    (-chosen, -self.later[i], -self.after[k].get(i, self.is_[i])) for i in written
+                ]
+            left = set(range(len(self.positions))) - set(written)
+            out += [(-mover, -self.later[i], self.isnt[i]) for i in sorted(left)]
+        out.append((-self.moves, *movers))
+        out += [(-self.start, *(self.is_[i] for i in bits(m))) for m in self.initially]
+        return out
+
+    def _reached(self, columns: list[Any] | None) -> None:
+        """For each position a number whose bits are the reached states that have that value."""
+        self.reached: list[int] = []
+        self.every = 0
+        if columns is None:
+            return
+        for n, codes in zip(self.compiled.names, columns, strict=True):
+            for i in range(len(self.domains[n].values)):
+                self.reached.append(int.from_bytes(np.packbits(codes == i).tobytes(), "big"))
+        count = len(columns[0]) if columns else 0
+        self.every = ((1 << count) - 1) << (-count % 8)
+
+    def _cones(self) -> None:
+        """What each variable's new values are made from; the guards are in every cone."""
+        self.sources: dict[str, set[str]] = {}
+        for s in self.compiled.steps:
+            for n, e in s.effects.items():
+                self.sources.setdefault(n, set()).update(self._names(e))
+        self.core: frozenset[str] = frozenset()
+        self.core = self.cone(self._names(*(s.guard for s in self.compiled.steps)))
+
+    def _names(self, *exprs: Expr) -> set[str]:
+        return {n for n in variables(*exprs) if n in self.domains}
+
+    def cone(self, names: Iterable[str]) -> frozenset[str]:
+        """`names` and all that they depend on, without what the guards depend on."""
+        out: set[str] = set()
+        stack = [n for n in names if n not in self.core]
+        while stack:
+            n = stack.pop()
+            if n not in out:
+                out.add(n)
+                stack += [m for m in self.sources.get(n, ()) if m not in self.core]
+        return frozenset(out)
+
+    # -- questions -------------------------------------------------------------------------------
+    def _ask(self, solver: sat.Solver, assumptions: Sequence[int]) -> bool:
+        self.queries += 1
+        while True:
+            if time.monotonic() > self.deadline:
+                raise OutOfTimeError
+            answer = solver.solve(assumptions)
+            if answer is not None:
+                return answer
+
+    def _frame(self, level: int) -> list[int]:
+        """Assumptions: the states of frame `level`."""
+        return [self.start] if level == 0 else [*self.shared, *self.acts[level:]]
+
+    def meets_initial(self, mask: int) -> bool:
+        """Whether the cube has an initial state."""
+        return all(mask & m != m for m in self.initially)
+
+    def covers(self, mask: int) -> bool:
+        """Whether the clause is true in every state reached by the walk."""
+        seen = 0
+        for i in bits(mask) if self.every else ():
+            seen |= self.reached[i]
+        return seen == self.every
+
+    def closed(self, mask: int, level: int) -> int | None:
+        """Whether no step leads from frame `level`, outside the cube, into the cube.
+
+        The positions that were enough for it; None if some step does.
+        """
+        t = self.gates.new()
+        chosen = bits(mask)
+        self.solver.add([(-t, *(self.is_[i] for i in chosen))])
+        asked = [t, self.moves, *self._frame(level), *(self.later[i] for i in chosen)]
+        reaches = self._ask(self.solver, asked)
+        self.solver.add([(-t,)])
+        return None if reaches else _mask(self.later_of, self.solver.core())
+
+    def _state(self) -> int:
+        """The state of the solver's model, as a cube."""
+        values = dict(zip(self.state, self.solver.true(self.state), strict=True))
+        mask = 0
+        for i, x in enumerate(self.isnt):
+            if values[abs(x)] == (x > 0):
+                mask |= 1 << i
+        return mask
+
+    def _lift(self, state: int, clause: Sequence[int], inputs: Sequence[int]) -> int:
+        """A larger cube around `state` in which `clause` stays false."""
+        t = self.gates.new()
+        self.lifter.add([(-t, *clause)])
+        for _ in range(2):
+            if self._ask(self.lifter, [t, *inputs, *(self.isnt[i] for i in bits(state))]):
+                raise AssertionError("the encoding of a step is not a function of state and input")
+            state = _mask(self.position_of, self.lifter.core())
+        self.lifter.add([(-t,)])
+        return state
+
+    def _predecessor(self, mask: int) -> int:
+        """After `closed` said None: states that a step leads into the cube."""
+        state = self._state()
+        k = self.solver.true(self.steps).index(True)
+        wanted = self.inputs[k]
+        inputs = [x if v else -x for x, v in zip(wanted, self.solver.true(wanted), strict=True)]
+        after = self.after[k]
+        clause = [-self.guard[k], *(after.get(i, self.is_[i]) for i in bits(mask))]
+        return self._lift(state, clause, inputs)
+
+    # -- clauses ---------------------------------------------------------------------------------
+    def _repair(self, core: int, mask: int) -> int:
+        """`core` with so much of `mask` that initial and reached states are outside the cube."""
+        if self.meets_initial(core):
+            whole = [m for m in self.initially if mask & m == m]
+            core |= min(whole, key=lambda m: (m & ~core).bit_count())
+        if self.every:
+            seen = 0
+            for i in bits(core):
+                seen |= self.reached[i]
+            rest = bits(mask & ~core)
+            while seen != self.every:
+                left = self.every & ~seen
+                best = max(rest, key=lambda i: ((self.reached[i] & left).bit_count(), -i))
+                rest.remove(best)
+                seen |= self.reached[best]
+                core |= 1 << best
+        return core
+
+    def _generalise(self, mask: int, level: int, depth: int) -> int:
+        """Drop positions of a clause as long as it is closed in frame `level`."""
+        for i in reversed(bits(mask)):
+            trial = mask & ~(1 << i)
+            if mask >> i & 1 and not self.meets_initial(trial) and self.covers(trial):
+                found = self._down(trial, level, depth)
+                mask = mask if found is None else found
+        return mask
+
+    def _down(self, mask: int, level: int, depth: int) -> int | None:
+        """A part of `mask` that is closed, or None; a few counterexamples are blocked for it."""
+        for _ in range(4):
+            core = self.closed(mask, level)
+            if core is not None:
+                return self._repair(core, mask)
+            if depth == 0 or level == 0:
+                return None
+            before = self._predecessor(mask)
+            if self.meets_initial(before) or not self.covers(before):
+                return None
+            core = self.closed(before, level - 1)
+            if core is None:
+                return None
+            self._learn(self._repair(core, before), level, depth - 1)
+        return None
+
+    def _learn(self, mask: int, level: int, depth: int) -> int:
+        """Add a clause that is closed in frame `level - 1`, made smaller, as far up as it goes."""
+        mask = self._generalise(mask, level - 1, depth)
+        while level < self.top and self.closed(mask, level) is not None:
+            level += 1
+        self._add(mask, level)
+        return level
+
+    def _add(self, mask: int, level: int) -> None:
+        for frame in self.frames[1 : level + 1]:
+            frame -= {m for m in frame if m & mask == mask}
+        self.frames[level].add(mask)
+        self.solver.add([(-self.acts[level], *(self.is_[i] for i in bits(mask)))])
+
+    def _block(self, mask: int, level: int) -> None:
+        """Show that the cube is not in frame `level`; ViolationError if it is."""
+        serial = 0
+        queue = [(level, serial, mask)]
+        while queue:
+            level, _, mask = heapq.heappop(queue)
+            if self.meets_initial(mask) or not self.covers(mask):
+                raise ViolationError
+            if any(mask & m == m for frame in self.frames[level:] for m in frame):
+                continue
+            core = self.closed(mask, level - 1)
+            serial += 2
+            if core is None:
+                heapq.heappush(queue, (level - 1, serial, self._predecessor(mask)))
+                heapq.heappush(queue, (level, serial + 1, mask))
+            else:
+                level = self._learn(self._repair(core, mask), level, 1)
+                if level < self.top:
+                    heapq.heappush(queue, (level + 1, serial, mask))
+
+    # -- properties ------------------------------------------------------------------------------
+    def prove(self, prop: Expr, seconds: float) -> list[int]:
+        """The clauses of an invariant that implies `prop`, as masks; ViolationError or
+        OutOfTimeError if there is none."""
+        self.deadline = time.monotonic() + seconds
+        folded = self.compiled.fold(prop)
+        begin = len(self.gates.clauses)
+        holds = self.gates.encode(folded, self.env, self.memo)
+        self._sync(begin)
+        cone = self.cone(self._names(folded))
+        self.shared = [a for needs, a in self.groups.items() if needs <= cone]
+        self.frames, self.acts = [set(), set()], [self.gates.new(), self.gates.new()]
+        self.top = 1
+        try:
+            if self._ask(self.solver, [self.start, -holds]):
+                raise ViolationError
+            return self._keep(self._run(holds), holds, cone)
+        finally:
+            # The frames of this property are of no use to the next.
+            self.solver.add([(-a,) for a in self.acts])
+
+    def _run(self, holds: int) -> list[int]:
+        while True:
+            while self._ask(self.solver, [*self._frame(self.top), -holds]):
+                self._block(self._lift(self._state(), [holds], []), self.top)
+            self.top += 1
+            self.frames.append(set())
+            self.acts.append(self.gates.new())
+            for j in range(1, self.top):
+                for m in sorted(self.frames[j]):
+                    if m in self.frames[j] and self.closed(m, j) is not None:
+                        self._add(m, j + 1)
+                if not self.frames[j]:
+                    return sorted(m for frame in self.frames[j + 1 :] for m in frame)
+
+    def _keep(self, found: Sequence[int], holds: int, cone: frozenset[str]) -> list[int]:
+        """Keep the clauses found as lemmas, each with what it needs; those that `prop` needs."""
+        solver = sat.new()
+        solver.decide(self.chosen, False)
+        solver.add(self.gates.clauses)
+        solver.add(self.relation)
+        candidates = sorted({*found, *(x.mask for x in self.lemmas if x.needs <= cone)})
+        switch = {m: self.gates.new() for m in candidates}
+        mask_of = {a: m for m, a in switch.items()}
+        solver.add([(-a, *(self.is_[i] for i in bits(m))) for m, a in switch.items()])
+
+        def used(assumptions: Sequence[int]) -> list[int]:
+            if self._ask(solver, [*assumptions, *switch.values()]):
+                raise AssertionError("the clauses found are not closed")
+            return sorted(mask_of[x] for x in solver.core() if x in mask_of)
+
+        needed: dict[int, list[int]] = {}
+
+        def close(masks: Iterable[int]) -> list[int]:
+            stack, out = list(masks), set()
+            while stack:
+                m = stack.pop()
+                if m in out:
+                    continue
+                out.add(m)
+                if m not in needed:
+                    # The clause itself first: most need little else.
+                    needed[m] = used([self.moves, switch[m], *(self.later[i] for i in bits(m))])
+                stack += needed[m]
+            return sorted(out)
+
+        proof = close(used([-holds]))
+        old = {x.mask: x.needs for x in self.lemmas}
+        for m in candidates:
+            if m not in old:
+                closure = close([m])
+                names = {self.positions[i][0] for c in closure for i in bits(c)}
+                # A clause is not there where one that it needs is not.
+                needs = self.cone(names).union(*(old[c] for c in closure if c in old))
+                self.lemmas.append(Lemma(m, needs))
+                if needs not in self.groups:
+                    self.groups[needs] = self.gates.new()
+                self.solver.add([(-self.groups[needs], *(self.is_[i] for i in bits(m)))])
+        return proof
+
+    def named(self, mask: int) -> list[tuple[str, int]]:
+        """A clause as variables and codes."""
+        return [self.positions[i] for i in bits(mask)]
+
+    def names_for(self, prop: Expr) -> list[str]:
+        """All variables that the clauses of a proof of `prop` can have."""
+        names = self.core | self.cone(self._names(self.compiled.fold(prop)))
+        return [n for n in self.domains if n in names]
+
+    def show(self, mask: int) -> str:
+        """A clause, as one would write it."""
+        parts: dict[str, list[str]] = {}
+        for i in bits(mask):
+            n, code = self.positions[i]
+            parts.setdefault(n, []).append(str(self.domains[n].values[code]))
+        return " or ".join(f"{n} in {{{', '.join(v)}}}" for n, v in parts.items())
+
+
+def _mask(position: Mapping[int, int], literals: Iterable[int]) -> int:
+    """The positions of those literals that have one."""
+    return sum(1 << position[x] for x in set(literals) if x in position)
+
+
+def bits(mask: int) -> list[int]:
+    """The positions of a mask, ascending."""
+    out = []
+    while mask:
+        low = mask & -mask
+        out.append(low.bit_length() - 1)
+        mask ^= low
+    return out

@@ -1,0 +1,115 @@
+"""Proofs timed: each invariant of a scenario by each method, and by all that a run does.
+
+python -m tests.benchmarks.proofs [SCENARIO ...]
+
+For each property: CPU seconds, the median of several runs in processes of their own. `shared` is
+what `verify` does: the properties one after another, each going on from the clauses found before;
+`alone` a new prover for each property, `unguided` that without the walk, `Spacer` only Spacer. The
+time to compile the system is not in it, the re-check of the invariant is. A method that ended
+without a proof counts as over its limit.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+SCENARIOS = ("tls12-small", "tls13", "two-clients", "two-servers", "two-two")
+METHODS = ("shared", "alone", "unguided", "Spacer")
+RUNS = 3
+SECONDS = 30.0
+"""The limit of one proof, wall clock."""
+
+
+def measure(method: str, scenario: str) -> dict[str, float | None]:
+    """CPU seconds for each property here, in order; None where there is no proof.
+
+    Alone and unguided, a prover is set up for each property, which is in its time.
+    """
+    from checker.engines.pdr import Pdr
+    from checker.engines.symbolic import Proof, Prover, Symbolic
+    from checker.verify import Request, declared, properties_of
+    from model.scenario import scenario as find
+
+    where = find(scenario)
+    system = where.system()
+    props = [
+        p
+        for p in properties_of(Request(), where)
+        if p.kind == "invariant" and declared(p.name, scenario)[0] == "PROVED"
+    ]
+    laws = {p.id: p.holds(system) for p in props}
+    shared = Prover(system, list(laws.values())) if method == "shared" else None
+    out: dict[str, float | None] = {}
+    for name, law in laws.items():
+        compiled = system.compile(law)
+        began = time.process_time()
+        if method == "Spacer":
+            found = Symbolic(compiled).prove(law, SECONDS)
+        else:
+            prover = shared or Prover(system, [law])
+            if method == "unguided":
+                prover.pdr = Pdr(prover.compiled, guided=False)
+            found = prover.prove(law, SECONDS)
+        done = isinstance(found, Proof)
+        out[name] = round(time.process_time() - began, 3) if done else None
+    return out
+
+
+def run(method: str, scenario: str) -> dict[str, float | None]:
+    """The same in a process of its own."""
+    command = [sys.executable, "-m", "tests.benchmarks.proofs", "--one", method, scenario]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return dict(json.loads(done.stdout))
+
+
+def row(method: str, runs: list[dict[str, float | None]]) -> str:
+    """A line of the table: how many are proved, and of the medians the sum and the largest."""
+    medians: dict[str, float] = {}
+    for name in runs[0]:
+        times = [t for t in (r[name] for r in runs) if t is not None]
+        if len(times) == len(runs):
+            medians[name] = statistics.median(times)
+    slowest = max(medians, key=medians.__getitem__)
+    quick = sum(t <= 1 for t in medians.values())
+    return (
+        f"| {method} | {len(medians)} of {len(runs[0])} | {quick} | {sum(medians.values()):.1f} "
+        f"| {statistics.median(medians.values()):.2f} | {medians[slowest]:.1f} ({slowest}) |"
+    )
+
+
+def cell(times: Sequence[float | None]) -> str:
+    """The median, if every run ended with a proof."""
+    good = [t for t in times if t is not None]
+    return f"{statistics.median(good):.2f}" if len(good) == len(times) else "no proof"
+
+
+def main(arguments: list[str]) -> None:
+    """Print a table for each scenario; with `--all`, Spacer everywhere, and every property."""
+    every = "--all" in arguments
+    head = "| method | proved | within 1 s | sum s | median s | largest s |"
+    for scenario in [a for a in arguments if a != "--all"] or SCENARIOS:
+        # Spacer needs its whole limit for many properties of the larger ones.
+        methods = METHODS if scenario in ("tls12-small", "tls13") or every else METHODS[:3]
+        found: dict[str, list[dict[str, float | None]]] = {}
+        sys.stdout.write(f"\n`{scenario}`\n\n{head}\n|---|---|---|---|---|---|\n")
+        for method in methods:
+            found[method] = [run(method, scenario) for _ in range(RUNS)]
+            sys.stdout.write(row(method, found[method]) + "\n")
+            sys.stdout.flush()
+        if every:
+            sys.stdout.write(f"\n| property | {' | '.join(methods)} |\n|{'---|' * 5}\n")
+            for name in found[methods[0]][0]:
+                cells = [cell([r[name] for r in found[m]]) for m in methods]
+                sys.stdout.write(f"| {name} | {' | '.join(cells)} |\n")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--one"]:
+        sys.stdout.write(json.dumps(measure(*sys.argv[2:4])) + "\n")
+    else:
+        main(sys.argv[1:])

@@ -1,0 +1,539 @@
+"""PDR and its SAT solver: against brute force, the search, the other back end, and themselves."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import z3
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from checker import verify
+from checker.engines import pdr as pdr_module
+from checker.engines import sat
+from checker.engines.explicit import Explicit, Question
+from checker.engines.native import available
+from checker.engines.pdr import Gates, OutOfTimeError, Pdr, ViolationError
+from checker.engines.symbolic import CertificateError, NoProof, Proof, Prover, Symbolic
+from checker.verdict import PROVED, UNKNOWN, VIOLATED, exit_status
+from checker.verify import Request, Task, properties_of, prove, run_task, system_of
+from model.expr import (
+    BOOL,
+    FALSE,
+    TRUE,
+    Domain,
+    Expr,
+    conj,
+    const,
+    disj,
+    eq,
+    implies,
+    le,
+    mapping,
+    neg,
+    var,
+)
+from model.expr import ite as choose
+from model.flaws import flaws
+from model.rule import SAME, Role, Variable, choice, step
+from model.scenario import scenario
+from model.system import Instance, System
+from tests.checker.test_engines import LAWS, SYSTEMS, Lost
+from tests.toys import counters
+
+BACKENDS = [sat.Z3] if available() else [sat.InC, sat.Z3]
+needs_c = pytest.mark.skipif(bool(available()), reason=available())
+
+
+# -- the SAT solver --------------------------------------------------------------------------------
+def models(clauses: Sequence[Sequence[int]], n: int) -> bool:
+    """Whether some assignment of n variables satisfies the clauses."""
+    return any(
+        all(any(bits[abs(x) - 1] == (x > 0) for x in c) for c in clauses)
+        for bits in itertools.product((False, True), repeat=n)
+    )
+
+
+def clauses_over(n: int, most: int) -> st.SearchStrategy[list[list[int]]]:
+    """Clauses of up to three literals, repeated and opposite ones among them."""
+    literal = st.integers(1, n).flatmap(lambda v: st.sampled_from((v, -v)))
+    return st.lists(st.lists(literal, min_size=1, max_size=3), max_size=most)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@given(data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_the_solver_answers_as_brute_force_does(
+    backend: Callable[[], sat.Solver], data: Any
+) -> None:
+    """Clauses are added between questions; a model satisfies all, a core is enough."""
+    n = data.draw(st.integers(1, 7))
+    solver = backend()
+    solver.decide(range(1, n + 1), data.draw(st.booleans()))
+    known: list[list[int]] = []
+    for _ in range(3):
+        new = data.draw(clauses_over(n, 8))
+        solver.add(new)
+        known += new
+        assumed = [x for c in data.draw(clauses_over(n, 3)) for x in c]
+        if solver.solve(assumed):
+            true = solver.true(range(1, n + 1))
+            assert all(any(true[abs(x) - 1] == (x > 0) for x in c) for c in known)
+            assert all(true[abs(x) - 1] == (x > 0) for x in assumed)
+        else:
+            core = solver.core()
+            assert set(core) <= set(assumed)
+            assert not models([*known, *([x] for x in core)], n)
+
+
+@needs_c
+def test_the_solver_in_c_answers_as_z3_does_where_it_has_to_learn() -> None:
+    """Random clauses of three at the hard ratio: restarts, learnt clauses dropped, cores."""
+    draw = random.Random(7)
+    n = 120
+    answers = []
+    for _ in range(12):
+        clauses = [
+            [draw.choice((1, -1)) * v for v in draw.sample(range(1, n + 1), 3)]
+            for _ in range(int(4.2 * n))
+        ]
+        assumed = [draw.choice((1, -1)) * v for v in draw.sample(range(1, n + 1), 3)]
+        ours, theirs = sat.InC(), sat.Z3()
+        for solver in (ours, theirs):
+            solver.decide(range(1, n + 1), False)
+            solver.add(clauses)
+        for question in (assumed, [], assumed[:1]):
+            answer = ours.solve(question)
+            assert answer == theirs.solve(question)
+            if answer:
+                true = ours.true(range(1, n + 1))
+                assert all(any(true[abs(x) - 1] == (x > 0) for x in c) for c in clauses)
+            else:
+                assert theirs.solve(ours.core()) is False
+            answers.append(answer)
+    assert {True, False} == set(answers)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_many_clauses_switched_on_and_off_again(backend: Callable[[], sat.Solver]) -> None:
+    """Thousands of facts later, when what they make true was dropped, the rest still counts."""
+    n = 40
+    solver = backend()
+    solver.decide(range(1, n + 1), False)
+    # One after another: v implies v + 1.
+    solver.add([-v, v + 1] for v in range(1, n))
+    for k in range(1500):
+        switch, v = n + 1 + k, 1 + k % (n - 1)
+        solver.add([[-switch, -v, -n], [-switch, v, n]])
+        assert solver.solve([switch, v]) is False
+        assert set(solver.core()) == {switch, v}
+        assert solver.solve([switch, -v]) is True
+        assert solver.true([v, n]) == [False, True]
+        solver.add([[-switch]])
+    assert solver.solve([1, -n]) is False
+    assert solver.solve([1]) is True
+    assert all(solver.true(range(1, n + 1)))
+
+
+@needs_c
+def test_a_question_that_takes_long_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pigeons: n + 1 into n holes is hard for such a solver; it says None, and can be asked on."""
+    monkeypatch.setattr(sat, "BUDGET", 50)
+    holes = 7
+    solver = sat.InC()
+    solver.decide(range(1, (holes + 1) * holes + 1), False)
+    at = {(p, h): p * holes + h + 1 for p in range(holes + 1) for h in range(holes)}
+    solver.add([[at[p, h] for h in range(holes)] for p in range(holes + 1)])
+    for h in range(holes):
+        solver.add([-at[p, h], -at[q, h]] for p in range(holes + 1) for q in range(p))
+    answers = [solver.solve([])]
+    assert answers == [None]
+    while answers[-1] is None:
+        answers.append(solver.solve([]))
+    assert answers[-1] is False
+    assert solver.core() == []
+
+
+# -- expressions as clauses ------------------------------------------------------------------------
+D = Domain("D", ("a", "b", "c"))
+OTHER = Domain("Other", ("x", "y"))
+
+
+def exprs(domain: Domain) -> st.SearchStrategy[Expr]:
+    """Expressions over p, q (bool), v, w (D), every operator among them."""
+    bools: st.SearchStrategy[Expr] = st.sampled_from([var("p", BOOL), var("q", BOOL), TRUE])
+    values: st.SearchStrategy[Expr] = st.sampled_from(
+        [var("v", D), var("w", D), *(const(x, D) for x in D.values)]
+    )
+    for _ in range(2):
+        b, d = bools, values
+        tables = st.tuples(*[st.sampled_from(D.values)] * 3)
+        bools = st.one_of(
+            b, st.builds(neg, b), st.builds(conj, b, b), st.builds(disj, b, b),
+            st.builds(eq, b, b), st.builds(le, b, b), st.builds(eq, d, d), st.builds(le, d, d),
+            st.builds(lambda e, s: e.one_of(*s), d, st.sets(st.sampled_from(D.values), min_size=1)),
+        )  # fmt: skip
+        values = st.one_of(
+            d, st.builds(choose, b, d, d),
+            st.builds(lambda e, t: mapping(e, dict(zip(D.values, t, strict=True)), D), d, tables),
+            st.builds(lambda e, x, y: mapping(e, {False: x, True: y}, D), b,
+                      st.sampled_from(D.values), st.sampled_from(D.values)),
+        )  # fmt: skip
+    return bools if domain is BOOL else values
+
+
+@given(b=exprs(BOOL), d=exprs(D))
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_gates_say_what_the_expression_says(b: Expr, d: Expr) -> None:
+    """For every value of the variables the literals have the values that Python computes."""
+    from model.expr import python_function
+
+    gates = Gates()
+    domains = {"p": BOOL, "q": BOOL, "v": D, "w": D}
+    env = {n: gates.value(x) for n, x in domains.items()}
+    literal = gates.encode(b, env, {})
+    codes = gates.encode(d, env, {})
+    solver = sat.new()
+    solver.decide(range(1, gates.variables + 1), False)
+    solver.add(gates.clauses)
+    truth = python_function({"b": b, "d": d}, "s", lambda v: f"s[{v.payload!r}]")
+    for values in itertools.product(*(x.values for x in domains.values())):
+        state = dict(zip(domains, values, strict=True))
+        given_ = [env[n][domains[n].code(x)] for n, x in state.items()]
+        want, value = truth(state)
+        assert solver.solve([*given_, literal if want else -literal])
+        assert not solver.solve([*given_, -literal if want else literal])
+        for i, x in enumerate(codes):
+            assert solver.solve([*given_, x]) is (i == D.code(value))
+
+
+# -- toys ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("guided", [True, False])
+@pytest.mark.parametrize(("name", "law", "holds"), LAWS, ids=lambda v: str(v)[:40])
+def test_pdr_and_the_search_agree_on_a_law(
+    monkeypatch: pytest.MonkeyPatch, backend: Any, guided: bool, name: str, law: Expr, holds: bool
+) -> None:
+    monkeypatch.setattr(sat, "new", backend)
+    compiled = SYSTEMS[name].compile(law)
+    engine = Pdr(compiled, guided=guided)
+    if not holds:
+        with pytest.raises(ViolationError):
+            engine.prove(law, 20)
+        return
+    clauses = engine.prove(law, 20)
+    symbolic = Symbolic(compiled)
+    text = symbolic.text(map(engine.named, clauses), engine.names_for(law))
+    symbolic.check(z3.And(list(z3.parse_smt2_string(text))), law)
+
+
+def test_every_state_of_the_walk_is_reached() -> None:
+    """The walk takes steps of the system only: its states are among those of the search."""
+    sizes = {}
+    for name, system in SYSTEMS.items():
+        compiled = system.compile(*(var(n, v.domain) for n, v in system.variables.items()))
+        engine = Explicit(compiled)
+        found = engine.search()
+        every = {engine.state(i) for i in range(found.states)}
+        columns = pdr_module.walk(compiled)
+        walked = {
+            tuple(d.values[k] for d, k in zip(compiled.domains, row, strict=True))
+            for row in zip(*(c.tolist() for c in columns), strict=True)
+        }
+        assert walked <= every, name
+        sizes[name] = len(walked), len(every)
+    # Of the steps that reject, two successors go on at each level: a few states are not met.
+    assert sizes == {"toy": (11, 11), "counters": (57, 62), "forger": (20, 20)}
+
+
+# -- random systems ------------------------------------------------------------------------------
+COUNT = Domain("Count", (0, 1, 2))
+WHERE = ("A", "B", "C")
+
+
+@st.composite
+def systems(draw: st.DrawFn) -> tuple[System, Expr]:
+    """One or two runs of a random role of three states and two variables, and a law about them."""
+    n, flag = var("own.n", COUNT), var("own.flag", BOOL)
+    guards: list[Expr] = [TRUE, flag, neg(flag), *(n == k for k in COUNT.values), n >= 1]
+    pick = choice("pick", COUNT)
+    values: list[Expr] = [*(const(k, COUNT) for k in COUNT.values), pick,
+                          mapping(n, {0: 1, 1: 2, 2: 0}, COUNT), choose(flag, n, pick)]  # fmt: skip
+    rows = []
+    for i in range(draw(st.integers(1, 4))):
+        when = conj(draw(st.sampled_from(guards)), draw(st.sampled_from(guards)))
+        do: dict[str, Expr] = {}
+        if draw(st.booleans()):
+            do["n"] = draw(st.sampled_from(values))
+        if draw(st.booleans()):
+            do["flag"] = draw(st.sampled_from([TRUE, FALSE, neg(flag), n == 2]))
+        target = draw(st.sampled_from((*WHERE, SAME)))
+        rows.append(step("roamer", f"move{i}", draw(st.sampled_from(WHERE)), target, rfc="toy",
+                         when=when, do=do, choices={"pick": COUNT}))  # fmt: skip
+    variables = {"n": Variable(COUNT, draw(st.sampled_from([(0,), (0, 1)])), write_once=False),
+                 "flag": Variable(BOOL, (False,), write_once=False)}  # fmt: skip
+    role = Role("roamer", WHERE, variables, tuple(rows), (), {}, closed="C", final=())
+    runs = tuple(Instance(f"r{i}", role) for i in range(draw(st.integers(1, 2))))
+    system = System("random", runs, Lost())
+    atoms = [
+        e
+        for r in runs
+        for e in (
+            *(system.of(r, "state") == w for w in WHERE),
+            *(system.of(r, "n") == k for k in COUNT.values),
+            system.of(r, "flag"),
+        )
+    ]
+    a, b, c = (draw(st.sampled_from(atoms)) for _ in range(3))
+    return system, draw(st.sampled_from([neg(conj(a, b, c)), implies(conj(a, b), c), neg(a)]))
+
+
+@given(systems())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_pdr_proves_exactly_what_the_search_finds_no_violation_of(
+    drawn: tuple[System, Expr],
+) -> None:
+    system, law = drawn
+    q = Question("broken", neg(law))
+    assert Explicit(system.compile(law)).search([q]).complete
+    for guided in (True, False):
+        prover = Prover(system, [law])
+        prover.pdr = Pdr(prover.compiled, guided=guided)
+        answer = prover.prove(law, 20)
+        if q.row is None:
+            assert isinstance(answer, Proof)
+            assert answer.method in ("PDR", "values")
+        else:
+            assert isinstance(answer, NoProof)
+            assert answer.violated
+
+
+@given(systems(), st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_what_was_proved_before_changes_no_answer(drawn: tuple[System, Expr], data: Any) -> None:
+    """Laws asked one after another of one prover have the answers that a new prover gives."""
+    system, law = drawn
+    state = system.of(system.runs[0], "state")
+    laws = data.draw(st.permutations([law, state != "C", system.of(system.runs[-1], "n") != 2]))
+    prover = Prover(system, laws)
+    for asked in laws:
+        q = Question("broken", neg(asked))
+        Explicit(system.compile(asked)).search([q])
+        answer = prover.prove(asked, 20)
+        assert isinstance(answer, Proof) is (q.row is None)
+
+
+# -- TLS -------------------------------------------------------------------------------------------
+def invariants(where: str, request: Request | None = None) -> list[Any]:
+    """The invariants of a scenario."""
+    asked = properties_of(request or Request(), scenario(where))
+    return [p for p in asked if p.kind == "invariant"]
+
+
+@pytest.mark.parametrize("where", ["tls12-small", "tls13", "two-clients"])
+def test_every_invariant_is_proved_or_violated_as_declared(where: str) -> None:
+    results = run_task(Task(Request(engine="symbolic"), where, "symbolic"))
+    assert [r.id for r in results] == [p.id for p in invariants(where)]
+    assert [r.id for r in results if not r.as_declared] == []
+    for r in results:
+        assert (r.certificate is None) is (r.id == "GLOBAL")
+        assert r.method.startswith("search" if r.id == "GLOBAL" else "proof (")
+
+
+@pytest.mark.slow
+@needs_c
+@pytest.mark.parametrize("where", ["two-servers", "two-two", "tls12", "export-offered", "weak-dhe"])
+def test_larger_scenarios_are_proved_as_declared(where: str) -> None:
+    results = run_task(Task(Request(engine="symbolic"), where, "symbolic"))
+    assert [r.id for r in results if not r.as_declared] == []
+
+
+@pytest.mark.parametrize("name", ["AUT-6", "SEC-1"])
+def test_without_a_compiler_the_same_is_proved(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("CC", "/nonexistent")
+    assert isinstance(sat.new(), sat.Z3)
+    props = [p for p in invariants("tls12-small") if p.id == name]
+    (r,) = prove(scenario("tls12-small").system(), props, Request())
+    assert (r.verdict, r.method[:10]) == (PROVED, "proof (PDR")
+
+
+def test_two_runs_give_the_same_invariants() -> None:
+    texts = []
+    for _ in range(2):
+        system = scenario("tls12-small").system()
+        results = prove(system, invariants("tls12-small")[::3], Request())
+        texts.append([r.certificate for r in results])
+    assert texts[0] == texts[1]
+    assert all(t and t.endswith("(check-sat)\n") for t in texts[0])
+
+
+def test_a_certificate_is_sorted_and_speaks_of_what_the_property_depends_on() -> None:
+    system = scenario("tls12-small").system()
+    props = invariants("tls12-small")[::5]
+    for p, r in zip(props, prove(system, props, Request()), strict=True):
+        assert r.certificate is not None
+        lines = [x for x in r.certificate.splitlines() if x.startswith("(assert")]
+        if "(PDR" in r.method:
+            assert lines == sorted(lines)
+        heads = [x.split()[1] for x in r.certificate.splitlines() if x.startswith("(declare")]
+        names = {n.rsplit("/", 1)[0] for n in heads}
+        # The slice of this property alone has every variable: another encoder can read it.
+        assert names <= set(system.compile(p.holds(system)).names)
+        symbolic = Symbolic(system.compile(p.holds(system)))
+        symbolic.check(z3.And(list(z3.parse_smt2_string(r.certificate))), p.holds(system))
+
+
+def test_clauses_are_shared() -> None:
+    """A property asked second takes what the first found: fewer questions than if asked alone."""
+    system = scenario("tls12-small").system()
+    one, two = (p.holds(system) for p in invariants("tls12-small") if p.id in ("AUT-6", "AUT-7"))
+    both, alone = Prover(system, [one, two]), Prover(system, [one, two])
+    assert isinstance(both.prove(one), Proof)
+    before = both.pdr.queries
+    assert isinstance(both.prove(two), Proof)
+    assert isinstance(alone.prove(two), Proof)
+    assert 0 < both.pdr.queries - before < alone.pdr.queries / 2
+
+
+def test_only_clauses_within_what_a_property_depends_on_are_shared() -> None:
+    system = scenario("tls12-small").system()
+    one, two = (p.holds(system) for p in invariants("tls12-small") if p.id in ("ORD-13", "SEC-1"))
+    prover = Prover(system, [one, two])
+    assert isinstance(prover.prove(one), Proof)
+    assert isinstance(prover.prove(two), Proof)
+    pdr = prover.pdr
+    core, within = pdr.core, set(pdr.names_for(two))
+    assert {needs <= within for needs in pdr.groups} == {True, False}
+    assert sorted(pdr.shared) == sorted(a for needs, a in pdr.groups.items() if needs <= within)
+    for lemma in pdr.lemmas:
+        assert {n for n, _ in pdr.named(lemma.mask)} <= core | lemma.needs
+
+
+BROKEN = [(f.name, end) for f in flaws().values() for end, broken in f.breaks.items() if broken]
+
+
+@pytest.mark.parametrize(("flaw", "end"), BROKEN)
+def test_what_a_flaw_breaks_is_never_proved(flaw: str, end: str) -> None:
+    """With the flaw in, the prover says of each broken property that it is violated."""
+    found = flaws()[flaw]
+    request = Request(flaw=f"{flaw}@{end}")
+    system = system_of(request, scenario(found.scenario))
+    props = [p for p in invariants(found.scenario, request) if p.name in found.breaks[end]]
+    laws = [p.holds(system) for p in props]
+    assert laws
+    prover = Prover(system, laws)
+    for law in laws:
+        answer = prover.prove(law, 60)
+        assert isinstance(answer, NoProof)
+        assert answer.violated
+
+
+# -- budgets and errors ----------------------------------------------------------------------------
+def test_without_time_nothing_is_proved() -> None:
+    law = LAWS[0][1]
+    with pytest.raises(OutOfTimeError):
+        Pdr(SYSTEMS["toy"].compile(law)).prove(law, -1.0)
+    # PDR is out of time, so Spacer has its third of it; either may do a toy in no time.
+    answer = Prover(SYSTEMS["toy"], [law]).prove(law, 0.0)
+    assert isinstance(answer, Proof) or "PDR gave up" in answer.reason
+
+
+def test_time_that_ends_is_unknown_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(self: Pdr, prop: Expr, seconds: float) -> list[int]:
+        raise OutOfTimeError
+
+    monkeypatch.setattr(Pdr, "prove", late)
+    props = [p for p in invariants("tls12-small") if p.id == "ORD-13"]
+    (r,) = prove(scenario("tls12-small").system(), props, Request(seconds=0.3))
+    assert r.verdict in (UNKNOWN, "HOLDS_TO_DEPTH")
+    assert "PDR gave up after 0 s, Spacer gave up" in r.reason
+    assert exit_status([r]) == 3
+
+
+def test_clauses_that_are_no_invariant_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What PDR says is not trusted: without its clauses the check fails, and that is told."""
+    monkeypatch.setattr(Pdr, "prove", lambda self, prop, seconds: [])
+    law = LAWS[0][1]
+    with pytest.raises(CertificateError, match="the property is not implied"):
+        Prover(SYSTEMS["toy"], [law]).prove(law)
+    props = [p for p in invariants("tls12-small") if p.id in ("SEC-1", "AUT-15")]
+    results = list(prove(scenario("tls12-small").system(), props, Request()))
+    by_id = {r.id: r for r in results}
+    assert (by_id["SEC-1"].verdict, by_id["SEC-1"].error) == (UNKNOWN, True)
+    assert "CertificateError: the certificate fails" in by_id["SEC-1"].reason
+    assert by_id["AUT-15"].verdict == PROVED
+    assert exit_status(results) == 4
+
+
+def test_an_error_in_one_proof_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Pdr.prove
+    calls = []
+
+    def once(self: Pdr, prop: Expr, seconds: float) -> list[int]:
+        calls.append(prop)
+        if len(calls) == 2:
+            raise z3.Z3Exception("out of luck")
+        return original(self, prop, seconds)
+
+    monkeypatch.setattr(Pdr, "prove", once)
+    props = [p for p in invariants("tls12-small") if p.id in ("SEC-1", "KEY-1", "KEY-2")]
+    results = list(prove(scenario("tls12-small").system(), props, Request()))
+    assert [(r.verdict, r.error) for r in results] == [(PROVED, False), (UNKNOWN, True),
+                                                       (PROVED, False)]  # fmt: skip
+    assert results[1].reason == "Z3Exception: out of luck"
+
+
+def test_a_proof_that_does_not_stop_is_stopped_and_the_next_ones_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    original = verify._prove
+
+    def stuck(system: System, p: Any, *more: Any) -> Any:
+        if p.id == "KEY-2":
+            time.sleep(600)
+        return original(system, p, *more)
+
+    monkeypatch.setattr(verify, "_prove", stuck)
+    monkeypatch.setattr(verify, "_limit", lambda task: 4.0)
+    request = Request(properties=("KEY-1", "KEY-2", "SEC-1"), scenario="tls12-small",
+                      engine="symbolic")  # fmt: skip
+    results = {r.id: r for r in verify.verify(request).results}
+    assert {n: r.verdict for n, r in results.items()} == {
+        "SEC-1": PROVED, "KEY-1": PROVED, "KEY-2": UNKNOWN
+    }  # fmt: skip
+    assert results["KEY-2"].reason == "no answer within 4 s"
+
+
+def test_a_violation_that_only_the_prover_looks_for_is_shown_by_search() -> None:
+    (p,) = (p for p in invariants("two-clients") if p.id == "GLOBAL")
+    (r,) = prove(scenario("two-clients").system(), [p], Request())
+    assert (r.verdict, r.method, r.certificate) == (VIOLATED, "search", None)
+    assert r.trace is not None
+    assert r.depth == 10
+
+
+def test_a_variable_too_large_to_walk_is_proved_without_the_walk() -> None:
+    big = Domain("Big", tuple(range(300)))
+    n = var("own.n", big)
+    rows = (step("ticker", "tick", "ON", SAME, rfc="toy",
+                 do={"n": mapping(n, {i: min(i + 2, 298) for i in range(300)}, big)}),)  # fmt: skip
+    role = Role("ticker", ("ON", "OFF"), {"n": Variable(big, (0,), write_once=False)}, rows, (), {},
+                closed="OFF", final=("OFF",))  # fmt: skip
+    system = System("big", (Instance("t", role),), Lost())
+    assert isinstance(
+        Prover(system, [system.of("t", "n") != 3]).prove(system.of("t", "n") != 3), Proof
+    )
+
+
+def test_a_clause_reads_well() -> None:
+    engine = Pdr(counters.system.compile(counters.system.of("ticker", "count") == 0))
+    first = engine.first["ticker.count"]
+    flag = engine.first["ticker.state"]
+    assert engine.show(1 << first | 1 << first + 1 | 1 << flag) == (
+        "ticker.state in {TICKING} or ticker.count in {0, 1}"
+    )
