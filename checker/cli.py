@@ -32,7 +32,12 @@ def parser() -> argparse.ArgumentParser:
                        formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     v.add_argument("properties", nargs="*", metavar="PROPERTY", help="names or ids; default: all")
     v.add_argument("--scenario", help="one scenario; default: all default ones")
-    v.add_argument("--engine", choices=sorted(ENGINES), help="one engine; default: the scenario's")
+    v.add_argument(
+        "--engine",
+        choices=[*sorted(ENGINES), "all"],
+        help="one engine, or all: search and proof of each property, which must agree; "
+        "default: the scenario's",
+    )
     v.add_argument(
         "--flaw",
         metavar="NAME[@END]",
@@ -232,6 +237,8 @@ def _verify(args: argparse.Namespace) -> int:
             best = found[0].shows if found else ""
             shown = sorted(shown, key=lambda r: (r.property != best, len(r.trace)))[:1]
         parts += [text.chart(r.trace) for r in shown]
+        parts += [f"{r.property}: the invariant that says otherwise\n\n{r.certificate}"
+                  for r in results if r.error and r.certificate]  # fmt: skip
         parts.append(text.summary(results))
         if args.reduce:
             parts.append(text.REDUCED)

@@ -53,8 +53,8 @@ class Result:
 
     @builtins.property
     def as_declared(self) -> bool:
-        """The verdict is the one declared."""
-        return self.verdict == self.declared
+        """The verdict is the one declared, and no error stands beside it."""
+        return self.verdict == self.declared and not self.error
 
 
 def exit_status(results: Iterable[Result], *, interrupted: bool = False) -> int:

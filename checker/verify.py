@@ -164,6 +164,8 @@ def tasks_of(request: Request) -> list[Task]:
         methods = [request.engine] if request.engine else [
             m for m in where.methods if m in ("explicit", "symbolic")
         ]  # fmt: skip
+        if request.engine == "all":
+            methods = ["explicit", "symbolic"]
         if flawed and not request.engine:
             methods = ["explicit"]
         for m in methods:
@@ -182,7 +184,7 @@ def tasks_of(request: Request) -> list[Task]:
 
 def _to_prove(p: Property, where: Scenario, request: Request) -> bool:
     """Where a search shows what is declared violated, a proof is tried only on request."""
-    if request.engine == "symbolic" or request.properties:
+    if request.engine in ("symbolic", "all") or request.properties:
         return True
     return declared(p.name, where.name)[0] != VIOLATED or where.name not in searched()
 
@@ -654,9 +656,17 @@ def _merge(results: list[Result]) -> Result:
     first, *rest = results
     for r in rest:
         if {first.verdict, r.verdict} == {PROVED, VIOLATED}:
-            first = replace(first, error=True, reason=(
-                f"engines disagree: {first.method} says {first.verdict}, "
-                f"{r.method} says {r.verdict}"))  # fmt: skip
+            # Both artefacts are shown: the trace of one, the invariant of the other.
+            first = replace(
+                first,
+                error=True,
+                reason=f"engines disagree: {first.method} says {first.verdict}, "
+                f"{r.method} says {r.verdict}",
+                trace=first.trace or r.trace,
+                certificate=first.certificate or r.certificate,
+            )
+        elif r.error:
+            first = replace(first, error=True, reason=f"{r.method}: {r.reason}")
         elif r.verdict == PROVED and first.verdict in (PROVED, UNKNOWN, HOLDS_TO_DEPTH):
             # A proof says nothing of the witness: an unfinished search does not spoil it, but a
             # search that found no witness in the whole space does.

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from checker.engines.native import available, load
+from checker.engines.native_source import available, load
 
 BUDGET = 20_000
 """Conflicts after which a question comes back unanswered, to look at the clock; it may be asked

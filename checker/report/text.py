@@ -53,7 +53,8 @@ def summary(results: Sequence[Result]) -> str:
     odd = sum(not r.as_declared for r in results)
     parts = [f"{n} {v}" for v, n in counts.items()]
     proved = (
-        f"{len(proofs)} proofs by induction, each re-checked, of {len(names)} properties; "
+        f"{len(proofs)} proofs by induction, each re-checked and of every configuration of its "
+        f"scenario at once, of {len(names)} properties; "
         if proofs
         else ""
     )

@@ -24,6 +24,7 @@ from checker.engines.native_source import available
 from checker.report.text import chart, table
 from checker.verdict import Result, exit_status
 from checker.verify import Request, Task, _merge, cores, run_task, share, verify
+from properties import find
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -265,6 +266,39 @@ def test_engines_that_disagree_are_an_error() -> None:
     assert merged.error
     assert "engines disagree" in merged.reason
     assert "! P" in table([_result("VIOLATED")])
+
+
+def test_an_error_of_one_engine_is_not_hidden_by_the_other() -> None:
+    broken = _result("UNKNOWN", method="proof", error=True, reason="Z3Exception: out of luck")
+    merged = _merge([_result("PROVED", method="search"), broken])
+    assert merged.error and "out of luck" in merged.reason
+    assert exit_status([merged]) == 4
+    assert "! P" in table([merged])
+
+
+@pytest.mark.parametrize("violated", ["search", "prove"])
+def test_every_engine_is_asked_and_both_artefacts_are_shown(
+    violated: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One engine is made to lie: the run stops with 4, the trace and the invariant."""
+    command = ["verify", "NEG-13", "--scenario", "tls12-small", "--engine", "all"]
+    assert cli.main(command) == 0
+    assert "search+proof" in capsys.readouterr().out
+    trace = run_task(Task(Request(properties=("SEC-1",), flaw="early_ccs"), "tls12-small",
+                          "explicit"))[0].trace  # fmt: skip
+    assert trace is not None
+
+    def lie(*_: object, **__: object) -> list[Result]:
+        name = find("NEG-13")[0].name
+        return [Result(name, "NEG-13", "tls12-small", "VIOLATED", method=violated, trace=trace)]
+
+    monkeypatch.setattr(f"checker.verify.{violated}", lie)
+    assert cli.main(command) == 4
+    out = capsys.readouterr().out
+    assert "engines disagree" in out
+    assert "steps in tls12-small" in out
+    if violated == "search":
+        assert "the invariant that says otherwise" in out
 
 
 def test_a_proof_completes_an_unfinished_search_but_not_a_vacuous_one() -> None:
