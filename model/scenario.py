@@ -252,6 +252,26 @@ SCENARIOS = (
         {**TLS12, **_offers("ECDHE"), **_no_client_auth("server"), "closes": (True,)},
         ("explicit",),
     ),
+    Scenario(
+        "retry-honest",
+        "no attacker: HelloRetryRequest for another group, with a cookie, or both",
+        {**TLS13, "supports_secp256r1": EITHER, "closes": (True,)},
+        {**TLS13, "supports_x25519": EITHER, "asks_cookie": EITHER, "closes": (True,)},
+        ("explicit",),
+        network="reliable",
+        extensions=("retry",),
+    ),
+    Scenario(
+        "tls13-retry",
+        "HelloRetryRequest between ends that also know TLS 1.2",
+        {"min_version": ("TLS12",), **_versions("TLS13"), **_offers("ECDHE"),
+         **_no_client_auth("client")},
+        {"min_version": ("TLS12",), **_versions("TLS13"), **_offers("ECDHE"),
+         "supports_x25519": EITHER, "asks_cookie": EITHER, **_no_client_auth("server"),
+         "sends_data": (False,)},
+        ("explicit",),
+        extensions=("retry",),
+    ),
 )  # fmt: skip
 
 

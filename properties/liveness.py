@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from model.expr import TRUE, Expr, conj, disj, implies, neg
-from properties import Implication, World, ends, leads_to, reachable, when
+from properties import Implication, View, World, ends, leads_to, reachable, when
 from properties.authentication import agree
 
 VIEW = ("version", "suite", "compression", "client_version", "requested", "client_certificate")
 
 
 def compatible(w: World) -> Expr:
-    """The configurations have a version and, below TLS 1.3, a suite in common."""
+    """The configurations have a version in common and, below TLS 1.3, a suite; in it, a group."""
     c, s = w.clients[0], w.servers[0]
-    both_13 = conj(c.max_version == "TLS13", s.max_version == "TLS13")
+    both_13 = conj(c.max_version == "TLS13", s.max_version == "TLS13", common_group(c, s))
     suites = disj(
         *(conj(getattr(c, f"offers_{x}"), getattr(s, f"offers_{x}"))
           for x in ("RSA", "DHE", "ECDHE", "DH_anon"))
     )  # fmt: skip
     return disj(both_13, suites)
+
+
+def common_group(c: View, s: View) -> Expr:
+    """Both ends support some group of TLS 1.3, where groups are told apart."""
+    names = [n for n in c.run.role.variables if n.startswith("supports_")]
+    return disj(*(getattr(c, n) & getattr(s, n) for n in names)) if names else TRUE
 
 
 def refused_client(w: World) -> Expr:

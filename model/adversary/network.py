@@ -160,7 +160,7 @@ class Adversary:
             return
         writes = self.knows_key(system, run, read_key)
         free = self._values(system, message)
-        if message.name == "ClientHello":
+        if "offer" in message.fields:
             yield from self._client_hellos(system, run, message, writes)
             return
         seals = {f: self._seal(system, run, message) for f in composites(message)}
@@ -277,10 +277,10 @@ class Adversary:
         lists = [f for f in message.fields if f not in message.shown and f != "version"]
         yield Source("forged", limits, {"offer": const("adversary", ClientOwner)})
         for q in system.runs:
-            if q.role.name == "client":
+            if message.name in q.role.sends:
                 bound = self._bound(system, q, message)
                 yield Source(
                     f"{q.name} via adversary",
-                    conj(limits, sent(q.name, "ClientHello")),
+                    conj(limits, sent(q.name, message.name)),
                     {f: bound[f] for f in ("offer", *lists)},
                 )
