@@ -51,9 +51,12 @@ def test_the_attacks_are_as_long_as_they_are() -> None:
         "finished_before_certificate": 4,
         "freak": 14,
         "goto_fail": 10,
+        "identical_second_hello": 2,
         "logjam": 14,
+        "lower_version_after_retry": 4,
         "no_sentinel_check": 14,
         "skipped_certificate_verify": 10,
+        "unoffered_retry_group": 2,
     }
 
 
