@@ -274,6 +274,12 @@ class Role:
     `views` is what it holds of each field that both ends have, `covered` the names of the fields in
     each group and proof, in order; `under` is the record key of each message it sent; `again` says
     when a message may come a second time; `generations` groups the local states.
+
+    Of what its secret is made, besides the exchange: `unexchanged` says when the exchange is no
+    part of it, `inherits` when the secret of the same end's handshake before it is one, `shared`
+    when one is that both principals have had all along. `earlier_seals` says, for a composite field
+    of a message it gets, when whoever knows the secret of its own end's handshake before can make
+    it. `begins` says from when on the run takes part at all, over `own` and `prev`.
     """
 
     name: str
@@ -292,6 +298,11 @@ class Role:
     under: Mapping[str, Expr] = field(default_factory=dict)
     again: Mapping[str, Expr] = field(default_factory=dict)
     generations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unexchanged: Expr = FALSE
+    inherits: Expr = FALSE
+    shared: Expr = FALSE
+    earlier_seals: Mapping[str, Expr] = field(default_factory=dict)
+    begins: Expr = TRUE
     extensions: tuple[str, ...] = ()
 
     @cached_property

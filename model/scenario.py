@@ -114,6 +114,8 @@ TLS11 = {"min_version": ("TLS11",), **_versions("TLS11")}
 TLS12 = {"min_version": ("TLS12",), **_versions("TLS12")}
 TLS13 = {"min_version": ("TLS13",), **_versions("TLS13")}
 
+_PSK_FREE = {"has_external": EITHER, "takes_psk_ke": EITHER, "takes_psk_dhe_ke": EITHER}
+
 SCENARIOS = (
     Scenario(
         "honest",
@@ -271,6 +273,38 @@ SCENARIOS = (
          "sends_data": (False,)},
         ("explicit",),
         extensions=("retry",),
+    ),
+    Scenario(
+        "psk-honest",
+        "no attacker: an external pre-shared key at either end, in both modes, and certificates",
+        {**TLS13, **_PSK_FREE, "closes": (True,)},
+        {**TLS13, **_PSK_FREE, "closes": (True,), "sends_data": (False,)},
+        ("explicit",),
+        network="reliable",
+        extensions=("psk",),
+    ),
+    Scenario(
+        "tls13-psk",
+        "an external pre-shared key in both modes, beside certificates and client authentication",
+        {**TLS13, **_PSK_FREE},
+        {**TLS13, **_PSK_FREE},
+        ("explicit",),
+        extensions=("psk",),
+    ),
+    Scenario(
+        "tls13-resumption",
+        "a handshake with a ticket, and its resumption in both modes",
+        {**TLS13, **_no_client_auth("client")},
+        {**TLS13, **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        clients=2,
+        servers=2,
+        later=(("client1", "client0"), ("server1", "server0")),
+        configs={
+            "client1": {"resumes": (True,), "takes_psk_ke": EITHER},
+            "server1": {"resumes": (True,), "takes_psk_ke": (True,), "issues": (False,)},
+        },
+        extensions=("psk",),
     ),
 )  # fmt: skip
 

@@ -85,7 +85,8 @@ class Step:
     `free` are the parameters (message fields, choices) that the effects read; those that only the
     guard reads are eliminated from `guard`. `full` is the guard before elimination and
     `parameters` its parameters, from which a trace's message is found again. `deliverable` is what
-    the network demands for the message to be there, `room` for what the row itself sends.
+    the network demands for the message to be there, and the role for the run to take part, `room`
+    what the network demands for what the row itself sends.
     """
 
     run: str
@@ -199,7 +200,7 @@ class System:
         for name, value in source.effects.items():
             effects[name] = ground(value)
         state = var(f"{run.name}.state", run.role.state_domain)
-        deliverable = conj(ground(source.when), *seal_demands)
+        deliverable = conj(ground(source.when), self.at(run, run.role.begins), *seal_demands)
         full = conj(state.one_of(*rule.sources), room, deliverable, guard)
         parameters = {
             n: d for n, d in variables(full, *effects.values()).items() if n.startswith("msg.")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from model.expr import Expr, conj, disj, eq, neg
+from model.expr import FALSE, Expr, conj, const, disj, eq, ite, neg
+from model.principal import Certificate
 from model.transcript import view
 from properties import Implication, View, World, invariant, when
 
@@ -28,19 +29,42 @@ def flight(r: View) -> tuple[str, ...]:
     return r.run.role.covered["flight"]
 
 
+def by_key(r: View) -> Expr:
+    """The handshake goes by a pre-shared key, without certificates."""
+    return r.psk != "none" if "psk" in r.run.role.variables else FALSE
+
+
+def shown_by(r: View, peer: str) -> Expr:
+    """The certificate that stands for the run's peer, the "server" or the "client".
+
+    With a resumption key it is that of the handshake the key comes from. An external key is one
+    that the honest principals share, and stands for both.
+    """
+    name = f"{peer}_certificate"
+    now: Expr = getattr(r, name)
+    if "psk" not in r.run.role.variables:
+        return now
+    earlier = getattr(r, f"session_{name}") if f"session_{name}" in r.run.role.variables else now
+    return ite(
+        r.psk == "resumption",
+        earlier,
+        ite(r.psk == "external", const("honest", Certificate), now),
+    )
+
+
 def server_authenticated(c: View) -> Expr:
     """The client verified a Finished and takes its peer for the honest server.
 
     That is, the suite has certificates and the one shown is not the adversary's own: with none, or
     one that leads to no trusted CA, it believes in the name it wanted all the same.
     """
-    return conj(c.verified, c.suite != "DH_anon", c.server_certificate != "adversary")
+    return conj(c.verified, c.suite != "DH_anon", shown_by(c, "server") != "adversary")
 
 
 def client_authenticated(s: View) -> Expr:
     """The server verified a Finished and takes its peer for the honest client."""
     return conj(
-        s.verified, s.client_certificate.one_of("honest", "unknown_ca", "expired", "wrong_name")
+        s.verified, shown_by(s, "client").one_of("honest", "unknown_ca", "expired", "wrong_name")
     )
 
 
@@ -68,7 +92,7 @@ def a_server_that_authenticated_a_client_talked_to_it(w: World) -> list[Implicat
     """Entity authentication of the client, with the randoms of both."""
     return [
         when(client_authenticated(s)).then(
-            disj(*(conj(paired(c, s), c.client_certificate == "honest") for c in w.clients))
+            disj(*(conj(paired(c, s), shown_by(c, "client") == "honest") for c in w.clients))
         )
         for s in w.servers
     ]

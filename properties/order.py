@@ -8,7 +8,7 @@ from __future__ import annotations
 from model.expr import Expr, conj, disj, eq, neg
 from model.transcript import SKE_SUITES
 from properties import Implication, View, World, invariant, when
-from properties.authentication import agree, flight, known, live
+from properties.authentication import agree, by_key, flight, known, live
 
 AFTER_HELLO_DONE = (
     "SEND_CERTIFICATE", "SEND_CKE", "SEND_CERTIFICATE_VERIFY", "SEND_CCS", "SEND_FIN", "WAIT_CCS",
@@ -67,7 +67,7 @@ def the_server_certificate_is_there_unless_anonymous(w: World) -> list[Implicati
     """A client past the server's flight has had a Certificate, unless the suite is anonymous."""
     return [
         when(c.state.one_of(*AFTER_HELLO_DONE, "CONNECTED", "SEND_CERT", "SEND_FINISHED")).then(
-            eq(c.saw_certificate, c.suite != "DH_anon")
+            eq(c.saw_certificate, conj(c.suite != "DH_anon", neg(by_key(c))))
         )
         for c in w.clients
     ]
@@ -184,7 +184,7 @@ def the_certificate_handshake_is_complete(w: World) -> list[Implication]:
     """TLS 1.3 with certificates: EncryptedExtensions, Certificate, CertificateVerify, Finished."""
     return [
         *(
-            when(conj(live(c), c.verified, c.version == "TLS13")).then(
+            when(conj(live(c), c.verified, c.version == "TLS13", neg(by_key(c)))).then(
                 conj(
                     c.saw_encrypted_extensions, c.saw_certificate, c.saw_certificate_verify,
                     c.saw_finished,

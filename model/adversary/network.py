@@ -81,6 +81,17 @@ class Adversary:
 
     def knows_secret(self, system: System, run: Instance) -> Expr:
         """The adversary knows the master secret (TLS 1.3: the handshake secret) of `run`."""
+        role = run.role
+        exchanged = self._knows_exchange(system, run) | system.at(run, role.unexchanged)
+        inherited = implies(system.at(run, role.inherits), self.knows_earlier(system, run))
+        return conj(exchanged, inherited, neg(system.at(run, role.shared)))
+
+    def knows_earlier(self, system: System, run: Instance) -> Expr:
+        """The adversary knows the secret of the same end's handshake before `run`."""
+        return self.knows_secret(system, system.by_name[run.prev]) if run.prev else FALSE
+
+    def _knows_exchange(self, system: System, run: Instance) -> Expr:
+        """The adversary knows what the exchange adds to the secret of `run`."""
         if run.role.name == "client":
             return system.at(run, self._client_secret())
         own = server
@@ -275,7 +286,9 @@ class Adversary:
         limits = conj(writes, self._values(system, message))
         # What no single field of the transcript covers is part of the offer.
         lists = [f for f in message.fields if f not in message.shown and f != "version"]
-        yield Source("forged", limits, {"offer": const("adversary", ClientOwner)})
+        known = self.knows_earlier(system, run)
+        seals = {f: conj(run.role.earlier_seals.get(f, FALSE), known) for f in composites(message)}
+        yield Source("forged", limits, {"offer": const("adversary", ClientOwner)}, seals)
         for q in system.runs:
             if message.name in q.role.sends:
                 bound = self._bound(system, q, message)

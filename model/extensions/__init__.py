@@ -47,8 +47,8 @@ class Extension:
 
     `fields` are added to messages that are there, `sends` gives their values (or those of a field
     that was there, which it replaces); `under` is the record key of a new message, over the
-    sender's variables. `views` is what each end holds of a further field of the handshake, and
-    `covers` says what proves it: "secret" (it is part of the key), "hellos" (in every proof and, in
+    sender's variables. `views` is what each end holds of a further field of the handshake, or, with
+    the name of one that is there, what it holds of that one now; `covers` says what proves it: "secret" (it is part of the key), "hellos" (in every proof and, in
     TLS 1.3, in the key), "flight" (in every proof), "client" or "server" (only in that end's
     Finished and CertificateVerify), "signed" (in the signature of ServerKeyExchange). `again` says
     when an end may take a message a second time.
@@ -73,6 +73,12 @@ class Extension:
     amends: tuple[Amend, ...] = ()
     observers: Mapping[str, tuple[Observer, ...]] = field(default_factory=dict)
     again: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
+    unexchanged: Mapping[str, Expr] = field(default_factory=dict)
+    inherits: Mapping[str, Expr] = field(default_factory=dict)
+    shared: Mapping[str, Expr] = field(default_factory=dict)
+    earlier_seals: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
+    begins: Mapping[str, Expr] = field(default_factory=dict)
+    """These five: see `Role`."""
     needs: tuple[str, ...] = ()
     excludes: Mapping[str, str] = field(default_factory=dict)
 
@@ -185,6 +191,11 @@ def _with(role: Role, e: Extension) -> Role:
             m: disj(role.again.get(m, FALSE), e.again.get(name, {}).get(m, FALSE))
             for m in dict.fromkeys((*role.again, *e.again.get(name, {})))
         },
+        unexchanged=disj(role.unexchanged, e.unexchanged.get(name, FALSE)),
+        inherits=disj(role.inherits, e.inherits.get(name, FALSE)),
+        shared=disj(role.shared, e.shared.get(name, FALSE)),
+        earlier_seals=merged("a seal of", role.earlier_seals, e.earlier_seals.get(name, {})),
+        begins=conj(role.begins, e.begins.get(name, TRUE)),
         extensions=(*role.extensions, e.name),
     )
 
@@ -271,24 +282,36 @@ def _parts(e: Extension, message: str, sender: str) -> tuple[str, ...]:
 
 
 class _Proofs:
-    """Adds what an overlay covers to the composites that a role makes and checks."""
+    """Adds what an overlay covers to the composites that a role makes and checks.
+
+    A view that takes the place of one that was there takes its place in the composites, too.
+    """
 
     def __init__(self, role: Role, e: Extension, views: Mapping[str, Expr]) -> None:
         self.role, self.extension, self.views = role.name, e, views
+        self.layout = role.covered
+        self.replaced = {n for n in e.views.get(role.name, {}) if n in role.views}
 
-    def _more(self, message: str, sender: str) -> tuple[Expr, ...]:
-        names = _parts(self.extension, message, sender)
-        return tuple(self.views[n.removeprefix("secret.")] for n in names)
+    def _longer(self, message: str, sender: str, parts: tuple[Expr, ...]) -> tuple[Expr, ...]:
+        names = [n.removeprefix("secret.") for n in self.layout.get(message, ())]
+        old = [
+            self.views[n] if n in self.replaced else p for n, p in zip(names, parts, strict=False)
+        ]
+        more = _parts(self.extension, message, sender)
+        return (
+            *old,
+            *parts[len(old) :],
+            *(self.views[n.removeprefix("secret.")] for n in more),
+        )
 
     def row(self, rule: Rule) -> Rule:
         """A receiving row, its comparisons longer."""
         sender = ENDS.get(self.role, "")
-        more = self._more(rule.event, sender) if rule.event in _COMPOSED else ()
-        if rule.kind != "receive" or not more:
+        if rule.kind != "receive" or rule.event not in _COMPOSED:
             return rule
 
         def longer(node: Expr, parts: tuple[Expr, ...]) -> Expr:
-            return same(node.args[0], *parts, *more)
+            return same(node.args[0], *self._longer(rule.event, sender, parts))
 
         checks = tuple(
             replace(c, expr=substitute(c.expr, lambda v: v, longer)) for c in rule.checks
@@ -301,5 +324,7 @@ class _Proofs:
         """The fields of a sent message, its composite longer."""
         if message not in _COMPOSED:
             return fields
-        more = self._more(message, self.role)
-        return {f: (*v, *more) if isinstance(v, tuple) else v for f, v in fields.items()}
+        return {
+            f: self._longer(message, self.role, v) if isinstance(v, tuple) else v
+            for f, v in fields.items()
+        }

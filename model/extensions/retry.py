@@ -1,4 +1,4 @@
-"""HelloRetryRequest: a second ClientHello, with a share of another group or with a cookie (RFC 8446).
+"""HelloRetryRequest (RFC 8446): a second ClientHello, with another share or with a cookie.
 
 1. The client shows a share of one of the groups it supports.             4.2.7, 4.2.8
 2. A server that cannot use it but supports another of those groups, or   4.1.4, 4.2.2
