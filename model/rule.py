@@ -279,7 +279,8 @@ class Role:
     part of it, `inherits` when the secret of the same end's handshake before it is one, `shared`
     when one is that both principals have had all along. `earlier_seals` says, for a composite field
     of a message it gets, when whoever knows the secret of its own end's handshake before can make
-    it. `begins` says from when on the run takes part at all, over `own` and `prev`.
+    it, `exposes` when that secret of the handshake before is there for everybody to read in what
+    this run issued. `begins` says from when on the run takes part at all, over `own` and `prev`.
     """
 
     name: str
@@ -302,6 +303,7 @@ class Role:
     inherits: Expr = FALSE
     shared: Expr = FALSE
     earlier_seals: Mapping[str, Expr] = field(default_factory=dict)
+    exposes: Expr = FALSE
     begins: Expr = TRUE
     extensions: tuple[str, ...] = ()
 

@@ -38,9 +38,13 @@ class Scenario:
     default: bool = True
     extensions: tuple[str, ...] = ()
     later: tuple[tuple[str, str], ...] = ()
-    """Pairs of runs: the first is the same end's handshake after the second."""
+    """Pairs of runs: the first is the same end's handshake after the second. It begins when every
+    run that is followed by another is over: one connection after the other."""
     configs: Mapping[str, Config] = field(default_factory=dict)
     """By run, what differs from the configuration of its role."""
+    about: tuple[str, ...] = ()
+    """The ids of the properties it is for, if not for all that apply: a search over fewer variables
+    has fewer states."""
 
     @property
     def features(self) -> frozenset[str]:
@@ -52,7 +56,7 @@ class Scenario:
         }
         versions = [set(c["max_version"]) | set(c.get("min_version", ("TLS10",)))
                     for c in (self.client, self.server)]  # fmt: skip
-        found = {self.network, *self.extensions}
+        found = {self.network, *self.extensions, *(("later",) if self.later else ())}
         if any(v != "TLS13" for pair in versions for v in pair) and both:
             found.add("tls12")
         if all("TLS13" in v for v in versions):
@@ -88,7 +92,9 @@ class Scenario:
 
     def _run(self, name: str, role: Role, config: Config) -> Instance:
         mine = {**config, **self.configs.get(name, {})}
-        return Instance(name, role, mine, dict(self.later).get(name))
+        prev = dict(self.later).get(name)
+        after = tuple(first for _, first in self.later) if prev else ()
+        return Instance(name, role, mine, prev, after)
 
 
 def _offers(*suites: str) -> dict[str, tuple[Value, ...]]:
@@ -286,8 +292,9 @@ SCENARIOS = (
     Scenario(
         "tls13-psk",
         "an external pre-shared key in both modes, beside certificates and client authentication",
-        {**TLS13, **_PSK_FREE},
-        {**TLS13, **_PSK_FREE},
+        {**TLS13, **_PSK_FREE, "takes_psk_dhe_ke": (True,)},
+        {**TLS13, **_PSK_FREE, "takes_psk_ke": (True,), "issues": (False,),
+         "sends_data": (False,)},
         ("explicit",),
         extensions=("psk",),
     ),
@@ -301,10 +308,12 @@ SCENARIOS = (
         servers=2,
         later=(("client1", "client0"), ("server1", "server0")),
         configs={
-            "client1": {"resumes": (True,), "takes_psk_ke": EITHER},
-            "server1": {"resumes": (True,), "takes_psk_ke": (True,), "issues": (False,)},
+            "client1": {"resumes": (True,)},
+            "server1": {"resumes": (True,), "issues": (False,)},
         },
         extensions=("psk",),
+        about=("AUT-1", "AUT-5", "AUT-6", "AUT-7", "AUT-23", "SEC-1", "RES-1", "RES-6", "RES-7",
+               "RES-10", "RES-11"),
     ),
 )  # fmt: skip
 

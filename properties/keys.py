@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from model.expr import conj, disj, neg
 from properties import Implication, World, invariant, when
-from properties.authentication import live
+from properties.authentication import by_key, live
 from properties.order import connected, legacy
 
 
@@ -70,10 +70,20 @@ def a_compatibility_change_cipher_spec_changes_nothing(w: World) -> list[Implica
 
 @invariant("KEY-7", "5246 6.3, 8.1; 8446 7.1")
 def no_key_is_derived_from_a_secret_that_was_never_set(w: World) -> list[Implication]:
-    """No Finished is verified, and no record read or written, under a key that no exchange made."""
+    """No Finished is verified, and no record read or written, under a key that no exchange made;
+    where there are pre-shared keys, with a share of the peer's or one of those."""
     return [
-        when(disj(r.read_key != "plaintext", r.write_key != "plaintext")).then(
-            conj(r.keyed, r.read_key != "empty", r.write_key != "empty")
-        )
-        for r in w.runs
+        *(
+            when(disj(r.read_key != "plaintext", r.write_key != "plaintext")).then(
+                conj(r.keyed, r.read_key != "empty", r.write_key != "empty")
+            )
+            for r in w.runs
+        ),
+        *(
+            when(conj(r.keyed, r.version == "TLS13")).then(
+                disj(by_key(r), (r.server_share if r.role == "client" else r.exchange) != "none")
+            )
+            for r in w.runs
+            if "psk" in r.run.role.variables
+        ),
     ]

@@ -70,7 +70,10 @@ class Adversary:
     def _client_secret(self) -> Expr:
         """The adversary can compute what a client's master secret is made from (over `own`)."""
         own = client
-        theirs = own.server_share == "adversary"
+        # In TLS 1.3 a missing share adds zeros.
+        theirs = (own.server_share == "adversary") | (
+            (own.version == "TLS13") & (own.server_share == "none")
+        )
         rsa = ite(
             own.group == "rsa_weak",
             theirs | self.broken(own.group == "rsa_weak"),
@@ -87,8 +90,18 @@ class Adversary:
         return conj(exchanged, inherited, neg(system.at(run, role.shared)))
 
     def knows_earlier(self, system: System, run: Instance) -> Expr:
-        """The adversary knows the secret of the same end's handshake before `run`."""
-        return self.knows_secret(system, system.by_name[run.prev]) if run.prev else FALSE
+        """The adversary knows what `run` takes over from the same end's handshake before it."""
+        if run.prev is None:
+            return FALSE
+        prev = system.by_name[run.prev]
+        read = []
+        for q in system.runs:
+            if q.role.exposes is not FALSE:
+                equal = TRUE if q is prev else FALSE
+                if q.role.name != prev.role.name:
+                    equal = self.same_secret(system, prev, q)
+                read.append(conj(system.at(q, q.role.exposes), equal))
+        return disj(self.knows_secret(system, prev), *read)
 
     def _knows_exchange(self, system: System, run: Instance) -> Expr:
         """The adversary knows what the exchange adds to the secret of `run`."""
@@ -98,7 +111,8 @@ class Adversary:
         made = own.exchange.one_of("adversary", "client0", "client1")
         weak = (own.suite == "RSA_EXPORT") | (own.suite == "DHE_EXPORT")
         weak = weak | ((own.suite == "DHE") & own.weak_dh)
-        mine = (own.exchange == "adversary") | (made & self.broken(weak))
+        none = (own.version == "TLS13") & (own.exchange == "none")
+        mine = (own.exchange == "adversary") | none | (made & self.broken(weak))
         theirs = [
             (system.of(run, "exchange") == c.name) & self._knows_premaster(system, c)
             for c in system.runs

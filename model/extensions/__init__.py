@@ -48,10 +48,11 @@ class Extension:
     `fields` are added to messages that are there, `sends` gives their values (or those of a field
     that was there, which it replaces); `under` is the record key of a new message, over the
     sender's variables. `views` is what each end holds of a further field of the handshake, or, with
-    the name of one that is there, what it holds of that one now; `covers` says what proves it: "secret" (it is part of the key), "hellos" (in every proof and, in
-    TLS 1.3, in the key), "flight" (in every proof), "client" or "server" (only in that end's
-    Finished and CertificateVerify), "signed" (in the signature of ServerKeyExchange). `again` says
-    when an end may take a message a second time.
+    the name of one that was there, what it holds of that one now; `covers` says what proves it:
+    "secret" (it is part of the key), "hellos" (in every proof and, in TLS 1.3, in the key),
+    "flight" (in every proof), "client" or "server" (only in that end's Finished and
+    CertificateVerify), "signed" (in the signature of ServerKeyExchange). `again` says when an end
+    may take a message a second time.
     """
 
     name: str
@@ -179,7 +180,7 @@ def _with(role: Role, e: Extension) -> Role:
         role,
         states=states,
         variables=variables,
-        table=tuple(proofs.row(_message(r, messages)) for r in table),
+        table=tuple(proofs.row(with_message(r, messages)) for r in table),
         alphabet=tuple(messages.values()),
         sends={m: proofs.sent(m, f) for m, f in sends.items()},
         views=views,
@@ -217,7 +218,8 @@ def _messages(role: Role, e: Extension) -> dict[str, Message]:
     return out
 
 
-def _message(rule: Rule, messages: Mapping[str, Message]) -> Rule:
+def with_message(rule: Rule, messages: Mapping[str, Message]) -> Rule:
+    """The row with the message of that name among `messages`, if there is one."""
     m = messages.get(rule.event) if rule.message is not None else None
     if m is None or rule.message is m:
         return rule

@@ -19,8 +19,8 @@ both ends keep, under `session_*`, what they hold of that handshake (all that is
 if and only if it knows the secret of that handshake. A ticket is the name of the server run that
 issued it; it can be forged no more than the server's secret can.
 
-One key is offered at a time. A ticket is issued once, and the later handshake starts when the
-earlier one is over.
+One key is offered at a time; a ticket is issued once. Only a handshake with certificates is
+resumed, by a run that has nothing else to do.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from model.expr import (
     TRUE,
     Domain,
     Expr,
+    conj,
     const,
     eq,
     ite,
@@ -47,7 +48,7 @@ from model.message import ClientHello, EncryptedExtensions, ServerHello
 from model.principal import Certificate, ClientOwner, Group, Key, ServerOwner, Suite
 from model.principal import client as base_client
 from model.principal import server as base_server
-from model.rule import SAME, Fields, Message, Variable, check, receive, send
+from model.rule import SAME, Fields, Message, Observer, Variable, check, receive, send
 from model.transcript import VIEWS
 
 Psk = Domain("Psk", ("none", "external", "resumption"))
@@ -105,6 +106,7 @@ VARIABLES = {
         "offered_psk": _once(Psk),
         "offered_ticket": _once(ServerOwner),
         "ticket": _once(ServerOwner),
+        "unoffered_answer": _once(BOOL, False),
         **{f"session_{n}": _once(d, _initial(d)) for n, d in SESSION["client"].items()},
     },
     "server": {
@@ -113,6 +115,7 @@ VARIABLES = {
         "expired": _once(BOOL, False),  # configuration: what the handshake before this one issued
         "issued": _once(BOOL, False),
         "psk_ke": _once(BOOL, False),
+        "key_without_modes": _once(BOOL, False),
         "modes_offered": _once(BOOL, False),  # it may issue a ticket: there is a common mode
         **{f"session_{n}": _once(d, _initial(d)) for n, d in SESSION["server"].items()},
     },
@@ -135,7 +138,7 @@ before = {
         "prev",
         {
             **{n: v.domain for n, v in VARIABLES[r].items()},
-            **{n: base[n].domain for n in ("end", "write_key", "client_certificate")},
+            **{n: base[n].domain for n in ("write_key", "client_certificate")},
         },
     )
     for r, base in (("client", base_client), ("server", base_server))
@@ -395,6 +398,30 @@ EXTENSION = Extension(
               when=neg(_by_key["server"])),
     ),
     again={"client": {"NewSessionTicket": TRUE}},
+    observers={
+        "client": (
+            Observer(
+                "unoffered_answer",
+                "receive",
+                "ServerHello",
+                client.unoffered_answer | ((answer.selected != "none") & ~_offers_now),
+            ),
+        ),
+        "server": (
+            Observer(
+                "key_without_modes",
+                "receive",
+                "ClientHello",
+                server.key_without_modes
+                | conj(
+                    version == "TLS13",
+                    hello.identity != "none",
+                    ~hello.psk_ke,
+                    ~hello.psk_dhe_ke,
+                ),
+            ),
+        ),
+    },
     unexchanged={
         "client": _by_key["client"] & (base_client.server_share == "none"),
         "server": server.psk_ke,
@@ -403,7 +430,7 @@ EXTENSION = Extension(
     shared={r: own.psk == "external" for r, own in (("client", client), ("server", server))},
     earlier_seals={"server": {"binder": resumption}},
     begins={
-        "client": ~client.resumes | (_has_ticket & (before["client"].end != "none")),
-        "server": ~server.resumes | (before["server"].issued & (before["server"].end != "none")),
+        "client": ~client.resumes | _has_ticket,
+        "server": ~server.resumes | before["server"].issued,
     },
 )  # fmt: skip

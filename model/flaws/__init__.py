@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from model.expr import Expr, same, substitute
-from model.extensions import extensions, with_needed
+from model.extensions import extensions, with_message, with_needed
 from model.roles import role
 from model.rule import ModelError, Role, Rule
 
@@ -64,8 +64,13 @@ class Flaw:
 
 
 def with_rows(*rows: Rule) -> Patch:
-    """Add rows."""
-    return lambda r: replace(r, table=(*r.table, *rows))
+    """Add rows; their messages are those of the role, with the fields of its extensions."""
+
+    def patch(r: Role) -> Role:
+        messages = {m.name: m for m in r.alphabet}
+        return replace(r, table=(*r.table, *(with_message(x, messages) for x in rows)))
+
+    return patch
 
 
 def without_check(row: str, *checks: str) -> Patch:

@@ -55,6 +55,8 @@ def test_the_attacks_are_as_long_as_they_are() -> None:
         "logjam": 14,
         "lower_version_after_retry": 4,
         "no_sentinel_check": 14,
+        "no_share_and_no_key": 2,
+        "public_ticket_key": 21,
         "skipped_certificate_verify": 10,
         "unoffered_retry_group": 2,
     }
