@@ -277,10 +277,11 @@ class Role:
 
     Of what its secret is made, besides the exchange: `unexchanged` says when the exchange is no
     part of it, `inherits` when the secret of the same end's handshake before it is one, `shared`
-    when one is that both principals have had all along. `earlier_seals` says, for a composite field
-    of a message it gets, when whoever knows the secret of its own end's handshake before can make
-    it, `exposes` when that secret of the handshake before is there for everybody to read in what
-    this run issued. `begins` says from when on the run takes part at all, over `own` and `prev`.
+    when one is that both principals have had all along. `early_inherits` says when that earlier
+    secret is part of the key of early data, `earlier_seals`, for a composite field of a message it
+    gets, when whoever knows that earlier secret can make it. `exposes` says when its own secret is
+    there for everybody to read in what it issued, `begins` from when on the run takes part at all,
+    over `own` and `prev`.
     """
 
     name: str
@@ -302,6 +303,7 @@ class Role:
     unexchanged: Expr = FALSE
     inherits: Expr = FALSE
     shared: Expr = FALSE
+    early_inherits: Expr = FALSE
     earlier_seals: Mapping[str, Expr] = field(default_factory=dict)
     exposes: Expr = FALSE
     begins: Expr = TRUE

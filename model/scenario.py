@@ -56,7 +56,19 @@ class Scenario:
         }
         versions = [set(c["max_version"]) | set(c.get("min_version", ("TLS10",)))
                     for c in (self.client, self.server)]  # fmt: skip
-        found = {self.network, *self.extensions, *(("later",) if self.later else ())}
+        found = {self.network, *self.extensions}
+        on = {
+            n
+            for c in (self.client, self.server, *self.configs.values())
+            for n, v in c.items()
+            if True in v
+        }
+        if "resumes" in on:
+            found.add("resumption")
+        if "has_register" in on:
+            found.add("register")
+        elif self.servers > 1:
+            found.add("two-servers")
         if any(v != "TLS13" for pair in versions for v in pair) and both:
             found.add("tls12")
         if all("TLS13" in v for v in versions):
@@ -121,6 +133,14 @@ TLS12 = {"min_version": ("TLS12",), **_versions("TLS12")}
 TLS13 = {"min_version": ("TLS13",), **_versions("TLS13")}
 
 _PSK_FREE = {"has_external": EITHER, "takes_psk_ke": EITHER, "takes_psk_dhe_ke": EITHER}
+_EARLY_CLIENT = {
+    **TLS13, "has_external": (True,), "sends_early": (True,), **_no_client_auth("client")
+}  # fmt: skip
+_EARLY_SERVER = {
+    **TLS13, "has_external": (True,), "takes_early": (True,), "issues": (False,),
+    **_no_client_auth("server"), "sends_data": (False,),
+}  # fmt: skip
+_EARLY = ("AUT-1", "AUT-6", "EDT-3", "EDT-4", "EDT-5", "EDT-7", "KEY-5", "SEC-1")
 
 SCENARIOS = (
     Scenario(
@@ -314,6 +334,48 @@ SCENARIOS = (
         extensions=("psk",),
         about=("AUT-1", "AUT-5", "AUT-6", "AUT-7", "AUT-23", "SEC-1", "RES-1", "RES-6", "RES-7",
                "RES-10", "RES-11"),
+    ),
+    Scenario(
+        "early-data-honest",
+        "no attacker: early data accepted, refused and skipped, and not sent",
+        {**TLS13, **_PSK_FREE, "takes_psk_dhe_ke": (True,), "sends_early": EITHER,
+         "closes": (True,)},
+        {**TLS13, **_PSK_FREE, "takes_psk_dhe_ke": (True,), "takes_early": EITHER,
+         "closes": (True,), "sends_data": (False,)},
+        ("explicit",),
+        network="reliable",
+        extensions=("early_data", "psk"),
+    ),
+    Scenario(
+        "tls13-early-data",
+        "early data under an external key: accepted, refused and skipped",
+        {**TLS13, "has_external": (True,), "sends_early": EITHER, **_no_client_auth("client")},
+        {**TLS13, "has_external": EITHER, "takes_early": EITHER, "issues": (False,),
+         **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        extensions=("early_data", "psk"),
+    ),
+    Scenario(
+        "early-data-two-servers",
+        "early data at two servers that share no record of hellos",
+        _EARLY_CLIENT,
+        _EARLY_SERVER,
+        ("explicit",),
+        servers=2,
+        extensions=("early_data", "psk"),
+        about=_EARLY,
+    ),
+    Scenario(
+        "early-data-one-server",
+        "early data at one server that remembers its hellos, one connection after the other",
+        _EARLY_CLIENT,
+        _EARLY_SERVER,
+        ("explicit",),
+        servers=2,
+        later=(("server1", "server0"),),
+        configs={"server1": {"has_register": (True,)}},
+        extensions=("early_data", "psk"),
+        about=_EARLY,
     ),
 )  # fmt: skip
 

@@ -62,7 +62,7 @@ def a_key_is_selected_for_a_hello_of_who_has_it(w: World) -> list[Implication]:
     ]  # fmt: skip
 
 
-@invariant("RES-7", "8446 4.6.1", (*NEEDS, "later"))
+@invariant("RES-7", "8446 4.6.1", (*NEEDS, "resumption"))
 def a_ticket_is_taken_only_from_its_issuer_in_time(w: World) -> list[Implication]:
     """The server resumes what it issued itself, in TLS 1.3, and what has not expired."""
     return [
@@ -100,7 +100,7 @@ def a_key_is_used_in_a_mode_that_was_offered(w: World) -> list[Implication]:
     ]  # fmt: skip
 
 
-@invariant("RES-11", "8446 7.1, 4.6.1", (*NEEDS, "later", "adversary"))
+@invariant("RES-11", "8446 7.1, 4.6.1", (*NEEDS, "resumption", "adversary"))
 def a_resumption_key_binds_the_whole_earlier_handshake(w: World) -> list[Implication]:
     """Ends that completed with one resumption key agree on the handshake it comes from, the
     client's authentication included."""
@@ -161,11 +161,16 @@ def a_ticket_comes_after_finished(w: World) -> list[Implication]:
 @invariant("NEG-11", "8446 4.2", NEEDS)
 def what_a_hello_answers_was_offered(w: World) -> list[Implication]:
     """A client goes on with no answer to an extension that it did not send: with a pre-shared key
-    only if it offered one."""
-    return [
+    or early data only if it offered that."""
+    out = [
         when(conj(c.version == "TLS13", c.offered_psk == "none")).then(neg(c.unoffered_answer))
         for c in w.clients
     ]
+    for c in w.clients:
+        if "early_offered" in c.run.role.variables:
+            given = conj(c.version == "TLS13", neg(c.early_offered))
+            out.append(when(given).then(neg(c.early_accepted)))
+    return out
 
 
 @invariant("NEG-15", "8446 4.1.3", (*NEEDS, "adversary"))

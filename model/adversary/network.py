@@ -39,7 +39,7 @@ from model.expr import (
     var,
 )
 from model.message import UndecryptableRecord
-from model.principal import ClientOwner, client, server
+from model.principal import ClientOwner, Key, client, server
 from model.rule import Message, Variable, composites
 from model.system import Instance, Source, System
 from model.transcript import RSA_SUITES
@@ -132,7 +132,8 @@ class Adversary:
     def knows_key(self, system: System, run: Instance, key: Expr) -> Expr:
         """The adversary knows the record key `key` (a Key over global variables) of `run`."""
         secret = self.knows_secret(system, run)
-        return ite(key.one_of("plaintext", "empty"), TRUE, secret)
+        early = system.at(run, run.role.early_inherits) & self.knows_earlier(system, run)
+        return ite(key.one_of("plaintext", "empty"), TRUE, ite(key == "early", early, secret))
 
     def knows_traffic_key(self, system: System, run: Instance) -> Expr:
         """The adversary knows a session key that `run` reads or writes with."""
@@ -143,16 +144,18 @@ class Adversary:
     def same_secret(self, system: System, a: Instance, b: Instance) -> Expr:
         """Runs `a` and `b`, of different roles, hold the same secret."""
 
-        def both(names: Iterable[str]) -> Expr:
-            return conj(
-                *(eq(system.at(a, a.role.views[n]), system.at(b, b.role.views[n])) for n in names)
-            )
-
         is_13 = system.of(a, "version") == "TLS13"
         return conj(
-            system.of(a, "keyed"), system.of(b, "keyed"),
-            both(a.role.covered["secret"]), implies(is_13, both(a.role.covered["hellos"])),
+            system.of(a, "keyed"), system.of(b, "keyed"), self._both(system, a, b, "secret"),
+            implies(is_13, self._both(system, a, b, "hellos")),
         )  # fmt: skip
+
+    def _both(self, system: System, a: Instance, b: Instance, group: str) -> Expr:
+        """Runs `a` and `b` hold the same of each field that the group covers."""
+        names = a.role.covered.get(group, ())
+        return conj(
+            *(eq(system.at(a, a.role.views[n]), system.at(b, b.role.views[n])) for n in names)
+        )
 
     # -- what was sent under which key ------------------------------------------------------------
     def _sent_under(self, system: System, run: Instance, message: Message) -> Expr:
@@ -190,6 +193,10 @@ class Adversary:
             return
         seals = {f: self._seal(system, run, message) for f in composites(message)}
         made_up = self._premaster(system, run, message)
+        # What is there under one key only is not there under another.
+        only = {r.role.under.get(message.name) for r in system.runs}
+        if const("early", Key) in only:
+            writes = writes & (read_key == "early")
         yield Source("forged", conj(writes, free, made_up), {}, seals)
         for q in system.runs:
             if q.name == run.name or message.name not in q.role.sends:
@@ -208,6 +215,9 @@ class Adversary:
                     disj(*((under == k) & (read_key == k) for k in ("handshake", "application"))),
                     self.same_secret(system, run, q),
                 )
+                if run.role.covered.get("early"):
+                    both = conj((under == "early"), (read_key == "early"))
+                    same_key = same_key | conj(both, self._both(system, run, q, "early"))
                 yield Source(q.name, conj(seen, same_key), self._bound(system, q, message))
 
     def _bound(

@@ -28,7 +28,7 @@ class Amend:
 
     `when` narrows its selection, `sources` are further states it leaves, `checks` come after its
     own, `without` names those of its checks whose place the extension's own rows or checks take;
-    `do` are further effects.
+    `do` are further effects, `instead` those that take the place of its own.
     """
 
     row: str
@@ -37,6 +37,7 @@ class Amend:
     checks: tuple[Check, ...] = ()
     without: tuple[str, ...] = ()
     do: Mapping[str, Expr] = field(default_factory=dict)
+    instead: Mapping[str, Expr] = field(default_factory=dict)
     of: str = ""
     """The extension whose row it is; empty for a row of the generations."""
 
@@ -50,9 +51,9 @@ class Extension:
     sender's variables. `views` is what each end holds of a further field of the handshake, or, with
     the name of one that was there, what it holds of that one now; `covers` says what proves it:
     "secret" (it is part of the key), "hellos" (in every proof and, in TLS 1.3, in the key),
-    "flight" (in every proof), "client" or "server" (only in that end's Finished and
-    CertificateVerify), "signed" (in the signature of ServerKeyExchange). `again` says when an end
-    may take a message a second time.
+    "flight" (in every proof), "early" (in the key of early data alone), "client" or "server" (only
+    in that end's Finished and CertificateVerify), "signed" (in the signature of ServerKeyExchange).
+    `again` says when an end may take a message a second time.
     """
 
     name: str
@@ -77,9 +78,10 @@ class Extension:
     unexchanged: Mapping[str, Expr] = field(default_factory=dict)
     inherits: Mapping[str, Expr] = field(default_factory=dict)
     shared: Mapping[str, Expr] = field(default_factory=dict)
+    early_inherits: Mapping[str, Expr] = field(default_factory=dict)
     earlier_seals: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
     begins: Mapping[str, Expr] = field(default_factory=dict)
-    """These five: see `Role`."""
+    """These six: see `Role`."""
     needs: tuple[str, ...] = ()
     excludes: Mapping[str, str] = field(default_factory=dict)
 
@@ -195,6 +197,7 @@ def _with(role: Role, e: Extension) -> Role:
         unexchanged=disj(role.unexchanged, e.unexchanged.get(name, FALSE)),
         inherits=disj(role.inherits, e.inherits.get(name, FALSE)),
         shared=disj(role.shared, e.shared.get(name, FALSE)),
+        early_inherits=disj(role.early_inherits, e.early_inherits.get(name, FALSE)),
         earlier_seals=merged("a seal of", role.earlier_seals, e.earlier_seals.get(name, {})),
         begins=conj(role.begins, e.begins.get(name, TRUE)),
         extensions=(*role.extensions, e.name),
@@ -250,7 +253,7 @@ def _amended(rule: Rule, e: Extension, role: Role) -> Rule:
             sources=(*rule.sources, *(s for s in a.sources if s not in rule.sources)),
             when=conj(rule.when, a.when),
             checks=(*(c for c in rule.checks if c.name not in a.without), *a.checks),
-            do={**rule.do, **a.do},
+            do={**rule.do, **a.do, **a.instead},
         )
     return rule
 
@@ -263,7 +266,7 @@ def _covered(role: Role, e: Extension) -> dict[str, tuple[str, ...]]:
     """The names of what each group and each proof of the role covers, the overlay's last."""
     out = dict(role.covered)
     c = e.covers
-    for group in ("secret", "hellos", "flight"):
+    for group in ("secret", "hellos", "flight", "early"):
         out[group] = (*out.get(group, ()), *c.get(group, ()))
     out["flight"] = (*out["flight"], *c.get("hellos", ()))
     for m in _PROOFS:

@@ -203,7 +203,8 @@ def _copied(role: str, used: Expr) -> dict[str, Expr]:
     return {f"session_{n}": _none_unless(used, e) for n, e in EARLIER[role].items()}
 
 
-def _kept(role: str, own: Fields) -> dict[str, Expr]:
+def kept(role: str, own: Fields) -> dict[str, Expr]:
+    """What `role` holds of each field of the session whose key it uses."""
     used = own.psk == "resumption"
     part = {n: own[f"session_{n}"] for n in SESSION[role]}
     # A client keeps the session of the key it offers, which the server may not select.
@@ -218,7 +219,7 @@ _has_ticket = (
     & (before["client"].psk == "none")
     & (before["client"].write_key == "application")
 )
-_offered = ite(
+offered = ite(
     client.resumes,
     const("resumption", Psk),
     ite(
@@ -365,10 +366,10 @@ EXTENSION = Extension(
     },
     under={"server": {"NewSessionTicket": base_server.write_key}},
     views={
-        "client": {"psk": client.psk, **_kept("client", client)},
+        "client": {"psk": client.psk, **kept("client", client)},
         "server": {
             "psk": server.psk,
-            **_kept("server", server),
+            **kept("server", server),
             "server_certificate": ite(
                 _by_key["server"],
                 const("none", Certificate),
@@ -384,7 +385,7 @@ EXTENSION = Extension(
             "client_send_client_hello_START_to_WAIT_SH",
             do={
                 "random": base_client.me,
-                "offered_psk": _offered,
+                "offered_psk": offered,
                 "offered_ticket": _none_unless(client.resumes, before["client"].ticket),
                 **_copied("client", client.resumes),
             },
