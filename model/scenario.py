@@ -377,6 +377,38 @@ SCENARIOS = (
         extensions=("early_data", "psk"),
         about=_EARLY,
     ),
+    Scenario(
+        "retry-early-data-honest",
+        "no attacker: HelloRetryRequest, pre-shared keys and early data together",
+        {**TLS13, "has_external": (True,), "takes_psk_ke": EITHER, "sends_early": EITHER,
+         "supports_secp256r1": EITHER, "has_certificate": (False,), "closes": (True,)},
+        {**TLS13, "has_external": EITHER, "takes_psk_ke": EITHER, "takes_early": (True,),
+         "asks_cookie": EITHER, "supports_x25519": EITHER, "issues": (False,),
+         **_no_client_auth("server"), "sends_data": (False,), "closes": (True,)},
+        ("explicit",),
+        network="reliable",
+        extensions=("early_data", "psk", "retry"),
+        about=("LIV-1", "LIV-2", "LIV-3", "LIV-4", "LIV-5", "LIV-7", "EDT-1", "EDT-2", "HRR-1",
+               "HRR-2", "HRR-7"),
+    ),
+    Scenario(
+        "retry-psk",
+        "HelloRetryRequest and an external key, beside certificates and client authentication",
+        {**TLS13, "has_external": (True,), "takes_psk_ke": EITHER, "sends_data": (False,)},
+        {**TLS13, "has_external": EITHER, "takes_psk_ke": (True,), "supports_x25519": EITHER,
+         "issues": (False,), "sends_data": (False,)},
+        ("explicit",),
+        extensions=("psk", "retry"),
+    ),
+    Scenario(
+        "retry-early-data",
+        "early data that a HelloRetryRequest ends",
+        {**TLS13, "has_external": (True,), "sends_early": (True,), **_no_client_auth("client")},
+        {**TLS13, "has_external": (True,), "takes_early": (True,), "supports_x25519": EITHER,
+         "issues": (False,), **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        extensions=("early_data", "psk", "retry"),
+    ),
 )  # fmt: skip
 
 

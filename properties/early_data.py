@@ -26,6 +26,19 @@ def sent(c: View, message: str) -> Expr:
     return c.system.of(c.run, f"sent_{message}")
 
 
+@invariant("EDT-1", "8446 4.2.10, 4.1.2", (*NEEDS, "retry"))
+def a_retry_ends_early_data(w: World) -> list[Implication]:
+    """No second hello offers early data, no client takes an acceptance after a retry, and no server
+    delivers early data after it asked for one."""
+    out = [when(r.retried).then(neg(r.early_accepted)) for r in w.runs]
+    for c in w.clients:
+        again = c.run.role.sends["SecondClientHello"]["early_data"]
+        out.append(when(conj(c.retried, c.early_offered)).then(neg(c.system.at(c.run, again))))
+    for s in w.servers:
+        out.append(when(conj(s.retried, s.early_offered)).then(neg(s.early_delivered)))
+    return out
+
+
 @invariant("EDT-2", "8446 4.2.10", NEEDS)
 def early_data_is_accepted_only_with_its_key(w: World) -> list[Implication]:
     """Accepted early data goes with the pre-shared key it was sent under, in TLS 1.3, and was

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from model.expr import TRUE, Expr, conj, disj, implies, neg
+from model.transcript import FLIGHT
 from properties import Implication, View, World, ends, leads_to, reachable, when
 from properties.authentication import agree
 
@@ -26,6 +27,11 @@ def common_group(c: View, s: View) -> Expr:
     return disj(*(getattr(c, n) & getattr(s, n) for n in names)) if names else TRUE
 
 
+def extended(r: View) -> list[str]:
+    """The fields that extensions add to what every Finished covers."""
+    return [f for f in r.run.role.covered["flight"] if f not in FLIGHT]
+
+
 def refused_client(w: World) -> Expr:
     """The server demands a certificate and the client shows none."""
     c, s = w.clients[0], w.servers[0]
@@ -39,7 +45,7 @@ def compatible_ends_complete_and_agree(w: World) -> list[Implication]:
     c, s = w.clients[0], w.servers[0]
     return [
         when(conj(compatible(w), neg(refused_client(w)))).then(
-            conj(c.verified, s.verified, agree(c, s, VIEW))
+            conj(c.verified, s.verified, agree(c, s, (*VIEW, *extended(c))))
         )
     ]
 

@@ -163,8 +163,7 @@ def what_a_hello_answers_was_offered(w: World) -> list[Implication]:
     """A client goes on with no answer to an extension that it did not send: with a pre-shared key
     or early data only if it offered that."""
     out = [
-        when(conj(c.version == "TLS13", c.offered_psk == "none")).then(neg(c.unoffered_answer))
-        for c in w.clients
+        when(conj(live(c), c.version == "TLS13")).then(neg(c.unoffered_answer)) for c in w.clients
     ]
     for c in w.clients:
         if "early_offered" in c.run.role.variables:

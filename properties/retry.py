@@ -5,10 +5,10 @@ from __future__ import annotations
 from model.expr import Expr, conj, const, disj, eq, implies, ite, neg
 from model.extensions.retry import SUPPORTED, NamedGroup
 from properties import Implication, View, World, invariant, when
-from properties.authentication import agree, live, paired, server_authenticated
+from properties.authentication import agree, by_key, live, paired, server_authenticated
 
 NEEDS = ("tls13", "retry")
-CHANGED = ("group", "cookie")
+CHANGED = ("group", "cookie", "binder", "early_data")
 """The fields in which the second ClientHello may differ from the first (RFC 8446 4.1.2)."""
 
 
@@ -109,13 +109,14 @@ def both_hellos_and_the_retry_are_in_the_transcript(w: World) -> list[Implicatio
 
 @invariant("HRR-6", "8446 4.1.2, 4.1.4", NEEDS)
 def what_the_first_hello_decided_is_decided_again(w: World) -> list[Implication]:
-    """After a retry the server's choices fit the second hello: its version, a supported group."""
+    """After a retry the server's choices fit the second hello: its version, a supported group, or
+    none where a pre-shared key needs none."""
     return [
         when(conj(s.retried, s.client_random != "none")).then(
             conj(
                 eq(s.version, ite(s.client_version <= s.max_version, s.client_version,
                                   s.max_version)),
-                supports(s, s.named_group),
+                disj(supports(s, s.named_group), conj(by_key(s), s.named_group == "none")),
             )
         )
         for s in w.servers

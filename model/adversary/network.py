@@ -181,7 +181,10 @@ class Adversary:
         """Forged, wrapped by the adversary, or replayed; see the head of this file."""
         read_key = system.of(run, "read_key")
         if message is UndecryptableRecord:
-            yield Source("forged", read_key != "plaintext")
+            # In the clear it is due only where a row expects records that cannot be read yet.
+            rows = [r for r in run.role.table if r.kind == "receive" and r.message is message]
+            due = system.of(run, "state").one_of(*(s for r in rows for s in r.sources))
+            yield Source("forged", (read_key != "plaintext") | due)
             return
         if message.name == "TransportClose":
             yield Source("forged")

@@ -84,6 +84,8 @@ class Extension:
     """These six: see `Role`."""
     needs: tuple[str, ...] = ()
     excludes: Mapping[str, str] = field(default_factory=dict)
+    implied: bool = False
+    """It is there wherever all that it needs are."""
 
 
 @cache
@@ -122,7 +124,10 @@ def chosen(names: Iterable[str]) -> tuple[Extension, ...]:
             add(n, wanted)
         out.setdefault(name, every[name])
 
-    names = sorted(set(names))
+    wanted = set(names)
+    while more := {e.name for e in every.values() if e.implied and set(e.needs) <= wanted} - wanted:
+        wanted |= more
+    names = sorted(wanted)
     for n in names:
         add(n, names)
     for a in out.values():

@@ -76,9 +76,9 @@ ee = Fields("EncryptedExtensions", "msg", FIELDS["EncryptedExtensions"])
 early, handshake = const("early", Key), const("handshake", Key)
 _seen = server.has_register & before.early_accepted & eq(before.client_random, ch.random)
 _accepts = hello.early_data & server.takes_early & ~_seen
-_skips = server.early_offered & ~server.early_accepted & (server.skipped != LIMIT)
-_read = (base_server.version == "TLS13") & _skips
-_next = mapping(server.skipped, {0: 1, 1: 2, 2: 2}, Count)
+skips = server.early_offered & ~server.early_accepted & (server.skipped != LIMIT)
+_read = (base_server.version == "TLS13") & skips
+next_skipped = mapping(server.skipped, {0: 1, 1: 2, 2: 2}, Count)
 _FLIGHT = (
     "NEGOTIATED", "SEND_EE", "SEND_CR_CERT", "SEND_CERT", "SEND_CV", "SEND_FINISHED", "WAIT_CERT",
     "WAIT_FINISHED",
@@ -92,7 +92,7 @@ _none_yet = base_server.client_certificate == "none"
 def _skip(message: Message) -> Rule:
     return receive(
         "server", message, _FLIGHT, SAME, rfc="8446 4.2.10", when=_read & _none_yet,
-        do={"skipped": _next}, label=f"server_skip_{snake(message.name)}",
+        do={"skipped": next_skipped}, label=f"server_skip_{snake(message.name)}",
     )  # fmt: skip
 
 

@@ -198,7 +198,7 @@ def _none_unless(used: Expr, e: Expr) -> Expr:
     return used & e if e.domain is BOOL else ite(used, e, const("none", e.domain))
 
 
-def _copied(role: str, used: Expr) -> dict[str, Expr]:
+def copied(role: str, used: Expr) -> dict[str, Expr]:
     """The effects that keep the session, if it is `used`."""
     return {f"session_{n}": _none_unless(used, e) for n, e in EARLIER[role].items()}
 
@@ -254,15 +254,15 @@ resumption = (
     & eq(hello.identity, _own_ticket)
 )
 external = server.has_external & (hello.identity == "external")
-_kind = ite(
+kind = ite(
     resumption,
     const("resumption", Psk),
     ite(external, const("external", Psk), const("none", Psk)),
 )
-_dhe = hello.psk_dhe_ke & server.takes_psk_dhe_ke & (ch.key_share != "none")
+dhe = hello.psk_dhe_ke & server.takes_psk_dhe_ke & (ch.key_share != "none")
 _ke = hello.psk_ke & server.takes_psk_ke
-_common_mode = (hello.psk_dhe_ke & server.takes_psk_dhe_ke) | _ke
-selects = (resumption | external) & (_dhe | _ke)
+common_mode = (hello.psk_dhe_ke & server.takes_psk_dhe_ke) | _ke
+selects = (resumption | external) & (dhe | _ke)
 
 
 def server_binder() -> tuple[Expr, ...]:
@@ -270,12 +270,12 @@ def server_binder() -> tuple[Expr, ...]:
     part = {n: _none_unless(resumption, e) for n, e in EARLIER["server"].items()}
     session = _whole("server", part, resumption)
     return (
-        _kind, hello.identity, *session.values(), ch.version, ch.random, ch.offer, ch.key_share
+        kind, hello.identity, *session.values(), ch.version, ch.random, ch.offer, ch.key_share
     )  # fmt: skip
 
 
 # Not due without pre_shared_key, and due with it.
-_modes = check(
+modes = check(
     "modes", (hello.identity == "none") | hello.psk_ke | hello.psk_dhe_ke, "missing_extension"
 )
 _binder = check("binder", same(hello.binder, *server_binder()), "decrypt_error")
@@ -313,9 +313,9 @@ ROWS = (
     receive("server", ClientHello, "START", "NEGOTIATED", rfc="8446 4.1.1, 4.2.11",
             when=(version == "TLS13") & selects, checks=[_version, _binder],
             do={**take_client_hello, "suite": const("AEAD", Suite), "exchange": ch.key_share,
-                "keyed": TRUE, "random": base_server.me, "psk": _kind, "psk_ke": ~_dhe,
+                "keyed": TRUE, "random": base_server.me, "psk": kind, "psk_ke": ~dhe,
                 "modes_offered": TRUE,
-                **_copied("server", resumption)},
+                **copied("server", resumption)},
             label="server_receive_client_hello_psk"),
     send("server", EncryptedExtensions, "SEND_EE", "SEND_FINISHED", rfc="8446 4.3.1, A.2",
          when=server.psk != "none"),
@@ -387,14 +387,14 @@ EXTENSION = Extension(
                 "random": base_client.me,
                 "offered_psk": offered,
                 "offered_ticket": _none_unless(client.resumes, before["client"].ticket),
-                **_copied("client", client.resumes),
+                **copied("client", client.resumes),
             },
         ),
         Amend(f"{_SH}_WAIT_EE", when=answer.selected == "none"),
         Amend("client_receive_encrypted_extensions_WAIT_EE_to_WAIT_CERT_CR",
               when=neg(_by_key["client"])),
-        Amend(f"{_CH}_NEGOTIATED", when=neg(selects), checks=(_modes,),
-              do={"random": base_server.me, "modes_offered": _common_mode}),
+        Amend(f"{_CH}_NEGOTIATED", when=neg(selects), checks=(modes,),
+              do={"random": base_server.me, "modes_offered": common_mode}),
         Amend("server_send_encrypted_extensions_SEND_EE_to_SEND_CR_CERT",
               when=neg(_by_key["server"])),
     ),

@@ -117,16 +117,16 @@ supported = disj(*((hello.group == g) & server[f"supports_{g}"] for g in SUPPORT
 listed = disj(*((hello.group == g) & hello[f"supports_{g}"] for g in SUPPORTED))
 
 
-def _common() -> Expr:
+def best_common() -> Expr:
     best: Expr = const("none", NamedGroup)
     for g in SUPPORTED:
         best = ite(hello[f"supports_{g}"] & server[f"supports_{g}"], const(g, NamedGroup), best)
     return best
 
 
-needs_retry = (_common() != "none") & (~supported | server.asks_cookie)
-_listed = check("share in supported groups", listed, "illegal_parameter")
-_key_share = check("key share", ch.key_share != "none", "missing_extension")
+needs_retry = (best_common() != "none") & (~supported | server.asks_cookie)
+listed_check = check("share in supported groups", listed, "illegal_parameter")
+key_share_check = check("key share", ch.key_share != "none", "missing_extension")
 _TLS13 = {"version": const("TLS13", Version), "suite": const("AEAD", Suite)}
 
 ROWS = (
@@ -148,17 +148,17 @@ ROWS = (
             when=(version == "TLS13") & needs_retry,
             checks=[check("common version", version >= base_server.min_version,
                           "protocol_version"),
-                    _key_share, _listed],
+                    key_share_check, listed_check],
             do={"retried": TRUE, "first_random": ch.random, "first_offer": ch.offer,
-                "retry_group": ite(supported, const("none", NamedGroup), _common()),
+                "retry_group": ite(supported, const("none", NamedGroup), best_common()),
                 "cookie": ite(server.asks_cookie, base_server.me, const("none", ServerOwner)),
                 **_TLS13}),
     send("server", HelloRetryRequest, "SEND_HRR", "WAIT_CH", rfc="8446 4.1.4"),
     receive("server", SecondClientHello, "WAIT_CH", "NEGOTIATED", rfc="8446 4.1.1, 4.1.2, 4.2.8",
             checks=[
                 check("version kept", version == "TLS13", "illegal_parameter"),
-                _key_share,
-                _listed,
+                key_share_check,
+                listed_check,
                 check("group kept", ite(server.retry_group == "none", supported,
                                         eq(hello.group, server.retry_group)),
                       "illegal_parameter"),
@@ -244,7 +244,7 @@ EXTENSION = Extension(
         Amend(
             _CH,
             when=neg(needs_retry),
-            checks=(_listed, check("common group", supported, "handshake_failure")),
+            checks=(listed_check, check("common group", supported, "handshake_failure")),
             do={"named_group": hello.group},
         ),
         Amend("server_receive_change_cipher_spec_dropped", sources=("SEND_HRR", "WAIT_CH")),

@@ -1,13 +1,23 @@
 """Mutants of early data."""
 
+from dataclasses import replace
+
 from model.expr import TRUE
-from model.extensions.early_data import ee
+from model.extensions.early_data import client, ee
 from model.flaws import with_rows
 from model.message import UndecryptableRecord
-from model.rule import SAME, receive
+from model.rule import SAME, Role, receive
 from tests.mutants import Mutant, c, changed, s
 
+
+def early_data_again(r: Role) -> Role:
+    """The second hello offers early data as the first did."""
+    second = {**r.sends["SecondClientHello"], "early_data": client.early_offered}
+    return replace(r, sends={**r.sends, "SecondClientHello": second})
+
+
 MUTANTS = {
+    "a_retry_ends_early_data": c("retry-early-data", early_data_again),
     "early_data_is_accepted_only_with_its_key": c(
         "tls13-early-data",
         changed(

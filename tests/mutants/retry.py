@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from model.expr import TRUE, const
-from model.extensions.retry import _common, client
+from model.extensions.retry import best_common, client
 from model.flaws import Patch, together, without_check, without_fields
 from model.generations.negotiation import ch
 from model.principal import server
@@ -57,7 +57,7 @@ MUTANTS = {
                 "retried": TRUE,
                 "first_random": ch.random,
                 "first_offer": ch.offer,
-                "retry_group": _common(),
+                "retry_group": best_common(),
                 "version": server.max_version,
                 "suite": const("AEAD", server.suite.domain),
             },
