@@ -137,7 +137,7 @@ def properties_of(request: Request, where: Scenario) -> list[Property]:
     if request.properties:
         wanted = [p for n in request.properties for p in find_property(n)]
     else:
-        wanted = list(catalogue().values())
+        wanted = [p for p in catalogue().values() if not where.about or p.id in where.about]
     return [p for p in wanted if set(p.needs) <= where.features]
 
 

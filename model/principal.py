@@ -57,9 +57,10 @@ Sentinel = Domain("Sentinel", ("none", "DOWNGRD01", "DOWNGRD00"))
 
 ClientAuth = Domain("ClientAuth", ("none", "optional", "mandatory"))
 
-Key = Domain("Key", ("plaintext", "empty", "handshake", "application"))
+Key = Domain("Key", ("plaintext", "empty", "handshake", "application", "early"))
 """The record protection of one direction: none, keys from a master secret that was never set,
-TLS 1.3 handshake traffic keys, or the session keys (TLS 1.3: application traffic keys)."""
+TLS 1.3 handshake traffic keys, the session keys (TLS 1.3: application traffic keys), or those of
+TLS 1.3's early data."""
 
 EncryptedTo = Domain("EncryptedTo", ("none", "honest", "adversary", "server0", "server1"))
 """The RSA key a premaster is encrypted to: the honest server's certificate, a key of the

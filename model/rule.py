@@ -80,7 +80,7 @@ class Message:
     `none`, that is, left out. `shown` names, for a field whose value some run made, the message in
     which that run shows it to everybody. `record` are the fields that are not the message's own but
     of the record around it, chosen by whoever writes that; `handshake` is false of what is no step
-    of a handshake.
+    of a handshake; `before_hello` marks what may come before the peer's hello.
     """
 
     name: str
@@ -91,6 +91,7 @@ class Message:
     shown: Mapping[str, str] = field(default_factory=dict)
     record: tuple[str, ...] = ()
     handshake: bool = True
+    before_hello: bool = False
 
     def demands(self, field: str) -> bool:
         """Whether the field must have a value other than `none`."""
@@ -295,9 +296,15 @@ class Role:
     each group and proof, in order; `under` is the record key of each message it sent; `again` says
     when a message may come a second time; `generations` groups the local states. `editions` are,
     for a message that the role sends more than once with different contents, the times it does.
-    `signer` is the certificate whose key must have made a signature that the role checks. `shared`
-    is true where a secret that only honest ends share is part of the key, `shared_alone` where
-    nothing else is secret in it.
+    `signer` is the certificate whose key must have made a signature that the role checks.
+
+    Of what its secret is made, besides the exchange: `unexchanged` says when the exchange is no
+    part of it, `inherits` when the secret of the same end's handshake before it is one, `shared`
+    when one is that both principals have had all along. `early_inherits` says when that earlier
+    secret is part of the key of early data, `earlier_seals`, for a composite field of a message it
+    gets, when whoever knows that earlier secret can make it. `exposes` says when its own secret is
+    there for everybody to read in what it issued, `begins` from when on the run takes part at all,
+    over `own` and `prev`.
     """
 
     name: str
@@ -316,11 +323,16 @@ class Role:
     under: Mapping[str, Expr] = field(default_factory=dict)
     again: Mapping[str, Expr] = field(default_factory=dict)
     generations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unexchanged: Expr = FALSE
+    inherits: Expr = FALSE
+    shared: Expr = FALSE
+    early_inherits: Expr = FALSE
+    earlier_seals: Mapping[str, Expr] = field(default_factory=dict)
+    exposes: Expr = FALSE
+    begins: Expr = TRUE
     extensions: tuple[str, ...] = ()
     editions: Mapping[str, tuple[Edition, ...]] = field(default_factory=dict)
     signer: Expr | None = None
-    shared: Expr = FALSE
-    shared_alone: Expr = FALSE
 
     @cached_property
     def state_domain(self) -> Domain:

@@ -39,9 +39,13 @@ class Scenario:
     default: bool = True
     extensions: tuple[str, ...] = ()
     later: tuple[tuple[str, str], ...] = ()
-    """Pairs of runs: the first is the same end's handshake after the second."""
+    """Pairs of runs: the first is the same end's handshake after the second. It begins when every
+    run that is followed by another is over: one connection after the other."""
     configs: Mapping[str, Config] = field(default_factory=dict)
     """By run, what differs from the configuration of its role."""
+    about: tuple[str, ...] = ()
+    """The ids of the properties it is for, if not for all that apply: a search over fewer variables
+    has fewer states."""
 
     @property
     def features(self) -> frozenset[str]:
@@ -54,6 +58,18 @@ class Scenario:
         versions = [set(c["max_version"]) | set(c.get("min_version", ("TLS10",)))
                     for c in (self.client, self.server)]  # fmt: skip
         found = {self.network, *self.extensions}
+        on = {
+            n
+            for c in (self.client, self.server, *self.configs.values())
+            for n, v in c.items()
+            if True in v
+        }
+        if "resumes" in on:
+            found.add("resumption")
+        if "has_register" in on:
+            found.add("register")
+        elif self.servers > 1:
+            found.add("two-servers")
         if any(v != "TLS13" for pair in versions for v in pair) and both:
             found.add("tls12")
         if all("TLS13" in v for v in versions):
@@ -89,7 +105,9 @@ class Scenario:
 
     def _run(self, name: str, role: Role, config: Config) -> Instance:
         mine = {**config, **self.configs.get(name, {})}
-        return Instance(name, role, mine, dict(self.later).get(name))
+        prev = dict(self.later).get(name)
+        after = tuple(first for _, first in self.later) if prev else ()
+        return Instance(name, role, mine, prev, after)
 
 
 def _offers(*suites: str) -> dict[str, tuple[Value, ...]]:
@@ -114,6 +132,16 @@ TLS10 = {"min_version": ("TLS10",), **_versions("TLS10")}
 TLS11 = {"min_version": ("TLS11",), **_versions("TLS11")}
 TLS12 = {"min_version": ("TLS12",), **_versions("TLS12")}
 TLS13 = {"min_version": ("TLS13",), **_versions("TLS13")}
+
+_PSK_FREE = {"has_external": EITHER, "takes_psk_ke": EITHER, "takes_psk_dhe_ke": EITHER}
+_EARLY_CLIENT = {
+    **TLS13, "has_external": (True,), "sends_early": (True,), **_no_client_auth("client")
+}  # fmt: skip
+_EARLY_SERVER = {
+    **TLS13, "has_external": (True,), "takes_early": (True,), "issues": (False,),
+    **_no_client_auth("server"), "sends_data": (False,),
+}  # fmt: skip
+_EARLY = ("AUT-1", "AUT-6", "EDT-3", "EDT-4", "EDT-5", "EDT-7", "KEY-5", "SEC-1")
 
 SCENARIOS = (
     Scenario(
@@ -408,6 +436,135 @@ SCENARIOS = (
         ("explicit",),
         network="reliable",
         extensions=("fixed_dh", "psk_suites"),
+    ),
+    Scenario(
+        "retry-honest",
+        "no attacker: HelloRetryRequest for another group, with a cookie, or both",
+        {**TLS13, "supports_secp256r1": EITHER, "closes": (True,)},
+        {**TLS13, "supports_x25519": EITHER, "asks_cookie": EITHER, "closes": (True,)},
+        ("explicit",),
+        network="reliable",
+        extensions=("retry",),
+    ),
+    Scenario(
+        "tls13-retry",
+        "HelloRetryRequest between ends that also know TLS 1.2",
+        {"min_version": ("TLS12",), **_versions("TLS13"), **_offers("ECDHE"),
+         **_no_client_auth("client")},
+        {"min_version": ("TLS12",), **_versions("TLS13"), **_offers("ECDHE"),
+         "supports_x25519": EITHER, "asks_cookie": EITHER, **_no_client_auth("server"),
+         "sends_data": (False,)},
+        ("explicit",),
+        extensions=("retry",),
+    ),
+    Scenario(
+        "psk-honest",
+        "no attacker: an external pre-shared key at either end, in both modes, and certificates",
+        {**TLS13, **_PSK_FREE, "closes": (True,)},
+        {**TLS13, **_PSK_FREE, "closes": (True,), "sends_data": (False,)},
+        ("explicit",),
+        network="reliable",
+        extensions=("psk",),
+    ),
+    Scenario(
+        "tls13-psk",
+        "an external pre-shared key in both modes, beside certificates and client authentication",
+        {**TLS13, **_PSK_FREE, "takes_psk_dhe_ke": (True,)},
+        {**TLS13, **_PSK_FREE, "takes_psk_ke": (True,), "issues": (False,),
+         "sends_data": (False,)},
+        ("explicit",),
+        extensions=("psk",),
+    ),
+    Scenario(
+        "tls13-resumption",
+        "a handshake with a ticket, and its resumption in both modes",
+        {**TLS13, **_no_client_auth("client")},
+        {**TLS13, **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        clients=2,
+        servers=2,
+        later=(("client1", "client0"), ("server1", "server0")),
+        configs={
+            "client1": {"resumes": (True,)},
+            "server1": {"resumes": (True,), "issues": (False,)},
+        },
+        extensions=("psk",),
+        about=("AUT-1", "AUT-5", "AUT-6", "AUT-7", "AUT-23", "SEC-1", "RES-1", "RES-6", "RES-7",
+               "RES-10", "RES-11"),
+    ),
+    Scenario(
+        "early-data-honest",
+        "no attacker: early data accepted, refused and skipped, and not sent",
+        {**TLS13, **_PSK_FREE, "takes_psk_dhe_ke": (True,), "sends_early": EITHER,
+         "closes": (True,)},
+        {**TLS13, **_PSK_FREE, "takes_psk_dhe_ke": (True,), "takes_early": EITHER,
+         "closes": (True,), "sends_data": (False,)},
+        ("explicit",),
+        network="reliable",
+        extensions=("early_data", "psk"),
+    ),
+    Scenario(
+        "tls13-early-data",
+        "early data under an external key: accepted, refused and skipped",
+        {**TLS13, "has_external": (True,), "sends_early": EITHER, **_no_client_auth("client")},
+        {**TLS13, "has_external": EITHER, "takes_early": EITHER, "issues": (False,),
+         **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        extensions=("early_data", "psk"),
+    ),
+    Scenario(
+        "early-data-two-servers",
+        "early data at two servers that share no record of hellos",
+        _EARLY_CLIENT,
+        _EARLY_SERVER,
+        ("explicit",),
+        servers=2,
+        extensions=("early_data", "psk"),
+        about=_EARLY,
+    ),
+    Scenario(
+        "early-data-one-server",
+        "early data at one server that remembers its hellos, one connection after the other",
+        _EARLY_CLIENT,
+        _EARLY_SERVER,
+        ("explicit",),
+        servers=2,
+        later=(("server1", "server0"),),
+        configs={"server1": {"has_register": (True,)}},
+        extensions=("early_data", "psk"),
+        about=_EARLY,
+    ),
+    Scenario(
+        "retry-early-data-honest",
+        "no attacker: HelloRetryRequest, pre-shared keys and early data together",
+        {**TLS13, "has_external": (True,), "takes_psk_ke": EITHER, "sends_early": EITHER,
+         "supports_secp256r1": EITHER, "has_certificate": (False,), "closes": (True,)},
+        {**TLS13, "has_external": EITHER, "takes_psk_ke": EITHER, "takes_early": (True,),
+         "asks_cookie": EITHER, "supports_x25519": EITHER, "issues": (False,),
+         **_no_client_auth("server"), "sends_data": (False,), "closes": (True,)},
+        ("explicit",),
+        network="reliable",
+        extensions=("early_data", "psk", "retry"),
+        about=("LIV-1", "LIV-2", "LIV-3", "LIV-4", "LIV-5", "LIV-7", "EDT-1", "EDT-2", "HRR-1",
+               "HRR-2", "HRR-7"),
+    ),
+    Scenario(
+        "retry-psk",
+        "HelloRetryRequest and an external key, beside certificates and client authentication",
+        {**TLS13, "has_external": (True,), "takes_psk_ke": EITHER, "sends_data": (False,)},
+        {**TLS13, "has_external": EITHER, "takes_psk_ke": (True,), "supports_x25519": EITHER,
+         "issues": (False,), "sends_data": (False,)},
+        ("explicit",),
+        extensions=("psk", "retry"),
+    ),
+    Scenario(
+        "retry-early-data",
+        "early data that a HelloRetryRequest ends",
+        {**TLS13, "has_external": (True,), "sends_early": (True,), **_no_client_auth("client")},
+        {**TLS13, "has_external": (True,), "takes_early": (True,), "supports_x25519": EITHER,
+         "issues": (False,), **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        extensions=("early_data", "psk", "retry"),
     ),
 )  # fmt: skip
 

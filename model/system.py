@@ -40,13 +40,15 @@ OK = ".ok"
 class Instance:
     """A run of a role in a system, with the initial values its scenario allows.
 
-    `prev` names the run that is the same end's handshake before this one.
+    `prev` names the run that is the same end's handshake before this one. It takes part when the
+    runs named in `after` are over.
     """
 
     name: str
     role: Role
     config: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
     prev: str | None = None
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +87,8 @@ class Step:
     `free` are the parameters (message fields, choices) that the effects read; those that only the
     guard reads are eliminated from `guard`. `full` is the guard before elimination and
     `parameters` its parameters, from which a trace's message is found again. `deliverable` is what
-    the network demands for the message to be there, `room` for what the row itself sends.
+    the network demands for the message to be there, and the role for the run to take part, `room`
+    what the network demands for what the row itself sends.
     """
 
     run: str
@@ -199,12 +202,18 @@ class System:
         for name, value in source.effects.items():
             effects[name] = ground(value)
         state = var(f"{run.name}.state", run.role.state_domain)
-        deliverable = conj(ground(source.when), *seal_demands)
+        deliverable = conj(ground(source.when), *self._begun(run), *seal_demands)
         full = conj(state.one_of(*rule.sources), room, deliverable, guard)
         parameters = {
             n: d for n, d in variables(full, *effects.values()).items() if n.startswith("msg.")
         }
         return Step(run.name, rule, source, full, effects, {}, full, parameters, deliverable, room)
+
+    def _begun(self, run: Instance) -> Iterator[Expr]:
+        """When the run takes part at all."""
+        yield self.at(run, run.role.begins)
+        for name in run.after:
+            yield self.of(name, "state") == self.by_name[name].role.closed
 
     def compile(self, *reads: Expr) -> Compiled:
         """The system over the variables that its guards and `reads` depend on, and no others."""

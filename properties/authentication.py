@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from model.expr import FALSE, Expr, conj, disj, eq, implies, neg
+from model.expr import FALSE, Expr, conj, const, disj, eq, implies, ite, neg
+from model.principal import Certificate
 from model.transcript import CERTIFICATE_SUITES, PSK_SUITES, view
 from properties import Implication, View, World, invariant, when
 
@@ -28,6 +29,29 @@ def flight(r: View) -> tuple[str, ...]:
     return r.run.role.covered["flight"]
 
 
+def by_key(r: View) -> Expr:
+    """The handshake goes by a pre-shared key, without certificates."""
+    return r.psk != "none" if "psk" in r.run.role.variables else FALSE
+
+
+def shown_by(r: View, peer: str) -> Expr:
+    """The certificate that stands for the run's peer, the "server" or the "client".
+
+    With a resumption key it is that of the handshake the key comes from. An external key is one
+    that the honest principals share, and stands for both.
+    """
+    name = f"{peer}_certificate"
+    now: Expr = getattr(r, name)
+    if "psk" not in r.run.role.variables:
+        return now
+    earlier = getattr(r, f"session_{name}") if f"session_{name}" in r.run.role.variables else now
+    return ite(
+        r.psk == "resumption",
+        earlier,
+        ite(r.psk == "external", const("honest", Certificate), now),
+    )
+
+
 def server_authenticated(c: View) -> Expr:
     """The client verified a Finished and takes its peer for the honest server.
 
@@ -35,7 +59,7 @@ def server_authenticated(c: View) -> Expr:
     one that leads to no trusted CA, it believes in the name it wanted all the same. Or the key that
     both share is the honest ends' own.
     """
-    shown = conj(c.suite.one_of("none", *CERTIFICATE_SUITES), c.server_certificate != "adversary")
+    shown = conj(c.suite.one_of("none", *CERTIFICATE_SUITES), shown_by(c, "server") != "adversary")
     return conj(c.verified, shown | shared_key(c))
 
 
@@ -46,7 +70,7 @@ def client_authenticated(s: View) -> Expr:
 
 def shown_certificate(s: View) -> Expr:
     """The server was shown a certificate that it takes for the honest client's."""
-    return s.client_certificate.one_of("honest", "unknown_ca", "expired", "wrong_name")
+    return shown_by(s, "client").one_of("honest", "unknown_ca", "expired", "wrong_name")
 
 
 def shared_key(r: View) -> Expr:
@@ -55,7 +79,7 @@ def shared_key(r: View) -> Expr:
     if "psk_suites" not in r.run.role.extensions:
         return FALSE
     return conj(
-        r.suite.one_of(*PSK_SUITES), r.system.at(r.run, view(r.run.role, "psk")) == "honest"
+        r.suite.one_of(*PSK_SUITES), r.system.at(r.run, view(r.run.role, "named_key")) == "honest"
     )
 
 
@@ -98,7 +122,7 @@ def a_server_that_authenticated_a_client_talked_to_it(w: World) -> list[Implicat
                 *(
                     conj(
                         paired(c, s),
-                        implies(shown_certificate(s), c.client_certificate == "honest"),
+                        implies(shown_certificate(s), shown_by(c, "client") == "honest"),
                     )
                     for c in w.clients
                 )

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from model.expr import conj, disj, neg
-from properties import Implication, World, invariant, when
-from properties.authentication import live
+from model.expr import FALSE, Expr, conj, disj, neg
+from properties import Implication, View, World, invariant, when
+from properties.authentication import by_key, live
 from properties.order import connected, legacy
+
+
+def early(c: View) -> Expr:
+    """The client writes early data, under a pre-shared key that it offered."""
+    if "early_offered" not in c.run.role.variables or c.role == "server":
+        return FALSE
+    return conj(c.write_key == "early", c.offered_psk != "none", c.read_key == "plaintext")
 
 
 @invariant("KEY-1", "5246 7.1, 6.3", ("tls12",))
@@ -33,13 +40,14 @@ def one_change_cipher_spec_comes_before_each_finished(w: World) -> list[Implicat
 @invariant("KEY-3", "5246 7.1; 8446 7.1")
 def the_read_key_changes_only_where_it_should(w: World) -> list[Implication]:
     """Not before ChangeCipherSpec; in TLS 1.3 to the application key only with the peer's
-    Finished."""
+    Finished, to that of early data only by a pre-shared key."""
     return [
         when(conj(live(r), r.read_key != "plaintext")).then(
             disj(
                 conj(legacy(r), r.saw_change_cipher_spec),
                 conj(r.version == "TLS13", r.read_key == "handshake", neg(r.verified)),
                 conj(r.version == "TLS13", r.read_key == "application", r.saw_finished),
+                conj(r.read_key == "early", by_key(r), neg(r.verified)),
             )
         )
         for r in w.runs
@@ -70,10 +78,20 @@ def a_compatibility_change_cipher_spec_changes_nothing(w: World) -> list[Implica
 
 @invariant("KEY-7", "5246 6.3, 8.1; 8446 7.1")
 def no_key_is_derived_from_a_secret_that_was_never_set(w: World) -> list[Implication]:
-    """No Finished is verified, and no record read or written, under a key that no exchange made."""
+    """No Finished is verified, and no record read or written, under a key that no exchange made;
+    where there are pre-shared keys, with a share of the peer's or one of those."""
     return [
-        when(disj(r.read_key != "plaintext", r.write_key != "plaintext")).then(
-            conj(r.keyed, r.read_key != "empty", r.write_key != "empty")
-        )
-        for r in w.runs
+        *(
+            when(disj(r.read_key != "plaintext", r.write_key != "plaintext")).then(
+                conj(r.keyed | early(r), r.read_key != "empty", r.write_key != "empty")
+            )
+            for r in w.runs
+        ),
+        *(
+            when(conj(r.keyed, r.version == "TLS13")).then(
+                disj(by_key(r), (r.server_share if r.role == "client" else r.exchange) != "none")
+            )
+            for r in w.runs
+            if "psk" in r.run.role.variables
+        ),
     ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from model.expr import TRUE, Expr, conj, disj, implies, neg
 from model.principal import OFFERED
-from model.transcript import EXPORT_SUITES
-from properties import Implication, World, ends, leads_to, reachable, when
+from model.transcript import EXPORT_SUITES, FLIGHT
+from properties import Implication, View, World, ends, leads_to, reachable, when
 from properties.authentication import agree
 from properties.closure import canceled
 
@@ -13,15 +13,26 @@ VIEW = ("version", "suite", "compression", "client_version", "requested", "clien
 
 
 def compatible(w: World) -> Expr:
-    """The configurations have a version and, below TLS 1.3, a suite in common, and no user gives
-    the handshake up."""
+    """The configurations have a version in common and, below TLS 1.3, a suite; in it, a group; and
+    no user gives the handshake up."""
     c, s = w.clients[0], w.servers[0]
-    both_13 = conj(c.max_version == "TLS13", s.max_version == "TLS13")
+    both_13 = conj(c.max_version == "TLS13", s.max_version == "TLS13", common_group(c, s))
     suites = disj(
         *(conj(getattr(c, f"offers_{x}"), getattr(s, f"offers_{x}"))
           for x in OFFERED if x not in EXPORT_SUITES)
     )  # fmt: skip
     return conj(disj(both_13, suites), neg(canceled(w)))
+
+
+def common_group(c: View, s: View) -> Expr:
+    """Both ends support some group of TLS 1.3, where groups are told apart."""
+    names = [n for n in c.run.role.variables if n.startswith("supports_")]
+    return disj(*(getattr(c, n) & getattr(s, n) for n in names)) if names else TRUE
+
+
+def extended(r: View) -> list[str]:
+    """The fields that extensions add to what every Finished covers."""
+    return [f for f in r.run.role.covered["flight"] if f not in FLIGHT]
 
 
 def refused_client(w: World) -> Expr:
@@ -37,7 +48,7 @@ def compatible_ends_complete_and_agree(w: World) -> list[Implication]:
     c, s = w.clients[0], w.servers[0]
     return [
         when(conj(compatible(w), neg(refused_client(w)))).then(
-            conj(c.verified, s.verified, agree(c, s, VIEW))
+            conj(c.verified, s.verified, agree(c, s, (*VIEW, *extended(c))))
         )
     ]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from model.expr import Expr, conj, disj, eq, neg
 from model.transcript import CERTIFICATE_SUITES, HINT_SUITES, SKE_SUITES
 from properties import Implication, View, World, invariant, when
-from properties.authentication import agree, fixed_key, flight, known, live
+from properties.authentication import agree, by_key, fixed_key, flight, known, live
 from properties.early import started_early
 
 AFTER_HELLO_DONE = (
@@ -69,7 +69,7 @@ def the_server_certificate_is_there_unless_anonymous(w: World) -> list[Implicati
     but for RSA_PSK, with a shared key."""
     return [
         when(c.state.one_of(*AFTER_HELLO_DONE, "CONNECTED", "SEND_CERT", "SEND_FINISHED")).then(
-            eq(c.saw_certificate, c.suite.one_of(*CERTIFICATE_SUITES))
+            eq(c.saw_certificate, conj(c.suite.one_of(*CERTIFICATE_SUITES), neg(by_key(c))))
         )
         for c in w.clients
     ]
@@ -193,7 +193,7 @@ def the_certificate_handshake_is_complete(w: World) -> list[Implication]:
     """TLS 1.3 with certificates: EncryptedExtensions, Certificate, CertificateVerify, Finished."""
     return [
         *(
-            when(conj(live(c), c.verified, c.version == "TLS13")).then(
+            when(conj(live(c), c.verified, c.version == "TLS13", neg(by_key(c)))).then(
                 conj(
                     c.saw_encrypted_extensions, c.saw_certificate, c.saw_certificate_verify,
                     c.saw_finished,

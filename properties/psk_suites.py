@@ -24,7 +24,7 @@ def a_known_key_is_named_where_the_suite_has_one(w: World) -> list[Implication]:
     """And none where it has none."""
     return [
         when(conj(live(s), s.saw_client_key_exchange)).then(
-            eq(s.psk.one_of("honest", "adversary"), s.suite.one_of(*PSK_SUITES))
+            eq(s.named_key.one_of("honest", "adversary"), s.suite.one_of(*PSK_SUITES))
         )
         for s in w.servers
     ]

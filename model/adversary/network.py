@@ -39,7 +39,7 @@ from model.expr import (
     var,
 )
 from model.message import UndecryptableRecord
-from model.principal import ClientOwner, client, server
+from model.principal import ClientOwner, Key, client, server
 from model.rule import Message, Variable, composites
 from model.system import Instance, Source, System
 from model.transcript import RSA_SUITES
@@ -80,7 +80,10 @@ class Adversary:
     def _client_secret(self) -> Expr:
         """The adversary can compute what a client's master secret is made from (over `own`)."""
         own = client
-        theirs = own.server_share == "adversary"
+        # In TLS 1.3 a missing share adds zeros.
+        theirs = (own.server_share == "adversary") | (
+            (own.version == "TLS13") & (own.server_share == "none")
+        )
         rsa = ite(
             own.group == "rsa_weak",
             theirs | self.broken(own.group == "rsa_weak"),
@@ -91,19 +94,35 @@ class Adversary:
 
     def knows_secret(self, system: System, run: Instance) -> Expr:
         """The adversary knows the master secret (TLS 1.3: the handshake secret) of `run`."""
-        exchanged = self._knows_exchange(system, run)
-        alone, shared = system.at(run, run.role.shared_alone), system.at(run, run.role.shared)
-        return conj(alone | exchanged, neg(shared))
+        role = run.role
+        exchanged = self._knows_exchange(system, run) | system.at(run, role.unexchanged)
+        inherited = implies(system.at(run, role.inherits), self.knows_earlier(system, run))
+        return conj(exchanged, inherited, neg(system.at(run, role.shared)))
+
+    def knows_earlier(self, system: System, run: Instance) -> Expr:
+        """The adversary knows what `run` takes over from the same end's handshake before it."""
+        if run.prev is None:
+            return FALSE
+        prev = system.by_name[run.prev]
+        read = []
+        for q in system.runs:
+            if q.role.exposes is not FALSE:
+                equal = TRUE if q is prev else FALSE
+                if q.role.name != prev.role.name:
+                    equal = self.same_secret(system, prev, q)
+                read.append(conj(system.at(q, q.role.exposes), equal))
+        return disj(self.knows_secret(system, prev), *read)
 
     def _knows_exchange(self, system: System, run: Instance) -> Expr:
-        """The adversary knows what the key exchange of `run` gives."""
+        """The adversary knows what the exchange adds to the secret of `run`."""
         if run.role.name == "client":
             return system.at(run, self._client_secret())
         own = server
         made = own.exchange.one_of("adversary", "client0", "client1")
         weak = (own.suite == "RSA_EXPORT") | (own.suite == "DHE_EXPORT")
         weak = weak | ((own.suite == "DHE") & own.weak_dh)
-        mine = (own.exchange == "adversary") | (made & self.broken(weak))
+        none = (own.version == "TLS13") & (own.exchange == "none")
+        mine = (own.exchange == "adversary") | none | (made & self.broken(weak))
         theirs = [
             (system.of(run, "exchange") == c.name) & self._knows_premaster(system, c)
             for c in system.runs
@@ -123,7 +142,8 @@ class Adversary:
     def knows_key(self, system: System, run: Instance, key: Expr) -> Expr:
         """The adversary knows the record key `key` (a Key over global variables) of `run`."""
         secret = self.knows_secret(system, run)
-        return ite(key.one_of("plaintext", "empty"), TRUE, secret)
+        early = system.at(run, run.role.early_inherits) & self.knows_earlier(system, run)
+        return ite(key.one_of("plaintext", "empty"), TRUE, ite(key == "early", early, secret))
 
     def knows_traffic_key(self, system: System, run: Instance) -> Expr:
         """The adversary knows a session key that `run` reads or writes with."""
@@ -134,16 +154,18 @@ class Adversary:
     def same_secret(self, system: System, a: Instance, b: Instance) -> Expr:
         """Runs `a` and `b`, of different roles, hold the same secret."""
 
-        def both(names: Iterable[str]) -> Expr:
-            return conj(
-                *(eq(system.at(a, a.role.views[n]), system.at(b, b.role.views[n])) for n in names)
-            )
-
         is_13 = system.of(a, "version") == "TLS13"
         return conj(
-            system.of(a, "keyed"), system.of(b, "keyed"),
-            both(a.role.covered["secret"]), implies(is_13, both(a.role.covered["hellos"])),
+            system.of(a, "keyed"), system.of(b, "keyed"), self._both(system, a, b, "secret"),
+            implies(is_13, self._both(system, a, b, "hellos")),
         )  # fmt: skip
+
+    def _both(self, system: System, a: Instance, b: Instance, group: str) -> Expr:
+        """Runs `a` and `b` hold the same of each field that the group covers."""
+        names = a.role.covered.get(group, ())
+        return conj(
+            *(eq(system.at(a, a.role.views[n]), system.at(b, b.role.views[n])) for n in names)
+        )
 
     # -- the network's interface -------------------------------------------------------------------
     def variables(self, system: System) -> Mapping[str, Variable]:
@@ -165,18 +187,25 @@ class Adversary:
         """Forged, wrapped by the adversary, or replayed; see the head of this file."""
         read_key = system.of(run, "read_key")
         if message is UndecryptableRecord:
-            yield Source("forged", read_key != "plaintext")
+            # In the clear it is due only where a row expects records that cannot be read yet.
+            rows = [r for r in run.role.table if r.kind == "receive" and r.message is message]
+            due = system.of(run, "state").one_of(*(s for r in rows for s in r.sources))
+            yield Source("forged", (read_key != "plaintext") | due)
             return
         if message.name == "TransportClose":
             yield Source("forged")
             return
         writes = self.knows_key(system, run, read_key)
         free = self._values(system, message)
-        if message.name == "ClientHello":
+        if "offer" in message.fields:
             yield from self._client_hellos(system, run, message, writes)
             return
         seals = {f: self._seal(system, run, message) for f in composites(message)}
         made_up = self._premaster(system, run, message)
+        # What is there under one key only is not there under another.
+        only = {r.role.under.get(message.name) for r in system.runs}
+        if const("early", Key) in only:
+            writes = writes & (read_key == "early")
         yield Source("forged", conj(writes, free, made_up), {}, seals)
         for q in system.runs:
             if q.name == run.name or message.name not in q.role.sends:
@@ -201,6 +230,9 @@ class Adversary:
                         ),
                         self.same_secret(system, run, q),
                     )
+                    if run.role.covered.get("early"):
+                        both = conj((under == "early"), (read_key == "early"))
+                        same_key = same_key | conj(both, self._both(system, run, q, "early"))
                     yield Source(name, conj(seen, same_key), bound)
 
     def _inner(
@@ -286,12 +318,14 @@ class Adversary:
         # What no single field of the transcript covers is part of the offer.
         other = ("version", *message.shown, *message.record)
         lists = [f for f in message.fields if f not in other]
-        yield Source("forged", limits, {"offer": const("adversary", ClientOwner)})
+        known = self.knows_earlier(system, run)
+        seals = {f: conj(run.role.earlier_seals.get(f, FALSE), known) for f in composites(message)}
+        yield Source("forged", limits, {"offer": const("adversary", ClientOwner)}, seals)
         for q in system.runs:
-            if q.role.name == "client":
+            if message.name in q.role.sends:
                 bound = _at(system, q, q.role.sends[message.name])
                 yield Source(
                     f"{q.name} via adversary",
-                    conj(limits, sent(q.name, "ClientHello")),
+                    conj(limits, sent(q.name, message.name)),
                     {f: bound[f] for f in ("offer", *lists)},
                 )

@@ -28,7 +28,7 @@ class Amend:
 
     `when` narrows its selection, `sources` are further states it leaves, `checks` come after its
     own, `without` names those of its checks whose place the extension's own rows or checks take;
-    `do` are further effects.
+    `do` are further effects, `instead` those that take the place of its own.
     """
 
     row: str
@@ -37,6 +37,7 @@ class Amend:
     checks: tuple[Check, ...] = ()
     without: tuple[str, ...] = ()
     do: Mapping[str, Expr] = field(default_factory=dict)
+    instead: Mapping[str, Expr] = field(default_factory=dict)
     of: str = ""
     """The extension whose row it is; empty for a row of the generations."""
 
@@ -48,15 +49,15 @@ class Extension:
     `fields` are added to messages that are there (those of another extension only if it is);
     `sends` gives their values (or those of a field that was there, which it replaces); `under` is
     the record key of a new message, over the sender's variables. `views` is what each end holds of
-    a further field of the handshake, and `covers` says what proves it: "secret" (it is part of the
-    key), "hellos" (in every proof and, in TLS 1.3, in the key), "flight" (in every proof), "client"
-    or "server" (only in that end's Finished and CertificateVerify), "signed" (in the signature of
-    ServerKeyExchange). `again` says when an end may take a message a second time, `editions` tell
-    the times apart that an end sends a message. `signer` is the certificate of a signature that an
-    end checks, and when it is that one. `shared` says when a secret that only honest ends share is
-    part of the key, `shared_alone` when nothing else is secret in it. `final` are states in which
-    nothing is taken any more, and nothing refused. What the rows and editions prove covers what the
-    other overlays add, too.
+    a further field of the handshake, or, with the name of one that was there, what it holds of that
+    one now; `covers` says what proves it: "secret" (it is part of the key), "hellos" (in every
+    proof and, in TLS 1.3, in the key), "flight" (in every proof), "early" (in the key of early data
+    alone), "client" or "server" (only in that end's Finished and CertificateVerify), "signed" (in
+    the signature of ServerKeyExchange). `again` says when an end may take a message a second time,
+    `editions` tell the times apart that an end sends a message. `signer` is the certificate of a
+    signature that an end checks, and when it is that one. `final` are states in which nothing is
+    taken any more, and nothing refused. What the rows and editions prove covers what the other
+    overlays add, too.
     """
 
     name: str
@@ -82,11 +83,18 @@ class Extension:
     again: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
     editions: Mapping[str, Mapping[str, tuple[Edition, ...]]] = field(default_factory=dict)
     signer: Mapping[str, tuple[Expr, Expr]] = field(default_factory=dict)
-    shared: Mapping[str, Expr] = field(default_factory=dict)
-    shared_alone: Mapping[str, Expr] = field(default_factory=dict)
     final: tuple[str, ...] = ()
+    unexchanged: Mapping[str, Expr] = field(default_factory=dict)
+    inherits: Mapping[str, Expr] = field(default_factory=dict)
+    shared: Mapping[str, Expr] = field(default_factory=dict)
+    early_inherits: Mapping[str, Expr] = field(default_factory=dict)
+    earlier_seals: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
+    begins: Mapping[str, Expr] = field(default_factory=dict)
+    """These six: see `Role`."""
     needs: tuple[str, ...] = ()
     excludes: Mapping[str, str] = field(default_factory=dict)
+    implied: bool = False
+    """It is there wherever all that it needs are."""
 
 
 @cache
@@ -132,7 +140,10 @@ def chosen(names: Iterable[str]) -> tuple[Extension, ...]:
                 add(a.of, wanted)
         out[name] = every[name]
 
-    names = sorted(set(names))
+    wanted = set(names)
+    while more := {e.name for e in every.values() if e.implied and set(e.needs) <= wanted} - wanted:
+        wanted |= more
+    names = sorted(wanted)
     for n in names:
         add(n, names)
     for a in out.values():
@@ -216,11 +227,15 @@ def _with(role: Role, e: Extension) -> Role:
             m: disj(role.again.get(m, FALSE), e.again.get(name, {}).get(m, FALSE))
             for m in dict.fromkeys((*role.again, *e.again.get(name, {})))
         },
+        unexchanged=disj(role.unexchanged, e.unexchanged.get(name, FALSE)),
+        inherits=disj(role.inherits, e.inherits.get(name, FALSE)),
+        shared=disj(role.shared, e.shared.get(name, FALSE)),
+        early_inherits=disj(role.early_inherits, e.early_inherits.get(name, FALSE)),
+        earlier_seals=merged("a seal of", role.earlier_seals, e.earlier_seals.get(name, {})),
+        begins=conj(role.begins, e.begins.get(name, TRUE)),
         extensions=(*role.extensions, e.name),
         editions=editions,
         signer=signer,
-        shared=role.shared | e.shared.get(name, FALSE),
-        shared_alone=role.shared_alone | e.shared_alone.get(name, FALSE),
         final=(*role.final, *e.final),
     )
 
@@ -282,7 +297,7 @@ def _amended(rule: Rule, e: Extension, role: Role) -> Rule:
             sources=(*rule.sources, *(s for s in a.sources if s not in rule.sources)),
             when=conj(rule.when, a.when),
             checks=(*(c for c in rule.checks if c.name not in a.without), *a.checks),
-            do={**rule.do, **a.do},
+            do={**rule.do, **a.do, **a.instead},
         )
     return rule
 
@@ -295,7 +310,7 @@ def _covered(role: Role, e: Extension) -> dict[str, tuple[str, ...]]:
     """The names of what each group and each proof of the role covers, the overlay's last."""
     out = dict(role.covered)
     c = e.covers
-    for group in ("secret", "hellos", "flight"):
+    for group in ("secret", "hellos", "flight", "early"):
         out[group] = (*out.get(group, ()), *c.get(group, ()))
     out["flight"] = (*out["flight"], *c.get("hellos", ()))
     for m in _PROOFS:
@@ -316,24 +331,36 @@ def _parts(e: Extension, message: str, sender: str) -> tuple[str, ...]:
 
 
 class _Proofs:
-    """Adds what an overlay covers to the composites that a role makes and checks."""
+    """Adds what an overlay covers to the composites that a role makes and checks.
+
+    A view that takes the place of one that was there takes its place in the composites, too.
+    """
 
     def __init__(self, role: Role, e: Extension, views: Mapping[str, Expr]) -> None:
         self.role, self.extension, self.views = role.name, e, views
+        self.layout = role.covered
+        self.replaced = {n for n in e.views.get(role.name, {}) if n in role.views}
 
-    def _more(self, message: str, sender: str) -> tuple[Expr, ...]:
-        names = _parts(self.extension, message, sender)
-        return tuple(self.views[n.removeprefix("secret.")] for n in names)
+    def _longer(self, message: str, sender: str, parts: tuple[Expr, ...]) -> tuple[Expr, ...]:
+        names = [n.removeprefix("secret.") for n in self.layout.get(message, ())]
+        old = [
+            self.views[n] if n in self.replaced else p for n, p in zip(names, parts, strict=False)
+        ]
+        more = _parts(self.extension, message, sender)
+        return (
+            *old,
+            *parts[len(old) :],
+            *(self.views[n.removeprefix("secret.")] for n in more),
+        )
 
     def row(self, rule: Rule) -> Rule:
         """A receiving row, its comparisons longer."""
         sender = ENDS.get(self.role, "")
-        more = self._more(rule.event, sender) if rule.event in _COMPOSED else ()
-        if rule.kind != "receive" or not more:
+        if rule.kind != "receive" or rule.event not in _COMPOSED:
             return rule
 
         def longer(node: Expr, parts: tuple[Expr, ...]) -> Expr:
-            return same(node.args[0], *parts, *more)
+            return same(node.args[0], *self._longer(rule.event, sender, parts))
 
         checks = tuple(
             replace(c, expr=substitute(c.expr, lambda v: v, longer)) for c in rule.checks
@@ -346,8 +373,10 @@ class _Proofs:
         """The fields of a sent message, its composite longer."""
         if message not in _COMPOSED:
             return fields
-        more = self._more(message, self.role)
-        return {f: (*v, *more) if isinstance(v, tuple) else v for f, v in fields.items()}
+        return {
+            f: self._longer(message, self.role, v) if isinstance(v, tuple) else v
+            for f, v in fields.items()
+        }
 
     def editions(self, of: Mapping[str, tuple[Edition, ...]]) -> dict[str, tuple[Edition, ...]]:
         """The editions of each message, their composites longer."""

@@ -20,25 +20,25 @@ from model.principal import Group, ServerOwner, client, server
 from model.rule import SAME, Fields, Variable, check, receive, send
 from model.transcript import HINT_SUITES, PSK_SUITES, server_group
 
-Psk = Domain("Psk", ("none", "honest", "adversary", "unknown"))
+SharedKey = Domain("SharedKey", ("none", "honest", "adversary", "unknown"))
 """A shared key by its name: that of the honest ends, one shared with the adversary, or no one's."""
 
 _flag = Variable(BOOL, (False,))
 VARIABLES = {
     # Configuration: the key that the client has for this connection.
-    "client": {"key": Variable(Psk, ("honest",)), "hinted": _flag},
+    "client": {"key": Variable(SharedKey, ("honest",)), "hinted": _flag},
     # Configuration: whether the server gives hints. The key that was named.
-    "server": {"hints": _flag, "hinted": _flag, "psk": Variable(Psk, ("none",))},
+    "server": {"hints": _flag, "hinted": _flag, "named_key": Variable(SharedKey, ("none",))},
 }
 own = Fields("the client", "own", {n: v.domain for n, v in VARIABLES["client"].items()})
 its = Fields("the server", "own", {n: v.domain for n, v in VARIABLES["server"].items()})
-identity = Fields("ClientKeyExchange", "msg", {"psk_identity": Psk}).psk_identity
+identity = Fields("ClientKeyExchange", "msg", {"psk_identity": SharedKey}).psk_identity
 ske = ServerKeyExchange.f
 
-_none = const("none", Psk)
+_none = const("none", SharedKey)
 shared_key = {
     "client": ite(client.suite.one_of(*PSK_SUITES), own.key, _none),
-    "server": its.psk,
+    "server": its.named_key,
 }
 """The key in use; `none` with a suite that has none."""
 
@@ -82,7 +82,7 @@ EXTENSION = Extension(
     "4279; 5489",
     "pre-shared keys below TLS 1.3",
     variables=VARIABLES,
-    fields={"ClientKeyExchange": {"psk_identity": Psk}},
+    fields={"ClientKeyExchange": {"psk_identity": SharedKey}},
     optional={
         "ClientKeyExchange": ("exchange", "psk_identity"),
         "ServerKeyExchange": ("share", "group"),
@@ -101,10 +101,10 @@ EXTENSION = Extension(
         },
     },
     views={
-        "client": {"psk": shared_key["client"], "hinted": own.hinted},
-        "server": {"psk": shared_key["server"], "hinted": its.hinted},
+        "client": {"named_key": shared_key["client"], "hinted": own.hinted},
+        "server": {"named_key": shared_key["server"], "hinted": its.hinted},
     },
-    covers={"secret": ("psk",), "flight": ("psk", "hinted")},
+    covers={"secret": ("named_key",), "flight": ("named_key", "hinted")},
     rows=tuple(ROWS),
     amends=(
         Amend(f"client_{_SKE}_WAIT_SKE_to_WAIT_CR_SHD", checks=(_parameters,)),
@@ -113,7 +113,7 @@ EXTENSION = Extension(
               when=server.suite != "PSK"),
         *(
             Amend(f"server_receive_client_key_exchange_WAIT_CKE_to_{state}", checks=_named,
-                  do={"psk": identity})
+                  do={"named_key": identity})
             for state in ("WAIT_CERTIFICATE_VERIFY", "WAIT_CCS")
         ),
         Amend("client_receive_certificate_status_WAIT_CR_SHD_to_SAME", when=~own.hinted,
@@ -121,6 +121,6 @@ EXTENSION = Extension(
         Amend("server_send_certificate_status_SEND_CR_SHD_to_SAME", when=~its.hinted,
               of="status_request"),
     ),
-    shared={"client": shared_key["client"] == "honest", "server": its.psk == "honest"},
-    shared_alone={"client": client.suite == "PSK", "server": server.suite == "PSK"},
+    shared={"client": shared_key["client"] == "honest", "server": its.named_key == "honest"},
+    unexchanged={"client": client.suite == "PSK", "server": server.suite == "PSK"},
 )  # fmt: skip

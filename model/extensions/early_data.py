@@ -1,0 +1,209 @@
+"""Early data of TLS 1.3, 0-RTT (RFC 8446): data under a key that the client has before any answer.
+
+1. A client that offers a pre-shared key may ask to send data at once,     2.3, 4.2.10
+   under a key made of that key and its hello.
+2. A server that selects the key may accept, in EncryptedExtensions. It    4.2.10, A.2
+   reads the data, then EndOfEarlyData, then goes over to the handshake
+   key.
+3. A server that does not accept skips records it cannot read, so many     4.2.10
+   and no more, until the first one that it can.
+4. A client that is told so sends EndOfEarlyData before its flight; one    4.5
+   that is not sends it not, and its data was lost.
+5. A server may remember hellos it took early data of, and then takes      8
+   none from the same hello again.
+
+One record stands for all of a client's early data. It has a number like every record, so that
+EndOfEarlyData does not decrypt where the data before it was left out. Where servers share a record
+of hellos, the later run is served by the same server as the one before it.
+"""
+
+from __future__ import annotations
+
+from model.expr import BOOL, TRUE, Domain, const, eq, ite, mapping
+from model.extensions import Amend, Extension
+from model.extensions.psk import SESSION_FIELDS, client_binder, kept, offered
+from model.extensions.psk import client as psk_client
+from model.extensions.psk import server as psk_server
+from model.generations.negotiation import ch
+from model.message import Finished, UndecryptableRecord
+from model.principal import ClientOwner, Key
+from model.principal import client as base_client
+from model.principal import server as base_server
+from model.rule import SAME, Fields, Message, Observer, Rule, Variable, check, receive, send, snake
+
+Count = Domain("Count", (0, 1, 2))
+LIMIT = 2
+"""So many records a server skips when it has not accepted early data."""
+
+
+def _off() -> Variable:
+    return Variable(BOOL, (False,))
+
+
+VARIABLES = {
+    "client": {
+        "sends_early": _off(),  # configuration
+        "early_offered": _off(),
+        "early_accepted": _off(),
+        "sent_early": _off(),
+    },
+    "server": {
+        "takes_early": _off(),  # configuration
+        "has_register": _off(),  # configuration: of the hellos that the run before took
+        "early_offered": _off(),
+        "early_accepted": _off(),
+        "early_delivered": _off(),
+        "skipped": Variable(Count, (0,), write_once=False),
+        "end_not_in_early_keys": _off(),
+    },
+}
+FIELDS = {
+    "ClientHello": {"early_data": BOOL},
+    "EncryptedExtensions": {"early_data": BOOL},
+}
+EarlyData = Message("EarlyData", {}, "8446 2.3")
+"""Application data under the early traffic key."""
+EndOfEarlyData = Message("EndOfEarlyData", {"records": Count}, "8446 4.5")
+"""`records` is how many came before it under its key: the number in its nonce (5.3)."""
+
+client, server = (
+    Fields(f"the {r}", "own", {n: v.domain for n, v in VARIABLES[r].items()}) for r in VARIABLES
+)
+before = Fields("the server before", "prev", {"early_accepted": BOOL, "client_random": ClientOwner})
+hello = Fields("ClientHello", "msg", FIELDS["ClientHello"])
+ee = Fields("EncryptedExtensions", "msg", FIELDS["EncryptedExtensions"])
+
+early, handshake = const("early", Key), const("handshake", Key)
+_seen = server.has_register & before.early_accepted & eq(before.client_random, ch.random)
+_accepts = hello.early_data & server.takes_early & ~_seen
+skips = server.early_offered & ~server.early_accepted & (server.skipped != LIMIT)
+_read = (base_server.version == "TLS13") & skips
+next_skipped = mapping(server.skipped, {0: 1, 1: 2, 2: 2}, Count)
+_FLIGHT = (
+    "NEGOTIATED", "SEND_EE", "SEND_CR_CERT", "SEND_CERT", "SEND_CV", "SEND_FINISHED", "WAIT_CERT",
+    "WAIT_FINISHED",
+)  # fmt: skip
+"""Where records of rejected early data can come in, before the first good one."""
+_READING = ("NEGOTIATED", "SEND_EE", "SEND_FINISHED", "WAIT_EOED")
+# The first good record of the client's flight ends the skipping.
+_none_yet = base_server.client_certificate == "none"
+
+
+def _skip(message: Message) -> Rule:
+    return receive(
+        "server", message, _FLIGHT, SAME, rfc="8446 4.2.10", when=_read & _none_yet,
+        do={"skipped": next_skipped}, label=f"server_skip_{snake(message.name)}",
+    )  # fmt: skip
+
+
+ROWS = (
+    send("client", EarlyData, ("WAIT_SH", "WAIT_EE"), SAME, rfc="8446 2.3, 4.2.10",
+         when=client.early_offered & ~client.sent_early, do={"sent_early": TRUE}),
+    send("client", EarlyData, ("WAIT_FINISHED", "SEND_FINISHED"), SAME, rfc="8446 2.3, 4.2.10",
+         when=client.early_accepted & ~client.sent_early & (base_client.write_key == "early"),
+         do={"sent_early": TRUE}),
+    send("client", EndOfEarlyData, "SEND_FINISHED", SAME, rfc="8446 4.5",
+         when=client.early_accepted & (base_client.write_key == "early"),
+         do={"write_key": handshake}),
+    receive("server", EarlyData, _READING, SAME, rfc="8446 4.2.10",
+            when=server.early_accepted & ~server.early_delivered,
+            do={"early_delivered": TRUE}),
+    send("server", Finished, "SEND_FINISHED", "WAIT_EOED", rfc="8446 4.4.4",
+         when=server.early_accepted, do={"write_key": const("application", Key)}),
+    receive("server", EndOfEarlyData, "WAIT_EOED", "WAIT_FINISHED", rfc="8446 4.5",
+            checks=[check("record number", eq(EndOfEarlyData.f.records == 1,
+                                              server.early_delivered), "bad_record_mac")],
+            do={"read_key": handshake}),
+    _skip(EarlyData),
+    _skip(UndecryptableRecord),
+)  # fmt: skip
+
+_KEY = ("psk", *(f"session_{n}" for n in SESSION_FIELDS), "version", "random", "offer", "exchange")
+"""What the early key is made of: the pre-shared key, and the hello."""
+_psk, _identity, *_rest = client_binder()
+_server_key = (
+    psk_server.psk,
+    *kept("server", psk_server).values(),
+    base_server.client_version,
+    base_server.client_random,
+    base_server.client_offer,
+    base_server.exchange,
+)
+_offers = client.sends_early & (offered != "none")
+_no_early = check("early data not offered", ~client.early_offered, "protocol_version")
+_SH = "client_receive_server_hello_WAIT_SH_to"
+_CH = "server_receive_client_hello"
+_EE = "client_receive_encrypted_extensions_WAIT_EE_to"
+
+EXTENSION = Extension(
+    "early_data",
+    "8446 4.2.10",
+    "0-RTT data under a pre-shared key",
+    needs=("psk",),
+    variables=VARIABLES,
+    states={"server": {"tls13": ("WAIT_EOED",)}},
+    messages=(EarlyData, EndOfEarlyData),
+    fields=FIELDS,
+    sends={
+        "client": {
+            "ClientHello": {"early_data": client.early_offered},
+            "EarlyData": {},
+            "EndOfEarlyData": {
+                "records": ite(client.sent_early, const(1, Count), const(0, Count))
+            },
+        },
+        "server": {"EncryptedExtensions": {"early_data": server.early_accepted}},
+    },
+    under={"client": {"EarlyData": early, "EndOfEarlyData": early}},
+    views={
+        "client": {
+            "early_accepted": client.early_accepted,
+            **{f"early.{n}": e for n, e in zip(_KEY, (_psk, *_rest), strict=True)},
+        },
+        "server": {
+            "early_accepted": server.early_accepted,
+            **{f"early.{n}": e for n, e in zip(_KEY, _server_key, strict=True)},
+        },
+    },
+    covers={"flight": ("early_accepted",), "early": tuple(f"early.{n}" for n in _KEY)},
+    rows=ROWS,
+    amends=(
+        Amend("client_send_client_hello_START_to_WAIT_SH",
+              do={"early_offered": _offers,
+                  "write_key": ite(_offers, early, const("plaintext", Key))}),
+        Amend(f"{_SH}_WAIT_CERTIFICATE", checks=(_no_early,)),
+        Amend(f"{_SH}_WAIT_SKE", checks=(_no_early,)),
+        Amend(f"{_EE}_WAIT_CERT_CR",
+              checks=(check("no early data", ~ee.early_data, "illegal_parameter"),)),
+        Amend(f"{_EE}_WAIT_FINISHED", of="psk",
+              checks=(check("early data offered", ~ee.early_data | client.early_offered,
+                            "unsupported_extension"),),
+              do={"early_accepted": ee.early_data}),
+        Amend("client_receive_finished_WAIT_FINISHED_to_SEND_FINISHED",
+              instead={"write_key": ite(client.early_accepted, early, handshake)}),
+        Amend("client_send_finished_SEND_FINISHED_to_CONNECTED",
+              when=base_client.write_key != "early"),
+        Amend(f"{_CH}_START_to_NEGOTIATED", do={"early_offered": hello.early_data}),
+        Amend(f"{_CH}_psk", of="psk",
+              do={"early_offered": hello.early_data, "early_accepted": _accepts,
+                  "read_key": ite(_accepts, early, const("plaintext", Key))}),
+        Amend("server_send_server_hello_NEGOTIATED_to_SEND_EE",
+              instead={"read_key": ite(server.early_accepted, early, handshake)}),
+        Amend("server_send_finished_SEND_FINISHED_to_WAIT_CERT", when=~server.early_accepted),
+        Amend("server_send_finished_SEND_FINISHED_to_WAIT_FINISHED",
+              when=~server.early_accepted),
+        Amend("server_receive_change_cipher_spec_dropped", sources=("WAIT_EOED",)),
+        Amend("server_send_application_data_early", sources=("WAIT_EOED",)),
+    ),
+    observers={
+        "server": (
+            Observer("end_not_in_early_keys", "receive", "EndOfEarlyData",
+                     server.end_not_in_early_keys | (base_server.read_key != "early")),
+        ),
+    },
+    again={"server": {"EarlyData": TRUE}},
+    early_inherits={
+        "client": psk_client.offered_psk == "resumption",
+        "server": psk_server.psk == "resumption",
+    },
+)  # fmt: skip

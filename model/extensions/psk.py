@@ -1,0 +1,437 @@
+"""Pre-shared keys in TLS 1.3: external ones, and resumption by tickets (RFC 8446).
+
+1. The client names one key and the modes it takes, and proves with the   4.2.9, 4.2.11
+   binder, a MAC over its hello, that it has the key.                     4.2.11.2
+2. A server that knows the key and a common mode verifies the binder and  4.1.1, 4.2.11
+   selects it; else it goes on with certificates, if it got a share.
+3. psk_dhe_ke exchanges shares besides, psk_ke does not.                  4.2.9
+4. With a key selected there is no CertificateRequest, no Certificate     4.1.1, 4.3.2
+   and no CertificateVerify.
+5. After the handshake the server sends a ticket; the key that goes with  4.6.1
+   it is made of the resumption secret. The client may offer it in its
+   next handshake, the server takes it back if it issued it and it has
+   not expired.
+
+An external key is one that the two honest principals share; the adversary does not have it. A
+resumption key is made of the secret and the whole transcript of the handshake it comes from. So
+both ends keep, under `session_*`, what they hold of that handshake (all that is not fixed in TLS
+1.3): the keys of two runs are equal if and only if those fields are. The adversary knows the key
+if and only if it knows the secret of that handshake. A ticket is the name of the server run that
+issued it; it can be forged no more than the server's secret can.
+
+One key is offered at a time; a ticket is issued once. Only a handshake with certificates is
+resumed, by a run that has nothing else to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from model.expr import (
+    BOOL,
+    COMPOSITE,
+    TRUE,
+    Domain,
+    Expr,
+    conj,
+    const,
+    eq,
+    ite,
+    mapping,
+    neg,
+    same,
+    var,
+)
+from model.extensions import Amend, Extension
+from model.generations.negotiation import ch, sh, take_client_hello, take_hello, version
+from model.message import ClientHello, EncryptedExtensions, ServerHello
+from model.principal import Certificate, ClientOwner, Group, Key, ServerOwner, Suite
+from model.principal import client as base_client
+from model.principal import server as base_server
+from model.rule import SAME, Fields, Message, Observer, Variable, check, receive, send
+from model.transcript import VIEWS
+
+Psk = Domain("Psk", ("none", "external", "resumption"))
+Identity = Domain("Identity", ("none", "adversary", "external", "server0", "server1"))
+"""What a client names a key by: the external key's name, or a ticket, by the run it is of."""
+Selected = Domain("Selected", ("none", "0", "1"))
+"""The server's selected_identity; one identity is offered, so 1 is out of range."""
+
+
+def _once(domain: Domain, initial: object = "none") -> Variable:
+    return Variable(domain, (initial,))
+
+
+SESSION = {
+    "client": {
+        "client_random": ClientOwner,
+        "server_random": ServerOwner,
+        "server_share": ServerOwner,
+        "server_certificate": Certificate,
+        "requested": BOOL,
+        "client_certificate": Certificate,
+    },
+    "server": {
+        "client_random": ClientOwner,
+        "offer": ClientOwner,
+        "exchange": ClientOwner,
+        "server_random": ServerOwner,
+        "requested": BOOL,
+        "client_certificate": Certificate,
+    },
+}
+"""What each end keeps of the handshake that a resumption key comes from."""
+
+_SHARED = {
+    # Configuration: has the external key; takes each mode; is the handshake after another one.
+    "has_external": _once(BOOL, False),
+    "takes_psk_ke": _once(BOOL, False),
+    "takes_psk_dhe_ke": _once(BOOL, True),
+    "resumes": _once(BOOL, False),
+    # The run's own random and, for the next handshake, its part in the session.
+    "random": _once(ServerOwner),
+    # The key in use.
+    "psk": _once(Psk),
+}
+
+
+def _initial(domain: Domain) -> object:
+    return False if domain is BOOL else "none"
+
+
+VARIABLES = {
+    "client": {
+        **_SHARED,
+        "random": _once(ClientOwner),
+        "offered_psk": _once(Psk),
+        "offered_ticket": _once(ServerOwner),
+        "ticket": _once(ServerOwner),
+        "unoffered_answer": _once(BOOL, False),
+        **{f"session_{n}": _once(d, _initial(d)) for n, d in SESSION["client"].items()},
+    },
+    "server": {
+        **_SHARED,
+        "issues": _once(BOOL, True),  # configuration
+        "expired": _once(BOOL, False),  # configuration: what the handshake before this one issued
+        "issued": _once(BOOL, False),
+        "psk_ke": _once(BOOL, False),
+        "key_without_modes": _once(BOOL, False),
+        "modes_offered": _once(BOOL, False),  # it may issue a ticket: there is a common mode
+        **{f"session_{n}": _once(d, _initial(d)) for n, d in SESSION["server"].items()},
+    },
+}
+HELLO = {"identity": Identity, "psk_ke": BOOL, "psk_dhe_ke": BOOL, "binder": COMPOSITE}
+FIELDS = {"ClientHello": HELLO, "ServerHello": {"selected": Selected}}
+NewSessionTicket = Message(
+    "NewSessionTicket",
+    {"ticket": ServerOwner},
+    "8446 4.6.1",
+    shown={"ticket": "NewSessionTicket"},
+)
+
+client, server = (
+    Fields(f"the {r}", "own", {n: v.domain for n, v in VARIABLES[r].items()}) for r in VARIABLES
+)
+before = {
+    r: Fields(
+        f"the {r} before",
+        "prev",
+        {
+            **{n: v.domain for n, v in VARIABLES[r].items()},
+            **{n: base[n].domain for n in ("write_key", "client_certificate")},
+        },
+    )
+    for r, base in (("client", base_client), ("server", base_server))
+}
+hello = Fields("ClientHello", "msg", HELLO)
+answer = Fields("ServerHello", "msg", FIELDS["ServerHello"])
+
+
+def _prev(name: str, domain: Domain) -> Expr:
+    return var(f"prev.{name}", domain)
+
+
+EARLIER = {
+    "client": {
+        "client_random": before["client"].random,
+        **{n: _prev(n, d) for n, d in SESSION["client"].items() if n != "client_random"},
+    },
+    "server": {
+        "client_random": _prev("client_random", ClientOwner),
+        "offer": _prev("client_offer", ClientOwner),
+        "exchange": _prev("exchange", ClientOwner),
+        "server_random": before["server"].random,
+        "requested": _prev("client_auth", base_server.client_auth.domain) != "none",
+        "client_certificate": _prev("client_certificate", Certificate),
+    },
+}
+"""The session's fields, as read in the handshake before."""
+
+
+SESSION_FIELDS = {
+    "client_random": ClientOwner,
+    "offer": ClientOwner,
+    "exchange": ClientOwner,
+    "server_random": ServerOwner,
+    "server_share": ServerOwner,
+    "server_certificate": Certificate,
+    "requested": BOOL,
+    "client_certificate": Certificate,
+}
+"""What is not fixed in the transcript of a TLS 1.3 handshake with certificates."""
+
+
+def _whole(role: str, part: Mapping[str, Expr], used: Expr) -> dict[str, Expr]:
+    """All fields of a session, from what `role` keeps of it; nothing unless it is `used`."""
+    full = dict(part)
+    if role == "client":
+        full["offer"] = full["exchange"] = full["client_random"]
+    else:
+        full["server_share"] = full["server_random"]
+        full["server_certificate"] = ite(
+            used, const("honest", Certificate), const("none", Certificate)
+        )
+    return {n: full[n] for n in SESSION_FIELDS}
+
+
+def _none_unless(used: Expr, e: Expr) -> Expr:
+    return used & e if e.domain is BOOL else ite(used, e, const("none", e.domain))
+
+
+def copied(role: str, used: Expr) -> dict[str, Expr]:
+    """The effects that keep the session, if it is `used`."""
+    return {f"session_{n}": _none_unless(used, e) for n, e in EARLIER[role].items()}
+
+
+def kept(role: str, own: Fields) -> dict[str, Expr]:
+    """What `role` holds of each field of the session whose key it uses."""
+    used = own.psk == "resumption"
+    part = {n: own[f"session_{n}"] for n in SESSION[role]}
+    # A client keeps the session of the key it offers, which the server may not select.
+    part = {n: _none_unless(used, e) for n, e in part.items()}
+    return {f"session_{n}": e for n, e in _whole(role, part, used).items()}
+
+
+# -- the client ------------------------------------------------------------------------------------
+_has_ticket = (
+    client.resumes
+    & (before["client"].ticket != "none")
+    & (before["client"].psk == "none")
+    & (before["client"].write_key == "application")
+)
+offered = ite(
+    client.resumes,
+    const("resumption", Psk),
+    ite(
+        client.has_external & (client.takes_psk_ke | client.takes_psk_dhe_ke),
+        const("external", Psk),
+        const("none", Psk),
+    ),
+)
+_identity = ite(
+    client.offered_psk == "external",
+    const("external", Identity),
+    mapping(client.offered_ticket, {v: v for v in ServerOwner.values}, Identity),
+)
+_offers_now = client.offered_psk != "none"
+
+
+def client_binder() -> tuple[Expr, ...]:
+    """The binder as the client makes it: the key, then the hello (RFC 8446 4.2.11.2)."""
+    part = {n: client[f"session_{n}"] for n in SESSION["client"]}
+    session = _whole("client", part, client.offered_psk == "resumption")
+    me = base_client.me
+    return (client.offered_psk, _identity, *session.values(), base_client.max_version, me, me, me)
+
+
+# -- the server ------------------------------------------------------------------------------------
+_own_ticket = mapping(before["server"].random, {v: v for v in ServerOwner.values}, Identity)
+resumption = (
+    server.resumes
+    & before["server"].issued
+    & (before["server"].psk == "none")
+    & ~server.expired
+    & eq(hello.identity, _own_ticket)
+)
+external = server.has_external & (hello.identity == "external")
+kind = ite(
+    resumption,
+    const("resumption", Psk),
+    ite(external, const("external", Psk), const("none", Psk)),
+)
+dhe = hello.psk_dhe_ke & server.takes_psk_dhe_ke & (ch.key_share != "none")
+_ke = hello.psk_ke & server.takes_psk_ke
+common_mode = (hello.psk_dhe_ke & server.takes_psk_dhe_ke) | _ke
+selects = (resumption | external) & (dhe | _ke)
+
+
+def server_binder() -> tuple[Expr, ...]:
+    """The binder as the server expects it, when it takes the hello."""
+    part = {n: _none_unless(resumption, e) for n, e in EARLIER["server"].items()}
+    session = _whole("server", part, resumption)
+    return (
+        kind, hello.identity, *session.values(), ch.version, ch.random, ch.offer, ch.key_share
+    )  # fmt: skip
+
+
+# Not due without pre_shared_key, and due with it.
+modes = check(
+    "modes", (hello.identity == "none") | hello.psk_ke | hello.psk_dhe_ke, "missing_extension"
+)
+_binder = check("binder", same(hello.binder, *server_binder()), "decrypt_error")
+_version = check("common version", version >= base_server.min_version, "protocol_version")
+
+ROWS = (
+    receive("client", ServerHello, "WAIT_SH", "WAIT_EE", rfc="8446 4.1.3, 4.2.11",
+            when=(sh.version == "TLS13") & (answer.selected != "none"),
+            checks=[
+                check("version offered", (sh.version <= base_client.max_version)
+                      & (sh.version >= base_client.min_version), "protocol_version"),
+                check("suite offered", sh.suite == "AEAD", "illegal_parameter"),
+                check("compression null", sh.compression == "null", "illegal_parameter"),
+                check("session id echo", sh.session_id == "none", "illegal_parameter"),
+                check("key offered", _offers_now, "unsupported_extension"),
+                check("selected identity", answer.selected == "0", "illegal_parameter"),
+                check("mode offered", ite(sh.key_share == "none", client.takes_psk_ke,
+                                          client.takes_psk_dhe_ke), "illegal_parameter"),
+            ],
+            do={**take_hello, "server_share": sh.key_share, "group": const("ecdh", Group),
+                "keyed": TRUE, "read_key": const("handshake", Key), "psk": client.offered_psk},
+            label="client_receive_server_hello_psk"),
+    receive("client", EncryptedExtensions, "WAIT_EE", "WAIT_FINISHED", rfc="8446 4.3.1, A.1",
+            when=client.psk != "none"),
+    receive("client", NewSessionTicket,
+            ("SEND_CERT", "SEND_CV", "SEND_FINISHED", "CONNECTED"), SAME, rfc="8446 4.6.1",
+            when=(base_client.version == "TLS13") & (client.ticket == "none"),
+            do={"ticket": NewSessionTicket.f.ticket}),
+    receive("client", NewSessionTicket,
+            ("SEND_CERT", "SEND_CV", "SEND_FINISHED", "CONNECTED"), SAME, rfc="8446 4.6.1",
+            when=(base_client.version == "TLS13") & (client.ticket != "none"),
+            label="client_receive_new_session_ticket_more"),
+    receive("client", NewSessionTicket, "CLOSING", SAME, rfc="8446 4.6.1, 6.1",
+            when=base_client.version == "TLS13"),
+    receive("server", ClientHello, "START", "NEGOTIATED", rfc="8446 4.1.1, 4.2.11",
+            when=(version == "TLS13") & selects, checks=[_version, _binder],
+            do={**take_client_hello, "suite": const("AEAD", Suite), "exchange": ch.key_share,
+                "keyed": TRUE, "random": base_server.me, "psk": kind, "psk_ke": ~dhe,
+                "modes_offered": TRUE,
+                **copied("server", resumption)},
+            label="server_receive_client_hello_psk"),
+    send("server", EncryptedExtensions, "SEND_EE", "SEND_FINISHED", rfc="8446 4.3.1, A.2",
+         when=server.psk != "none"),
+    send("server", NewSessionTicket, "CONNECTED", SAME, rfc="8446 4.6.1",
+         when=(base_server.version == "TLS13") & server.issues & ~server.issued
+         & server.modes_offered,
+         do={"issued": TRUE}),
+    # Its own Finished is out, and what the client will send is known: no certificate was asked for.
+    send("server", NewSessionTicket, "WAIT_FINISHED", SAME, rfc="8446 4.6.1",
+         when=server.issues & ~server.issued & server.modes_offered
+         & (base_server.client_auth == "none"),
+         do={"issued": TRUE}),
+)  # fmt: skip
+
+_SH = "client_receive_server_hello_WAIT_SH_to"
+_CH = "server_receive_client_hello_START_to"
+_no_share = const("none", ServerOwner)
+_by_key = {r: own.psk != "none" for r, own in (("client", client), ("server", server))}
+
+EXTENSION = Extension(
+    "psk",
+    "8446 4.2.11",
+    "pre-shared keys in TLS 1.3: external, and resumption by tickets",
+    variables=VARIABLES,
+    messages=(NewSessionTicket,),
+    fields=FIELDS,
+    optional={"ClientHello": ("identity",), "ServerHello": ("selected",)},
+    sends={
+        "client": {
+            "ClientHello": {
+                "identity": _identity,
+                "psk_ke": client.takes_psk_ke,
+                "psk_dhe_ke": client.takes_psk_dhe_ke,
+                "binder": client_binder(),
+            },
+        },
+        "server": {
+            "ServerHello": {
+                "selected": mapping(
+                    server.psk, {"none": "none", "external": "0", "resumption": "0"}, Selected
+                ),
+                "key_share": ite(
+                    (base_server.version == "TLS13") & ~server.psk_ke, base_server.me, _no_share
+                ),
+            },
+            "NewSessionTicket": {"ticket": base_server.me},
+        },
+    },
+    under={"server": {"NewSessionTicket": base_server.write_key}},
+    views={
+        "client": {"psk": client.psk, **kept("client", client)},
+        "server": {
+            "psk": server.psk,
+            **kept("server", server),
+            "server_certificate": ite(
+                _by_key["server"],
+                const("none", Certificate),
+                VIEWS["server"]["server_certificate"],
+            ),
+            "server_share": ite(server.psk_ke, _no_share, VIEWS["server"]["server_share"]),
+        },
+    },
+    covers={"secret": tuple(f"session_{n}" for n in SESSION_FIELDS), "hellos": ("psk",)},
+    rows=ROWS,
+    amends=(
+        Amend(
+            "client_send_client_hello_START_to_WAIT_SH",
+            do={
+                "random": base_client.me,
+                "offered_psk": offered,
+                "offered_ticket": _none_unless(client.resumes, before["client"].ticket),
+                **copied("client", client.resumes),
+            },
+        ),
+        Amend(f"{_SH}_WAIT_EE", when=answer.selected == "none"),
+        Amend("client_receive_encrypted_extensions_WAIT_EE_to_WAIT_CERT_CR",
+              when=neg(_by_key["client"])),
+        Amend(f"{_CH}_NEGOTIATED", when=neg(selects), checks=(modes,),
+              do={"random": base_server.me, "modes_offered": common_mode}),
+        Amend("server_send_encrypted_extensions_SEND_EE_to_SEND_CR_CERT",
+              when=neg(_by_key["server"])),
+    ),
+    again={"client": {"NewSessionTicket": TRUE}},
+    observers={
+        "client": (
+            Observer(
+                "unoffered_answer",
+                "receive",
+                "ServerHello",
+                client.unoffered_answer | ((answer.selected != "none") & ~_offers_now),
+            ),
+        ),
+        "server": (
+            Observer(
+                "key_without_modes",
+                "receive",
+                "ClientHello",
+                server.key_without_modes
+                | conj(
+                    version == "TLS13",
+                    hello.identity != "none",
+                    ~hello.psk_ke,
+                    ~hello.psk_dhe_ke,
+                ),
+            ),
+        ),
+    },
+    unexchanged={
+        "client": _by_key["client"] & (base_client.server_share == "none"),
+        "server": server.psk_ke,
+    },
+    inherits={r: own.psk == "resumption" for r, own in (("client", client), ("server", server))},
+    shared={r: own.psk == "external" for r, own in (("client", client), ("server", server))},
+    earlier_seals={"server": {"binder": resumption}},
+    begins={
+        "client": ~client.resumes | _has_ticket,
+        "server": ~server.resumes | before["server"].issued,
+    },
+)  # fmt: skip

@@ -1,0 +1,263 @@
+"""HelloRetryRequest (RFC 8446): a second ClientHello, with another share or with a cookie.
+
+1. The client shows a share of one of the groups it supports.             4.2.7, 4.2.8
+2. A server that cannot use it but supports another of those groups, or   4.1.4, 4.2.2
+   wants a cookie back, asks for a second ClientHello. Version and suite
+   are fixed by that.
+3. The client refuses a second request, one that changes nothing, and     4.1.4, 4.2.8
+   one for a group that it does not support or has shown a share of.
+4. The second ClientHello is the first with a share of the group asked    4.1.2
+   for and the cookie. Not the server but the transcript compares the two.
+5. The transcript is message_hash(ClientHello), HelloRetryRequest, second  4.4.1
+   ClientHello.
+
+On the wire the second ClientHello is a ClientHello. It has a name of its own here, so that what a
+run sent never changes. Where a server waits for the first one, the adversary delivers it as a
+ClientHello of its own making: no client's transcript holds it in that place. A cookie is known by
+the server that made it; the server keeps its state besides.
+"""
+
+from __future__ import annotations
+
+from model.expr import BOOL, TRUE, Domain, Expr, conj, const, disj, eq, ite, neg, var
+from model.extensions import Amend, Extension
+from model.generations.negotiation import ch, version
+from model.message import ClientHello
+from model.principal import Alert, ClientOwner, Compression, Key, ServerOwner, Suite, Version
+from model.principal import client as base_client
+from model.principal import server as base_server
+from model.roles import SENDS
+from model.rule import Fields, Message, Observer, Variable, check, receive, send
+
+NamedGroup = Domain("NamedGroup", ("none", "x25519", "secp256r1", "x448"))
+"""The group of a TLS 1.3 key share; nobody here supports the last."""
+SUPPORTED = ("x25519", "secp256r1")
+"""The groups whose support is a configuration; a server prefers the last of them."""
+
+
+def _once(domain: Domain, initial: object = "none") -> Variable:
+    return Variable(domain, (initial,))
+
+
+_SHARED = {
+    # Configuration: the groups that the end supports.
+    **{f"supports_{g}": _once(BOOL, True) for g in SUPPORTED},
+    # The group of both shares; what the HelloRetryRequest asked for, if there was one.
+    "named_group": _once(NamedGroup),
+    "retried": _once(BOOL, False),
+    "retry_group": _once(NamedGroup),
+    "cookie": _once(ServerOwner),
+}
+VARIABLES = {
+    "client": {
+        **_SHARED,
+        "first_group": _once(NamedGroup, "x25519"),  # configuration: of the first share
+        "wrong_retry_alert": _once(BOOL, False),
+    },
+    "server": {
+        **_SHARED,
+        "asks_cookie": _once(BOOL, False),  # configuration
+        "first_random": _once(ClientOwner),
+        "first_offer": _once(ClientOwner),
+        "wrong_cookie": _once(BOOL, False),
+    },
+}
+FIELDS = {
+    "ClientHello": {"group": NamedGroup, **{f"supports_{g}": BOOL for g in SUPPORTED}},
+    "ServerHello": {"group": NamedGroup},
+}
+
+HelloRetryRequest = Message(
+    "HelloRetryRequest",
+    {
+        "version": Version,
+        "session_id": ServerOwner,  # none: the client's, echoed
+        "suite": Suite,
+        "compression": Compression,
+        "group": NamedGroup,  # none: no other share wanted
+        "cookie": ServerOwner,
+    },
+    "8446 4.1.4",
+    optional=("session_id", "group", "cookie"),
+    shown={"session_id": "ServerHello", "cookie": "HelloRetryRequest"},
+    before_hello=True,
+)
+SecondClientHello = Message(
+    "SecondClientHello",
+    {**ClientHello.fields, **FIELDS["ClientHello"], "cookie": ServerOwner},
+    "8446 4.1.2",
+    optional=("key_share", "cookie"),
+    shown={
+        "random": "ClientHello",
+        "offer": "SecondClientHello",
+        "key_share": "ClientHello",
+        "cookie": "HelloRetryRequest",
+    },
+)
+
+
+client, server = (
+    Fields(f"the {r}", "own", {n: v.domain for n, v in VARIABLES[r].items()}) for r in VARIABLES
+)
+hello = Fields("ClientHello", "msg", FIELDS["ClientHello"])
+answer = Fields("ServerHello", "msg", FIELDS["ServerHello"])
+hrr, second = HelloRetryRequest.f, SecondClientHello.f
+
+# -- the client ------------------------------------------------------------------------------------
+offered = disj(*((hrr.group == g) & client[f"supports_{g}"] for g in SUPPORTED))
+another = hrr.group != client.first_group
+share_group = ite(client.retry_group == "none", client.first_group, client.retry_group)
+"""The group of the client's present share."""
+
+_no_retry = check("not after a retry", ~client.retried, "illegal_parameter")
+_group = check("group of the share", eq(answer.group, share_group), "illegal_parameter")
+
+# -- the server ------------------------------------------------------------------------------------
+supported = disj(*((hello.group == g) & server[f"supports_{g}"] for g in SUPPORTED))
+listed = disj(*((hello.group == g) & hello[f"supports_{g}"] for g in SUPPORTED))
+
+
+def best_common() -> Expr:
+    best: Expr = const("none", NamedGroup)
+    for g in SUPPORTED:
+        best = ite(hello[f"supports_{g}"] & server[f"supports_{g}"], const(g, NamedGroup), best)
+    return best
+
+
+needs_retry = (best_common() != "none") & (~supported | server.asks_cookie)
+listed_check = check("share in supported groups", listed, "illegal_parameter")
+key_share_check = check("key share", ch.key_share != "none", "missing_extension")
+_TLS13 = {"version": const("TLS13", Version), "suite": const("AEAD", Suite)}
+
+ROWS = (
+    receive("client", HelloRetryRequest, "WAIT_SH", "SEND_CH", rfc="8446 4.1.4",
+            when=(base_client.max_version == "TLS13") & ~client.retried,
+            checks=[
+                check("version", hrr.version == "TLS13", "illegal_parameter"),
+                check("session id echo", hrr.session_id == "none", "illegal_parameter"),
+                check("suite offered", hrr.suite == "AEAD", "illegal_parameter"),
+                check("compression null", hrr.compression == "null", "illegal_parameter"),
+                check("group offered", (hrr.group == "none") | offered, "illegal_parameter"),
+                check("group not shared yet", another, "illegal_parameter"),
+                check("changes something", (hrr.group != "none") | (hrr.cookie != "none"),
+                      "illegal_parameter"),
+            ],
+            do={"retried": TRUE, "retry_group": hrr.group, "cookie": hrr.cookie, **_TLS13}),
+    send("client", SecondClientHello, "SEND_CH", "WAIT_SH", rfc="8446 4.1.2"),
+    receive("server", ClientHello, "START", "SEND_HRR", rfc="8446 4.1.1, 4.1.4",
+            when=(version == "TLS13") & needs_retry,
+            checks=[check("common version", version >= base_server.min_version,
+                          "protocol_version"),
+                    key_share_check, listed_check],
+            do={"retried": TRUE, "first_random": ch.random, "first_offer": ch.offer,
+                "retry_group": ite(supported, const("none", NamedGroup), best_common()),
+                "cookie": ite(server.asks_cookie, base_server.me, const("none", ServerOwner)),
+                **_TLS13}),
+    send("server", HelloRetryRequest, "SEND_HRR", "WAIT_CH", rfc="8446 4.1.4"),
+    receive("server", SecondClientHello, "WAIT_CH", "NEGOTIATED", rfc="8446 4.1.1, 4.1.2, 4.2.8",
+            checks=[
+                check("version kept", version == "TLS13", "illegal_parameter"),
+                key_share_check,
+                listed_check,
+                check("group kept", ite(server.retry_group == "none", supported,
+                                        eq(hello.group, server.retry_group)),
+                      "illegal_parameter"),
+                check("cookie", eq(second.cookie, server.cookie), "illegal_parameter"),
+            ],
+            do={"client_version": ch.version, "client_random": ch.random,
+                "client_offer": ch.offer, "exchange": ch.key_share,
+                "named_group": hello.group, "keyed": TRUE}),
+)  # fmt: skip
+
+_nobody = const("none", ClientOwner)
+_client_hello = {
+    "group": client.first_group,
+    **{f"supports_{g}": client[f"supports_{g}"] for g in SUPPORTED},
+}
+_SH = "client_receive_server_hello_WAIT_SH_to"
+_CH = "server_receive_client_hello_START_to_NEGOTIATED"
+
+EXTENSION = Extension(
+    "retry",
+    "8446 4.1.4",
+    "HelloRetryRequest, for another group or with a cookie",
+    variables=VARIABLES,
+    states={
+        "client": {"tls13": ("SEND_CH",)},
+        "server": {"tls13": ("SEND_HRR", "WAIT_CH")},
+    },
+    messages=(HelloRetryRequest, SecondClientHello),
+    fields=FIELDS,
+    optional={"ServerHello": ("group",)},
+    sends={
+        "client": {
+            "ClientHello": _client_hello,
+            "SecondClientHello": {
+                **SENDS["client"]["ClientHello"],  # type: ignore[dict-item]
+                **_client_hello,
+                "group": share_group,
+                "cookie": client.cookie,
+            },
+        },
+        "server": {
+            "ServerHello": {
+                "group": ite(
+                    base_server.version == "TLS13", server.named_group, const("none", NamedGroup)
+                )
+            },
+            "HelloRetryRequest": {
+                **_TLS13,
+                "session_id": const("none", ServerOwner),
+                "compression": const("null", Compression),
+                "group": server.retry_group,
+                "cookie": server.cookie,
+            },
+        },
+    },
+    under={
+        "client": {"SecondClientHello": const("plaintext", Key)},
+        "server": {"HelloRetryRequest": const("plaintext", Key)},
+    },
+    views={
+        "client": {
+            "named_group": client.named_group,
+            "first_random": ite(client.retried, base_client.me, _nobody),
+            "first_offer": ite(client.retried, base_client.me, _nobody),
+            "retry_group": client.retry_group,
+            "cookie": client.cookie,
+        },
+        "server": {
+            n: server[n]
+            for n in ("named_group", "first_random", "first_offer", "retry_group", "cookie")
+        },
+    },
+    covers={
+        "secret": ("named_group",),
+        "hellos": ("named_group", "first_random", "first_offer", "retry_group", "cookie"),
+    },
+    rows=ROWS,
+    amends=(
+        Amend(f"{_SH}_WAIT_CERTIFICATE", checks=(_no_retry,)),
+        Amend(f"{_SH}_WAIT_SKE", checks=(_no_retry,)),
+        Amend(f"{_SH}_WAIT_EE", checks=(_group,), do={"named_group": answer.group}),
+        Amend("client_receive_change_cipher_spec_WAIT_SH_to_SAME", sources=("SEND_CH",)),
+        Amend(
+            _CH,
+            when=neg(needs_retry),
+            checks=(listed_check, check("common group", supported, "handshake_failure")),
+            do={"named_group": hello.group},
+        ),
+        Amend("server_receive_change_cipher_spec_dropped", sources=("SEND_HRR", "WAIT_CH")),
+    ),
+    observers={
+        "client": (
+            Observer("wrong_retry_alert", "reject", "HelloRetryRequest",
+                     client.wrong_retry_alert
+                     | conj(client.retried, var("msg.alert", Alert) != "unexpected_message")),
+        ),
+        "server": (
+            Observer("wrong_cookie", "receive", "SecondClientHello",
+                     server.wrong_cookie | (second.cookie != server.cookie)),
+        ),
+    },
+)  # fmt: skip

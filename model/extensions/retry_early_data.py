@@ -1,0 +1,58 @@
+"""Early data and HelloRetryRequest (RFC 8446): a retry ends it.
+
+1. A client that is asked for a second hello stops its early data for      4.1.2, 4.2.10
+   good, and its second hello does not offer any.
+2. The server skips what it cannot read until the second hello; after it   4.2.10
+   there is nothing to skip.
+"""
+
+from __future__ import annotations
+
+from model.expr import BOOL, FALSE, const, neg
+from model.extensions import Amend, Extension
+from model.extensions.early_data import EarlyData, ee, hello, next_skipped, skips
+from model.extensions.retry import client
+from model.extensions.retry import server as retry_server
+from model.message import UndecryptableRecord
+from model.principal import Key
+from model.rule import SAME, Message, Rule, check, receive, snake
+
+_WAITING = ("SEND_HRR", "WAIT_CH")
+
+
+def _skip(message: Message) -> Rule:
+    return receive(
+        "server", message, _WAITING, SAME, rfc="8446 4.2.10", when=skips,
+        do={"skipped": next_skipped}, label=f"server_skip_{snake(message.name)}_after_retry",
+    )  # fmt: skip
+
+
+_CH2 = "server_receive_second_client_hello"
+_again = check("no early data again", ~hello.early_data, "illegal_parameter")
+
+EXTENSION = Extension(
+    "retry_early_data",
+    "8446 4.2.10",
+    "early data ends with a HelloRetryRequest",
+    needs=("early_data", "retry", "retry_psk"),
+    implied=True,
+    fields={"SecondClientHello": {"early_data": BOOL}},
+    sends={"client": {"SecondClientHello": {"early_data": FALSE}}},
+    rows=(_skip(EarlyData), _skip(UndecryptableRecord)),
+    amends=(
+        Amend("client_receive_hello_retry_request_WAIT_SH_to_SEND_CH", of="retry",
+              do={"write_key": const("plaintext", Key)}),
+        Amend("client_send_early_data_WAIT_SH_WAIT_EE_to_SAME", of="early_data",
+              when=~client.retried),
+        Amend("client_receive_encrypted_extensions_WAIT_EE_to_WAIT_FINISHED", of="psk",
+              checks=(check("early data offered again", ~ee.early_data | ~client.retried,
+                            "unsupported_extension"),)),
+        Amend("server_receive_client_hello_START_to_SEND_HRR", of="retry",
+              do={"early_offered": hello.early_data}),
+        Amend(f"{_CH2}_WAIT_CH_to_NEGOTIATED", of="retry", checks=(_again,)),
+        Amend(f"{_CH2}_psk", of="retry_psk", checks=(_again,)),
+        Amend("server_skip_early_data", of="early_data", when=neg(retry_server.retried)),
+        Amend("server_skip_undecryptable_record", of="early_data",
+              when=neg(retry_server.retried)),
+    ),
+)  # fmt: skip

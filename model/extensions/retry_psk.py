@@ -1,0 +1,116 @@
+"""Pre-shared keys after a HelloRetryRequest (RFC 8446).
+
+1. With a key selected in psk_ke mode the group of the share matters not,  4.1.1, 4.2.9
+   so there is a retry for a cookie only.
+2. The second ClientHello has a binder of its own, over the first hello,   4.1.2, 4.2.11.2
+   the HelloRetryRequest and itself.
+3. The server selects the key anew, by the second hello.                   4.1.4
+"""
+
+from __future__ import annotations
+
+from model.expr import TRUE, Expr, conj, const, eq, implies, ite, neg, same
+from model.extensions import Amend, Extension
+from model.extensions.psk import EXTENSION as PSK
+from model.extensions.psk import (
+    HELLO,
+    client_binder,
+    common_mode,
+    copied,
+    dhe,
+    hello,
+    kind,
+    modes,
+    resumption,
+    selects,
+    server_binder,
+)
+from model.extensions.retry import (
+    NamedGroup,
+    SecondClientHello,
+    answer,
+    client,
+    listed,
+    needs_retry,
+    second,
+    server,
+    share_group,
+    supported,
+)
+from model.extensions.retry import hello as groups
+from model.generations.negotiation import ch, sh, version
+from model.principal import client as base_client
+from model.principal import server as base_server
+from model.rule import check, receive
+
+_ke_alone = selects & ~dhe & ~server.asks_cookie
+_no_group = const("none", NamedGroup)
+
+_client = (base_client.me, base_client.me, client.retry_group, client.cookie)
+_server = (server.first_random, server.first_offer, server.retry_group, server.cookie)
+"""What the second binder covers besides: the first hello and the request."""
+
+_SH = "client_receive_server_hello"
+_SECOND = "server_receive_second_client_hello_WAIT_CH_to_NEGOTIATED"
+
+
+def _with_share(ok: Expr) -> Expr:
+    return implies(dhe, ok)
+
+
+ROWS = (
+    receive("server", SecondClientHello, "WAIT_CH", "NEGOTIATED", rfc="8446 4.1.4, 4.2.11",
+            when=selects,
+            checks=[
+                check("version kept", version == "TLS13", "illegal_parameter"),
+                check("share in supported groups", _with_share(listed), "illegal_parameter"),
+                check("group kept",
+                      _with_share(ite(server.retry_group == "none", supported,
+                                      eq(groups.group, server.retry_group))),
+                      "illegal_parameter"),
+                check("cookie", eq(second.cookie, server.cookie), "illegal_parameter"),
+                check("binder", same(hello.binder, *server_binder(), *_server), "decrypt_error"),
+            ],
+            do={"client_version": ch.version, "client_random": ch.random,
+                "client_offer": ch.offer, "exchange": ch.key_share,
+                "named_group": ite(dhe, groups.group, _no_group), "keyed": TRUE,
+                "random": base_server.me, "psk": kind, "psk_ke": ~dhe, "modes_offered": TRUE,
+                **copied("server", resumption)},
+            label="server_receive_second_client_hello_psk"),
+)  # fmt: skip
+
+EXTENSION = Extension(
+    "retry_psk",
+    "8446 4.1.4, 4.2.11.2",
+    "pre-shared keys after a HelloRetryRequest",
+    needs=("psk", "retry"),
+    implied=True,
+    fields={"SecondClientHello": HELLO},
+    optional={"SecondClientHello": ("identity",)},
+    sends={
+        "client": {
+            "SecondClientHello": {
+                **PSK.sends["client"]["ClientHello"],
+                "binder": (*client_binder(), *_client),
+            }
+        }
+    },
+    rows=ROWS,
+    amends=(
+        Amend(f"{_SH}_psk", of="psk",
+              checks=(check("group of the share",
+                            (sh.key_share == "none") | eq(answer.group, share_group),
+                            "illegal_parameter"),),
+              do={"named_group": ite(sh.key_share == "none", _no_group, answer.group)}),
+        Amend("server_receive_client_hello_START_to_SEND_HRR", of="retry",
+              when=neg(_ke_alone), checks=(modes,)),
+        Amend("server_receive_client_hello_psk", of="psk",
+              when=neg(conj(needs_retry, neg(_ke_alone))),
+              checks=(check("share in supported groups", _with_share(listed),
+                            "illegal_parameter"),
+                      check("common group", _with_share(supported), "handshake_failure")),
+              do={"named_group": ite(dhe, groups.group, _no_group)}),
+        Amend(_SECOND, of="retry", when=neg(selects), checks=(modes,),
+              do={"random": base_server.me, "modes_offered": common_mode}),
+    ),
+)  # fmt: skip

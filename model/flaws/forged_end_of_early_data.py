@@ -1,0 +1,40 @@
+"""Mbed TLS 2026: an EndOfEarlyData glued to the ClientHello in the clear.
+
+What trails the ClientHello in its record is kept and taken for the next message when the keys have
+changed. The adversary appends EndOfEarlyData and drops the early data: the handshake completes, and
+the client believes that its early data was accepted and delivered.
+"""
+
+from model.expr import const
+from model.extensions.early_data import server
+from model.flaws import Flaw, with_rows
+from model.principal import Key
+from model.rule import step
+
+FLAW = Flaw(
+    name="forged_end_of_early_data",
+    number=57,
+    title="a server takes an EndOfEarlyData that came in the clear with the ClientHello",
+    source="Mbed TLS, 2026, reported by Ben Smyth",
+    scenario="tls13-early-data",
+    patches={
+        "server": with_rows(
+            step(
+                "server",
+                "EndOfEarlyDataWithHello",
+                "WAIT_EOED",
+                "WAIT_FINISHED",
+                rfc="8446 5.1, 4.5",
+                when=server.early_accepted,
+                do={"read_key": const("handshake", Key)},
+            )
+        )
+    },
+    shows="early_data_is_delivered_whole_or_not_at_all",
+    breaks={
+        "server": (
+            "early_data_is_delivered_whole_or_not_at_all",
+            "a_key_change_is_at_a_message_boundary",
+        )
+    },
+)

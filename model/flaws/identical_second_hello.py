@@ -1,0 +1,28 @@
+"""A HelloRetryRequest that changes nothing (wolfSSL issue 9240): the same ClientHello again.
+
+The client takes a request for a share that it has sent already, or for nothing at all.
+"""
+
+from model.flaws import Flaw, without_check
+
+FLAW = Flaw(
+    name="identical_second_hello",
+    number=74,
+    title="a client answers a HelloRetryRequest that changes nothing",
+    source="wolfSSL issue 9240",
+    scenario="tls13-retry",
+    patches={
+        "client": without_check(
+            "client_receive_hello_retry_request_WAIT_SH_to_SEND_CH",
+            "changes something",
+            "group not shared yet",
+        )
+    },
+    shows="one_retry_is_taken_and_it_changes_something",
+    breaks={
+        "client": (
+            "one_retry_is_taken_and_it_changes_something",
+            "a_retry_is_for_a_group_that_is_supported_and_not_shared_yet",
+        )
+    },
+)

@@ -1,0 +1,24 @@
+"""NSS after HelloRetryRequest (CVE-2019-17023): the version may still fall to TLS 1.2.
+
+A client that has had a HelloRetryRequest, which TLS 1.3 alone has, takes a ServerHello of 1.2.
+"""
+
+from model.flaws import Flaw, together, without_check
+
+ROW = "client_receive_server_hello_WAIT_SH_to"
+
+FLAW = Flaw(
+    name="lower_version_after_retry",
+    number=46,
+    title="a client goes on with TLS 1.2 after HelloRetryRequest",
+    source="CVE-2019-17023",
+    scenario="tls13-retry",
+    patches={
+        "client": together(
+            without_check(f"{ROW}_WAIT_CERTIFICATE", "not after a retry"),
+            without_check(f"{ROW}_WAIT_SKE", "not after a retry"),
+        )
+    },
+    shows="after_a_retry_version_suite_and_group_are_those_it_named",
+    breaks={"client": ("after_a_retry_version_suite_and_group_are_those_it_named",)},
+)

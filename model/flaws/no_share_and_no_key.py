@@ -1,0 +1,21 @@
+"""wolfSSL before 5.6.2 (CVE-2023-3724): TLS 1.3 without a key share and without a pre-shared key.
+
+The client takes a ServerHello that has neither; its secret is made of zeros, and whoever listens
+reads along. To finish, it still needs a certificate, and an honest server sends a share: so what
+falls here is the key, not the authentication.
+"""
+
+from model.flaws import Flaw, without_check
+
+FLAW = Flaw(
+    name="no_share_and_no_key",
+    number=55,
+    title="a client takes a ServerHello with neither key share nor pre-shared key",
+    source="CVE-2023-3724",
+    scenario="tls13-psk",
+    patches={
+        "client": without_check("client_receive_server_hello_WAIT_SH_to_WAIT_EE", "key share")
+    },
+    shows="no_key_is_derived_from_a_secret_that_was_never_set",
+    breaks={"client": ("no_key_is_derived_from_a_secret_that_was_never_set",)},
+)

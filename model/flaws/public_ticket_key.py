@@ -1,0 +1,30 @@
+"""GnuTLS before 3.6.14 (CVE-2020-13777): tickets encrypted under a key of zeros.
+
+Whoever sees a ticket reads the resumption secret in it, and then is the server, or the client, of
+the next handshake.
+"""
+
+from dataclasses import replace
+
+from model.extensions.psk import server
+from model.flaws import Flaw
+
+FLAW = Flaw(
+    name="public_ticket_key",
+    number=41,
+    title="a server encrypts its tickets under a key that everybody has",
+    source="CVE-2020-13777",
+    scenario="tls13-resumption",
+    patches={"server": lambda r: replace(r, exposes=server.issued)},
+    shows="session_keys_with_an_honest_peer_are_secret",
+    breaks={
+        "server": (
+            "a_client_that_finished_talked_to_the_server",
+            "matching_runs_have_the_same_keys",
+            "a_verified_finished_means_one_transcript",
+            "session_keys_with_an_honest_peer_are_secret",
+        )
+    },
+    # It speaks of keys that the adversary does not have.
+    idle={"server": ("a_key_is_selected_for_a_hello_of_who_has_it",)},
+)

@@ -1,0 +1,21 @@
+"""A HelloRetryRequest for a group that was not offered (CVE-2026-25832, Mbed TLS).
+
+The client makes a share of whatever group the server names, supported or not.
+"""
+
+from model.flaws import Flaw, without_check
+
+FLAW = Flaw(
+    name="unoffered_retry_group",
+    number=61,
+    title="a client follows a HelloRetryRequest for a group it did not offer",
+    source="CVE-2026-25832",
+    scenario="tls13-retry",
+    patches={
+        "client": without_check(
+            "client_receive_hello_retry_request_WAIT_SH_to_SEND_CH", "group offered"
+        )
+    },
+    shows="a_retry_is_for_a_group_that_is_supported_and_not_shared_yet",
+    breaks={"client": ("a_retry_is_for_a_group_that_is_supported_and_not_shared_yet",)},
+)

@@ -1,0 +1,148 @@
+"""Early data of TLS 1.3."""
+
+from __future__ import annotations
+
+import itertools
+
+from model.expr import Expr, conj, disj, eq, implies, neg
+from properties import Implication, View, World, invariant, when
+from properties.authentication import live, paired
+from properties.order import connected
+from properties.psk import key_known
+
+NEEDS = ("tls13", "early_data")
+
+
+def same_hello(a: View, b: View) -> Expr:
+    """Two server runs got the same ClientHello, of a client run and as that run sent it."""
+    return conj(
+        a.client_random != "adversary", a.client_random != "none",
+        *(eq(getattr(a, n), getattr(b, n)) for n in ("client_random", "client_offer", "exchange")),
+    )  # fmt: skip
+
+
+def sent(c: View, message: str) -> Expr:
+    """The client sent `message`."""
+    return c.system.of(c.run, f"sent_{message}")
+
+
+@invariant("EDT-1", "8446 4.2.10, 4.1.2", (*NEEDS, "retry"))
+def a_retry_ends_early_data(w: World) -> list[Implication]:
+    """No second hello offers early data, no client takes an acceptance after a retry, and no server
+    delivers early data after it asked for one."""
+    out = [when(r.retried).then(neg(r.early_accepted)) for r in w.runs]
+    for c in w.clients:
+        again = c.run.role.sends["SecondClientHello"]["early_data"]
+        assert isinstance(again, Expr)
+        out.append(when(conj(c.retried, c.early_offered)).then(neg(c.system.at(c.run, again))))
+    for s in w.servers:
+        out.append(when(conj(s.retried, s.early_offered)).then(neg(s.early_delivered)))
+    return out
+
+
+@invariant("EDT-2", "8446 4.2.10", NEEDS)
+def early_data_is_accepted_only_with_its_key(w: World) -> list[Implication]:
+    """Accepted early data goes with the pre-shared key it was sent under, in TLS 1.3, and was
+    offered."""
+    return [
+        when(r.early_accepted).then(
+            conj(
+                r.psk != "none",
+                r.version == "TLS13",
+                r.suite == "AEAD",
+                r.early_offered,
+                eq(r.psk, r.offered_psk) if r.role == "client" else r.keyed,
+            )
+        )
+        for r in w.runs
+    ]
+
+
+@invariant("EDT-3", "8446 8", (*NEEDS, "register", "adversary"))
+def one_server_takes_the_early_data_of_a_hello_once(w: World) -> list[Implication]:
+    """A server that remembers hellos accepts no early data with one that it accepted some with."""
+    return [
+        when(
+            conj(b.has_register, b.early_offered, a.early_accepted, same_hello(a, b))
+        ).then(neg(b.early_accepted))
+        for a in w.servers
+        for b in w.servers
+        if b.run.prev == a.name
+    ]  # fmt: skip
+
+
+@invariant("EDT-4", "8446 8, E.5", (*NEEDS, "two-servers", "adversary"))
+def early_data_is_delivered_once_in_the_world(w: World) -> list[Implication]:
+    """False by design: servers that share no record of hellos each take the same early data."""
+    return [
+        when(conj(a.early_delivered, b.early_offered, same_hello(a, b))).then(
+            neg(b.early_delivered)
+        )
+        for a, b in itertools.permutations(w.servers, 2)
+    ]
+
+
+@invariant("EDT-5", "8446 4.5, 4.2.10", (*NEEDS, "adversary"))
+def early_data_is_delivered_whole_or_not_at_all(w: World) -> list[Implication]:
+    """Rejected early data is never delivered. A handshake completes only after all of the early
+    data that was accepted, under a key the adversary does not know."""
+    return [
+        *(when(s.early_offered & s.verified).then(implies(s.early_delivered, s.early_accepted))
+          for s in w.servers),
+        *(
+            when(
+                conj(s.verified, s.early_accepted, neg(key_known(s)), paired(c, s), c.sent_early)
+            ).then(s.early_delivered)
+            for c in w.clients
+            for s in w.servers
+        ),
+    ]  # fmt: skip
+
+
+@invariant("EDT-6", "8446 4.5, 4.2.10", (*NEEDS, "adversary"))
+def the_end_of_early_data_is_sent_if_it_was_accepted(w: World) -> list[Implication]:
+    """EndOfEarlyData is sent before Finished if and only if early data was accepted; it is taken
+    under the early key only, and then the read key is no longer that."""
+    return [
+        *(
+            when(connected(c)).then(eq(sent(c, "EndOfEarlyData"), c.early_accepted))
+            for c in w.clients
+        ),
+        *(
+            when(conj(live(s), s.saw_end_of_early_data)).then(
+                conj(s.early_accepted, neg(s.end_not_in_early_keys), s.read_key != "early")
+            )
+            for s in w.servers
+        ),
+    ]
+
+
+@invariant("EDT-7", "8446 2.3", (*NEEDS, "adversary"))
+def early_data_is_from_who_has_the_key(w: World) -> list[Implication]:
+    """What a server delivers as early data, under a key the adversary does not know, a client sent
+    that has the key, with the hello the server has."""
+    return [
+        when(conj(s.early_delivered, neg(key_known(s)))).then(
+            disj(
+                *(
+                    conj(
+                        c.sent_early, eq(c.offered_psk, s.psk), s.client_random == c.name,
+                        s.client_offer == c.name, s.exchange == c.name,
+                    )
+                    for c in w.clients
+                )
+            )
+        )
+        for s in w.servers
+    ]  # fmt: skip
+
+
+@invariant("KEY-5", "8446 5.1", NEEDS)
+def a_key_change_is_at_a_message_boundary(w: World) -> list[Implication]:
+    """A server leaves the early key only with an EndOfEarlyData that came under it."""
+    return [
+        when(
+            conj(live(s), s.early_accepted, s.read_key.one_of("handshake", "application"))
+        ).then(s.saw_end_of_early_data)
+        for s in w.servers
+    ]  # fmt: skip

@@ -1,0 +1,181 @@
+"""Pre-shared keys and resumption in TLS 1.3."""
+
+from __future__ import annotations
+
+from model.expr import Expr, conj, disj, eq, implies, ite, neg
+from properties import Implication, View, World, invariant, when
+from properties.authentication import agree, known, live, paired
+
+NEEDS = ("tls13", "psk")
+SESSION = (
+    "client_random", "offer", "exchange", "server_random", "server_share", "server_certificate",
+    "requested", "client_certificate",
+)  # fmt: skip
+
+
+def key_known(r: View) -> Expr:
+    """The adversary knows the resumption key that the run uses; an external one it never does."""
+    earlier = r.system.network.knows_earlier(r.system, r.run)  # type: ignore[attr-defined]
+    return conj(r.psk == "resumption", earlier)
+
+
+def earlier(r: View, name: str) -> Expr:
+    """A variable of the same end's handshake before."""
+    assert r.run.prev is not None
+    return r.system.of(r.run.prev, name)
+
+
+@invariant("RES-1", "8446 4.2.11, 4.6.1", NEEDS)
+def a_pre_shared_key_is_used_in_tls13_only(w: World) -> list[Implication]:
+    """Never across versions: both the handshake that uses a key and the one that a resumption key
+    comes from are of TLS 1.3."""
+    return [
+        when(r.psk != "none").then(
+            conj(
+                r.version == "TLS13",
+                implies(r.psk == "resumption", earlier(r, "version") == "TLS13")
+                if r.run.prev
+                else r.psk == "external",
+            )
+        )
+        for r in w.runs
+    ]
+
+
+@invariant("RES-6", "8446 4.2.11.2", (*NEEDS, "adversary"))
+def a_key_is_selected_for_a_hello_of_who_has_it(w: World) -> list[Implication]:
+    """The binder was verified: a server that selected a key the adversary does not know has the
+    very hello of a client that offered that key."""
+    return [
+        when(conj(s.psk != "none", neg(key_known(s)))).then(
+            disj(
+                *(
+                    conj(
+                        eq(c.offered_psk, s.psk), s.client_random == c.name,
+                        s.client_offer == c.name, s.exchange == c.name,
+                    )
+                    for c in w.clients
+                )
+            )
+        )
+        for s in w.servers
+    ]  # fmt: skip
+
+
+@invariant("RES-7", "8446 4.6.1", (*NEEDS, "resumption"))
+def a_ticket_is_taken_only_from_its_issuer_in_time(w: World) -> list[Implication]:
+    """The server resumes what it issued itself, in TLS 1.3, and what has not expired."""
+    return [
+        when(s.psk == "resumption").then(
+            conj(earlier(s, "issued"), earlier(s, "version") == "TLS13", neg(s.expired))
+        )
+        for s in w.servers
+        if s.run.prev
+    ]
+
+
+@invariant("RES-10", "8446 4.2.9, 4.6.1", NEEDS)
+def a_key_is_used_in_a_mode_that_was_offered(w: World) -> list[Implication]:
+    """psk_ke and psk_dhe_ke only where both ends take them; a hello with a key and without modes is
+    refused; a ticket goes to a client that named a mode."""
+    return [
+        *(
+            when(conj(c.psk != "none")).then(
+                ite(c.server_share == "none", c.takes_psk_ke, c.takes_psk_dhe_ke)
+            )
+            for c in w.clients
+        ),
+        *(
+            when(s.version == "TLS13").then(
+                conj(
+                    implies(
+                        s.psk != "none", ite(s.psk_ke, s.takes_psk_ke, s.takes_psk_dhe_ke)
+                    ),
+                    neg(s.key_without_modes),
+                    implies(s.issued, s.modes_offered),
+                )
+            )
+            for s in w.servers
+        ),
+    ]  # fmt: skip
+
+
+@invariant("RES-11", "8446 7.1, 4.6.1", (*NEEDS, "resumption", "adversary"))
+def a_resumption_key_binds_the_whole_earlier_handshake(w: World) -> list[Implication]:
+    """Ends that completed with one resumption key agree on the handshake it comes from, the
+    client's authentication included."""
+    fields = [f"session_{n}" for n in SESSION]
+    return [
+        when(conj(s.psk == "resumption", s.verified, neg(known(s)), paired(c, s))).then(
+            conj(
+                c.psk == "resumption",
+                agree(c, s, fields),
+                eq(earlier(c, "client_certificate"), earlier(s, "client_certificate")),
+                eq(earlier(c, "requested"), earlier(s, "client_auth") != "none"),
+            )
+        )
+        for c in w.clients
+        for s in w.servers
+        if c.run.prev and s.run.prev
+    ]
+
+
+@invariant("AUT-23", "8446 4.1.1, 4.3.2, E.1", NEEDS)
+def a_key_and_certificates_do_not_mix(w: World) -> list[Implication]:
+    """With a pre-shared key nobody shows a certificate or asks for one in the handshake."""
+    return [
+        *(
+            when(conj(c.psk != "none", c.verified)).then(
+                conj(
+                    c.server_certificate == "none",
+                    c.client_certificate == "none",
+                    neg(c.requested),
+                )
+            )
+            for c in w.clients
+        ),
+        *(
+            when(conj(s.psk != "none", s.write_key == "application")).then(
+                conj(s.client_auth == "none", s.client_certificate == "none")
+            )
+            for s in w.servers
+        ),
+    ]
+
+
+@invariant("PHA-4", "8446 4.6.1", NEEDS)
+def a_ticket_comes_after_finished(w: World) -> list[Implication]:
+    """A client takes a ticket after the server's Finished; a server sends it after the client's, or
+    after its own if it asked for no certificate."""
+    return [
+        *(when(c.ticket != "none").then(c.verified) for c in w.clients),
+        *(
+            when(s.issued).then(
+                s.verified | conj(s.write_key == "application", s.client_auth == "none")
+            )
+            for s in w.servers
+        ),
+    ]
+
+
+@invariant("NEG-11", "8446 4.2", NEEDS)
+def what_a_hello_answers_was_offered(w: World) -> list[Implication]:
+    """A client goes on with no answer to an extension that it did not send: with a pre-shared key
+    or early data only if it offered that."""
+    out = [
+        when(conj(live(c), c.version == "TLS13")).then(neg(c.unoffered_answer)) for c in w.clients
+    ]
+    for c in w.clients:
+        if "early_offered" in c.run.role.variables:
+            given = conj(c.version == "TLS13", neg(c.early_offered))
+            out.append(when(given).then(neg(c.early_accepted)))
+    return out
+
+
+@invariant("NEG-15", "8446 4.1.3", (*NEEDS, "adversary"))
+def the_session_id_is_echoed(w: World) -> list[Implication]:
+    """A client of TLS 1.3 has the session id back that it sent, none or a made-up one, and takes no
+    other for a resumption."""
+    return [
+        when(conj(live(c), c.version == "TLS13")).then(c.session_id == "none") for c in w.clients
+    ]
