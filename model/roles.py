@@ -55,7 +55,7 @@ _encrypted_to = ite(
             EncryptedTo),
 )  # fmt: skip
 
-SENDS = {
+SENDS: dict[str, dict[str, dict[str, Expr | tuple[Expr, ...]]]] = {
     "client": {
         "ClientHello": {
             "version": client.max_version,

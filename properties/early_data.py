@@ -9,6 +9,7 @@ from properties import Implication, View, World, invariant, when
 from properties.authentication import live, paired
 from properties.order import connected
 from properties.psk import key_known
+from properties.retry import field_of
 
 NEEDS = ("tls13", "early_data")
 
@@ -32,9 +33,8 @@ def a_retry_ends_early_data(w: World) -> list[Implication]:
     delivers early data after it asked for one."""
     out = [when(r.retried).then(neg(r.early_accepted)) for r in w.runs]
     for c in w.clients:
-        again = c.run.role.sends["SecondClientHello"]["early_data"]
-        assert isinstance(again, Expr)
-        out.append(when(conj(c.retried, c.early_offered)).then(neg(c.system.at(c.run, again))))
+        again = field_of(c, "SecondClientHello", "early_data")
+        out.append(when(conj(c.retried, c.early_offered)).then(neg(again)))
     for s in w.servers:
         out.append(when(conj(s.retried, s.early_offered)).then(neg(s.early_delivered)))
     return out

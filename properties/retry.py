@@ -12,7 +12,7 @@ CHANGED = ("group", "cookie", "binder", "early_data")
 """The fields in which the second ClientHello may differ from the first (RFC 8446 4.1.2)."""
 
 
-def sent(r: View, message: str, field: str) -> Expr:
+def field_of(r: View, message: str, field: str) -> Expr:
     """The value of a field of a message that the run sends."""
     value = r.run.role.sends[message][field]
     assert isinstance(value, Expr)
@@ -59,8 +59,11 @@ def the_second_hello_is_the_first_but_for_share_and_cookie(w: World) -> list[Imp
         out.append(
             when(c.retried).then(
                 conj(
-                    *(eq(sent(c, "ClientHello", f), sent(c, "SecondClientHello", f)) for f in kept),
-                    eq(sent(c, "SecondClientHello", "group"), asked),
+                    *(
+                        eq(field_of(c, "ClientHello", f), field_of(c, "SecondClientHello", f))
+                        for f in kept
+                    ),
+                    eq(field_of(c, "SecondClientHello", "group"), asked),
                 )
             )
         )
@@ -131,7 +134,7 @@ def a_cookie_is_echoed_and_taken_only_from_its_maker(w: World) -> list[Implicati
         *(
             when(c.retried).then(
                 conj(
-                    eq(sent(c, "SecondClientHello", "cookie"), c.cookie),
+                    eq(field_of(c, "SecondClientHello", "cookie"), c.cookie),
                     const("cookie" not in c.run.role.sends["ClientHello"]),
                 )
             )

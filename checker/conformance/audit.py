@@ -45,6 +45,7 @@ from checker.conformance.learned import (
 from checker.conformance.weakening import Weakening, consequences
 from model.flaws import flaws
 from model.rule import SAME, Rule
+from model.scenario import scenario
 
 LAXER, STRICTER, LATE, SILENT, ALERT, EXTRA = (
     "laxer", "stricter", "late-reject", "silent-close", "alert-differs", "extra-output",
@@ -531,7 +532,9 @@ def _published(model: Folded, answer: Answer, w: Weakening, key: Key) -> str:
         return ""
     for flaw in flaws().values():
         patch = flaw.patches.get(w.config.role)
-        if patch is None:
+        if patch is None or not set(scenario(flaw.scenario).extensions) <= set(
+            model.role.extensions
+        ):
             continue
         sound = {r.name: r for r in model.role.table}
         for r in patch(model.role).table:

@@ -6,7 +6,7 @@
 3. The client checks that everything chosen was offered, and the      RFC 8446 4.1.3
    downgrade sentinel.
 
-TLS 1.3's retry, pre-shared keys and early data have their place here: START and WAIT_SH gain rows.
+TLS 1.3's retry, pre-shared keys and early data are extensions: START and WAIT_SH gain rows.
 """
 
 from __future__ import annotations

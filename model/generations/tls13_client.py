@@ -7,7 +7,7 @@
 4. If asked: Certificate, perhaps empty, and CertificateVerify; Finished.  4.4
 5. A ChangeCipherSpec is dropped until the server's Finished.              5, D.4
 
-Pre-shared keys (C5) and what follows the handshake (P1 to P14) are not here yet.
+Pre-shared keys (C5), early data (C12) and tickets (P2) are extensions.
 """
 
 from __future__ import annotations

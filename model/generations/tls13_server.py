@@ -7,7 +7,7 @@
 3. A ChangeCipherSpec is dropped until the client's Finished.             5, D.4
 4. The server may send data after its own Finished.                       2
 
-HelloRetryRequest (S2), pre-shared keys and early data (S7 to S9) are not here yet.
+HelloRetryRequest (S2), pre-shared keys and early data (S6 to S9) are extensions.
 """
 
 from __future__ import annotations

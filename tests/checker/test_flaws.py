@@ -76,7 +76,7 @@ def test_the_attacks_are_as_long_as_they_are() -> None:
 def test_without_its_capability_only_the_row_itself_shows(name: str) -> None:
     flaw = flaws()[name]
     where = replace(scenario(flaw.scenario), capabilities=())
-    system = where.system(*flaw.roles(flaw.ends[0]))
+    system = where.system(*flaw.roles(flaw.ends[0], where.extensions))
     results = search(system, properties_of(Request(), where), Request())
     fallen = {r.property for r in results if r.verdict == "VIOLATED" and r.id != "GLOBAL"}
     assert fallen == set(flaw.local)
