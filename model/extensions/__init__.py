@@ -39,7 +39,7 @@ class Amend:
     do: Mapping[str, Expr] = field(default_factory=dict)
     instead: Mapping[str, Expr] = field(default_factory=dict)
     of: str = ""
-    """The extension whose row it is; empty for a row of the generations."""
+    """The extension without which it is not made, most often that of the row; may be empty."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,8 +189,9 @@ def _with(role: Role, e: Extension) -> Role:
         if m in messages:
             sends[m] = {**sends.get(m, {}), **fields}
     covered = _covered(role, e)
+    rows = [_amended(r, e, role) for r in e.rows if r.role == name]
     table = [_amended(r, e, role) for r in role.table]
-    here = {r.name for r in role.table}
+    here = {r.name for r in (*table, *rows)}
     for a in e.amends:
         ours = a.row.startswith(f"{name}_")
         if ours and a.row not in here and (not a.of or a.of in role.extensions):
@@ -200,7 +201,6 @@ def _with(role: Role, e: Extension) -> Role:
             )
     proofs = _Proofs(role, e, views)
     before = [_Proofs(role, x, views) for x in chosen(role.extensions)]
-    rows = [r for r in e.rows if r.role == name]
     editions = dict(e.editions.get(name, {}))
     for p in before:
         rows = [p.row(r) for r in rows]
@@ -276,7 +276,7 @@ def with_messages(rule: Rule, messages: Mapping[str, Message]) -> Rule:
 
 def _amended(rule: Rule, e: Extension, role: Role) -> Rule:
     for a in e.amends:
-        if a.row != rule.name:
+        if a.row != rule.name or (a.of and a.of not in role.extensions):
             continue
         missing = set(a.without) - {c.name for c in rule.checks}
         if missing:

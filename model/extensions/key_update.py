@@ -115,11 +115,6 @@ def _rows(role: str) -> list[Rule]:
     ]  # fmt: skip
 
 
-_note_data = {
-    f"data_{g}": own[f"data_{g}"] | (own.write_generation == g) for g in GENERATIONS
-}  # fmt: skip
-
-
 def _amends(role: str) -> list[Amend]:
     early = "client_receive_application_data_SEND_CERT_SEND_CV_SEND_FINISHED_to_SAME"
     sends = [f"{role}_send_application_data_CONNECTED_to_SAME"]
@@ -131,8 +126,22 @@ def _amends(role: str) -> list[Amend]:
     else:
         sends.append("server_send_application_data_early")
     return [
-        *(Amend(row, when=~own.must_answer, do=_note_data) for row in sends),
+        *(Amend(row, when=~own.must_answer) for row in sends),
         *(Amend(row, checks=(DECRYPTS,)) for row in takes),
+        Amend(
+            f"{role}_send_application_data_READ_CLOSED_to_SAME",
+            when=~own.must_answer,
+            of="half_close",
+        ),
+        Amend(f"{role}_send_key_update_answer", sources=("READ_CLOSED",), of="half_close"),
+        *(
+            Amend(f"{role}_receive_{row}", checks=(DECRYPTS,), of="half_close")
+            for row in (
+                "application_data_READ_CLOSED_to_SAME",
+                "application_data_write_closed",
+                "close_notify_CONNECTED_to_READ_CLOSED",
+            )
+        ),
     ]
 
 
@@ -167,6 +176,14 @@ _EDITIONS = {
 def _observers(role: str) -> tuple[Observer, ...]:
     of = client if role == "client" else server
     return (
+        # By event: whatever row sends data, what was sent can be delivered.
+        *(
+            Observer(
+                f"data_{g}", "send", "ApplicationData",
+                own[f"data_{g}"] | (own.write_generation == g),
+            )
+            for g in GENERATIONS
+        ),
         Observer("updates_taken", "receive", "KeyUpdate", following(own.updates_taken)),
         Observer("early_update", "receive", "KeyUpdate", own.early_update | ~of.verified),
         Observer(
