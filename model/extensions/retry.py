@@ -193,7 +193,7 @@ EXTENSION = Extension(
         "client": {
             "ClientHello": _client_hello,
             "SecondClientHello": {
-                **SENDS["client"]["ClientHello"],  # type: ignore[dict-item]
+                **SENDS["client"]["ClientHello"],
                 **_client_hello,
                 "group": share_group,
                 "cookie": client.cookie,
