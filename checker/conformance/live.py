@@ -9,7 +9,7 @@ msg_type, data)`. Measured with OpenSSL 3.0, it reports:
   is recorded for it in both directions. Application data shows by its header (TLS 1.3: by the inner
   type), never by its content.
 
-Session tickets are off: the model has no NewSessionTicket yet.
+Session tickets are off: the monitor's machines have no extensions.
 """
 
 from __future__ import annotations
