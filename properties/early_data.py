@@ -137,7 +137,7 @@ def early_data_is_from_who_has_the_key(w: World) -> list[Implication]:
     ]  # fmt: skip
 
 
-@invariant("KEY-5", "8446 5.1", NEEDS)
+@invariant("KEY-5E", "8446 5.1", NEEDS)
 def a_key_change_is_at_a_message_boundary(w: World) -> list[Implication]:
     """A server leaves the early key only with an EndOfEarlyData that came under it."""
     return [

@@ -17,7 +17,7 @@ from checker import verify
 from checker.engines import pdr as pdr_module
 from checker.engines import sat
 from checker.engines.explicit import Explicit, Question
-from checker.engines.native import available
+from checker.engines.native_source import available
 from checker.engines.pdr import Gates, OutOfTimeError, Pdr, ViolationError
 from checker.engines.symbolic import CertificateError, NoProof, Proof, Prover, Symbolic
 from checker.verdict import PROVED, UNKNOWN, VIOLATED, exit_status

@@ -171,7 +171,7 @@ def told(capsys: pytest.CaptureFixture[str], folder: Path) -> tuple[int, list[st
 
 def test_what_was_written_is_fresh(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert sorted(f.name for f in small.iterdir()) == [
-        "README.md", "a.dot", "a.svg", "b.dot", "b.svg",
+        "README.md", "a.dot", "a.svg", "alerts.json", "alerts.md", "b.dot", "b.svg",
     ]  # fmt: skip
     assert told(capsys, small) == (0, [])
     assert "![a](a.svg)" in (small / "README.md").read_text()
@@ -211,7 +211,7 @@ def test_only_what_changed_is_drawn_again(small: Path, monkeypatch: pytest.Monke
 def test_a_missing_folder_is_all_missing(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, lines = told(capsys, small / "nowhere")
     assert status == 1
-    assert len(lines) == 5
+    assert len(lines) == 7
 
 
 def test_the_dot_texts_do_not_depend_on_hash_order() -> None:
