@@ -141,7 +141,7 @@ _EARLY_SERVER = {
     **TLS13, "has_external": (True,), "takes_early": (True,), "issues": (False,),
     **_no_client_auth("server"), "sends_data": (False,),
 }  # fmt: skip
-_EARLY = ("AUT-1", "AUT-6", "EDT-3", "EDT-4", "EDT-5", "EDT-7", "KEY-5", "SEC-1")
+_EARLY = ("AUT-1", "AUT-6", "EDT-3", "EDT-4", "EDT-5", "EDT-7", "KEY-5E", "SEC-1")
 
 SCENARIOS = (
     Scenario(
