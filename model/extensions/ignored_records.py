@@ -12,7 +12,7 @@ count again.
 from __future__ import annotations
 
 from model.expr import BOOL, Domain, Expr, const, ite, mapping
-from model.extensions import Amend, Extension
+from model.extensions import ENDS, Amend, Extension
 from model.message import ALPHABET
 from model.principal import client, server
 from model.rule import SAME, Fields, Message, Observer, Rule, Variable, check, receive, send
@@ -78,7 +78,6 @@ def _amends(role: str) -> list[Amend]:
     ]
 
 
-ENDS = ("client", "server")
 EXTENSION = Extension(
     "ignored_records",
     "8446 5, D.4; 5246 7.2.2",

@@ -17,7 +17,7 @@ key anyway.
 from __future__ import annotations
 
 from model.expr import BOOL, TRUE, Domain, Expr, conj, const, eq, ite, mapping
-from model.extensions import Amend, Extension
+from model.extensions import ENDS, Amend, Extension
 from model.principal import client, server
 from model.rule import (
     SAME,
@@ -193,7 +193,6 @@ def _observers(role: str) -> tuple[Observer, ...]:
     )  # fmt: skip
 
 
-ENDS = ("client", "server")
 EXTENSION = Extension(
     "key_update",
     "8446 4.6.3",

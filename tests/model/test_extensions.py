@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from model.expr import TRUE, const
-from model.extensions import Amend, Extension, chosen, extended, extensions, with_needed
+from model.extensions import ENDS, Amend, Extension, chosen, extended, extensions, with_needed
 from model.roles import role
-from model.rule import ModelError, overlaps
+from model.rule import ModelError, Rule, overlaps
 
 NAMES = sorted(extensions())
 
@@ -47,6 +47,32 @@ def test_what_a_proof_covers_is_named_in_order() -> None:
                 for parts in r.sends.get(message, {}).values():
                     if isinstance(parts, tuple):
                         assert len(parts) == len(r.covered[message])
+
+
+@pytest.mark.parametrize("names", [with_needed(*p) for p in itertools.combinations(NAMES, 2)])
+def test_what_is_checked_covers_what_the_peer_proves(names: tuple[str, ...]) -> None:
+    """No row leaves out what an overlay adds to the transcript (one that discards checks nothing)."""
+    try:
+        ends = {end: role(end, names) for end in ENDS}
+    except ModelError as e:
+        assert "do not go together" in str(e)
+        return
+    for end, peer in ENDS.items():
+        for r in ends[end].table:
+            if r.kind == "receive" and r.event in ("Finished", "CertificateVerify"):
+                least = len(ends[peer].covered[r.event])
+                assert all(n > least for n in lengths(r)), r.name
+
+
+def lengths(rule: Rule) -> list[int]:
+    """The field and the elements of each comparison of composites in a row, counted."""
+    out, stack = [], [c.expr for c in rule.checks]
+    while stack:
+        e = stack.pop()
+        if e.op == "same":
+            out.append(len(e.args))
+        stack.extend(e.args)
+    return out
 
 
 def test_a_name_that_is_none_is_told_with_the_near_ones() -> None:
