@@ -51,7 +51,7 @@ def test_what_a_proof_covers_is_named_in_order() -> None:
 
 @pytest.mark.parametrize("names", [with_needed(*p) for p in itertools.combinations(NAMES, 2)])
 def test_what_is_checked_covers_what_the_peer_proves(names: tuple[str, ...]) -> None:
-    """No row leaves out what an overlay adds to the transcript (one that discards checks nothing)."""
+    """No row that checks a proof leaves out what an overlay adds to the transcript."""
     try:
         ends = {end: role(end, names) for end in ENDS}
     except ModelError as e:
