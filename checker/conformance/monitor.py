@@ -9,8 +9,12 @@ Fields the recording does not show come from the sender's machine; they and the 
 both ends are reported as assumed. A run of `watch` therefore says "some sound configuration of the
 two ends takes these steps with these shown fields", not that a signature or MAC was verified.
 
-Not judged at the sender, for want of a send row: alerts, the end of the transport, a record that
-does not decrypt, and the ChangeCipherSpec that TLS 1.3 sends for middleboxes (RFC 8446 5, D.4).
+The machines have every extension of the model but one (see `recording.WITHOUT`). A connection that
+resumes another one is fed to runs that come after that one's.
+
+Not judged at the sender, for want of a send row: alerts but user_canceled, the end of the
+transport, a record that does not decrypt, and the ChangeCipherSpec that TLS 1.3 sends for
+middleboxes (RFC 8446 5, D.4).
 """
 
 from __future__ import annotations
@@ -23,6 +27,8 @@ from typing import Any, Protocol
 from checker.conformance.folded import completed
 from checker.conformance.recording import (
     MESSAGES,
+    ROLES,
+    TO_CLIENT,
     TO_SERVER,
     Recorded,
     Recording,
@@ -32,9 +38,9 @@ from checker.conformance.recording import (
     read,
 )
 from model.expr import BOOL, COMPOSITE, Expr, const, substitute, var
+from model.extensions.retry import SUPPORTED
 from model.machine import CallError, Run, Sent
 from model.principal import OFFERED, Version
-from model.roles import role
 from model.rule import Rule, satisfiable, snake
 from model.transcript import EXPORT_SUITES
 
@@ -111,7 +117,7 @@ def configure(
     for m in recording.messages:
         first.setdefault(m.message, m.fields)
     hello, answer = first.get("ClientHello", {}), first.get("ServerHello", {})
-    guess = "TLS13" if "EncryptedExtensions" in first else "TLS12"
+    guess = "TLS13" if {"EncryptedExtensions", "HelloRetryRequest"} & set(first) else "TLS12"
     offered: str = hello.get("version", answer.get("version", guess))
     version: str = answer.get("version", min(offered, "TLS13", key=Version.code))
     suite: str = answer.get("suite", _suite_guess(first, version))
@@ -135,19 +141,93 @@ def configure(
         "weak_dh": first.get("ServerKeyExchange", {}).get("group") == "dh_weak",
         "closes": True,
     }
+    extra = _extensions(recording, first)
     missing = [f for f in ("version", "offers_*", "deflate") if not _shows(hello, f)]
     notes = [
         "the server's configuration, chosen so that the recorded choices are legal for it: "
         f"versions TLS10 to {highest}, of the suites offered "
         + (", ".join(s for s in OFFERED if known[f"offers_{s}"]) or "none below TLS 1.3"),
         "the client's configuration, as its ClientHello shows it; its lowest version: TLS10",
+        *(
+            f"the {end}'s part in extensions: {', '.join(f'{n} {v}' for n, v in more.items())}"
+            for end, more in extra.items()
+        ),
     ]
     if missing:
         notes.append(
             f"the ClientHello's {', '.join(missing)}, not recorded: version {offered}, suites "
             + (", ".join(s for s in OFFERED if offers[f"offers_{s}"]) or "of TLS 1.3 only")
         )
-    return client, server, tuple(notes)
+    return {**client, **extra["client"]}, {**server, **extra["server"]}, tuple(notes)
+
+
+def _extensions(
+    recording: Recording, first: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """The variables of the extensions, for both ends, where they are not as they are initially.
+
+    What a ClientHello shows of the client's configuration is taken from it, whichever extension
+    it is of. What an end may do at any time, it does if it is recorded.
+    """
+    hello, answer = first.get("ClientHello", {}), first.get("ServerHello", {})
+    encrypted, retry = first.get("EncryptedExtensions", {}), first.get("HelloRetryRequest")
+    by_server = {m.message for m in recording.messages if m.direction == TO_CLIENT}
+    canceled = {
+        m.direction for m in recording.messages if m.fields.get("description") == "user_canceled"
+    }
+    # A server that shows no certificate in TLS 1.3 has selected a key.
+    bare = {"EncryptedExtensions", "Finished"} <= by_server and "Certificate" not in by_server
+    selected = answer.get("selected", "0" if bare else "none") != "none"
+    ticket = recording.before is not None
+    named = hello.get("identity", "none" if not selected else "ticket" if ticket else "external")
+    group = cookie = "none"
+    if retry is not None:
+        cookie = retry.get("cookie", "none")
+        group = retry.get("group", "secp256r1" if cookie == "none" else "none")
+    status = answer.get("status_request", "CertificateStatus" in first)
+    ke_alone = selected and answer.get("key_share") == "none"
+    either = {"updates": True}
+    client = {
+        **either,
+        "cancels": TO_SERVER in canceled,
+        "false_starts": True,
+        "offers_pha": True,
+        "asks_status": status,
+        "resumes": ticket and named not in ("none", "external"),
+        "has_external": named == "external",
+        "takes_psk_ke": ke_alone,
+        "sends_early": hello.get("early_data", "EarlyData" in first or "EndOfEarlyData" in first),
+        **_shown_configuration(hello),
+    }
+    server = {
+        **either,
+        "cancels": TO_CLIENT in canceled,
+        "asks_later": True,
+        "issues_more": True,
+        "staples": status,
+        "hints": "ServerKeyExchange" in first,
+        "resumes": ticket and selected,
+        "has_external": named == "external" and selected,
+        "takes_psk_ke": ke_alone,
+        "takes_early": encrypted.get("early_data", "EndOfEarlyData" in first),
+        "asks_cookie": cookie != "none",
+        **({f"supports_{g}": g == group for g in SUPPORTED} if group != "none" else {}),
+    }
+    return {
+        end: {n: v for n, v in chosen.items() if v != ROLES[end].variables[n].initial[0]}
+        for end, chosen in (("client", client), ("server", server))
+    }
+
+
+def _shown_configuration(hello: Mapping[str, Any]) -> dict[str, Any]:
+    """The client's variables that stand in its ClientHello as they are, where it shows them."""
+    out = {}
+    for f, e in ROLES["client"].sends["ClientHello"].items():
+        if isinstance(e, Expr) and e.op == "var" and f in hello:
+            name = str(e.payload).removeprefix("own.")
+            if name in ROLES["client"].variables:
+                out[name] = hello[f]
+    return out
 
 
 def _shows(hello: Mapping[str, Any], field: str) -> bool:
@@ -174,23 +254,44 @@ def watch(recording: Recording) -> Report:
 
     Raises CallError for a field value that `recording.parse` would have refused.
     """
-    client_config, server_config, notes = configure(recording)
+    return _watch(recording)[0]
+
+
+def _watch(recording: Recording) -> tuple[Report, dict[str, Run]]:
+    """The report, and both runs as they ended."""
+    before = _watch(recording.before)[1] if recording.before is not None else {}
+    configs = configure(recording)
+    number = 1 if before else 0
     runs = {
-        "client": Run(role("client"), "client0", **client_config),
-        "server": Run(role("server"), "server0", **server_config),
+        end: Run(r, f"{end}{number}", before.get(end), **config)
+        for (end, r), config in zip(ROLES.items(), configs[:2], strict=True)
     }
     rows: list[Row] = []
     problem: str | None = None
-    for number, item in enumerate(recording.messages, 1):
-        row, problem = _feed(runs, number, item)
+    for at, item in enumerate(recording.messages, 1):
+        row, problem = _feed(runs, at, item)
         rows.append(row)
         if problem:
-            problem += _answered(recording, number, item, runs)
+            problem += _answered(recording, at, item, runs)
             break
+        _renew(runs["client"], runs["server"])
+        _renew(runs["server"], runs["client"])
     refused = len(rows) if problem else None
-    return Report(
-        recording.title, tuple(rows), notes, len(recording.messages), refused, problem
-    )  # fmt: skip
+    report = Report(
+        recording.title, tuple(rows), configs[2], len(recording.messages), refused, problem
+    )
+    return report, runs
+
+
+def _renew(writer: Any, reader: Any) -> None:
+    """Count the key generations of one direction anew once both ends have the same.
+
+    The model's runs have three of them and start one update each; a connection may have any number.
+    """
+    if writer.write_generation == reader.read_generation != "0":
+        writer.write_generation = reader.read_generation = "0"
+        writer.update_0 = writer.update_1 = "none"
+        writer.updated = False
 
 
 def _feed(runs: Mapping[str, Run], number: int, item: Recorded) -> tuple[Row, str | None]:
@@ -276,7 +377,7 @@ def _feed(runs: Mapping[str, Run], number: int, item: Recorded) -> tuple[Row, st
 
 def _unjudged(sender: Run, item: Recorded) -> str:
     """Why no send row applies; empty if one must."""
-    if item.message in ENVIRONMENT:
+    if item.message in ENVIRONMENT and not _cancels(sender, item):
         return "judged at the receiver only"
     if item.message == "ChangeCipherSpec":
         modern = sender.version == "TLS13" or (  # type: ignore[attr-defined]
@@ -285,6 +386,14 @@ def _unjudged(sender: Run, item: Recorded) -> str:
         if modern:
             return "for middleboxes (RFC 8446 D.4): judged at the receiver only"
     return ""
+
+
+def _cancels(sender: Run, item: Recorded) -> bool:
+    """Whether it is the user_canceled of an end that may give the handshake up now."""
+    return item.fields.get("description") == "user_canceled" and any(
+        r.kind == "send" and r.event == item.message and _possible(sender, r)
+        for r in sender.enabled()
+    )
 
 
 def _send(sender: Run, item: Recorded) -> tuple[Sent | None, dict[str, Any]]:
@@ -323,7 +432,8 @@ def _possible(run: Run, rule: Rule) -> bool:
 
     def leaf(v: Expr) -> Expr:
         kind, _, name = v.payload.partition(".")
-        return const(getattr(run, name), v.domain) if kind == "own" else v
+        of = {"own": run, "prev": run.prev}.get(kind)
+        return v if of is None else const(getattr(of, name), v.domain)
 
     def unknown(node: Expr, _parts: tuple[Expr, ...]) -> Expr:
         return var(f"same{id(node)}", BOOL)
@@ -411,7 +521,7 @@ def render(report: Report) -> str:
 
 
 def _fields(names: Sequence[str]) -> str:
-    """Field names, the six offers of a ClientHello as one."""
+    """Field names, the offers of suites of a ClientHello as one."""
     out = [n for n in names if not n.startswith("offers_")]
     if len(out) < len(names):
         out.append("offers")
