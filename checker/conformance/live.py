@@ -207,7 +207,7 @@ def _contexts(
         server.set_ecdh_curve(handshake.group)
     for context in (client, server):
         context.post_handshake_auth = handshake.later
-        if "TLS12" in (handshake.version, handshake.server_version):
+        if {handshake.version, handshake.server_version} - {"TLS13", ""}:
             context.options |= ssl.OP_NO_TICKET
         if handshake.version in ("TLS10", "TLS11"):  # off unless asked for
             context.minimum_version = versions[handshake.version]

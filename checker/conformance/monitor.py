@@ -40,17 +40,24 @@ from checker.conformance.recording import (
 from model.expr import BOOL, COMPOSITE, Expr, const, substitute, var
 from model.extensions.retry import SUPPORTED
 from model.machine import CallError, Run, Sent
-from model.principal import OFFERED, Version
+from model.principal import CLIENT, OFFERED, Version
 from model.rule import Rule, satisfiable, snake
 from model.transcript import EXPORT_SUITES
 
-ENVIRONMENT = ("Alert", "UndecryptableRecord", "TransportClose")
+ENVIRONMENT = ("Alert", "AlertFragment", "UndecryptableRecord", "TransportClose")
 """Not sent by any row: judged at the receiver only, and left out of the lists of what is expected
 (they are possible in every state but START and CLOSED)."""
 
 PREFERRED = {"certificate": "honest", "client_auth": "optional"}
 """The argument assumed where the recording does not show one: a Certificate that is not empty is
 the principal's own; a server that asks for a certificate takes an empty one too."""
+
+
+MAY = {
+    "client": ("updates", "false_starts"),
+    "server": ("updates", "asks_later", "issues_more"),
+}
+"""What an end may do in any connection where an RFC lets it: it does if it is recorded."""
 
 
 class Arguments(Protocol):
@@ -151,6 +158,7 @@ def configure(
         *(
             f"the {end}'s part in extensions: {', '.join(f'{n} {v}' for n, v in more.items())}"
             for end, more in extra.items()
+            if more
         ),
     ]
     if missing:
@@ -158,7 +166,9 @@ def configure(
             f"the ClientHello's {', '.join(missing)}, not recorded: version {offered}, suites "
             + (", ".join(s for s in OFFERED if offers[f"offers_{s}"]) or "of TLS 1.3 only")
         )
-    return {**client, **extra["client"]}, {**server, **extra["server"]}, tuple(notes)
+    for end, config in (("client", client), ("server", server)):
+        config |= extra[end] | dict.fromkeys(MAY[end], True)
+    return client, server, tuple(notes)
 
 
 def _extensions(
@@ -167,7 +177,7 @@ def _extensions(
     """The variables of the extensions, for both ends, where they are not as they are initially.
 
     What a ClientHello shows of the client's configuration is taken from it, whichever extension
-    it is of. What an end may do at any time, it does if it is recorded.
+    it is of.
     """
     hello, answer = first.get("ClientHello", {}), first.get("ServerHello", {})
     encrypted, retry = first.get("EncryptedExtensions", {}), first.get("HelloRetryRequest")
@@ -179,36 +189,33 @@ def _extensions(
     bare = {"EncryptedExtensions", "Finished"} <= by_server and "Certificate" not in by_server
     selected = answer.get("selected", "0" if bare else "none") != "none"
     ticket = recording.before is not None
-    named = hello.get("identity", "none" if not selected else "ticket" if ticket else "external")
+    early = hello.get("early_data", bool({"EarlyData", "EndOfEarlyData"} & set(first)))
+    known = "ticket" if ticket else "external"
+    named = hello.get("identity", known if selected or early else "none")
     group = cookie = "none"
     if retry is not None:
         cookie = retry.get("cookie", "none")
         group = retry.get("group", "secp256r1" if cookie == "none" else "none")
     status = answer.get("status_request", "CertificateStatus" in first)
     ke_alone = selected and answer.get("key_share") == "none"
-    either = {"updates": True}
     client = {
-        **either,
         "cancels": TO_SERVER in canceled,
-        "false_starts": True,
         "offers_pha": True,
         "asks_status": status,
         "resumes": ticket and named not in ("none", "external"),
         "has_external": named == "external",
         "takes_psk_ke": ke_alone,
-        "sends_early": hello.get("early_data", "EarlyData" in first or "EndOfEarlyData" in first),
+        "sends_early": early,
         **_shown_configuration(hello),
     }
     server = {
-        **either,
         "cancels": TO_CLIENT in canceled,
-        "asks_later": True,
-        "issues_more": True,
         "staples": status,
         "hints": "ServerKeyExchange" in first,
         "resumes": ticket and selected,
         "has_external": named == "external" and selected,
         "takes_psk_ke": ke_alone,
+        "takes_psk_dhe_ke": not ke_alone,
         "takes_early": encrypted.get("early_data", "EndOfEarlyData" in first),
         "asks_cookie": cookie != "none",
         **({f"supports_{g}": g == group for g in SUPPORTED} if group != "none" else {}),
@@ -220,12 +227,12 @@ def _extensions(
 
 
 def _shown_configuration(hello: Mapping[str, Any]) -> dict[str, Any]:
-    """The client's variables that stand in its ClientHello as they are, where it shows them."""
+    """The extensions' variables that stand in a ClientHello as they are, where it shows them."""
     out = {}
     for f, e in ROLES["client"].sends["ClientHello"].items():
         if isinstance(e, Expr) and e.op == "var" and f in hello:
             name = str(e.payload).removeprefix("own.")
-            if name in ROLES["client"].variables:
+            if name in ROLES["client"].variables and name not in CLIENT:
                 out[name] = hello[f]
     return out
 
@@ -346,7 +353,7 @@ def _feed(runs: Mapping[str, Run], number: int, item: Recorded) -> tuple[Row, st
                 f"with {taken.alert}: row {taken.name}, RFC {taken.rfc}"
                 f"{_given(message.name, values)}; it expects {expects}"
             )
-        elif receiver.end == "error":  # type: ignore[attr-defined]
+        elif receiver.end == "error" and send_rule is None:  # type: ignore[attr-defined]
             problems.append(_gave_up(sender, before[sender.role.name], item, taken))
 
     # What was shown against what the sender's machine sends.
@@ -362,7 +369,12 @@ def _feed(runs: Mapping[str, Run], number: int, item: Recorded) -> tuple[Row, st
                 f"sends (row {send_rule.name}, RFC {send_rule.rfc}): changed on the way, or made "
                 "by someone else"
             )
-    assumed += [f"{a}={v}" for a, v in arguments.items() if a not in message.fields]
+    if send_rule is not None:
+        assumed += [
+            f"{a}={v}"
+            for a, v in arguments.items()
+            if a in send_rule.choices and a not in message.fields
+        ]
     rule = taken or send_rule
     return (
         Row(
@@ -492,11 +504,11 @@ def _move(states: tuple[str, str]) -> str:
 
 def render(report: Report) -> str:
     """The report as a plain text table, with what was assumed and the verdict under it."""
-    head = ("#", "direction", "message", "client", "server", "RFC", "shown", "assumed")
+    head = ("#", "direction", "message", "client", "server", "RFC", "assumed", "shown")
     lines = [
         (
             str(r.number), r.direction, r.message, _move(r.client), _move(r.server), r.rfc,
-            _fields(r.shown), _fields(r.assumed) + (f" [{r.note}]" if r.note else ""),
+            _fields(r.assumed) + (f" [{r.note}]" if r.note else ""), _fields(r.shown),
         )
         for r in report.rows
     ]  # fmt: skip
