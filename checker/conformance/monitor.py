@@ -19,6 +19,7 @@ middleboxes (RFC 8446 5, D.4).
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +39,6 @@ from checker.conformance.recording import (
     read,
 )
 from model.expr import BOOL, COMPOSITE, Expr, const, substitute, var
-from model.extensions.retry import SUPPORTED
 from model.machine import CallError, Run, Sent
 from model.principal import CLIENT, OFFERED, Version
 from model.rule import Rule, satisfiable, snake
@@ -180,7 +180,7 @@ def _extensions(
     it is of.
     """
     hello, answer = first.get("ClientHello", {}), first.get("ServerHello", {})
-    encrypted, retry = first.get("EncryptedExtensions", {}), first.get("HelloRetryRequest")
+    encrypted = first.get("EncryptedExtensions", {})
     by_server = {m.message for m in recording.messages if m.direction == TO_CLIENT}
     canceled = {
         m.direction for m in recording.messages if m.fields.get("description") == "user_canceled"
@@ -192,14 +192,21 @@ def _extensions(
     early = hello.get("early_data", bool({"EarlyData", "EndOfEarlyData"} & set(first)))
     known = "ticket" if ticket else "external"
     named = hello.get("identity", known if selected or early else "none")
-    group = cookie = "none"
-    if retry is not None:
-        cookie = retry.get("cookie", "none")
-        group = retry.get("group", "secp256r1" if cookie == "none" else "none")
+    # A request counts where it may come, before ServerHello.
+    asked = "HelloRetryRequest" in first and (
+        "ServerHello" not in first
+        or [*first].index("HelloRetryRequest") < [*first].index("ServerHello")
+    )
+    retry = first.get("HelloRetryRequest", {}) if asked else {}
+    cookie = retry.get("cookie", "none")
+    other_group = asked and (cookie == "none" or retry.get("group", "none") != "none")
     status = answer.get("status_request", "CertificateStatus" in first)
     ke_alone = selected and answer.get("key_share") == "none"
     client = {
         "cancels": TO_SERVER in canceled,
+        "dh_certificate": any(
+            m.direction == TO_SERVER and m.fields.get("dh_key", False) for m in recording.messages
+        ),
         "offers_pha": True,
         "asks_status": status,
         "resumes": ticket and named not in ("none", "external"),
@@ -218,7 +225,7 @@ def _extensions(
         "takes_psk_dhe_ke": not ke_alone,
         "takes_early": encrypted.get("early_data", "EndOfEarlyData" in first),
         "asks_cookie": cookie != "none",
-        **({f"supports_{g}": g == group for g in SUPPORTED} if group != "none" else {}),
+        "supports_x25519": not other_group,
     }
     return {
         end: {n: v for n, v in chosen.items() if v != ROLES[end].variables[n].initial[0]}
@@ -333,7 +340,7 @@ def _feed(runs: Mapping[str, Run], number: int, item: Recorded) -> tuple[Row, st
     message = MESSAGES[item.message]
     shown = {k: v for k, v in item.fields.items() if k in message.fields}
     assumed = [f for f in message.fields if f not in shown]
-    expects = _expected(receiver)
+    then = copy.copy(receiver)
     taken: Rule | None = None
     if receiver.state in receiver.role.final:
         if item.message == "TransportClose":
@@ -351,7 +358,7 @@ def _feed(runs: Mapping[str, Run], number: int, item: Recorded) -> tuple[Row, st
             problems.append(
                 f"the {receiver.role.name}'s machine in {before[receiver.role.name]} answers it "
                 f"with {taken.alert}: row {taken.name}, RFC {taken.rfc}"
-                f"{_given(message.name, values)}; it expects {expects}"
+                f"{_given(message.name, values)}; it expects {_expected(then)}"
             )
         elif receiver.end == "error" and send_rule is None:  # type: ignore[attr-defined]
             problems.append(_gave_up(sender, before[sender.role.name], item, taken))

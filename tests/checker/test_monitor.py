@@ -14,12 +14,18 @@ import pytest
 
 from checker.conformance import live, monitor, recording
 from checker.conformance.recording import TO_CLIENT, TO_SERVER, Recorded, Recording, RecordingError
-from model.principal import OFFERED, STATES
+from model.principal import OFFERED
 
 unavailable = live.available()
 needs_live = pytest.mark.skipif(bool(unavailable), reason=unavailable)
 
-TITLES = [h.title for h in live.HANDSHAKES]
+TITLES = [
+    f"{h.title}{resumed}" for h in live.HANDSHAKES for resumed in ("", ", resumed")[: 1 + h.resumed]
+]
+ASKED = (TITLES[3], TITLES[6])
+"""Of TLS 1.3, those that ask for the client's certificate in the handshake."""
+ALTERED = tuple(TITLES[i] for i in (0, 1, 2, 3, 5, 6, 9, 10))
+"""Those of which every alteration is tried: each message of the others stands in one of them."""
 AFTER_HANDSHAKE = ("ApplicationData", "CloseNotify")
 
 
@@ -30,8 +36,8 @@ def identities() -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def recorded(identities: dict[str, bytes]) -> dict[str, Recording]:
-    """The four real handshakes, by title."""
-    return {h.title: live.record(h, identities) for h in live.HANDSHAKES}
+    """The real handshakes, by title."""
+    return {r.title: r for h in live.HANDSHAKES for r in live.record(h, identities)}
 
 
 def passed(report: monitor.Report, side: str) -> list[str]:
@@ -46,26 +52,52 @@ def passed(report: monitor.Report, side: str) -> list[str]:
 
 
 # The states of RFC 8446 appendix A for TLS 1.3; for TLS 1.2 the flights of RFC 5246 figure 1.
+AFTER_KEY = "WAIT_EE WAIT_FINISHED SEND_FINISHED CONNECTED CLOSING CLOSED"
+CLIENT_13 = "WAIT_EE WAIT_CERT_CR WAIT_CV WAIT_FINISHED SEND_FINISHED CONNECTED CLOSING CLOSED"
+CLIENT_13_ASKED = (
+    "WAIT_EE WAIT_CERT_CR WAIT_CERT WAIT_CV WAIT_FINISHED SEND_CERT SEND_CV SEND_FINISHED "
+    "CONNECTED CLOSING CLOSED"
+)
 CLIENT_STATES = {
     TITLES[0]: "START WAIT_SH WAIT_CERTIFICATE WAIT_SKE WAIT_CR_SHD SEND_CKE SEND_CCS SEND_FIN "
     "WAIT_CCS WAIT_FIN CONNECTED CLOSING CLOSED",
     TITLES[1]: "START WAIT_SH WAIT_CERTIFICATE WAIT_SKE WAIT_CR_SHD WAIT_SHD SEND_CERTIFICATE "
     "SEND_CKE SEND_CERTIFICATE_VERIFY SEND_CCS SEND_FIN WAIT_CCS WAIT_FIN CONNECTED CLOSING CLOSED",
-    TITLES[2]: "START WAIT_SH WAIT_EE WAIT_CERT_CR WAIT_CV WAIT_FINISHED SEND_FINISHED CONNECTED "
-    "CLOSING CLOSED",
-    TITLES[3]: "START WAIT_SH WAIT_EE WAIT_CERT_CR WAIT_CERT WAIT_CV WAIT_FINISHED SEND_CERT "
-    "SEND_CV SEND_FINISHED CONNECTED CLOSING CLOSED",
+    TITLES[2]: f"START WAIT_SH {CLIENT_13}",
+    TITLES[3]: f"START WAIT_SH {CLIENT_13_ASKED}",
+    TITLES[4]: f"START WAIT_SH SEND_CH WAIT_SH {CLIENT_13}",
+    TITLES[5]: f"START WAIT_SH SEND_CH WAIT_SH {AFTER_KEY}",
+    TITLES[6]: f"START WAIT_SH SEND_CH WAIT_SH {CLIENT_13_ASKED}",
+    TITLES[7]: f"START WAIT_SH SEND_CH WAIT_SH {AFTER_KEY}",
+    TITLES[8]: f"START WAIT_SH {CLIENT_13}",
+    TITLES[9]: f"START WAIT_SH {AFTER_KEY}",
+    TITLES[10]: f"START WAIT_SH {CLIENT_13}",
+    TITLES[11]: f"START WAIT_SH {AFTER_KEY}",
 }
+END = "READ_CLOSED CLOSED"
+SERVER_13 = "NEGOTIATED SEND_EE SEND_CR_CERT SEND_CV SEND_FINISHED WAIT_FINISHED CONNECTED"
+SERVER_13_ASKS = (
+    "NEGOTIATED SEND_EE SEND_CR_CERT SEND_CERT SEND_CV SEND_FINISHED WAIT_CERT WAIT_CV "
+    "WAIT_FINISHED CONNECTED"
+)
+BY_KEY = "NEGOTIATED SEND_EE SEND_FINISHED WAIT_FINISHED CONNECTED"
+EMPTY_LATER, LATER = "PH_WAIT_FINISHED CONNECTED", "PH_WAIT_CV PH_WAIT_FINISHED CONNECTED"
 SERVER_STATES = {
     TITLES[0]: "START SEND_SH SEND_CERTIFICATE SEND_SKE SEND_CR_SHD WAIT_CKE WAIT_CCS WAIT_FIN "
     "SEND_CCS SEND_FIN CONNECTED ANSWER_CLOSE CLOSED",
     TITLES[1]: "START SEND_SH SEND_CERTIFICATE SEND_SKE SEND_CR_SHD SEND_SHD WAIT_CERTIFICATE "
     "WAIT_CKE WAIT_CERTIFICATE_VERIFY WAIT_CCS WAIT_FIN SEND_CCS SEND_FIN CONNECTED ANSWER_CLOSE "
     "CLOSED",
-    TITLES[2]: "START NEGOTIATED SEND_EE SEND_CR_CERT SEND_CV SEND_FINISHED WAIT_FINISHED "
-    "CONNECTED ANSWER_CLOSE CLOSED",
-    TITLES[3]: "START NEGOTIATED SEND_EE SEND_CR_CERT SEND_CERT SEND_CV SEND_FINISHED WAIT_CERT "
-    "WAIT_CV WAIT_FINISHED CONNECTED ANSWER_CLOSE CLOSED",
+    TITLES[2]: f"START {SERVER_13} {END}",
+    TITLES[3]: f"START {SERVER_13_ASKS} {END}",
+    TITLES[4]: f"START SEND_HRR WAIT_CH {SERVER_13} {END}",
+    TITLES[5]: f"START SEND_HRR WAIT_CH {BY_KEY} {END}",
+    TITLES[6]: f"START SEND_HRR WAIT_CH {SERVER_13_ASKS} {END}",
+    TITLES[7]: f"START SEND_HRR WAIT_CH {BY_KEY} {END}",
+    TITLES[8]: f"START {SERVER_13} {EMPTY_LATER} {END}",
+    TITLES[9]: f"START {BY_KEY} {EMPTY_LATER} {END}",
+    TITLES[10]: f"START {SERVER_13} {LATER} {END}",
+    TITLES[11]: f"START {BY_KEY} {LATER} {END}",
 }
 
 
@@ -76,7 +108,8 @@ def test_a_real_handshake_is_accepted(recorded: dict[str, Recording], title: str
     assert report.ok, report.problem
     assert passed(report, "client") == CLIENT_STATES[title].split()
     assert passed(report, "server") == SERVER_STATES[title].split()
-    assert set(passed(report, "client")) <= set(STATES["client"])
+    for end in ("client", "server"):
+        assert set(passed(report, end)) <= set(recording.ROLES[end].states)
 
 
 @needs_live
@@ -93,7 +126,7 @@ def test_a_real_handshake_is_accepted(recorded: dict[str, Recording], title: str
 def test_other_negotiations_are_accepted(
     identities: dict[str, bytes], handshake: live.Handshake, suite: str, sentinel: str
 ) -> None:
-    real = live.record(handshake, identities)
+    (real,) = live.record(handshake, identities)
     hello = real.messages[1].fields
     assert (hello["suite"], hello["sentinel"]) == (suite, sentinel)
     report = monitor.watch(real)
@@ -107,10 +140,10 @@ def test_what_is_not_shown_is_assumed(recorded: dict[str, Recording]) -> None:
     by_name = {(r.direction, r.message): r for r in report.rows}
     for direction in (TO_SERVER, TO_CLIENT):
         finished = by_name[direction, "Finished"]
-        assert (finished.shown, finished.assumed) == ((), ("verify_data",))
-        assert by_name[direction, "Certificate"].assumed == ("certificate",)
+        assert (finished.shown, finished.assumed) == ((), ("verify_data", "followed"))
+        assert by_name[direction, "Certificate"].assumed[0] == "certificate"
     assert by_name[TO_CLIENT, "ServerKeyExchange"].assumed == ("signature",)
-    assert by_name[TO_CLIENT, "CertificateRequest"].assumed == ("client_auth=optional",)
+    assert by_name[TO_CLIENT, "CertificateRequest"].assumed[-1] == "client_auth=optional"
     assert "random" in by_name[TO_CLIENT, "ServerHello"].shown
     text = monitor.render(report)
     assert "verify_data" in text
@@ -120,29 +153,44 @@ def test_what_is_not_shown_is_assumed(recorded: dict[str, Recording]) -> None:
 # -- altered recordings ----------------------------------------------------------------------------
 
 
-def tolerated(kind: str, title: str, pair: Sequence[Recorded]) -> bool:
+def main_finished(real: Recording) -> Recorded:
+    """The client's Finished of the handshake."""
+    return next(m for m in real.messages if (m.direction, m.message) == (TO_SERVER, "Finished"))
+
+
+def tolerated(kind: str, real: Recording, pair: Sequence[Recorded]) -> bool:
     """The alterations that leave a legal recording, each with its reason.
 
     TLS 1.3 has ChangeCipherSpec for middleboxes only: a receiver drops any number of them until the
-    peer's Finished (RFC 8446 5), so one more, one less or one elsewhere before it is legal.
+    peer's Finished (RFC 8446 5), so one more, one less or one elsewhere before it is legal. A
+    server sends any number of tickets after the handshake, and after its own Finished if it knows
+    what the client's flight will be (4.6.1). A client that showed no certificate may send data
+    before the server's Finished (RFC 7918 4).
     """
-    if not title.startswith("TLS13"):
-        return False
     names = [m.message for m in pair]
-    if kind in ("drop", "double"):
-        return names == ["ChangeCipherSpec"]
+    if real.title == TITLES[0]:
+        return kind == "swap" and names == ["Finished", "ApplicationData"]
+    if not real.title.startswith("TLS13"):
+        return False
+    if names[0] == "NewSessionTicket" or (kind != "swap" and names == ["ChangeCipherSpec"]):
+        return True
+    if names == ["Finished", "NewSessionTicket"]:
+        return pair[0] is main_finished(real) and real.title not in ASKED
     return "ChangeCipherSpec" in names and "Finished" not in names
 
 
-def undecided(kind: str, title: str, pair: Sequence[Recorded]) -> bool:
-    """The client's ChangeCipherSpec before the server's Finished in TLS 1.3.
+def undecided(kind: str, real: Recording, pair: Sequence[Recorded]) -> bool:
+    """Two swaps in TLS 1.3 of which no verdict is asserted.
 
-    RFC 8446 5 lets the server drop it, D.4 has the client send it later; no verdict is asserted.
+    The client's ChangeCipherSpec before the server's Finished: RFC 8446 5 lets the server drop it,
+    D.4 has the client send it later. A ticket before the last message of an answer to a request
+    after the handshake: 4.6.1 allows it, the model's server sends nothing while it takes an answer.
     """
-    return (
-        kind == "swap"
-        and title.startswith("TLS13")
-        and [m.message for m in pair] == ["Finished", "ChangeCipherSpec"]
+    names = [m.message for m in pair]
+    if kind != "swap" or not real.title.startswith("TLS13"):
+        return False
+    return names == ["Finished", "ChangeCipherSpec"] or (
+        names == ["Finished", "NewSessionTicket"] and pair[0] is not main_finished(real)
     )
 
 
@@ -158,21 +206,22 @@ def alter(kind: str, real: Recording, i: int) -> tuple[Recording, Sequence[Recor
 
 @needs_live
 @pytest.mark.parametrize("kind", ["drop", "double", "swap"])
-@pytest.mark.parametrize("title", TITLES)
+@pytest.mark.parametrize("title", ALTERED)
 def test_an_altered_handshake_is_refused(
     recorded: dict[str, Recording], title: str, kind: str
 ) -> None:
     real = recorded[title]
-    refused = 0
+    refused = passes = 0
     for i, m in enumerate(real.messages):
         if m.message in AFTER_HANDSHAKE:
             continue
         altered, moved = alter(kind, real, i)
         report = monitor.watch(altered)
-        if undecided(kind, title, moved):
+        if undecided(kind, real, moved):
             continue
-        if tolerated(kind, title, moved):
+        if tolerated(kind, real, moved):
             assert report.ok, report.problem
+            passes += 1
             continue
         refused += 1
         assert report.refused is not None, f"{kind} {i + 1} {m.message} was accepted"
@@ -186,9 +235,136 @@ def test_an_altered_handshake_is_refused(
         assert "it expects" in report.problem
         assert "RFC" in report.problem
         assert "REFUSED" in monitor.render(report)
-    handshake = sum(m.message not in AFTER_HANDSHAKE for m in real.messages)
-    # In TLS 1.3: both ChangeCipherSpecs, and for swaps the neighbours of each.
-    assert refused >= handshake - (4 if title.startswith("TLS13") else 0)
+    if title.startswith("TLS12"):
+        assert passes <= 1
+    assert refused >= 5
+
+
+# What a peer may not do: the message that is put in, after which, by whom; where it is refused.
+PUT_IN = {
+    "a KeyUpdate before the client's Finished": (
+        "TLS13", TO_SERVER, "KeyUpdate", (TO_CLIENT, "Finished"), "server_reject_key_update",
+    ),
+    "a KeyUpdate before the server's Finished": (
+        "TLS13", TO_CLIENT, "KeyUpdate", (TO_CLIENT, "EncryptedExtensions"),
+        "client_reject_key_update",
+    ),
+    "a second HelloRetryRequest": (
+        "prime256v1", TO_CLIENT, "HelloRetryRequest", (TO_SERVER, "SecondClientHello"),
+        "client_reject_hello_retry_request",
+    ),
+    "a HelloRetryRequest after ServerHello": (
+        "TLS13", TO_CLIENT, "HelloRetryRequest", (TO_CLIENT, "ServerHello"),
+        "client_reject_hello_retry_request",
+    ),
+    "a second ClientHello nobody asked for": (
+        "TLS13", TO_SERVER, "SecondClientHello", (TO_CLIENT, "ServerHello"),
+        "server_reject_second_client_hello",
+    ),
+    "a ticket before the server's Finished": (
+        "TLS13", TO_CLIENT, "NewSessionTicket", (TO_CLIENT, "EncryptedExtensions"),
+        "client_reject_new_session_ticket",
+    ),
+    "a ticket from the client": (
+        "TLS13", TO_SERVER, "NewSessionTicket", (TO_SERVER, "Finished"),
+        "server_reject_new_session_ticket",
+    ),
+    "an answer to a request that was not made": (
+        "TLS13", TO_SERVER, "Certificate", (TO_SERVER, "Finished"), "server_reject_certificate",
+    ),
+    "a certificate beside a pre-shared key": (
+        "resumed", TO_CLIENT, "Certificate", (TO_CLIENT, "EncryptedExtensions"),
+        "client_reject_certificate",
+    ),
+    "a request in a handshake by a pre-shared key": (
+        "resumed", TO_CLIENT, "CertificateRequest", (TO_CLIENT, "EncryptedExtensions"),
+        "client_reject_certificate_request",
+    ),
+}  # fmt: skip
+
+
+@needs_live
+@pytest.mark.parametrize("what", PUT_IN)
+def test_a_message_put_in_is_refused(recorded: dict[str, Recording], what: str) -> None:
+    part, direction, message, after, row = PUT_IN[what]
+    for title in (t for t in ALTERED if part in t):
+        real = recorded[title]
+        place = next(i for i, m in enumerate(real.messages, 1) if (m.direction, m.message) == after)
+        forged = Recorded(direction, message, {})
+        altered = (*real.messages[:place], forged, *real.messages[place:])
+        report = monitor.watch(replace(real, messages=altered))
+        problem = str(report.problem)
+        assert report.refused == place + 1, f"{title}: {problem}"
+        assert f"message {place + 1}, {message} ({direction})" in problem
+        assert "machine does not send it in" in problem
+        assert row in problem
+
+
+LATER = [t for t in TITLES if "later" in t]
+
+
+@needs_live
+@pytest.mark.parametrize("title", LATER)
+def test_a_request_after_the_handshake_is_for_those_who_offer(
+    recorded: dict[str, Recording], title: str
+) -> None:
+    """Without the offer in the hello the request is refused, and so is its answer without it."""
+    real = recorded[title]
+    m = list(real.messages)
+    m[0] = replace(m[0], fields={**m[0].fields, "post_handshake_auth": False})
+    report = monitor.watch(replace(real, messages=tuple(m)))
+    request = [x.message for x in m].index("CertificateRequest") + 1
+    assert report.refused == request
+    assert "client_reject_certificate_request_CONNECTED, RFC 8446 4.6.2" in str(report.problem)
+
+
+RESUMED = [t for t in TITLES if "resumed" in t]
+
+
+@needs_live
+@pytest.mark.parametrize("title", RESUMED)
+def test_a_resumption_needs_the_ticket(recorded: dict[str, Recording], title: str) -> None:
+    """Without the connection before, or without a ticket in it, nobody has that key."""
+    real = recorded[title]
+    assert real.messages[0].fields["identity"] == "server0"
+    assert real.before is not None
+    kept = tuple(m for m in real.before.messages if m.message != "NewSessionTicket")
+    for before in (None, replace(real.before, messages=kept)):
+        report = monitor.watch(replace(real, before=before))
+        assert report.refused == 1
+        assert "it shows" in str(report.problem)
+    altered = [replace(m, fields={}) for m in real.messages]
+    i = [m.message for m in altered].index("ServerHello")
+    altered[i] = replace(altered[i], fields={"selected": "1"})
+    report = monitor.watch(replace(real, messages=tuple(altered)))
+    assert report.refused == i + 1
+    assert "illegal_parameter" in str(report.problem)
+
+
+@needs_live
+@pytest.mark.parametrize("title", [t for t in TITLES if "prime256v1" in t])
+@pytest.mark.parametrize(
+    ("message", "field", "value", "expected"),
+    [
+        ("HelloRetryRequest", "group", "x448", "illegal_parameter"),  # not supported
+        ("HelloRetryRequest", "group", "x25519", "illegal_parameter"),  # shown already
+        ("HelloRetryRequest", "group", "none", "illegal_parameter"),  # changes nothing
+        ("SecondClientHello", "group", "x25519", "illegal_parameter"),
+        ("SecondClientHello", "cookie", "server0", "illegal_parameter"),
+        ("SecondClientHello", "random", "adversary", "random=adversary"),
+        ("ServerHello", "group", "x25519", "illegal_parameter"),
+    ],
+)
+def test_a_changed_retry_is_refused(
+    recorded: dict[str, Recording], title: str, message: str, field: str, value: str, expected: str
+) -> None:
+    real = recorded[title]
+    changed = list(real.messages)
+    i = [m.message for m in changed].index(message)
+    changed[i] = replace(changed[i], fields={**changed[i].fields, field: value})
+    report = monitor.watch(replace(real, messages=tuple(changed)))
+    assert report.refused == i + 1, report.problem
+    assert expected in str(report.problem)
 
 
 @needs_live
@@ -324,9 +500,12 @@ def test_messages_that_crossed_are_no_list() -> None:
     order = [("client", True), ("server", True), ("client", False), ("server", False)]
     events = [live._Event(side, written, *data) for side, written in order]
     with pytest.raises(RecordingError, match="crossed"):
-        live._messages("x", events)
+        live.messages("x", events, recording.Abstraction())
     in_turn = [events[i] for i in (0, 3, 1, 2)]
-    assert [m.direction for m in live._messages("x", in_turn)] == [TO_SERVER, TO_CLIENT]
+    assert [m.direction for m in live.messages("x", in_turn, recording.Abstraction())] == [
+        TO_SERVER,
+        TO_CLIENT,
+    ]
 
 
 # -- files -----------------------------------------------------------------------------------------
@@ -408,7 +587,7 @@ def test_an_illegal_file_exits_1(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_what_live_records_is_read_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "live.jsonl"
     assert monitor.main(args(live=True, record=str(path))) == 0
-    assert "4 recordings: 4 accepted, 0 refused" in capsys.readouterr().out
+    assert "12 recordings: 12 accepted, 0 refused" in capsys.readouterr().out
     again = recording.read(str(path))
     assert [r.title for r in again] == TITLES
     assert recording.dump(again) == path.read_text()
