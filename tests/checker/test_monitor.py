@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
+import socket
 import ssl
+import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -434,6 +438,116 @@ def test_an_older_version_is_a_servers_choice(recorded: dict[str, Recording]) ->
     assert "downgrade_sentinel" in str(report.problem)
 
 
+# -- KeyUpdate -------------------------------------------------------------------------------------
+
+
+def without_openssl() -> str:
+    """Why no KeyUpdate can be had from `openssl s_client`; empty if one can."""
+    path = shutil.which("openssl")
+    if path is None:
+        return "no openssl binary: Python's ssl cannot send a KeyUpdate, `openssl s_client` can"
+    version = subprocess.run([path, "version"], capture_output=True, text=True, check=False).stdout
+    return "" if version.startswith("OpenSSL") else f"{version.strip()} is not OpenSSL"
+
+
+@pytest.fixture(scope="module")
+def updated(identities: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    """A connection from `openssl s_client`, which updates its keys twice, to Python's `ssl`.
+
+    `K` asks the server to do the same, `k` does not. Seen by the server alone.
+    """
+    ca = tmp_path_factory.mktemp("openssl") / "server.pem"
+    ca.write_bytes(identities["server"])
+    events: list[live._Event] = []
+    _, context = live._contexts(live.Handshake("TLS13", False), identities, events)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        command = ["openssl", "s_client", "-connect", address, "-CAfile", str(ca), "-tls1_3"]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as client:
+            assert client.stdin is not None
+            assert client.stdout is not None
+
+            def say(line: bytes) -> None:
+                assert client.stdin is not None
+                client.stdin.write(line)
+                client.stdin.flush()
+
+            def wait_for(line: bytes) -> None:
+                assert client.stdout is not None
+                assert any(got == line for got in client.stdout), f"s_client ended before {line!r}"
+
+            try:
+                here = listener.accept()[0]
+                here.settimeout(10)
+                with context.wrap_socket(here, server_side=True) as server:
+                    server.write(b"ready\n")
+                    wait_for(b"ready\n")
+                    for key in (b"K", b"k"):
+                        say(key + b"\n")
+                        wait_for(b"KEYUPDATE\n")
+                        say(b"ping\n")
+                        assert server.read(16) == b"ping\n"
+                        server.write(b"pong\n")
+                        wait_for(b"pong\n")
+                    say(b"Q\n")
+                    assert server.read(16) == b""
+                    with contextlib.suppress(OSError):  # the client does not wait for this
+                        server.unwrap()
+            finally:
+                client.kill()
+    return Recording("s_client", live.messages("s_client", events, recording.Abstraction()))
+
+
+@pytest.mark.skipif(bool(unavailable or without_openssl()), reason=unavailable or without_openssl())
+class TestKeyUpdate:
+    """What `openssl s_client` and Python's `ssl` make of it, and altered copies."""
+
+    def test_a_real_key_update_is_accepted(self, updated: Recording) -> None:
+        updates = [
+            (m.direction, m.fields["request_update"])
+            for m in updated.messages
+            if m.message == "KeyUpdate"
+        ]
+        assert updates == [
+            (TO_SERVER, "update_requested"),
+            (TO_CLIENT, "update_not_requested"),
+            (TO_SERVER, "update_not_requested"),
+        ]
+        report = monitor.watch(updated)
+        assert report.ok, report.problem
+        assert monitor.watch(recording.parse(recording.dump([updated]), "x")[0]).ok
+
+    def test_an_answer_left_out_is_missed_at_the_next_data(self, updated: Recording) -> None:
+        m = updated.messages
+        answer = next(
+            i for i, x in enumerate(m) if (x.direction, x.message) == (TO_CLIENT, "KeyUpdate")
+        )
+        report = monitor.watch(replace(updated, messages=m[:answer] + m[answer + 1 :]))
+        assert report.refused == answer + 1
+        assert m[answer + 1].message == "ApplicationData"
+        assert "send KeyUpdate (RFC 8446 4.6.3, row server_send_key_update" in str(report.problem)
+
+    def test_an_undefined_value_is_refused(self, updated: Recording) -> None:
+        m = list(updated.messages)
+        i = [x.message for x in m].index("KeyUpdate")
+        m[i] = replace(m[i], fields={"request_update": "other"})
+        report = monitor.watch(replace(updated, messages=tuple(m)))
+        assert report.refused == i + 1
+        assert "illegal_parameter" in str(report.problem)
+
+    def test_a_key_update_in_the_handshake_is_refused(self, updated: Recording) -> None:
+        m = updated.messages
+        update = next(x for x in m if x.message == "KeyUpdate")
+        first = m.index(main_finished(updated))
+        for i in range(1, first + 1):
+            report = monitor.watch(replace(updated, messages=(*m[:i], update, *m[i:])))
+            assert report.refused == i + 1
+            assert "server_reject_key_update" in str(report.problem)
+
+
 # -- bytes -----------------------------------------------------------------------------------------
 
 
@@ -494,6 +608,96 @@ def test_bytes_that_are_cut_off_say_where() -> None:
         a.fields(TO_SERVER, "ClientHello", hello(0x0303)[:10])
 
 
+def vector(size: int, data: bytes) -> bytes:
+    return len(data).to_bytes(size, "big") + data
+
+
+def extension(kind: int, data: bytes) -> bytes:
+    return kind.to_bytes(2, "big") + vector(2, data)
+
+
+VERSION_13 = extension(recording.SUPPORTED_VERSIONS, bytes.fromhex("020304"))
+
+
+def retry_hello(share: int, *more: bytes) -> bytes:
+    """A ClientHello that supports x25519, secp384r1 and x448, with a share of the group `share`."""
+    groups = extension(recording.SUPPORTED_GROUPS, vector(2, bytes.fromhex("001d0018001e")))
+    shares = vector(2, share.to_bytes(2, "big") + vector(2, b"share"))
+    return hello(
+        0x0303, VERSION_13 + groups + extension(recording.KEY_SHARE, shares) + b"".join(more)
+    )
+
+
+def retry_request(group: int) -> bytes:
+    chosen = extension(recording.SUPPORTED_VERSIONS, b"\3\4")
+    asked = extension(recording.KEY_SHARE, group.to_bytes(2, "big"))
+    return b"\3\3" + recording.RETRY_RANDOM + b"\0\x13\1\0" + vector(2, chosen + asked)
+
+
+def test_a_retry_is_told_by_its_random_and_what_follows_it_by_that() -> None:
+    name = recording.name_of(2, retry_request(0x18), retried=False)
+    assert name == "HelloRetryRequest"
+    assert recording.name_of(1, b"", retried=True) == "SecondClientHello"
+    assert recording.name_of(1, b"", retried=False) == "ClientHello"
+    assert recording.name_of(99, b"", retried=False) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "place"), [(0x18, "secp256r1"), (0x1D, "x25519"), (0x17, "x448")]
+)
+def test_groups_are_named_by_their_place(asked: int, place: str) -> None:
+    """Another group that the client supports, the one it showed, one that it does not support."""
+    a = recording.Abstraction()
+    a.sent(TO_SERVER, "ClientHello", retry_hello(0x1D))
+    fields = a.fields(TO_SERVER, "ClientHello", retry_hello(0x1D))
+    assert (fields["group"], fields["supports_secp256r1"]) == ("x25519", True)
+    a.sent(TO_CLIENT, "HelloRetryRequest", retry_request(asked))
+    assert a.fields(TO_CLIENT, "HelloRetryRequest", retry_request(asked))["group"] == place
+    a.sent(TO_SERVER, "SecondClientHello", retry_hello(asked))
+    assert a.fields(TO_SERVER, "SecondClientHello", retry_hello(asked))["group"] == place
+    # A third one, that nobody asked for.
+    assert a.fields(TO_SERVER, "SecondClientHello", retry_hello(0x1E))["group"] == "x448"
+
+
+def test_a_ticket_has_the_name_of_the_server_that_issued_it() -> None:
+    ticket = bytes(8) + vector(1, b"n") + vector(2, b"ticket") + vector(2, b"")
+    first = recording.Abstraction()
+    first.answer = recording._server_hello(retry_request(0x1D))
+    first.sent(TO_CLIENT, "NewSessionTicket", ticket)
+    assert first.fields(TO_CLIENT, "NewSessionTicket", ticket) == {"ticket": "server0"}
+
+    def offer(identity: bytes) -> bytes:
+        return extension(recording.PRE_SHARED_KEY, vector(2, vector(2, identity) + bytes(4)))
+
+    for before, identity, name in (
+        (first, b"ticket", "server0"),
+        (first, b"other", "external"),
+        (None, b"ticket", "external"),
+    ):
+        a = recording.Abstraction(before)
+        a.sent(TO_SERVER, "ClientHello", retry_hello(0x1D, offer(identity)))
+        sent = a.fields(TO_SERVER, "ClientHello", retry_hello(0x1D, offer(identity)))
+        assert sent["identity"] == name
+        changed = a.fields(TO_SERVER, "ClientHello", retry_hello(0x1D, offer(b"changed")))
+        assert changed["identity"] == "adversary"
+        assert a.fields(TO_SERVER, "ClientHello", retry_hello(0x1D))["identity"] == "none"
+    two = extension(recording.PRE_SHARED_KEY, vector(2, 2 * (vector(2, b"x") + bytes(4))))
+    with pytest.raises(RecordingError, match="more than one pre-shared key"):
+        a.fields(TO_SERVER, "ClientHello", retry_hello(0x1D, two))
+
+
+def test_what_the_model_has_not_is_said() -> None:
+    a = recording.Abstraction()
+    with pytest.raises(RecordingError, match=r"no resumption below TLS 1\.3"):
+        a.sent(TO_CLIENT, "NewSessionTicket", b"")
+    a.answer = recording._server_hello(retry_request(0x1D))
+    for context, name in ((b"", "none"), (b"a", "1"), (b"b", "2"), (b"a", "1")):
+        request = vector(1, context)
+        assert a.fields(TO_CLIENT, "CertificateRequest", request) == {"context": name}
+    with pytest.raises(RecordingError, match="two of them after the handshake"):
+        a.fields(TO_CLIENT, "CertificateRequest", vector(1, b"c"))
+
+
 def test_messages_that_crossed_are_no_list() -> None:
     """Both write, then both read: neither end's own order is the order of sending."""
     data = (live.HEADER, live.APPLICATION_DATA, b"")
@@ -543,6 +747,107 @@ def test_a_list_of_names_is_enough(tmp_path: Path, capsys: pytest.CaptureFixture
     out = capsys.readouterr().out
     assert "client in CONNECTED, server in CONNECTED" in out
     assert "assumed: the ClientHello's version, offers_*, deflate, not recorded" in out
+
+
+FULL = "c ClientHello, s ServerHello, s EncryptedExtensions, s Certificate, s CertificateVerify, "
+FULL += "s Finished, c Finished, "
+BY_A_KEY = "c ClientHello, s ServerHello, s EncryptedExtensions, s Finished, c Finished, "
+PSK_12 = "c ClientHello, s ServerHello suite=PSK, {}s ServerHelloDone, c ClientKeyExchange, "
+PSK_12 += "c ChangeCipherSpec, c Finished, s ChangeCipherSpec, s Finished"
+ECDHE = "c ClientHello, s ServerHello suite=ECDHE, s Certificate, {}s ServerKeyExchange, "
+ECDHE += "s ServerHelloDone, c ClientKeyExchange, c ChangeCipherSpec, c Finished, {}"
+ECDHE += "s ChangeCipherSpec, s Finished"
+FIXED = "c ClientHello, s ServerHello suite=DH_RSA, s Certificate, s CertificateRequest, "
+FIXED += "s ServerHelloDone, c Certificate dh_key=true, c ClientKeyExchange exchange=none, "
+FIXED += "c ChangeCipherSpec, c Finished, s ChangeCipherSpec, s Finished"
+NAMES = {
+    "a key": BY_A_KEY + "s NewSessionTicket, s NewSessionTicket",
+    "a key alone": BY_A_KEY.replace("ServerHello", "ServerHello key_share=none"),
+    "a cookie": FULL.replace(
+        "s ServerHello", "s HelloRetryRequest cookie=server0, c SecondClientHello, s ServerHello"
+    ),
+    "early data": BY_A_KEY.replace("c Finished", "c EndOfEarlyData, c Finished").replace(
+        "s ServerHello", "c EarlyData, s ServerHello"
+    ),
+    "early data skipped": BY_A_KEY.replace("s ServerHello", "c EarlyData, s ServerHello"),
+    "early data, then certificates": FULL.replace("s ServerHello", "c EarlyData, s ServerHello"),
+    "early data, then another hello": BY_A_KEY.replace(
+        "s ServerHello", "c EarlyData, s HelloRetryRequest, c SecondClientHello, s ServerHello"
+    ),
+    "requests answered in the other order": FULL + "s CertificateRequest, s CertificateRequest, "
+    "c Certificate context=2, c CertificateVerify, c Finished, c Certificate certificate=empty, "
+    "c Finished, c ApplicationData",
+    "any number of key updates": FULL + 5 * "c KeyUpdate, c ApplicationData, s KeyUpdate, ",
+    "a handshake given up": "c ClientHello, s ServerHello, s EncryptedExtensions, "
+    "c Alert level=warning description=user_canceled, c CloseNotify",
+    "one direction closed": FULL + "c CloseNotify, s ApplicationData, s CloseNotify",
+    "a key below TLS 1.3": PSK_12.format(""),
+    "a key with a hint": PSK_12.format("s ServerKeyExchange, "),
+    "a stapled status": ECDHE.format("s CertificateStatus, ", ""),
+    "a false start": ECDHE.format("", "c ApplicationData, "),
+    "a fixed key": FIXED,
+}
+
+
+def named(text: str) -> Recording:
+    """`c ClientHello, s ServerHello suite=RSA, ...` as a file of names and a few fields."""
+    out = []
+    for item in filter(None, map(str.strip, text.split(","))):
+        end, message, *fields = item.split()
+        shown = dict(f.split("=") for f in fields)
+        values = {f: {"true": True, "false": False}.get(v, v) for f, v in shown.items()}
+        out.append(({"c": TO_SERVER, "s": TO_CLIENT}[end], message, values))
+    return recording.parse(lines(*out), text)[0]
+
+
+@pytest.mark.parametrize("what", NAMES)
+def test_names_are_enough_with_extensions(what: str) -> None:
+    report = monitor.watch(named(NAMES[what]))
+    assert report.ok, report.problem
+
+
+@pytest.mark.parametrize(
+    ("text", "refused", "problem"),
+    [
+        (FULL + "c KeyUpdate request_update=update_requested, s ApplicationData", 9,
+         "server's machine does not send it in CONNECTED"),
+        (FULL + "s CertificateRequest, c Certificate, c ApplicationData", 10,
+         "client's machine does not send it in CONNECTED"),
+        (FULL + "s CertificateRequest, c Certificate, c Finished", 10,
+         "server's machine in PH_WAIT_CV answers it with unexpected_message"),
+        (FULL + "s CertificateRequest, c Certificate context=2", 9, "illegal_parameter"),
+        (BY_A_KEY.replace("c Finished", "c EndOfEarlyData, c Finished").replace(
+            "s EncryptedExtensions", "s EncryptedExtensions early_data=false"), 5,
+         "client's machine does not send it in SEND_FINISHED"),
+        (FULL + "c CloseNotify, c ApplicationData", 9, "does not send it in CLOSING"),
+        ("c ClientHello, s ServerHello, s EncryptedExtensions, "
+         "c Alert level=warning description=user_canceled, s Certificate", 5, "nothing may follow"),
+    ],
+)  # fmt: skip
+def test_names_show_what_is_illegal(text: str, refused: int, problem: str) -> None:
+    report = monitor.watch(named(text))
+    assert report.refused == refused, report.problem
+    assert problem in str(report.problem)
+
+
+def test_a_file_says_what_a_connection_resumes(tmp_path: Path) -> None:
+    full, by_key = named(FULL + "s NewSessionTicket"), named(BY_A_KEY)
+    both = [replace(full, title="full"), replace(by_key, title="again", before=full)]
+    text = recording.dump(both).replace(json.dumps(full.title), '"full"')
+    assert '{"recording": "again", "resumes": "full"}' in text
+    again = recording.parse(text, "x")[1]
+    assert again.before is not None
+    report = monitor.watch(again)
+    assert report.ok, report.problem
+    assert "the client's part in extensions: offers_pha True, resumes True" in report.assumptions
+    for bad, error in (
+        (text.replace('"resumes": "full"', '"resumes": "ful"'), "line 10: expected resumes to name "
+         "a recording above it, got 'ful'; did you mean full"),
+        (text + text.splitlines()[9].replace("again", "more").replace("full", "again"),
+         "'again' is a resumption itself"),
+    ):  # fmt: skip
+        with pytest.raises(RecordingError, match=error):
+            recording.parse(bad, "x")
 
 
 def test_a_mandatory_certificate_may_not_be_empty() -> None:
