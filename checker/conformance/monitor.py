@@ -40,6 +40,7 @@ from checker.conformance.recording import (
 )
 from model.expr import BOOL, COMPOSITE, Expr, const, substitute, var
 from model.machine import CallError, Run, Sent
+from model.message import ALPHABET
 from model.principal import CLIENT, OFFERED, Version
 from model.rule import Rule, satisfiable, snake
 from model.transcript import EXPORT_SUITES
@@ -181,7 +182,10 @@ def _extensions(
     """
     hello, answer = first.get("ClientHello", {}), first.get("ServerHello", {})
     encrypted = first.get("EncryptedExtensions", {})
-    by_server = {m.message for m in recording.messages if m.direction == TO_CLIENT}
+    order = [(m.direction, m.message) for m in recording.messages]
+    by_server = {message for direction, message in order if direction == TO_CLIENT}
+    finished = (TO_SERVER, "Finished")
+    after = order[order.index(finished) :] if finished in order else []
     canceled = {
         m.direction for m in recording.messages if m.fields.get("description") == "user_canceled"
     }
@@ -207,7 +211,7 @@ def _extensions(
         "dh_certificate": any(
             m.direction == TO_SERVER and m.fields.get("dh_key", False) for m in recording.messages
         ),
-        "offers_pha": True,
+        "offers_pha": (TO_CLIENT, "CertificateRequest") in after,
         "asks_status": status,
         "resumes": ticket and named not in ("none", "external"),
         "has_external": named == "external",
@@ -515,7 +519,8 @@ def render(report: Report) -> str:
     lines = [
         (
             str(r.number), r.direction, r.message, _move(r.client), _move(r.server), r.rfc,
-            _fields(r.assumed) + (f" [{r.note}]" if r.note else ""), _fields(r.shown),
+            _fields(r.message, r.assumed) + (f" [{r.note}]" if r.note else ""),
+            _fields(r.message, r.shown),
         )
         for r in report.rows
     ]  # fmt: skip
@@ -539,11 +544,17 @@ def render(report: Report) -> str:
     return "\n".join(out)
 
 
-def _fields(names: Sequence[str]) -> str:
-    """Field names, the offers of suites of a ClientHello as one."""
-    out = [n for n in names if not n.startswith("offers_")]
-    if len(out) < len(names):
+_BASE = {m.name: m.fields for m in ALPHABET}
+
+
+def _fields(message: str, names: Sequence[str]) -> str:
+    """Field names; the offers of suites as one, and what extensions add to a message as one."""
+    own = _BASE.get(message, MESSAGES[message].fields)
+    out = [n for n in names if "=" in n or (n in own and not n.startswith("offers_"))]
+    if any(n.startswith("offers_") for n in names):
         out.append("offers")
+    if any("=" not in n and n not in own for n in names):
+        out.append("extensions")
     return ", ".join(out) or "-"
 
 

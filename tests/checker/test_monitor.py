@@ -839,7 +839,7 @@ def test_a_file_says_what_a_connection_resumes(tmp_path: Path) -> None:
     assert again.before is not None
     report = monitor.watch(again)
     assert report.ok, report.problem
-    assert "the client's part in extensions: offers_pha True, resumes True" in report.assumptions
+    assert "the client's part in extensions: resumes True" in report.assumptions
     for bad, error in (
         (text.replace('"resumes": "full"', '"resumes": "ful"'), "line 10: expected resumes to name "
          "a recording above it, got 'ful'; did you mean full"),
