@@ -31,7 +31,10 @@ def parser() -> argparse.ArgumentParser:
     v = sub.add_parser("verify", help="decide properties", epilog=EXIT,
                        formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     v.add_argument("properties", nargs="*", metavar="PROPERTY", help="names or ids; default: all")
-    v.add_argument("--scenario", help="one scenario; default: all default ones")
+    which = v.add_mutually_exclusive_group()
+    which.add_argument("--scenario", help="one scenario; default: all default ones")
+    which.add_argument("--all", action="store_true",
+                       help="every scenario, the long ones too")  # fmt: skip
     v.add_argument(
         "--engine",
         choices=[*sorted(ENGINES), "all"],
@@ -204,9 +207,11 @@ def _verify(args: argparse.Namespace) -> int:
         tuple(args.properties), args.scenario, args.engine, args.flaw, args.drop, args.time,
         args.memory, args.states, args.stop_at_first, args.backend or "",
         args.checkpoint or args.resume or "", args.resume is not None, args.spill or "",
-        args.cluster or "", args.reduce, args.certificates or "",
+        args.cluster or "", args.reduce, args.certificates or "", args.all,
     )  # fmt: skip
     patch_of(request)
+    if args.all and args.flaw:
+        raise LookupError("--all goes with no --flaw: a flaw has a scenario of its own")
     if request.certificates:
         if request.flaw and request.flaw.partition("@")[0].endswith(".py"):
             raise LookupError("--certificates goes with no flaw of a file: it could not be checked")
@@ -312,6 +317,12 @@ def listing() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def decided(methods: Sequence[str]) -> str:
+    """How a scenario is decided: "searched", "proved", or "searched and proved"."""
+    words = {"explicit": "searched", "symbolic": "proved"}
+    return " and ".join(words[m] for m in methods)
+
+
 def _list(args: argparse.Namespace) -> int:
     every = listing()
     if args.format == "json":
@@ -324,6 +335,8 @@ def _list(args: argparse.Namespace) -> int:
         for row in rows:
             about = row.get("says") or row.get("summary") or row.get("title") or row.get("rfc")
             more = f" [{', '.join(row['checks'])}]" if row.get("checks") else ""
+            if kind == "scenarios":
+                more = f" [{decided(row['methods'])}{'' if row['default'] else ', not by default'}]"
             line = f"  {row.get('id', ''):8}{row['name']}{more}  {about}".rstrip()
             sys.stdout.write(f"{line}\n")
         sys.stdout.write("\n")

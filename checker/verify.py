@@ -51,7 +51,8 @@ class Request:
     files of the second. Without `spill` they go to the temporary folder when memory is short; never
     if it is "none". `cluster` is the address of a Dask scheduler that searches instead. With
     `reduce`, searches take eager moves (checker.reduction); proofs and what speaks of whole runs
-    are as without. `certificates` is a folder: each proof is written there as a file.
+    are as without. `certificates` is a folder: each proof is written there as a file. With `every`,
+    the scenarios that are not default ones take part.
     """
 
     properties: tuple[str, ...] = ()
@@ -70,6 +71,7 @@ class Request:
     cluster: str = ""
     reduce: bool = False
     certificates: str = ""
+    every: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,12 +116,12 @@ def patch_of(request: Request) -> tuple[Flaw, str] | None:
 
 
 def scenarios_of(request: Request) -> list[Scenario]:
-    """The scenarios asked for: the named one, the flaw's own, or all default ones."""
+    """The scenarios asked for: the named one, the flaw's own, all default ones, or all."""
     if request.scenario:
         return [scenario(request.scenario)]
     if request.flaw:
         return [scenario(find_flaw(request.flaw)[0].scenario)]
-    default = [s for s in SCENARIOS if s.default]
+    default = [s for s in SCENARIOS if s.default or request.every]
     if request.drop:
         # Where the row can fire at all, and the search decides.
         row = request.drop.partition(":")[0]
