@@ -64,6 +64,8 @@ class Scenario:
             for n, v in c.items()
             if True in v
         }
+        found |= {f"several-{n}" for n, k in (("clients", self.clients), ("servers", self.servers))
+                  if k > 1}  # fmt: skip
         if "resumes" in on:
             found.add("resumption")
         if "has_register" in on:
@@ -141,7 +143,7 @@ _EARLY_SERVER = {
     **TLS13, "has_external": (True,), "takes_early": (True,), "issues": (False,),
     **_no_client_auth("server"), "sends_data": (False,),
 }  # fmt: skip
-_EARLY = ("AUT-1", "AUT-6", "EDT-3", "EDT-4", "EDT-5", "EDT-7", "KEY-5E", "SEC-1")
+_EARLY = ("AUT-1", "AUT-4", "AUT-6", "EDT-3", "EDT-4", "EDT-5", "EDT-7", "KEY-5E", "SEC-1")
 
 SCENARIOS = (
     Scenario(
@@ -489,8 +491,8 @@ SCENARIOS = (
             "server1": {"resumes": (True,), "issues": (False,)},
         },
         extensions=("psk",),
-        about=("AUT-1", "AUT-5", "AUT-6", "AUT-7", "AUT-23", "SEC-1", "RES-1", "RES-6", "RES-7",
-               "RES-10", "RES-11"),
+        about=("AUT-1", "AUT-2", "AUT-5", "AUT-6", "AUT-7", "AUT-23", "SEC-1", "RES-1", "RES-6",
+               "RES-7", "RES-10", "RES-11"),
     ),
     Scenario(
         "early-data-honest",

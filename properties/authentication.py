@@ -113,6 +113,20 @@ def a_client_that_finished_talked_to_the_server(w: World) -> list[Implication]:
     ]
 
 
+@invariant("AUT-2", "5246 F.1.1; 8446 E.1", ("adversary", "certificates", "several-clients"))
+def a_server_run_is_the_peer_of_one_client_run(w: World) -> list[Implication]:
+    """Entity authentication of the server is injective: no other client run finished with it."""
+    return [
+        when(conj(server_authenticated(c), paired(c, s))).then(
+            neg(conj(server_authenticated(other), other.server_random == s.name))
+        )
+        for s in w.servers
+        for c in w.clients
+        for other in w.clients
+        if other is not c
+    ]
+
+
 @invariant("AUT-3", "5246 7.4.8; 8446 E.1", ("adversary", "client-auth"))
 def a_server_that_authenticated_a_client_talked_to_it(w: World) -> list[Implication]:
     """Entity authentication of the client, with the randoms of both."""
@@ -129,6 +143,20 @@ def a_server_that_authenticated_a_client_talked_to_it(w: World) -> list[Implicat
             )
         )
         for s in w.servers
+    ]
+
+
+@invariant("AUT-4", "5246 7.4.8; 8446 E.1", ("adversary", "several-servers"))
+def a_client_run_is_the_peer_of_one_server_run(w: World) -> list[Implication]:
+    """Entity authentication of the client is injective: no other server run finished with it."""
+    return [
+        when(conj(client_authenticated(s), paired(c, s))).then(
+            neg(conj(client_authenticated(other), other.client_random == c.name))
+        )
+        for c in w.clients
+        for s in w.servers
+        for other in w.servers
+        if other is not s
     ]
 
 
