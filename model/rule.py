@@ -8,8 +8,9 @@ accept rules the reject rules, which are their exact complement: so in every sta
 ones every message has exactly one rule.
 
 A rule is local: it reads `own.x` (the run that takes it), `prev.x` (the same end's handshake before
-it: initial values if there was none) and `msg.f` (a field of the message, or a choice of the
-caller), nothing else. Effects are parallel: all read the state before the step.
+it: initial values if there was none; `prev.prev.x` is of the one before that) and `msg.f` (a field
+of the message, or a choice of the caller), nothing else. Effects are parallel: all read the state
+before the step.
 """
 
 from __future__ import annotations
@@ -271,7 +272,9 @@ class Role:
 
     `views` is what it holds of each field that both ends have, `covered` the names of the fields in
     each group and proof, in order; `under` is the record key of each message it sent; `again` says
-    when a message may come a second time; `generations` groups the local states.
+    when a message may come a second time; `generations` groups the local states. `abbreviated`,
+    `hashed` and `bound` say what the master secret and the hellos are made of: see
+    `model.extensions.Extension`.
     """
 
     name: str
@@ -291,6 +294,9 @@ class Role:
     again: Mapping[str, Expr] = field(default_factory=dict)
     generations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     extensions: tuple[str, ...] = ()
+    abbreviated: Expr = FALSE
+    hashed: Expr = FALSE
+    bound: Expr = FALSE
 
     @cached_property
     def state_domain(self) -> Domain:
@@ -435,7 +441,8 @@ class Role:
                 kind, _, rest = name.partition(".")
                 if kind == "own" and (name in own or rest == "me"):
                     continue
-                if kind == "prev" and f"own.{rest}" in own:
+                before = rest.rpartition("prev.")[2]
+                if kind == "prev" and (f"own.{before}" in own or before == "me"):
                     continue
                 if kind == "msg" and rest in r.choices:
                     continue

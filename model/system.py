@@ -26,6 +26,7 @@ from model.expr import (
     exists,
     implies,
     mapping,
+    neg,
     substitute,
     var,
     variables,
@@ -40,13 +41,17 @@ OK = ".ok"
 class Instance:
     """A run of a role in a system, with the initial values its scenario allows.
 
-    `prev` names the run that is the same end's handshake before this one.
+    `prev` names the run that is the same end's handshake before this one. `begins` are the local
+    states of that run in which this one may take its first step (empty: any). With `takes_over` it
+    goes on on the connection of `prev`, which takes no more steps from then on.
     """
 
     name: str
     role: Role
     config: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
     prev: str | None = None
+    begins: tuple[str, ...] = ()
+    takes_over: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +140,7 @@ class System:
     def at(self, run: Instance | str, expr: Expr) -> Expr:
         """`expr` over `own` as an expression over the variables of `run`."""
         of = self.by_name[run] if isinstance(run, str) else run
-        return substitute(expr, lambda v: _leaf(of, v))
+        return substitute(expr, lambda v: self._leaf(of, v))
 
     def of(self, run: Instance | str, name: str) -> Expr:
         """The global variable `run.name`."""
@@ -169,7 +174,7 @@ class System:
 
         def leaf(v: Expr) -> Expr:
             kind, _, rest = v.payload.partition(".")
-            bound = source.fields.get(rest) if kind == "msg" else _leaf(run, v)
+            bound = source.fields.get(rest) if kind == "msg" else self._leaf(run, v)
             return bound if isinstance(bound, Expr) else v
 
         def on_same(node: Expr, parts: tuple[Expr, ...]) -> Expr:
@@ -198,6 +203,7 @@ class System:
             effects.update(more)
         for name, value in source.effects.items():
             effects[name] = ground(value)
+        room = conj(room, self._turn(run, rule))
         state = var(f"{run.name}.state", run.role.state_domain)
         deliverable = conj(ground(source.when), *seal_demands)
         full = conj(state.one_of(*rule.sources), room, deliverable, guard)
@@ -206,21 +212,41 @@ class System:
         }
         return Step(run.name, rule, source, full, effects, {}, full, parameters, deliverable, room)
 
+    def _turn(self, run: Instance, rule: Rule) -> Expr:
+        """Whether it is the turn of `run`, not of the handshake before or after it."""
+        start, state = run.role.states[0], self.of(run, "state")
+        parts: list[Expr] = []
+        if run.prev is not None and run.begins and start in rule.sources:
+            parts.append((state != start) | self.of(run.prev, "state").one_of(*run.begins))
+        for after in self.runs:
+            if after.prev == run.name and after.takes_over:
+                parts.append(self.of(after, "state") == start)
+                begins = {r.event for r in after.role.table if start in r.sources}
+                if rule.kind == "receive" and rule.event in begins:
+                    # What the next handshake begins with is for that one to take.
+                    parts.append(neg(state.one_of(*after.begins)))
+        return conj(*parts)
+
+    def _leaf(self, run: Instance, v: Expr) -> Expr:
+        """A variable of a row as `run` reads it; another one as it is."""
+        kind, _, rest = v.payload.partition(".")
+        if kind not in ("own", "prev"):
+            return v
+        of: Instance | None = run
+        path = v.payload
+        while path.startswith("prev."):
+            path = path.removeprefix("prev.")
+            of = self.by_name[of.prev] if of is not None and of.prev is not None else None
+        rest = path.removeprefix("own.")
+        if rest == "me":
+            return const("none" if of is None else of.name, v.domain)
+        if of is None:
+            return const(run.role.all_variables[rest].initial[0], v.domain)
+        return var(f"{of.name}.{rest}", v.domain)
+
     def compile(self, *reads: Expr) -> Compiled:
         """The system over the variables that its guards and `reads` depend on, and no others."""
         return Compiled(self, reads)
-
-
-def _leaf(run: Instance, v: Expr) -> Expr:
-    """A variable of a row as `run` reads it; another one as it is."""
-    kind, _, rest = v.payload.partition(".")
-    if kind == "own":
-        return const(run.name, v.domain) if rest == "me" else var(f"{run.name}.{rest}", v.domain)
-    if kind == "prev":
-        if run.prev is None:
-            return const(run.role.all_variables[rest].initial[0], v.domain)
-        return var(f"{run.prev}.{rest}", v.domain)
-    return v
 
 
 class Values:

@@ -42,10 +42,12 @@ from model.message import UndecryptableRecord
 from model.principal import ClientOwner, client, server
 from model.rule import Message, Variable, composites
 from model.system import Instance, Source, System
-from model.transcript import RSA_SUITES
+from model.transcript import RSA_SUITES, view
 
 ADVERSARYS_KEY = ("adversary", "unknown_ca", "expired", "wrong_name")
 """Certificates whose private key the adversary holds."""
+
+CLIENTS = tuple(v for v in ClientOwner.values if v not in ("none", "adversary", "random"))
 
 NEVER_SENT_HONESTLY = {"UndecryptableRecord", "TransportClose", "Alert", "NoCertificate"}
 
@@ -81,10 +83,17 @@ class Adversary:
 
     def knows_secret(self, system: System, run: Instance) -> Expr:
         """The adversary knows the master secret (TLS 1.3: the handshake secret) of `run`."""
+        if run.prev is not None and run.role.abbreviated is not FALSE:
+            before = self.knows_secret(system, system.by_name[run.prev])
+            return ite(system.at(run, run.role.abbreviated), before, self._knows_own(system, run))
+        return self._knows_own(system, run)
+
+    def _knows_own(self, system: System, run: Instance) -> Expr:
+        """The adversary can compute the master secret from the key exchange of `run` itself."""
         if run.role.name == "client":
             return system.at(run, self._client_secret())
         own = server
-        made = own.exchange.one_of("adversary", "client0", "client1")
+        made = own.exchange.one_of("adversary", *CLIENTS)
         weak = (own.suite == "RSA_EXPORT") | (own.suite == "DHE_EXPORT")
         weak = weak | ((own.suite == "DHE") & own.weak_dh)
         mine = (own.exchange == "adversary") | (made & self.broken(weak))
@@ -99,7 +108,7 @@ class Adversary:
     def _knows_premaster(self, system: System, run: Instance) -> Expr:
         """The adversary knows the RSA premaster that client `run` made."""
         return conj(
-            sent(run.name, "ClientKeyExchange"),
+            self._read(system, run, "ClientKeyExchange"),
             system.at(run, client.suite.one_of(*RSA_SUITES)),
             self.knows_secret(system, run),
         )
@@ -107,6 +116,9 @@ class Adversary:
     def knows_key(self, system: System, run: Instance, key: Expr) -> Expr:
         """The adversary knows the record key `key` (a Key over global variables) of `run`."""
         secret = self.knows_secret(system, run)
+        if run.takes_over and run.prev is not None:
+            before = self.knows_traffic_key(system, system.by_name[run.prev])
+            secret = ite(key == "previous", before, secret)
         return ite(key.one_of("plaintext", "empty"), TRUE, secret)
 
     def knows_traffic_key(self, system: System, run: Instance) -> Expr:
@@ -120,18 +132,58 @@ class Adversary:
 
         def both(names: Iterable[str]) -> Expr:
             return conj(
-                *(eq(system.at(a, a.role.views[n]), system.at(b, b.role.views[n])) for n in names)
+                *(eq(system.at(a, view(a.role, n)), system.at(b, view(b.role, n))) for n in names)
             )
 
         is_13 = system.of(a, "version") == "TLS13"
         return conj(
             system.of(a, "keyed"), system.of(b, "keyed"),
-            both(a.role.covered["secret"]), implies(is_13, both(a.role.covered["hellos"])),
+            both(f"secret.{n}" for n in a.role.covered["secret"]),
+            implies(is_13, both(a.role.covered["hellos"])),
         )  # fmt: skip
+
+    def same_keys(self, system: System, a: Instance, b: Instance) -> Expr:
+        """Runs `a` and `b`, of different roles, hold the same session keys.
+
+        They are made of the secret and the randoms of the handshake itself (RFC 5246 6.3).
+        """
+        randoms = [
+            eq(system.at(a, view(a.role, n)), system.at(b, view(b.role, n)))
+            for n in ("client_random", "server_random", "sentinel")
+        ]
+        return conj(self.same_secret(system, a, b), *randoms)
+
+    def _same_record_key(self, system: System, a: Instance, b: Instance, under: Expr) -> Expr:
+        """What `b` sent under the key `under` is under the key that `a` reads with."""
+        read = system.of(a, "read_key")
+        pairs: list[Expr] = [
+            conj((under == k) & (read == k), self.same_keys(system, a, b))
+            for k in ("handshake", "application")
+        ]
+        # The keys of the handshake before are that handshake's session keys.
+        mine = system.by_name[a.prev] if a.prev and a.takes_over else None
+        theirs = system.by_name[b.prev] if b.prev and b.takes_over else None
+        for k, x in (("application", a), ("previous", mine)):
+            for j, y in (("application", b), ("previous", theirs)):
+                if x is not None and y is not None and "previous" in (k, j):
+                    pairs.append(conj((under == j) & (read == k), self.same_keys(system, x, y)))
+        return disj(*pairs)
 
     # -- what was sent under which key ------------------------------------------------------------
     def _sent_under(self, system: System, run: Instance, message: Message) -> Expr:
-        return system.at(run, run.role.under[message.name])
+        under = system.at(run, run.role.under[message.name])
+        if run.takes_over:
+            # What another handshake sends in the clear goes under the keys that are there.
+            under = ite(under == "plaintext", const("previous", under.domain), under)
+        return under
+
+    def _read(self, system: System, run: Instance, message: str) -> Expr:
+        """The adversary has read `message` of `run`, which was in the clear unless the connection
+        had keys before."""
+        under = system.at(run, run.role.under[message])
+        had = under == "plaintext" if run.takes_over else FALSE
+        known = implies(had, self.knows_key(system, run, const("previous", under.domain)))
+        return conj(sent(run.name, message), known)
 
     # -- the network's interface -------------------------------------------------------------------
     def variables(self, system: System) -> Mapping[str, Variable]:
@@ -179,10 +231,7 @@ class Adversary:
                 readable = self.knows_key(system, q, under) | system.of(q, "null_cipher")
                 yield Source(f"{q.name} via adversary", conj(writes, seen, readable, free), inner)
             if q.role.name != run.role.name:
-                same_key = conj(
-                    disj(*((under == k) & (read_key == k) for k in ("handshake", "application"))),
-                    self.same_secret(system, run, q),
-                )
+                same_key = self._same_record_key(system, run, q, under)
                 yield Source(q.name, conj(seen, same_key), self._bound(system, q, message))
 
     def _bound(
@@ -206,6 +255,10 @@ class Adversary:
         """When the adversary can itself make the signature or MAC that `run` expects."""
         if message.name == "Finished":
             return disj(self.knows_secret(system, run), neg(system.of(run, "keyed")))
+        if message.name in ("ClientHello", "ServerHello"):
+            # What the Finished of the handshake before covered, by whoever could read those.
+            before = system.by_name[run.prev] if run.prev and run.takes_over else None
+            return FALSE if before is None else self.knows_traffic_key(system, before)
         # A signature by the key of the certificate that the receiver was given.
         name = "server_certificate" if run.role.name == "client" else "client_certificate"
         if name not in run.role.variables:
@@ -227,7 +280,7 @@ class Adversary:
                 allowed.append(message.f[f] == "none")
             for q in system.runs:
                 if q.name in d.codes and carrier in q.role.sends:
-                    allowed.append((message.f[f] == q.name) & sent(q.name, carrier))
+                    allowed.append((message.f[f] == q.name) & self._read(system, q, carrier))
             parts.append(disj(*allowed))
         if message.name == "ServerHello":
             parts.append(self._random(system, message))
@@ -261,9 +314,8 @@ class Adversary:
         allowed = [f.exchange == "adversary"]
         for q in system.runs:
             if q.role.name == "client":
-                known = ite(
-                    rsa, self._knows_premaster(system, q), sent(q.name, "ClientKeyExchange")
-                )
+                share = self._read(system, q, "ClientKeyExchange")
+                known = ite(rsa, self._knows_premaster(system, q), share)
                 allowed.append((f.exchange == q.name) & known)
         to = ["honest", "adversary", *(q.name for q in system.runs if q.role.name == "server")]
         return conj(disj(*allowed), implies(rsa, f.encrypted_to.one_of(*to)))
@@ -275,12 +327,17 @@ class Adversary:
         limits = conj(writes, self._values(system, message))
         # What no single field of the transcript covers is part of the offer.
         lists = [f for f in message.fields if f not in message.shown and f != "version"]
-        yield Source("forged", limits, {"offer": const("adversary", ClientOwner)})
+        seals = {f: self._seal(system, run, message) for f in composites(message)}
+        yield Source("forged", limits, {"offer": const("adversary", ClientOwner)}, seals)
         for q in system.runs:
             if q.role.name == "client":
                 bound = self._bound(system, q, message)
                 yield Source(
                     f"{q.name} via adversary",
-                    conj(limits, sent(q.name, "ClientHello")),
+                    conj(limits, self._read(system, q, "ClientHello")),
                     {f: bound[f] for f in ("offer", *lists)},
                 )
+                if run.takes_over:
+                    under = self._sent_under(system, q, message)
+                    same_key = self._same_record_key(system, run, q, under)
+                    yield Source(q.name, conj(sent(q.name, "ClientHello"), same_key), bound)

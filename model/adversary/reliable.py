@@ -1,4 +1,4 @@
-"""The reliable network: one FIFO channel in each direction, no attacker (RFC 793's service).
+"""The reliable network: FIFO channels between each pair of runs, no attacker (RFC 793's service).
 
 A run that is closed has closed its transport: what is sent to it is lost, and its peer, having read
 what came before, sees the end of the transport.
@@ -33,10 +33,11 @@ class Reliable:
         return [var(f"to_{receiver.name}.{i}", d) for i in range(self.capacity)]
 
     def _peer(self, system: System, run: Instance) -> Instance:
-        others = [r for r in system.runs if r.name != run.name]
-        if len(others) != 1:
-            raise ValueError(f"{system.name}: the reliable network joins exactly two runs")
-        return others[0]
+        ours = [r for r in system.runs if r.role.name == run.role.name]
+        others = [r for r in system.runs if r.role.name != run.role.name]
+        if len(ours) != len(others):
+            raise ValueError(f"{system.name}: the reliable network joins runs two by two")
+        return others[ours.index(run)]
 
     def _closed(self, system: System, run: Instance) -> Expr:
         return system.of(run, "state") == run.role.closed

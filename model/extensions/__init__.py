@@ -18,6 +18,7 @@ from typing import Any
 
 from model.expr import FALSE, TRUE, Domain, Expr, conj, disj, same, substitute
 from model.rule import Check, Message, ModelError, Observer, Role, Rule, Variable
+from model.transcript import earlier, hidden, view
 
 ENDS = {"client": "server", "server": "client"}
 
@@ -51,7 +52,12 @@ class Extension:
     `covers` says what proves it: "secret" (it is part of the key), "hellos" (in every proof and, in
     TLS 1.3, in the key), "flight" (in every proof), "client" or "server" (only in that end's
     Finished and CertificateVerify), "signed" (in the signature of ServerKeyExchange). `again` says
-    when an end may take a message a second time.
+    when an end may take a message a second time; `shown` is that of `Message`, for added fields.
+
+    Three conditions by role, over the run's variables. `abbreviated`: the handshake is hellos and
+    Finished only, and its master secret is that of the handshake before. `hashed`: the flight is
+    part of the master secret. `bound`: the hellos carry what the Finished of the handshake before
+    covered; a composite field of a hello is filled with that.
     """
 
     name: str
@@ -73,6 +79,10 @@ class Extension:
     amends: tuple[Amend, ...] = ()
     observers: Mapping[str, tuple[Observer, ...]] = field(default_factory=dict)
     again: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
+    shown: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    abbreviated: Mapping[str, Expr] = field(default_factory=dict)
+    hashed: Mapping[str, Expr] = field(default_factory=dict)
+    bound: Mapping[str, Expr] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     excludes: Mapping[str, str] = field(default_factory=dict)
 
@@ -130,7 +140,7 @@ def extended(role: Role, overlays: Sequence[Extension]) -> Role:
     """
     for e in overlays:
         role = _with(role, e)
-    return role
+    return _proved(role, overlays)
 
 
 def _with(role: Role, e: Extension) -> Role:
@@ -157,7 +167,6 @@ def _with(role: Role, e: Extension) -> Role:
     sends = dict(role.sends)
     for m, fields in e.sends.get(name, {}).items():
         sends[m] = {**sends.get(m, {}), **fields}
-    covered = _covered(role, e)
     table = [_amended(r, e, role) for r in role.table]
     here = {r.name for r in role.table}
     for a in e.amends:
@@ -168,16 +177,14 @@ def _with(role: Role, e: Extension) -> Role:
                 f"extension {e.name} amends {a.row}, which is not there; did you mean {near}?"
             )
     table += [r for r in e.rows if r.role == name]
-    proofs = _Proofs(role, e, views)
     return replace(
         role,
         states=states,
         variables=variables,
-        table=tuple(proofs.row(_message(r, messages)) for r in table),
+        table=tuple(_message(r, messages) for r in table),
         alphabet=tuple(messages.values()),
-        sends={m: proofs.sent(m, f) for m, f in sends.items()},
+        sends=sends,
         views=views,
-        covered=covered,
         under=merged("a key of", role.under, e.under.get(name, {})),
         generations=generations,
         observers=(*role.observers, *e.observers.get(name, ())),
@@ -186,6 +193,9 @@ def _with(role: Role, e: Extension) -> Role:
             for m in dict.fromkeys((*role.again, *e.again.get(name, {})))
         },
         extensions=(*role.extensions, e.name),
+        abbreviated=disj(role.abbreviated, e.abbreviated.get(name, FALSE)),
+        hashed=disj(role.hashed, e.hashed.get(name, FALSE)),
+        bound=disj(role.bound, e.bound.get(name, FALSE)),
     )
 
 
@@ -202,6 +212,7 @@ def _messages(role: Role, e: Extension) -> dict[str, Message]:
             m,
             fields={**m.fields, **fields},
             optional=(*m.optional, *e.optional.get(name, ())),
+            shown={**m.shown, **e.shown.get(name, {})},
         )
     return out
 
@@ -242,64 +253,87 @@ def _amended(rule: Rule, e: Extension, role: Role) -> Rule:
     return rule
 
 
-_PROOFS = ("Finished", "CertificateVerify")
-_COMPOSED = (*_PROOFS, "ServerKeyExchange")
+_HELLOS = ("ClientHello", "ServerHello")
+_HEADS = {"Finished": 1, "CertificateVerify": 2}
+"""How many elements of a proof are not fields: its label and key."""
 
 
-def _covered(role: Role, e: Extension) -> dict[str, tuple[str, ...]]:
-    """The names of what each group and each proof of the role covers, the overlay's last."""
-    out = dict(role.covered)
-    c = e.covers
-    for group in ("secret", "hellos", "flight"):
-        out[group] = (*out.get(group, ()), *c.get(group, ()))
-    out["flight"] = (*out["flight"], *c.get("hellos", ()))
-    for m in _PROOFS:
-        if m in out:
-            out[m] = (*out[m], *_parts(e, m, role.name))
-    if "ServerKeyExchange" in out:
-        out["ServerKeyExchange"] = (*out["ServerKeyExchange"], *c.get("signed", ()))
-    return out
+def _proved(role: Role, overlays: Sequence[Extension]) -> Role:
+    """`role` with its composites made anew of all that the overlays say they cover."""
 
+    def said(group: str) -> tuple[str, ...]:
+        return tuple(n for e in overlays for n in e.covers.get(group, ()))
 
-def _parts(e: Extension, message: str, sender: str) -> tuple[str, ...]:
-    c = e.covers
-    if message == "ServerKeyExchange":
-        return c.get("signed", ())
-    plain = (*c.get("hellos", ()), *c.get("flight", ()), *c.get(sender, ()))
-    secret = tuple(f"secret.{n}" for n in c.get("secret", ())) if message == "Finished" else ()
-    return (*secret, *plain)
+    views, covered = dict(role.views), dict(role.covered)
+    secret = said("secret")
+    for group in ("secret", "hellos"):
+        covered[group] = (*covered.get(group, ()), *said(group))
+    more = (*said("hellos"), *said("flight"))
+    covered["flight"] = (*covered.get("flight", ()), *more)
+    if role.hashed is not FALSE:
+        hashed = {f"hash.{n}": hidden(role.hashed, views[n]) for n in covered["flight"]}
+        views |= hashed
+        covered["secret"] = (*covered["secret"], *hashed)
+        secret = (*secret, *hashed)
+    role = replace(role, views=views, covered=covered)
+    before: tuple[Expr, ...] = ()
+    if role.bound is not FALSE:
+        names = (*(f"secret.{n}" for n in covered["secret"]), *covered["flight"])
+        before = tuple(earlier(view(role, n)) for n in names)
+        bound = {f"before.{n}": hidden(role.bound, e) for n, e in zip(names, before, strict=True)}
+        views |= bound
+        for group in ("hellos", "flight"):
+            covered[group] = (*covered[group], *bound)
+        more = (*more, *bound)
+    # By sender, the names of what its proofs cover; what one end's alone covers comes last.
+    layout = {
+        (m, sender): (
+            *role.covered.get(m, ()),
+            *((f"secret.{n}" for n in secret) if m == "Finished" else ()),
+            *more,
+            *said(sender),
+        )
+        for m in _HEADS
+        for sender in ENDS
+    }
+    signed = said("signed")
+    for m in _HEADS:
+        if m in covered:
+            covered[m] = layout[m, role.name]
+    if "ServerKeyExchange" in covered:
+        covered["ServerKeyExchange"] = (*covered["ServerKeyExchange"], *signed)
+    role = replace(role, views=views, covered=covered)
 
+    def full(message: str, sender: str, parts: tuple[Expr, ...]) -> tuple[Expr, ...]:
+        if message == "ServerKeyExchange":
+            return (*parts, *(views[n] for n in signed))
+        if message in _HELLOS:
+            return before
+        names = layout[message, sender][_HEADS[message] :]
+        return (
+            *parts[: _HEADS[message]],
+            *(view(role, n, server_proof=sender == "server") for n in names),
+        )
 
-class _Proofs:
-    """Adds what an overlay covers to the composites that a role makes and checks."""
-
-    def __init__(self, role: Role, e: Extension, views: Mapping[str, Expr]) -> None:
-        self.role, self.extension, self.views = role.name, e, views
-
-    def _more(self, message: str, sender: str) -> tuple[Expr, ...]:
-        names = _parts(self.extension, message, sender)
-        return tuple(self.views[n.removeprefix("secret.")] for n in names)
-
-    def row(self, rule: Rule) -> Rule:
-        """A receiving row, its comparisons longer."""
-        sender = ENDS.get(self.role, "")
-        more = self._more(rule.event, sender) if rule.event in _COMPOSED else ()
-        if rule.kind != "receive" or not more:
+    def row(rule: Rule) -> Rule:
+        if rule.kind != "receive" or rule.event not in (*_HEADS, *_HELLOS, "ServerKeyExchange"):
             return rule
 
-        def longer(node: Expr, parts: tuple[Expr, ...]) -> Expr:
-            return same(node.args[0], *parts, *more)
+        def anew(node: Expr, parts: tuple[Expr, ...]) -> Expr:
+            return same(node.args[0], *full(rule.event, ENDS[role.name], parts))
 
-        checks = tuple(
-            replace(c, expr=substitute(c.expr, lambda v: v, longer)) for c in rule.checks
-        )
+        checks = tuple(replace(c, expr=substitute(c.expr, lambda v: v, anew)) for c in rule.checks)
         return replace(rule, checks=checks)
 
-    def sent(
-        self, message: str, fields: Mapping[str, Expr | tuple[Expr, ...]]
-    ) -> Mapping[str, Expr | tuple[Expr, ...]]:
-        """The fields of a sent message, its composite longer."""
-        if message not in _COMPOSED:
+    def sent(message: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        if message not in (*_HEADS, *_HELLOS, "ServerKeyExchange"):
             return fields
-        more = self._more(message, self.role)
-        return {f: (*v, *more) if isinstance(v, tuple) else v for f, v in fields.items()}
+        return {
+            f: full(message, role.name, v) if isinstance(v, tuple) else v for f, v in fields.items()
+        }
+
+    return replace(
+        role,
+        table=tuple(row(r) for r in role.table),
+        sends={m: sent(m, f) for m, f in role.sends.items()},
+    )

@@ -63,7 +63,7 @@ premaster: Expr = ite(
     cke.exchange,
 )
 _keyed = {"exchange": premaster, "keyed": const(True)}
-_share = (check("exchange", cke.exchange.one_of("adversary", "client0", "client1"),
+_share = (check("exchange", (cke.exchange != "none") & (cke.exchange != "random"),
                 "illegal_parameter"),)  # fmt: skip
 
 RULES = [
