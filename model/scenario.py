@@ -39,6 +39,8 @@ class Scenario:
     extensions: tuple[str, ...] = ()
     later: tuple[tuple[str, str], ...] = ()
     """Pairs of runs: the first is the same end's handshake after the second."""
+    goes_on: tuple[str, ...] = ()
+    """Runs of `later` that go on on the connection of the run before: they renegotiate."""
     configs: Mapping[str, Config] = field(default_factory=dict)
     """By run, what differs from the configuration of its role."""
 
@@ -53,6 +55,8 @@ class Scenario:
         versions = [set(c["max_version"]) | set(c.get("min_version", ("TLS10",)))
                     for c in (self.client, self.server)]  # fmt: skip
         found = {self.network, *self.extensions}
+        if self.later:
+            found.add("later")
         if any(v != "TLS13" for pair in versions for v in pair) and both:
             found.add("tls12")
         if all("TLS13" in v for v in versions):
@@ -88,7 +92,13 @@ class Scenario:
 
     def _run(self, name: str, role: Role, config: Config) -> Instance:
         mine = {**config, **self.configs.get(name, {})}
-        return Instance(name, role, mine, dict(self.later).get(name))
+        before = dict(self.later).get(name)
+        if before is None:
+            return Instance(name, role, mine)
+        if name not in self.goes_on:
+            return Instance(name, role, mine, before, OVER)
+        mine |= {"renegotiating": (True,), "read_key": ("previous",), "write_key": ("previous",)}
+        return Instance(name, role, mine, before, ("CONNECTED",), takes_over=True)
 
 
 def _offers(*suites: str) -> dict[str, tuple[Value, ...]]:
@@ -98,6 +108,9 @@ def _offers(*suites: str) -> dict[str, tuple[Value, ...]]:
 def _versions(*versions: str) -> dict[str, tuple[Value, ...]]:
     return {"max_version": versions}
 
+
+OVER = ("CONNECTED", "CLOSING", "ANSWER_CLOSE", "CLOSED")
+"""Where a handshake is when the same end begins one on another connection."""
 
 EITHER: tuple[Value, ...] = (False, True)
 
@@ -251,6 +264,23 @@ SCENARIOS = (
         {**TLS12, **_offers("ECDHE"), **_no_client_auth("client"), "closes": (True,)},
         {**TLS12, **_offers("ECDHE"), **_no_client_auth("server"), "closes": (True,)},
         ("explicit",),
+    ),
+    Scenario(
+        "tls12-ems",
+        "TLS 1.2 with RSA and client authentication, the extended master secret at both ends",
+        {**TLS12, **_offers("RSA"), "sends_data": (False,), "requires_ems": (True,)},
+        {**TLS12, **_offers("RSA"), "sends_data": (False,), "requires_ems": (True,)},
+        ("explicit",),
+        extensions=("extended_master_secret",),
+    ),
+    Scenario(
+        "tls12-ems-optional",
+        "TLS 1.2 with RSA, each end with or without the extended master secret",
+        {**TLS12, **_offers("RSA"), "offers_ems": EITHER, **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA"), "offers_ems": EITHER, **_no_client_auth("server"),
+         "sends_data": (False,)},
+        ("explicit",),
+        extensions=("extended_master_secret",),
     ),
 )  # fmt: skip
 
