@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from model.adversary.network import Adversary
 from model.adversary.reliable import Reliable
-from model.expr import Value
+from model.expr import Expr, Value, var
 from model.principal import OFFERED
 from model.roles import role
 from model.rule import Role
@@ -39,6 +39,10 @@ class Scenario:
     extensions: tuple[str, ...] = ()
     later: tuple[tuple[str, str], ...] = ()
     """Pairs of runs: the first is the same end's handshake after the second."""
+    order: str = "rounds"
+    """When a later handshake begins: "rounds", when all first ones are complete, which then take no
+    more steps (that keeps a search small); "over", when the one before is closed;
+    "beside", when the one before has begun."""
     goes_on: tuple[str, ...] = ()
     """Runs of `later` that go on on the connection of the run before: they renegotiate."""
     configs: Mapping[str, Config] = field(default_factory=dict)
@@ -55,8 +59,8 @@ class Scenario:
         versions = [set(c["max_version"]) | set(c.get("min_version", ("TLS10",)))
                     for c in (self.client, self.server)]  # fmt: skip
         found = {self.network, *self.extensions}
-        if self.later:
-            found.add("later")
+        found |= {f"later-{'clients' if n.startswith('client') else 'servers'}"
+                  for n, _ in self.later}  # fmt: skip
         if any(v != "TLS13" for pair in versions for v in pair) and both:
             found.add("tls12")
         if all("TLS13" in v for v in versions):
@@ -83,22 +87,43 @@ class Scenario:
         """The system, with other roles than the sound ones if given."""
         client = client or role("client", self.extensions)
         server = server or role("server", self.extensions)
-        runs = [self._run(f"client{i}", client, self.client) for i in range(self.clients)]
-        runs += [self._run(f"server{i}", server, self.server) for i in range(self.servers)]
+        roles = {f"client{i}": client for i in range(self.clients)}
+        roles |= {f"server{i}": server for i in range(self.servers)}
+        runs = [self._run(name, roles) for name in roles]
         network: Network = (
             Reliable() if self.network == "reliable" else Adversary(self.capabilities)
         )
         return System(self.name, tuple(runs), network)
 
-    def _run(self, name: str, role: Role, config: Config) -> Instance:
+    def _run(self, name: str, roles: Mapping[str, Role]) -> Instance:
+        role = roles[name]
+        config = self.client if role.name == "client" else self.server
         mine = {**config, **self.configs.get(name, {})}
         before = dict(self.later).get(name)
         if before is None:
             return Instance(name, role, mine)
-        if name not in self.goes_on:
-            return Instance(name, role, mine, before, OVER)
-        mine |= {"renegotiating": (True,), "read_key": ("previous",), "write_key": ("previous",)}
-        return Instance(name, role, mine, before, ("CONNECTED",), takes_over=True)
+        goes_on = name in self.goes_on
+        if goes_on:
+            keys = dict.fromkeys(("read_key", "write_key"), ("previous",))
+            mine |= {"renegotiating": (True,), **keys}
+        firsts = [n for n in roles if self._place(n) == self._place(before)]
+        rounds = self.order == "rounds"
+        begins = {n: self._begun(roles[n], goes_on) for n in (firsts if rounds else [before])}
+        return Instance(name, role, mine, before, begins, rounds or goes_on, goes_on)
+
+    def _place(self, name: str) -> int:
+        """How many handshakes the same end had before."""
+        before = dict(self.later).get(name)
+        return 0 if before is None else 1 + self._place(before)
+
+    def _begun(self, role: Role, goes_on: bool) -> Expr:
+        """Over `own`: the handshake is so far that the same end may begin the next."""
+        state = var("own.state", role.state_domain)
+        if self.order == "beside" and not goes_on:
+            return state != "START"
+        if self.order == "over" and not goes_on:
+            return state == "CLOSED"
+        return state == "CONNECTED"
 
 
 def _offers(*suites: str) -> dict[str, tuple[Value, ...]]:
@@ -109,8 +134,11 @@ def _versions(*versions: str) -> dict[str, tuple[Value, ...]]:
     return {"max_version": versions}
 
 
-OVER = ("CONNECTED", "CLOSING", "ANSWER_CLOSE", "CLOSED")
-"""Where a handshake is when the same end begins one on another connection."""
+RESUMED = {n: {"requires_session": (True,)} for n in ("client1", "server1")}
+"""The second handshakes resume, or end: what a second full one could do, the first can."""
+
+TWICE = (("client1", "client0"), ("server1", "server0"))
+"""Each end has a second handshake."""
 
 EITHER: tuple[Value, ...] = (False, True)
 
@@ -281,6 +309,55 @@ SCENARIOS = (
          "sends_data": (False,)},
         ("explicit",),
         extensions=("extended_master_secret",),
+    ),
+    Scenario(
+        "resumption-honest",
+        "no attacker: a handshake and one on another connection that resumes its session",
+        {**TLS12, **_offers("RSA"), "offers_ECDHE": EITHER, "offers_ems": EITHER,
+         "sends_data": (False,), "closes": (True,)},
+        {**TLS12, **_offers("RSA", "ECDHE"), "closes": (True,)},
+        ("explicit",),
+        network="reliable",
+        clients=2, servers=2, later=TWICE, order="over",
+        extensions=("extended_master_secret", "resumption"),
+    ),
+    Scenario(
+        "tls12-resumption",
+        "TLS 1.2 with RSA: a handshake, and another that resumes its session",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        clients=2, servers=2, later=TWICE, configs=RESUMED,
+        extensions=("resumption",),
+    ),
+    Scenario(
+        "resumption-ems",
+        "TLS 1.2 with RSA: a handshake, and another that resumes its session, with EMS",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client"), "requires_ems": (True,)},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,),
+         "requires_ems": (True,)},
+        ("explicit",),
+        clients=2, servers=2, later=TWICE, configs=RESUMED,
+        extensions=("extended_master_secret", "resumption"),
+    ),
+    Scenario(
+        "resumption-cache",
+        "one client, and a server's second handshake beside its first, whose session it may resume",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        servers=2, later=(("server1", "server0"),), configs=RESUMED, order="beside",
+        extensions=("resumption",),
+    ),
+    Scenario(
+        "resumption-ems-optional",
+        "a server's second handshake resumes, if it may, with EMS or without",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client"), "offers_ems": EITHER},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,),
+         "offers_ems": EITHER},
+        ("explicit",),
+        servers=2, later=(("server1", "server0"),), configs=RESUMED,
+        extensions=("extended_master_secret", "resumption"),
     ),
 )  # fmt: skip
 

@@ -41,16 +41,17 @@ OK = ".ok"
 class Instance:
     """A run of a role in a system, with the initial values its scenario allows.
 
-    `prev` names the run that is the same end's handshake before this one. `begins` are the local
-    states of that run in which this one may take its first step (empty: any). With `takes_over` it
-    goes on on the connection of `prev`, which takes no more steps from then on.
+    `prev` names the run that is the same end's handshake before this one. `begins` says, by run and
+    over that run's `own`, when this one may take its first step; if it is `alone`, `prev` takes no
+    more steps from then on. With `takes_over` it goes on on the connection of `prev`.
     """
 
     name: str
     role: Role
     config: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
     prev: str | None = None
-    begins: tuple[str, ...] = ()
+    begins: Mapping[str, Expr] = field(default_factory=dict)
+    alone: bool = False
     takes_over: bool = False
 
 
@@ -214,17 +215,19 @@ class System:
 
     def _turn(self, run: Instance, rule: Rule) -> Expr:
         """Whether it is the turn of `run`, not of the handshake before or after it."""
-        start, state = run.role.states[0], self.of(run, "state")
+        start = run.role.states[0]
         parts: list[Expr] = []
-        if run.prev is not None and run.begins and start in rule.sources:
-            parts.append((state != start) | self.of(run.prev, "state").one_of(*run.begins))
+        if run.begins and start in rule.sources:
+            now = conj(*(self.at(other, e) for other, e in run.begins.items()))
+            parts.append((self.of(run, "state") != start) | now)
         for after in self.runs:
-            if after.prev == run.name and after.takes_over:
+            if after.prev == run.name and after.alone:
                 parts.append(self.of(after, "state") == start)
-                begins = {r.event for r in after.role.table if start in r.sources}
-                if rule.kind == "receive" and rule.event in begins:
+            if after.prev == run.name and after.takes_over and run.name in after.begins:
+                first = {r.event for r in after.role.table if start in r.sources}
+                if rule.kind == "receive" and rule.event in first:
                     # What the next handshake begins with is for that one to take.
-                    parts.append(neg(state.one_of(*after.begins)))
+                    parts.append(neg(self.at(run, after.begins[run.name])))
         return conj(*parts)
 
     def _leaf(self, run: Instance, v: Expr) -> Expr:

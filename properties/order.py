@@ -8,7 +8,7 @@ from __future__ import annotations
 from model.expr import Expr, conj, disj, eq, neg
 from model.transcript import SKE_SUITES
 from properties import Implication, View, World, invariant, when
-from properties.authentication import agree, flight, known, live
+from properties.authentication import agree, flight, known, live, resumed
 
 AFTER_HELLO_DONE = (
     "SEND_CERTIFICATE", "SEND_CKE", "SEND_CERTIFICATE_VERIFY", "SEND_CCS", "SEND_FIN", "WAIT_CCS",
@@ -64,10 +64,11 @@ def the_hello_comes_first(w: World) -> list[Implication]:
 
 @invariant("ORD-5", "5246 7.4.2; 8446 4.4.2", ("certificates",))
 def the_server_certificate_is_there_unless_anonymous(w: World) -> list[Implication]:
-    """A client past the server's flight has had a Certificate, unless the suite is anonymous."""
+    """A client past the server's flight has had a Certificate, unless the suite is anonymous or
+    the session resumed."""
     return [
         when(c.state.one_of(*AFTER_HELLO_DONE, "CONNECTED", "SEND_CERT", "SEND_FINISHED")).then(
-            eq(c.saw_certificate, c.suite != "DH_anon")
+            eq(c.saw_certificate, conj(c.suite != "DH_anon", neg(resumed(c))))
         )
         for c in w.clients
     ]
@@ -75,10 +76,11 @@ def the_server_certificate_is_there_unless_anonymous(w: World) -> list[Implicati
 
 @invariant("ORD-6", "5246 7.4.3; 2246 7.4.3", ("tls12",))
 def server_key_exchange_is_there_where_the_suite_demands_it(w: World) -> list[Implication]:
-    """Required for DHE, ECDHE, anonymous and export suites; forbidden for RSA."""
+    """Required for DHE, ECDHE, anonymous and export suites; forbidden for RSA and where a session
+    is resumed."""
     return [
         when(conj(c.state.one_of(*AFTER_HELLO_DONE, "CONNECTED"), legacy(c))).then(
-            eq(c.saw_server_key_exchange, c.suite.one_of(*SKE_SUITES))
+            eq(c.saw_server_key_exchange, conj(c.suite.one_of(*SKE_SUITES), neg(resumed(c))))
         )
         for c in w.clients
     ]

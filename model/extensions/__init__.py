@@ -27,19 +27,20 @@ ENDS = {"client": "server", "server": "client"}
 class Amend:
     """A change to the row called `row`, where it is there.
 
-    `when` narrows its selection, `sources` are further states it leaves, `checks` come after its
-    own, `without` names those of its checks whose place the extension's own rows or checks take;
-    `do` are further effects.
+    `when` narrows its selection and `also` widens it again, `sources` are further states it leaves,
+    `checks` come after its own, `without` names those of its checks whose place the extension's own
+    rows or checks take; `do` are further effects.
     """
 
     row: str
     when: Expr = TRUE
+    also: Expr = FALSE
     sources: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     without: tuple[str, ...] = ()
     do: Mapping[str, Expr] = field(default_factory=dict)
     of: str = ""
-    """The extension whose row it is; empty for a row of the generations."""
+    """The extension whose row it is, if it is there; empty for a row of the generations."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,6 +141,9 @@ def extended(role: Role, overlays: Sequence[Extension]) -> Role:
     """
     for e in overlays:
         role = _with(role, e)
+    for e in overlays:
+        # The rows of other extensions are all there only now.
+        role = replace(role, table=_amended_all(role, e, [a for a in e.amends if a.of]))
     return _proved(role, overlays)
 
 
@@ -167,15 +171,7 @@ def _with(role: Role, e: Extension) -> Role:
     sends = dict(role.sends)
     for m, fields in e.sends.get(name, {}).items():
         sends[m] = {**sends.get(m, {}), **fields}
-    table = [_amended(r, e, role) for r in role.table]
-    here = {r.name for r in role.table}
-    for a in e.amends:
-        ours = a.row.startswith(f"{name}_")
-        if ours and a.row not in here and (not a.of or a.of in role.extensions):
-            near = difflib.get_close_matches(a.row, here, 3, 0.4)
-            raise ModelError(
-                f"extension {e.name} amends {a.row}, which is not there; did you mean {near}?"
-            )
+    table = list(_amended_all(role, e, [a for a in e.amends if not a.of]))
     table += [r for r in e.rows if r.role == name]
     return replace(
         role,
@@ -197,6 +193,18 @@ def _with(role: Role, e: Extension) -> Role:
         hashed=disj(role.hashed, e.hashed.get(name, FALSE)),
         bound=disj(role.bound, e.bound.get(name, FALSE)),
     )
+
+
+def _amended_all(role: Role, e: Extension, amends: Sequence[Amend]) -> tuple[Rule, ...]:
+    here = {r.name for r in role.table}
+    for a in amends:
+        ours = a.row.startswith(f"{role.name}_")
+        if ours and a.row not in here and (not a.of or a.of in role.extensions):
+            near = difflib.get_close_matches(a.row, here, 3, 0.4)
+            raise ModelError(
+                f"extension {e.name} amends {a.row}, which is not there; did you mean {near}?"
+            )
+    return tuple(_amended(r, e, role, amends) for r in role.table)
 
 
 def _messages(role: Role, e: Extension) -> dict[str, Message]:
@@ -225,9 +233,9 @@ def _message(rule: Rule, messages: Mapping[str, Message]) -> Rule:
     return replace(rule, message=m, choices=choices)
 
 
-def _amended(rule: Rule, e: Extension, role: Role) -> Rule:
-    for a in e.amends:
-        if a.row != rule.name:
+def _amended(rule: Rule, e: Extension, role: Role, amends: Sequence[Amend]) -> Rule:
+    for a in amends:
+        if a.row != rule.name or (a.of and a.of not in role.extensions):
             continue
         missing = set(a.without) - {c.name for c in rule.checks}
         if missing:
@@ -246,7 +254,7 @@ def _amended(rule: Rule, e: Extension, role: Role) -> Rule:
             rule,
             label=rule.name,
             sources=(*rule.sources, *(s for s in a.sources if s not in rule.sources)),
-            when=conj(rule.when, a.when),
+            when=disj(conj(rule.when, a.when), a.also),
             checks=(*(c for c in rule.checks if c.name not in a.without), *a.checks),
             do={**rule.do, **a.do},
         )

@@ -5,12 +5,16 @@
 3. The master secret is made of the session hash: ClientHello to       3, 4
    ClientKeyExchange, so that two handshakes with one master secret
    have one transcript and show the same certificates.
+4. A session goes on with the secret it was made with: without the     5.3
+   extension in the hello it is not resumed but refused, and one that
+   was made without it is not upgraded: the handshake is a full one.
 """
 
 from __future__ import annotations
 
 from model.expr import BOOL
 from model.extensions import Amend, Extension
+from model.extensions.resumption import resumes
 from model.rule import Fields, Variable, check
 
 _SHARED = {
@@ -24,9 +28,12 @@ VARIABLES = {"client": _SHARED, "server": _SHARED}
 FIELDS = {"extended_master_secret": BOOL}
 own = Fields("the run", "own", {n: v.domain for n, v in _SHARED.items()})
 hello = Fields("the hello", "msg", FIELDS)
+prev = Fields("the handshake before", "prev", {"ems": BOOL})
 flag = hello.extended_master_secret
+upgrade = flag & own.offers_ems & ~prev.ems
 
 _asked = check("EMS asked for", ~flag | own.offers_ems, "unsupported_extension")
+_kept = check("EMS of the session", (flag & own.offers_ems) | ~prev.ems, "handshake_failure")
 _there = check("EMS there", flag | ~own.requires_ems, "handshake_failure")
 
 EXTENSION = Extension(
@@ -60,5 +67,14 @@ EXTENSION = Extension(
             checks=(_there,),
             do={"ems": flag & own.offers_ems},
         ),
+        # The four cases of a resumption.
+        Amend("server_receive_client_hello_START_to_SEND_SH", of="resumption",
+              also=resumes & upgrade),
+        Amend("server_receive_client_hello_START_to_RES_SEND_SH", of="resumption",
+              when=~upgrade,
+              checks=(_kept, _there), do={"ems": flag & own.offers_ems}),
+        Amend("client_receive_server_hello_WAIT_SH_to_RES_WAIT_CCS", of="resumption",
+              checks=(check("EMS of the session", flag == prev.ems, "handshake_failure"), _there),
+              do={"ems": flag}),
     ),
 )  # fmt: skip

@@ -39,13 +39,13 @@ _version_known = check(
 _compression = check(
     "compression offered", (sh.compression == "null") | client.deflate, "illegal_parameter"
 )
-_hello_12 = (
+hello_12 = (
     _version_known,
     check("suite offered", suite_offered & ~export_too_late, "illegal_parameter"),
     _compression,
     check("downgrade sentinel", sentinel_ok, "illegal_parameter"),
 )
-_take_hello = {
+take_hello = {
     "version": sh.version,
     "server_random": sh.random,
     "sentinel": sh.sentinel,
@@ -73,8 +73,8 @@ def _best() -> Expr:
     return chosen
 
 
-_version_common = check("common version", version >= server.min_version, "protocol_version")
-_take_client_hello = {
+version_common = check("common version", version >= server.min_version, "protocol_version")
+take_client_hello = {
     "client_version": ch.version,
     "client_random": ch.random,
     "client_offer": ch.offer,
@@ -86,10 +86,10 @@ RULES = [
     send("client", ClientHello, "START", "WAIT_SH", rfc="5246 7.4.1.2; 8446 4.1.2"),
     receive("client", ServerHello, "WAIT_SH", "WAIT_CERTIFICATE", rfc="5246 7.4.1.3",
             when=(sh.version <= "TLS12") & sh.suite.one_of(*CERTIFICATE_SUITES),
-            checks=_hello_12, do=_take_hello),
+            checks=hello_12, do=take_hello),
     receive("client", ServerHello, "WAIT_SH", "WAIT_SKE", rfc="5246 7.4.1.3, F.1.1.1",
             when=(sh.version <= "TLS12") & (sh.suite == "DH_anon"),
-            checks=_hello_12, do=_take_hello),
+            checks=hello_12, do=take_hello),
     receive("client", ServerHello, "WAIT_SH", "WAIT_EE", rfc="8446 4.1.3",
             when=sh.version == "TLS13",
             checks=[
@@ -99,22 +99,22 @@ RULES = [
                 check("session id echo", sh.session_id == "none", "illegal_parameter"),
                 check("key share", sh.key_share != "none", "missing_extension"),
             ],
-            do={**_take_hello, "server_share": sh.key_share,
+            do={**take_hello, "server_share": sh.key_share,
                 "group": const("ecdh", client.group.domain),
                 "keyed": const(True), "read_key": const("handshake", Key)}),
     # -- server ------------------------------------------------------------------------------------
     receive("server", ClientHello, "START", "SEND_SH", rfc="5246 7.4.1.2, 7.4.1.3",
             when=version <= "TLS12",
-            checks=[_version_common,
+            checks=[version_common,
                     check("common suite", disj(*map(acceptable, OFFERED)), "handshake_failure")],
-            do={**_take_client_hello, "suite": _best(),
+            do={**take_client_hello, "suite": _best(),
                 "compression": ite(ch.deflate & server.deflate,
                                    const("deflate", server.compression.domain),
                                    const("null", server.compression.domain))}),
     receive("server", ClientHello, "START", "NEGOTIATED", rfc="8446 4.1.1, 4.2.1",
             when=version == "TLS13",
-            checks=[_version_common,
+            checks=[version_common,
                     check("key share", ch.key_share != "none", "missing_extension")],
-            do={**_take_client_hello, "suite": const("AEAD", Suite), "exchange": ch.key_share,
+            do={**take_client_hello, "suite": const("AEAD", Suite), "exchange": ch.key_share,
                 "keyed": const(True)}),
 ]  # fmt: skip
