@@ -32,6 +32,7 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
     own: Fields = client if role == "client" else server
     legacy = own.version <= "TLS12"
     out: list[Observer] = []
+    early = {m.name for m in of.alphabet if m.before_hello}
     for m in (m.name for m in of.alphabet if m.name not in UNOBSERVED):
         # A dropped ChangeCipherSpec of TLS 1.3 is not part of the handshake (RFC 8446 5).
         counts = legacy & (own.version != "none") if m == "ChangeCipherSpec" else TRUE
@@ -43,7 +44,7 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
             out.append(_latch("repeated", "receive", m, conj(saw(m), neg(again))))
         if m not in ("ClientHello", "CloseNotify", "ChangeCipherSpec"):
             first = "ClientHello" if role == "server" else "ServerHello"
-            if m != first:
+            if m != first and m not in early:
                 out.append(_latch("before_hello", "receive", m, neg(saw(first))))
     # Messages that only a run of this very role may send (RFC 5246 7.3, RFC 8446 4).
     for m in (m for m in of.sends if m not in peer.sends):

@@ -79,7 +79,8 @@ class Message:
 
     `refused` is the alert where the message is not due; `optional` are the fields that may be
     `none`, that is, left out. `shown` names, for a field whose value some run made, the message in
-    which that run shows it to everybody.
+    which that run shows it to everybody. `before_hello` marks what may come before the peer's
+    hello.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Message:
     refused: str = UNEXPECTED_MESSAGE
     optional: tuple[str, ...] = ()
     shown: Mapping[str, str] = field(default_factory=dict)
+    before_hello: bool = False
 
     def demands(self, field: str) -> bool:
         """Whether the field must have a value other than `none`."""

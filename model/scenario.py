@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from model.adversary.network import Adversary
 from model.adversary.reliable import Reliable
-from model.expr import Expr, Value, var
+from model.expr import TRUE, Expr, Value, conj, eq
 from model.principal import OFFERED
 from model.roles import role
 from model.rule import Role
 from model.system import Instance, Network, System
+from model.transcript import view
 
 Config = Mapping[str, tuple[Value, ...]]
 
@@ -40,9 +41,10 @@ class Scenario:
     later: tuple[tuple[str, str], ...] = ()
     """Pairs of runs: the first is the same end's handshake after the second."""
     order: str = "rounds"
-    """When a later handshake begins: "rounds", when all first ones are complete, which then take no
-    more steps (that keeps a search small); "over", when the one before is closed;
-    "beside", when the one before has begun."""
+    """When a later handshake begins. "rounds": when all those before are complete, which then take
+    no more steps (that keeps a search small); "in step": and the two ends of each have the same
+    keys; "relayed": and the same hellos; "over": when the one before is closed, or complete if it goes on on that connection;
+    "beside": when the one before has begun."""
     goes_on: tuple[str, ...] = ()
     """Runs of `later` that go on on the connection of the run before: they renegotiate."""
     configs: Mapping[str, Config] = field(default_factory=dict)
@@ -89,11 +91,12 @@ class Scenario:
         server = server or role("server", self.extensions)
         roles = {f"client{i}": client for i in range(self.clients)}
         roles |= {f"server{i}": server for i in range(self.servers)}
-        runs = [self._run(name, roles) for name in roles]
         network: Network = (
             Reliable() if self.network == "reliable" else Adversary(self.capabilities)
         )
-        return System(self.name, tuple(runs), network)
+        system = System(self.name, tuple(self._run(n, roles) for n in roles), network)
+        runs = [replace(r, begins=self._begins(system, r)) for r in system.runs]
+        return replace(system, runs=tuple(runs))
 
     def _run(self, name: str, roles: Mapping[str, Role]) -> Instance:
         role = roles[name]
@@ -106,24 +109,37 @@ class Scenario:
         if goes_on:
             keys = dict.fromkeys(("read_key", "write_key"), ("previous",))
             mine |= {"renegotiating": (True,), **keys}
-        firsts = [n for n in roles if self._place(n) == self._place(before)]
-        rounds = self.order == "rounds"
-        begins = {n: self._begun(roles[n], goes_on) for n in (firsts if rounds else [before])}
-        return Instance(name, role, mine, before, begins, rounds or goes_on, goes_on)
+        alone = goes_on or self.order in TOGETHER
+        return Instance(name, role, mine, before, alone=alone, takes_over=goes_on)
 
     def _place(self, name: str) -> int:
         """How many handshakes the same end had before."""
         before = dict(self.later).get(name)
         return 0 if before is None else 1 + self._place(before)
 
-    def _begun(self, role: Role, goes_on: bool) -> Expr:
-        """Over `own`: the handshake is so far that the same end may begin the next."""
-        state = var("own.state", role.state_domain)
-        if self.order == "beside" and not goes_on:
-            return state != "START"
-        if self.order == "over" and not goes_on:
-            return state == "CLOSED"
-        return state == "CONNECTED"
+    def _begins(self, system: System, run: Instance) -> Expr:
+        """When `run` may take its first step."""
+        if run.prev is None:
+            return TRUE
+        state = system.of(run.prev, "state")
+        if not run.takes_over and self.order in ("over", "beside"):
+            return state == "CLOSED" if self.order == "over" else state != "START"
+        # TLS 1.3 has no renegotiation.
+        old = system.of(run.prev, "version") != "TLS13" if run.takes_over else TRUE
+        if self.order not in TOGETHER:
+            return old & (state == "CONNECTED")
+        place = self._place(run.prev)
+        round_ = [r for r in system.runs if self._place(r.name) == place]
+        ready = [old, *(system.of(r, "state") == "CONNECTED" for r in round_)]
+        if self.order != "rounds" and isinstance(system.network, Adversary):
+            (c,) = (r for r in round_ if r.role.name == "client")
+            (s,) = (r for r in round_ if r.role.name == "server")
+            ready.append(system.network.same_keys(system, c, s))
+            if self.order == "relayed":
+                hellos = c.role.covered["hellos"]
+                ready += [eq(system.at(c, view(c.role, n)), system.at(s, view(s.role, n)))
+                          for n in hellos]  # fmt: skip
+        return conj(*ready)
 
 
 def _offers(*suites: str) -> dict[str, tuple[Value, ...]]:
@@ -134,11 +150,17 @@ def _versions(*versions: str) -> dict[str, tuple[Value, ...]]:
     return {"max_version": versions}
 
 
+TOGETHER = ("rounds", "in step", "relayed")
+"""Orders in which all handshakes of a round are complete before the next begins."""
+
 RESUMED = {n: {"requires_session": (True,)} for n in ("client1", "server1")}
 """The second handshakes resume, or end: what a second full one could do, the first can."""
 
 TWICE = (("client1", "client0"), ("server1", "server0"))
 """Each end has a second handshake."""
+
+THRICE = (*TWICE, ("client2", "client1"), ("server2", "server1"))
+"""Each end has three handshakes."""
 
 EITHER: tuple[Value, ...] = (False, True)
 
@@ -358,6 +380,66 @@ SCENARIOS = (
         ("explicit",),
         servers=2, later=(("server1", "server0"),), configs=RESUMED,
         extensions=("extended_master_secret", "resumption"),
+    ),
+    Scenario(
+        "renegotiation-honest",
+        "no attacker: a handshake, and a second one on the same connection",
+        {**TLS12, **_offers("RSA"), "sends_data": (False,), "closes": (True,)},
+        {**TLS12, **_offers("RSA"), "asks_renegotiation": (True,), "closes": (True,)},
+        ("explicit",),
+        network="reliable",
+        clients=2, servers=2, later=TWICE, goes_on=("client1", "server1"), order="over",
+        configs={n: {"closes": (False,)} for n in ("client0", "server0")},
+        extensions=("renegotiation", "renegotiation_info"),
+    ),
+    Scenario(
+        "tls12-renegotiation",
+        "TLS 1.2 with RSA: one client, a server that renegotiates, nothing binds the handshakes",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        servers=2, later=(("server1", "server0"),), goes_on=("server1",), order="over",
+        extensions=("renegotiation",),
+    ),
+    Scenario(
+        "renegotiation-info",
+        "TLS 1.2 with RSA: one client, a server that renegotiates, bound by renegotiation_info",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        servers=2, later=(("server1", "server0"),), goes_on=("server1",), order="over",
+        extensions=("renegotiation", "renegotiation_info"),
+    ),
+    Scenario(
+        "renegotiation-both",
+        "both ends renegotiate a connection on which they have the same keys; data comes in between",
+        {**TLS12, **_offers("ECDHE"), **_no_client_auth("client"), "interleaves": (True,)},
+        {**TLS12, **_offers("ECDHE"), **_no_client_auth("server"), "sends_data": (False,),
+         "asks_renegotiation": (True,)},
+        ("explicit",),
+        clients=2, servers=2, later=TWICE, goes_on=("client1", "server1"), order="in step",
+        extensions=("renegotiation", "renegotiation_info"),
+    ),
+    Scenario(
+        "renegotiation-versions",
+        "a client that knows TLS 1.3 renegotiates a connection of TLS 1.2",
+        {"min_version": ("TLS12",), **_versions("TLS13"), **_offers("RSA"),
+         **_no_client_auth("client")},
+        {"min_version": ("TLS12",), **_versions("TLS12", "TLS13"), **_offers("RSA"),
+         **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        clients=2, later=(("client1", "client0"),), goes_on=("client1",), order="over",
+        extensions=("renegotiation", "renegotiation_info"),
+    ),
+    Scenario(
+        "triple-handshake",
+        "a handshake, one that resumes its session, and a renegotiation of that; RSA, no EMS",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        clients=3, servers=3, later=THRICE, goes_on=("client2", "server2"), order="relayed",
+        configs=RESUMED,
+        extensions=("renegotiation", "renegotiation_info", "resumption"),
     ),
 )  # fmt: skip
 

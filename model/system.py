@@ -41,16 +41,16 @@ OK = ".ok"
 class Instance:
     """A run of a role in a system, with the initial values its scenario allows.
 
-    `prev` names the run that is the same end's handshake before this one. `begins` says, by run and
-    over that run's `own`, when this one may take its first step; if it is `alone`, `prev` takes no
-    more steps from then on. With `takes_over` it goes on on the connection of `prev`.
+    `prev` names the run that is the same end's handshake before this one. `begins` says, over global
+    variables, when this one may take its first step; if it is `alone`, `prev` takes no more steps
+    from then on. With `takes_over` it goes on on the connection of `prev`.
     """
 
     name: str
     role: Role
     config: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
     prev: str | None = None
-    begins: Mapping[str, Expr] = field(default_factory=dict)
+    begins: Expr = TRUE
     alone: bool = False
     takes_over: bool = False
 
@@ -216,18 +216,19 @@ class System:
     def _turn(self, run: Instance, rule: Rule) -> Expr:
         """Whether it is the turn of `run`, not of the handshake before or after it."""
         start = run.role.states[0]
+        first = {r.event for r in run.role.table if r.kind == "receive" and start in r.sources}
         parts: list[Expr] = []
-        if run.begins and start in rule.sources:
-            now = conj(*(self.at(other, e) for other, e in run.begins.items()))
-            parts.append((self.of(run, "state") != start) | now)
+        if start in rule.sources:
+            begun = self.of(run, "state") != start
+            parts.append(begun | run.begins)
+            if run.takes_over and rule.kind == "receive" and rule.event not in first:
+                parts.append(begun)
         for after in self.runs:
             if after.prev == run.name and after.alone:
                 parts.append(self.of(after, "state") == start)
-            if after.prev == run.name and after.takes_over and run.name in after.begins:
-                first = {r.event for r in after.role.table if start in r.sources}
-                if rule.kind == "receive" and rule.event in first:
-                    # What the next handshake begins with is for that one to take.
-                    parts.append(neg(self.at(run, after.begins[run.name])))
+            if after.prev == run.name and after.takes_over and rule.kind == "receive":
+                # What the next handshake begins with is for that one to take.
+                parts.append(neg(after.begins) if rule.event in first else TRUE)
         return conj(*parts)
 
     def _leaf(self, run: Instance, v: Expr) -> Expr:

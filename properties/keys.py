@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from model.expr import conj, disj, neg
+from model.expr import Expr, conj, disj, neg
 from properties import Implication, World, invariant, when
 from properties.authentication import live
 from properties.order import connected, legacy
+
+
+def own_key(key: Expr) -> Expr:
+    """Keys of the handshake itself: not none, and not those of the one before."""
+    return neg(key.one_of("plaintext", "previous"))
 
 
 @invariant("KEY-1", "5246 7.1, 6.3", ("tls12",))
 def change_cipher_spec_waits_for_a_key_exchange(w: World) -> list[Implication]:
     """Reading under session keys means that a key exchange made them, in TLS 1.0 to 1.2."""
     return [
-        when(conj(legacy(r), r.read_key != "plaintext")).then(
+        when(conj(legacy(r), own_key(r.read_key))).then(
             conj(r.keyed, r.read_key == "application")
         )
         for r in w.runs
@@ -35,7 +40,7 @@ def the_read_key_changes_only_where_it_should(w: World) -> list[Implication]:
     """Not before ChangeCipherSpec; in TLS 1.3 to the application key only with the peer's
     Finished."""
     return [
-        when(conj(live(r), r.read_key != "plaintext")).then(
+        when(conj(live(r), own_key(r.read_key))).then(
             disj(
                 conj(legacy(r), r.saw_change_cipher_spec),
                 conj(r.version == "TLS13", r.read_key == "handshake", neg(r.verified)),
@@ -72,7 +77,7 @@ def a_compatibility_change_cipher_spec_changes_nothing(w: World) -> list[Implica
 def no_key_is_derived_from_a_secret_that_was_never_set(w: World) -> list[Implication]:
     """No Finished is verified, and no record read or written, under a key that no exchange made."""
     return [
-        when(disj(r.read_key != "plaintext", r.write_key != "plaintext")).then(
+        when(disj(own_key(r.read_key), own_key(r.write_key))).then(
             conj(r.keyed, r.read_key != "empty", r.write_key != "empty")
         )
         for r in w.runs

@@ -40,7 +40,13 @@ class Reliable:
         return others[ours.index(run)]
 
     def _closed(self, system: System, run: Instance) -> Expr:
-        return system.of(run, "state") == run.role.closed
+        state = system.of(run, "state")
+        closed = state == run.role.closed
+        if run.takes_over and run.prev is not None:
+            # It has not begun, and its connection is gone.
+            before = system.of(run.prev, "state") == run.role.closed
+            closed = closed | ((state == run.role.states[0]) & before)
+        return closed
 
     def variables(self, system: System) -> Mapping[str, Variable]:
         """The slots of both channels, first to be delivered first."""

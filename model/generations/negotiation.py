@@ -58,6 +58,13 @@ take_hello = {
 version = ite(ch.version <= server.max_version, ch.version, server.max_version)
 
 
+compression = ite(
+    ch.deflate & server.deflate,
+    const("deflate", server.compression.domain),
+    const("null", server.compression.domain),
+)
+
+
 def acceptable(suite: str) -> Expr:
     """Whether the server may choose `suite` for this ClientHello (below TLS 1.3)."""
     both = ch[f"offers_{suite}"] & server[f"offers_{suite}"]
@@ -66,7 +73,8 @@ def acceptable(suite: str) -> Expr:
     return both
 
 
-def _best() -> Expr:
+def best() -> Expr:
+    """The suite a server chooses below TLS 1.3."""
     chosen = const("none", Suite)
     for s in OFFERED:  # the last acceptable one is the best
         chosen = ite(acceptable(s), const(s, Suite), chosen)
@@ -107,10 +115,8 @@ RULES = [
             when=version <= "TLS12",
             checks=[version_common,
                     check("common suite", disj(*map(acceptable, OFFERED)), "handshake_failure")],
-            do={**take_client_hello, "suite": _best(),
-                "compression": ite(ch.deflate & server.deflate,
-                                   const("deflate", server.compression.domain),
-                                   const("null", server.compression.domain))}),
+            do={**take_client_hello, "suite": best(),
+                "compression": compression}),
     receive("server", ClientHello, "START", "NEGOTIATED", rfc="8446 4.1.1, 4.2.1",
             when=version == "TLS13",
             checks=[version_common,
