@@ -43,7 +43,8 @@ class Scenario:
     order: str = "rounds"
     """When a later handshake begins. "rounds": when all those before are complete, which then take
     no more steps (that keeps a search small); "in step": and the two ends of each have the same
-    keys; "relayed": and the same hellos; "over": when the one before is closed, or complete if it goes on on that connection;
+    keys; "relayed": and the same hellos, and the adversary
+    makes up nothing of what was made in a round before; "over": when the one before is closed, or complete if it goes on on that connection;
     "beside": when the one before has begun."""
     goes_on: tuple[str, ...] = ()
     """Runs of `later` that go on on the connection of the run before: they renegotiate."""
@@ -92,7 +93,9 @@ class Scenario:
         roles = {f"client{i}": client for i in range(self.clients)}
         roles |= {f"server{i}": server for i in range(self.servers)}
         network: Network = (
-            Reliable() if self.network == "reliable" else Adversary(self.capabilities)
+            Reliable()
+            if self.network == "reliable"
+            else Adversary(self.capabilities, fresh=self.order == "relayed")
         )
         system = System(self.name, tuple(self._run(n, roles) for n in roles), network)
         runs = [replace(r, begins=self._begins(system, r)) for r in system.runs]

@@ -57,12 +57,25 @@ def sent(run: str, message: str) -> Expr:
     return var(f"{run}.sent_{message}", BOOL)
 
 
+def _place(system: System, run: Instance) -> int:
+    """How many handshakes the same end had before."""
+    return 0 if run.prev is None else 1 + _place(system, system.by_name[run.prev])
+
+
 @dataclass(frozen=True)
 class Adversary:
     """The network as adversary, with its capabilities beyond the network."""
 
     capabilities: tuple[str, ...] = ()
     """Names of files in `model.adversary.capabilities`."""
+    fresh: bool = False
+    """In a hello or key exchange of its own it uses what was made in the same round only, and its
+    own: no random, offer or premaster of a handshake before. It replays their records all the
+    same."""
+
+    def _at_hand(self, system: System, run: Instance, maker: Instance) -> bool:
+        """Whether it uses what `maker` made in what it makes up for `run`."""
+        return not self.fresh or _place(system, run) == _place(system, maker)
 
     def broken(self, weak: Expr) -> Expr:
         """The adversary gets a private key that is export-grade when `weak`."""
@@ -211,7 +224,7 @@ class Adversary:
             yield Source("forged")
             return
         writes = self.knows_key(system, run, read_key)
-        free = self._values(system, message)
+        free = self._values(system, run, message)
         if message.name == "ClientHello":
             yield from self._client_hellos(system, run, message, writes)
             return
@@ -265,7 +278,7 @@ class Adversary:
             return FALSE
         return system.of(run, name).one_of(*ADVERSARYS_KEY)
 
-    def _values(self, system: System, message: Message) -> Expr:
+    def _values(self, system: System, run: Instance, message: Message) -> Expr:
         """Limits on freely chosen fields: values that exist, nonces and shares that were seen."""
         parts: list[Expr] = []
         for f, d in message.fields.items():
@@ -279,7 +292,9 @@ class Adversary:
             if not message.demands(f):
                 allowed.append(message.f[f] == "none")
             for q in system.runs:
-                if q.name in d.codes and carrier in q.role.sends:
+                # A session is one of a handshake before.
+                usable = self._at_hand(system, run, q) or f == "session_id"
+                if q.name in d.codes and carrier in q.role.sends and usable:
                     allowed.append((message.f[f] == q.name) & self._read(system, q, carrier))
             parts.append(disj(*allowed))
         if message.name == "ServerHello":
@@ -313,7 +328,7 @@ class Adversary:
         )
         allowed = [f.exchange == "adversary"]
         for q in system.runs:
-            if q.role.name == "client":
+            if q.role.name == "client" and self._at_hand(system, run, q):
                 share = self._read(system, q, "ClientKeyExchange")
                 known = ite(rsa, self._knows_premaster(system, q), share)
                 allowed.append((f.exchange == q.name) & known)
@@ -324,7 +339,7 @@ class Adversary:
         self, system: System, run: Instance, message: Message, writes: Expr
     ) -> Iterable[Source]:
         """The offer is some client's own, with its contents, or the adversary's, with any."""
-        limits = conj(writes, self._values(system, message))
+        limits = conj(writes, self._values(system, run, message))
         # What no single field of the transcript covers is part of the offer.
         lists = [f for f in message.fields if f not in message.shown and f != "version"]
         seals = {f: self._seal(system, run, message) for f in composites(message)}
@@ -332,11 +347,12 @@ class Adversary:
         for q in system.runs:
             if q.role.name == "client":
                 bound = self._bound(system, q, message)
-                yield Source(
-                    f"{q.name} via adversary",
-                    conj(limits, self._read(system, q, "ClientHello")),
-                    {f: bound[f] for f in ("offer", *lists)},
-                )
+                if self._at_hand(system, run, q):
+                    yield Source(
+                        f"{q.name} via adversary",
+                        conj(limits, self._read(system, q, "ClientHello")),
+                        {f: bound[f] for f in ("offer", *lists)},
+                    )
                 if run.takes_over:
                     under = self._sent_under(system, q, message)
                     same_key = self._same_record_key(system, run, q, under)
