@@ -62,8 +62,13 @@ class Scenario:
         versions = [set(c["max_version"]) | set(c.get("min_version", ("TLS10",)))
                     for c in (self.client, self.server)]  # fmt: skip
         found = {self.network, *self.extensions}
-        found |= {f"later-{'clients' if n.startswith('client') else 'servers'}"
-                  for n, _ in self.later}  # fmt: skip
+        found |= {f"later-{n[:6]}s" for n, _ in self.later}
+        if self.later:
+            found.add("later")
+        if any(True in c.get("interleaves", ()) for c in (self.client, self.server)):
+            found.add("interleaved")
+        if True in self.server.get("asks_renegotiation", ()):
+            found.add("asked")
         if any(v != "TLS13" for pair in versions for v in pair) and both:
             found.add("tls12")
         if all("TLS13" in v for v in versions):
@@ -416,9 +421,10 @@ SCENARIOS = (
     Scenario(
         "renegotiation-both",
         "both ends renegotiate a connection on which they have the same keys; data comes in between",
-        {**TLS12, **_offers("ECDHE"), **_no_client_auth("client"), "interleaves": (True,)},
+        {**TLS12, **_offers("ECDHE"), **_no_client_auth("client"), "sends_data": (True,),
+         "interleaves": (True,)},
         {**TLS12, **_offers("ECDHE"), **_no_client_auth("server"), "sends_data": (False,),
-         "asks_renegotiation": (True,)},
+         "asks_renegotiation": (True,), "interleaves": (True,)},
         ("explicit",),
         clients=2, servers=2, later=TWICE, goes_on=("client1", "server1"), order="in step",
         extensions=("renegotiation", "renegotiation_info"),
@@ -441,8 +447,19 @@ SCENARIOS = (
         {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,)},
         ("explicit",),
         clients=3, servers=3, later=THRICE, goes_on=("client2", "server2"), order="relayed",
-        configs=RESUMED,
+        configs={**RESUMED, "client2": {"resumes": (False,)}},
         extensions=("renegotiation", "renegotiation_info", "resumption"),
+    ),
+    Scenario(
+        "triple-handshake-ems",
+        "the same three handshakes where both ends demand the extended master secret",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client"), "requires_ems": (True,)},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,),
+         "requires_ems": (True,)},
+        ("explicit",),
+        clients=3, servers=3, later=THRICE, goes_on=("client2", "server2"), order="relayed",
+        configs={**RESUMED, "client2": {"resumes": (False,)}},
+        extensions=("extended_master_secret", "renegotiation", "renegotiation_info", "resumption"),
     ),
 )  # fmt: skip
 

@@ -84,18 +84,20 @@ def a_run_that_started_ends_however_much_data_flows(w: World) -> list[Implicatio
 def an_honest_close_is_clean_and_loses_no_data(w: World) -> list[Implication]:
     """Runs that end by close_notify are closed on both sides; data that arrived before an end sent
     its own close_notify was delivered to it."""
-    c, s = w.clients[0], w.servers[0]
-    clean = conj(c.end == "close_notify", s.end == "close_notify")
-    return [
-        when(conj(clean, disj(c.sent_data, s.sent_data))).then(
-            conj(
-                c.state == "CLOSED",
-                s.state == "CLOSED",
-                implies(c.sent_data, s.delivered | s.closed_first),
-                implies(s.sent_data, c.delivered | c.closed_first),
+    out = []
+    for c, s in zip(w.clients, w.servers, strict=True):
+        clean = conj(c.end == "close_notify", s.end == "close_notify")
+        out.append(
+            when(conj(clean, disj(c.sent_data, s.sent_data))).then(
+                conj(
+                    c.state == "CLOSED",
+                    s.state == "CLOSED",
+                    implies(c.sent_data, s.delivered | s.closed_first),
+                    implies(s.sent_data, c.delivered | c.closed_first),
+                )
             )
         )
-    ]
+    return out
 
 
 @reachable("LIV-5", "5246 7.3; 8446 A")

@@ -42,7 +42,8 @@ _SHARED = {
     "late_data": Variable(BOOL, (False,)),
 }
 VARIABLES = {
-    "client": _SHARED,
+    # Observed: a HelloRequest was taken in TLS 1.3.
+    "client": {"asked_in_tls13": Variable(BOOL, (False,)), **_SHARED},
     # Configuration: the server asks for a renegotiation.
     "server": {"asks_renegotiation": Variable(BOOL, (False,)), **_SHARED},
 }
@@ -103,8 +104,11 @@ EXTENSION = Extension(
         Amend("server_receive_client_hello_START_to_NEGOTIATED", when=~own.renegotiating),
     ),
     observers={
-        role: (Observer("late_data", "receive", "ApplicationData", _late),)
-        for role in ("client", "server")
+        "client": (
+            Observer("late_data", "receive", "ApplicationData", _late),
+            Observer("asked_in_tls13", "receive", "HelloRequest", client.version == "TLS13"),
+        ),
+        "server": (Observer("late_data", "receive", "ApplicationData", _late),),
     },
     again={"client": {"HelloRequest": TRUE}, "server": {"ClientHello": server.verified}},
 )  # fmt: skip
