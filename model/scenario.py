@@ -43,9 +43,9 @@ class Scenario:
     order: str = "rounds"
     """When a later handshake begins. "rounds": when all those before are complete, which then take
     no more steps (that keeps a search small); "in step": and the two ends of each have the same
-    keys; "relayed": and the same hellos, and the adversary
-    makes up nothing of what was made in a round before; "over": when the one before is closed, or complete if it goes on on that connection;
-    "beside": when the one before has begun."""
+    keys; "relayed": and the same hellos, and the adversary makes up nothing of what was made in a
+    round before; "over": when the one before is closed, or complete if it goes on on that
+    connection; "beside": when the one before has begun."""
     goes_on: tuple[str, ...] = ()
     """Runs of `later` that go on on the connection of the run before: they renegotiate."""
     configs: Mapping[str, Config] = field(default_factory=dict)
@@ -420,11 +420,9 @@ SCENARIOS = (
     ),
     Scenario(
         "renegotiation-both",
-        "both ends renegotiate a connection on which they have the same keys; data comes in between",
-        {**TLS12, **_offers("ECDHE"), **_no_client_auth("client"), "sends_data": (True,),
-         "interleaves": (True,)},
-        {**TLS12, **_offers("ECDHE"), **_no_client_auth("server"), "sends_data": (False,),
-         "asks_renegotiation": (True,), "interleaves": (True,)},
+        "both ends renegotiate where they have the same keys; data comes in between",
+        {**TLS12, **_offers("ECDHE"), **_no_client_auth("client"), "interleaves": (True,)},
+        {**TLS12, **_offers("ECDHE"), **_no_client_auth("server"), "asks_renegotiation": (True,)},
         ("explicit",),
         clients=2, servers=2, later=TWICE, goes_on=("client1", "server1"), order="in step",
         extensions=("renegotiation", "renegotiation_info"),
@@ -460,6 +458,15 @@ SCENARIOS = (
         clients=3, servers=3, later=THRICE, goes_on=("client2", "server2"), order="relayed",
         configs={**RESUMED, "client2": {"resumes": (False,)}},
         extensions=("extended_master_secret", "renegotiation", "renegotiation_info", "resumption"),
+    ),
+    Scenario(
+        "resumption-suites",
+        "a server with two suites, whose second handshake resumes the session of its first",
+        {**TLS12, **_offers("RSA", "ECDHE"), **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA", "ECDHE"), **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        servers=2, later=(("server1", "server0"),), configs=RESUMED,
+        extensions=("resumption",),
     ),
 )  # fmt: skip
 

@@ -41,9 +41,9 @@ OK = ".ok"
 class Instance:
     """A run of a role in a system, with the initial values its scenario allows.
 
-    `prev` names the run that is the same end's handshake before this one. `begins` says, over global
-    variables, when this one may take its first step; if it is `alone`, `prev` takes no more steps
-    from then on. With `takes_over` it goes on on the connection of `prev`.
+    `prev` names the run that is the same end's handshake before this one. `begins` says, over
+    global variables, when this one may take its first step; if it is `alone`, `prev` takes no more
+    steps from then on. With `takes_over` it goes on on the connection of `prev`.
     """
 
     name: str

@@ -17,9 +17,7 @@ def own_key(key: Expr) -> Expr:
 def change_cipher_spec_waits_for_a_key_exchange(w: World) -> list[Implication]:
     """Reading under session keys means that a key exchange made them, in TLS 1.0 to 1.2."""
     return [
-        when(conj(legacy(r), own_key(r.read_key))).then(
-            conj(r.keyed, r.read_key == "application")
-        )
+        when(conj(legacy(r), own_key(r.read_key))).then(conj(r.keyed, r.read_key == "application"))
         for r in w.runs
     ]
 

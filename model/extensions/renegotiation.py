@@ -21,7 +21,6 @@ from model.extensions import Amend, Extension
 from model.generations.negotiation import (
     acceptable,
     best,
-    ch,
     compression,
     take_client_hello,
     version,

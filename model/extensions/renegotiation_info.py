@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from model.expr import BOOL, COMPOSITE, Domain, const, ite, same
 from model.extensions import Amend, Extension
-from model.rule import Fields, Variable, check
+from model.rule import Check, Fields, Variable, check
 
 RenegotiationInfo = Domain("RenegotiationInfo", ("none", "scsv", "empty", "value"))
 """Nothing, TLS_EMPTY_RENEGOTIATION_INFO_SCSV, the empty extension, or one with verify_data."""
@@ -50,7 +50,7 @@ _bound = own.knows_ri & own.renegotiating & prev.secure
 _right = (info == "value") & same(hello.renegotiated_connection)
 
 
-def _checks(first: tuple[str, ...]) -> tuple:
+def _checks(first: tuple[str, ...]) -> tuple[Check, ...]:
     return (
         check(
             "renegotiation_info of a first hello",
@@ -67,18 +67,12 @@ def _checks(first: tuple[str, ...]) -> tuple:
     )  # fmt: skip
 
 
-_SERVER = {
-    "checks": _checks(("none", "scsv", "empty")),
-    "do": {"secure": own.knows_ri & (info != "none"), "indication": info},
-}
-_CLIENT = {
-    "checks": (
-        check("renegotiation_info asked for", own.knows_ri | (info == "none"),
-              "unsupported_extension"),
-        *_checks(("none", "empty")),
-    ),
-    "do": {"secure": own.knows_ri & (info != "none"), "indication": info},
-}  # fmt: skip
+_DO = {"secure": own.knows_ri & (info != "none"), "indication": info}
+_SERVER = _checks(("none", "scsv", "empty"))
+_CLIENT = (
+    check("renegotiation_info asked for", own.knows_ri | (info == "none"), "unsupported_extension"),
+    *_checks(("none", "empty")),
+)
 
 EXTENSION = Extension(
     "renegotiation_info",
@@ -116,12 +110,12 @@ EXTENSION = Extension(
         Amend("client_send_client_hello_START_to_WAIT_SH",
               when=~own.knows_ri | ~own.renegotiating | prev.secure | own.allows_insecure),
         *(
-            Amend(f"client_receive_server_hello_WAIT_SH_to_{to}", of=of, **_CLIENT)
+            Amend(f"client_receive_server_hello_WAIT_SH_to_{to}", of=of, checks=_CLIENT, do=_DO)
             for to, of in (("WAIT_CERTIFICATE", ""), ("WAIT_SKE", ""),
                            ("RES_WAIT_CCS", "resumption"))
         ),
         *(
-            Amend(f"server_receive_client_hello_{name}", of=of, **_SERVER)
+            Amend(f"server_receive_client_hello_{name}", of=of, checks=_SERVER, do=_DO)
             for name, of in (("START_to_SEND_SH", ""),
                              ("START_to_RES_SEND_SH", "resumption"),
                              ("of_tls13_in_a_renegotiation", "renegotiation"))

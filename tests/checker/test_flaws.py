@@ -51,8 +51,11 @@ def test_the_attacks_are_as_long_as_they_are() -> None:
         "finished_before_certificate": 4,
         "freak": 14,
         "goto_fail": 10,
+        "hello_request_in_tls13": 3,
         "logjam": 14,
         "no_sentinel_check": 14,
+        "renegotiation_injection": 23,
+        "session_suite_change": 19,
         "skipped_certificate_verify": 10,
     }
 
