@@ -62,7 +62,7 @@ def a_key_is_selected_for_a_hello_of_who_has_it(w: World) -> list[Implication]:
     ]  # fmt: skip
 
 
-@invariant("RES-7", "8446 4.6.1", (*NEEDS, "resumption"))
+@invariant("RES-7", "8446 4.6.1", (*NEEDS, "psk-resumption"))
 def a_ticket_is_taken_only_from_its_issuer_in_time(w: World) -> list[Implication]:
     """The server resumes what it issued itself, in TLS 1.3, and what has not expired."""
     return [
@@ -100,7 +100,7 @@ def a_key_is_used_in_a_mode_that_was_offered(w: World) -> list[Implication]:
     ]  # fmt: skip
 
 
-@invariant("RES-11", "8446 7.1, 4.6.1", (*NEEDS, "resumption", "adversary"))
+@invariant("RES-11", "8446 7.1, 4.6.1", (*NEEDS, "psk-resumption", "adversary"))
 def a_resumption_key_binds_the_whole_earlier_handshake(w: World) -> list[Implication]:
     """Ends that completed with one resumption key agree on the handshake it comes from, the
     client's authentication included."""
