@@ -143,7 +143,13 @@ class System:
     def at(self, run: Instance | str, expr: Expr) -> Expr:
         """`expr` over `own` as an expression over the variables of `run`."""
         of = self.by_name[run] if isinstance(run, str) else run
-        return substitute(expr, lambda v: self._leaf(of, v))
+        memo = self._memos.setdefault(of.name, {})
+        return substitute(expr, lambda v: self._leaf(of, v), memo=memo)
+
+    @cached_property
+    def _memos(self) -> dict[str, dict[int, Expr]]:
+        """By run, what `at` found before: the same parts of expressions come again and again."""
+        return {}
 
     def of(self, run: Instance | str, name: str) -> Expr:
         """The global variable `run.name`."""
@@ -163,18 +169,19 @@ class System:
     def _ground(self) -> Iterator[Step]:
         nowhere = Source("local")
         for run in self.runs:
+            sources: dict[str, list[tuple[Source, dict[int, Expr]]]] = {"": [(nowhere, {})]}
             for rule in run.role.rules:
+                name = ""
                 if rule.kind == "receive":
                     assert rule.message is not None
-                    sources: Iterable[Source] = self.network.sources(self, run, rule.message)
-                else:
-                    sources = (nowhere,)
-                for source in sources:
-                    yield self._step(run, rule, source)
+                    name = rule.message.name
+                    if name not in sources:
+                        found = self.network.sources(self, run, rule.message)
+                        sources[name] = [(s, {}) for s in found]
+                for source, memo in sources[name]:
+                    yield self._step(run, rule, source, memo)
 
-    def _step(self, run: Instance, rule: Rule, source: Source) -> Step:
-        seal_demands: list[Expr] = []
-
+    def _step(self, run: Instance, rule: Rule, source: Source, memo: dict[int, Expr]) -> Step:
         def leaf(v: Expr) -> Expr:
             kind, _, rest = v.payload.partition(".")
             bound = source.fields.get(rest) if kind == "msg" else self._leaf(run, v)
@@ -187,13 +194,10 @@ class System:
                 if len(bound) != len(parts):
                     return FALSE
                 return conj(*(eq(a, b) for a, b in zip(bound, parts, strict=True)))
-            ok = var(f"msg.{name}{OK}", BOOL)
-            seal = source.seals.get(name, FALSE)
-            seal_demands.append(implies(ok, substitute(seal, leaf)))
-            return ok
+            return var(f"msg.{name}{OK}", BOOL)
 
         def ground(e: Expr) -> Expr:
-            return substitute(e, leaf, on_same)
+            return substitute(e, leaf, on_same, memo)
 
         guard = ground(rule.guard)
         effects = {f"{run.name}.{n}": ground(e) for n, e in rule.do.items()}
@@ -208,7 +212,12 @@ class System:
             effects[name] = ground(value)
         room = conj(room, self._turn(run, rule))
         state = var(f"{run.name}.state", run.role.state_domain)
-        deliverable = conj(ground(source.when), *seal_demands)
+        seals = [
+            implies(var(n, BOOL), ground(source.seals.get(n[len("msg.") : -len(OK)], FALSE)))
+            for n in variables(guard, *effects.values())
+            if n.startswith("msg.") and n.endswith(OK)
+        ]
+        deliverable = conj(ground(source.when), *seals)
         full = conj(state.one_of(*rule.sources), room, deliverable, guard)
         parameters = {
             n: d for n, d in variables(full, *effects.values()).items() if n.startswith("msg.")
