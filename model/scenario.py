@@ -77,6 +77,8 @@ class Scenario:
             found.add("register")
         elif self.servers > 1:
             found.add("two-servers")
+        if {"psk", "resumption"} & set(self.extensions):
+            found.add("sessions")
         found |= {f"later-{n[:6]}s" for n, _ in self.later}
         if self.later:
             found.add("later")
@@ -672,6 +674,7 @@ SCENARIOS = (
         ("explicit",),
         clients=2, servers=2, later=TWICE, configs=RESUMED, order="rounds",
         extensions=("resumption",),
+        default=False,
     ),
     Scenario(
         "resumption-ems",
@@ -682,6 +685,7 @@ SCENARIOS = (
         ("explicit",),
         clients=2, servers=2, later=TWICE, configs=RESUMED, order="rounds",
         extensions=("extended_master_secret", "resumption"),
+        default=False,
     ),
     Scenario(
         "resumption-cache",
@@ -691,6 +695,7 @@ SCENARIOS = (
         ("explicit",),
         servers=2, later=(("server1", "server0"),), configs=RESUMED, order="beside",
         extensions=("resumption",),
+        default=False,
     ),
     Scenario(
         "resumption-ems-optional",
@@ -701,6 +706,7 @@ SCENARIOS = (
         ("explicit",),
         servers=2, later=(("server1", "server0"),), configs=RESUMED, order="rounds",
         extensions=("extended_master_secret", "resumption"),
+        default=False,
     ),
     Scenario(
         "renegotiation-honest",
@@ -760,6 +766,7 @@ SCENARIOS = (
         clients=3, servers=3, later=THRICE, goes_on=("client2", "server2"), order="relayed",
         configs={**RESUMED, "client2": {"offers_session": (False,)}},
         extensions=("renegotiation", "renegotiation_info", "resumption"),
+        default=False,
     ),
     Scenario(
         "triple-handshake-ems",

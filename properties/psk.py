@@ -25,23 +25,6 @@ def earlier(r: View, name: str) -> Expr:
     return r.system.of(r.run.prev, name)
 
 
-@invariant("RES-1", "8446 4.2.11, 4.6.1", NEEDS)
-def a_pre_shared_key_is_used_in_tls13_only(w: World) -> list[Implication]:
-    """Never across versions: both the handshake that uses a key and the one that a resumption key
-    comes from are of TLS 1.3."""
-    return [
-        when(r.psk != "none").then(
-            conj(
-                r.version == "TLS13",
-                implies(r.psk == "resumption", earlier(r, "version") == "TLS13")
-                if r.run.prev
-                else r.psk == "external",
-            )
-        )
-        for r in w.runs
-    ]
-
-
 @invariant("RES-6", "8446 4.2.11.2", (*NEEDS, "adversary"))
 def a_key_is_selected_for_a_hello_of_who_has_it(w: World) -> list[Implication]:
     """The binder was verified: a server that selected a key the adversary does not know has the

@@ -87,15 +87,23 @@ def same_secret(c: View, s: View) -> Expr:
     return c.system.network.same_secret(c.system, c.run, s.run)  # type: ignore[attr-defined,no-any-return]
 
 
-@invariant("RES-1", "5246 7.4.1.3", ("later-servers", "resumption"))
+@invariant("RES-1", "5246 7.4.1.3; 8446 4.2.11, 4.6.1", ("sessions",))
 def a_session_keeps_its_parameters(w: World) -> list[Implication]:
-    """A resumed handshake has the version, suite and compression of its session."""
-    return [
-        when(resumed(r)).then(
-            conj(eq(r.version, b.version), eq(r.suite, b.suite), eq(r.compression, b.compression))
-        )
-        for r, b in later(w.runs)
-    ]
+    """Never across versions. A resumed handshake has the version, suite and compression of its
+    session; in TLS 1.3, where only the hash must be the same, it and the one that its key comes
+    from are of that version."""
+    out = []
+    for r in w.runs:
+        b = before(r)
+        if "psk" in r.run.role.variables:
+            kept = r.psk == "external" if b is None else b.version == "TLS13"
+            kept = conj(r.version == "TLS13", disj(r.psk == "external", kept))
+            out.append(when(r.psk != "none").then(kept))
+        if "resumed" in r.run.role.variables and b is not None:
+            names = ("version", "suite", "compression")
+            kept = conj(*(eq(getattr(r, n), getattr(b, n)) for n in names))
+            out.append(when(r.resumed).then(kept))
+    return out
 
 
 @invariant("RES-2", "7627 5.3", ("later-servers", "resumption", EMS))

@@ -59,9 +59,6 @@ def selected(row: str, when: Expr, instead: str) -> Patch:
 
 
 MUTANTS = {
-    "a_session_keeps_its_parameters": c(
-        "tls12-resumption", without_check(CLIENT, "session compression", "compression offered")
-    ),
     "a_session_keeps_its_master_secret": s(
         "resumption-ems-optional", without_check(SERVER, "EMS of the session")
     ),
