@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from model.adversary.network import Adversary
 from model.adversary.reliable import Reliable
-from model.expr import Value
+from model.expr import TRUE, Expr, Value, conj, eq
 from model.principal import OFFERED
 from model.roles import role
 from model.rule import Role
 from model.system import Instance, Network, System
-from model.transcript import CERTIFICATE_SUITES
+from model.transcript import CERTIFICATE_SUITES, view
 
 Config = Mapping[str, tuple[Value, ...]]
 
@@ -39,8 +39,15 @@ class Scenario:
     default: bool = True
     extensions: tuple[str, ...] = ()
     later: tuple[tuple[str, str], ...] = ()
-    """Pairs of runs: the first is the same end's handshake after the second. It begins when every
-    run that is followed by another is over: one connection after the other."""
+    """Pairs of runs: the first is the same end's handshake after the second."""
+    order: str = "apart"
+    """When a later handshake begins. "apart": when all those before are closed; "rounds": when all
+    those before are complete, which then take no more steps (that keeps a search small); "in step":
+    and the two ends of each have the same keys; "relayed": and the same hellos, and the adversary
+    makes up nothing of what was made in a round before; "over": when the one before is closed, or
+    complete if it goes on on that connection; "beside": when the one before has begun."""
+    goes_on: tuple[str, ...] = ()
+    """Runs of `later` that go on on the connection of the run before: they renegotiate."""
     configs: Mapping[str, Config] = field(default_factory=dict)
     """By run, what differs from the configuration of its role."""
     about: tuple[str, ...] = ()
@@ -67,11 +74,20 @@ class Scenario:
         found |= {f"several-{n}" for n, k in (("clients", self.clients), ("servers", self.servers))
                   if k > 1}  # fmt: skip
         if "resumes" in on:
-            found.add("resumption")
+            found.add("psk-resumption")
         if "has_register" in on:
             found.add("register")
         elif self.servers > 1:
             found.add("two-servers")
+        if {"psk", "resumption"} & set(self.extensions):
+            found.add("sessions")
+        found |= {f"later-{n[:6]}s" for n, _ in self.later}
+        if self.later:
+            found.add("later")
+        if "interleaves" in on:
+            found.add("interleaved")
+        if "asks_renegotiation" in on:
+            found.add("asked")
         if any(v != "TLS13" for pair in versions for v in pair) and both:
             found.add("tls12")
         if all("TLS13" in v for v in versions):
@@ -98,18 +114,62 @@ class Scenario:
         """The system, with other roles than the sound ones if given."""
         client = client or role("client", self.extensions)
         server = server or role("server", self.extensions)
-        runs = [self._run(f"client{i}", client, self.client) for i in range(self.clients)]
-        runs += [self._run(f"server{i}", server, self.server) for i in range(self.servers)]
+        roles = {f"client{i}": client for i in range(self.clients)}
+        roles |= {f"server{i}": server for i in range(self.servers)}
         network: Network = (
-            Reliable() if self.network == "reliable" else Adversary(self.capabilities)
+            Reliable()
+            if self.network == "reliable"
+            else Adversary(self.capabilities, fresh=self.order == "relayed")
         )
-        return System(self.name, tuple(runs), network)
+        system = System(self.name, tuple(self._run(n, roles) for n in roles), network)
+        runs = [replace(r, begins=self._begins(system, r)) for r in system.runs]
+        return replace(system, runs=tuple(runs))
 
-    def _run(self, name: str, role: Role, config: Config) -> Instance:
+    def _run(self, name: str, roles: Mapping[str, Role]) -> Instance:
+        role = roles[name]
+        config = self.client if role.name == "client" else self.server
         mine = {**config, **self.configs.get(name, {})}
-        prev = dict(self.later).get(name)
-        after = tuple(first for _, first in self.later) if prev else ()
-        return Instance(name, role, mine, prev, after)
+        before = dict(self.later).get(name)
+        if before is None:
+            return Instance(name, role, mine)
+        goes_on = name in self.goes_on
+        if goes_on:
+            keys = dict.fromkeys(("read_key", "write_key"), ("previous",))
+            mine |= {"renegotiating": (True,), **keys}
+        alone = goes_on or self.order in TOGETHER
+        return Instance(name, role, mine, before, alone=alone, takes_over=goes_on)
+
+    def _place(self, name: str) -> int:
+        """How many handshakes the same end had before."""
+        before = dict(self.later).get(name)
+        return 0 if before is None else 1 + self._place(before)
+
+    def _begins(self, system: System, run: Instance) -> Expr:
+        """When `run` may take its first step."""
+        if run.prev is None:
+            return TRUE
+        state = system.of(run.prev, "state")
+        if self.order == "apart":
+            followed = dict.fromkeys(first for _, first in self.later)
+            return conj(*(system.of(n, "state") == "CLOSED" for n in followed))
+        if not run.takes_over and self.order in ("over", "beside"):
+            return state == "CLOSED" if self.order == "over" else state != "START"
+        # TLS 1.3 has no renegotiation.
+        old = system.of(run.prev, "version") != "TLS13" if run.takes_over else TRUE
+        if self.order not in TOGETHER:
+            return old & (state == "CONNECTED")
+        place = self._place(run.prev)
+        round_ = [r for r in system.runs if self._place(r.name) == place]
+        ready = [old, *(system.of(r, "state") == "CONNECTED" for r in round_)]
+        if self.order != "rounds" and isinstance(system.network, Adversary):
+            (c,) = (r for r in round_ if r.role.name == "client")
+            (s,) = (r for r in round_ if r.role.name == "server")
+            ready.append(system.network.same_keys(system, c, s))
+            if self.order == "relayed":
+                hellos = c.role.covered["hellos"]
+                ready += [eq(system.at(c, view(c.role, n)), system.at(s, view(s.role, n)))
+                          for n in hellos]  # fmt: skip
+        return conj(*ready)
 
 
 def _offers(*suites: str) -> dict[str, tuple[Value, ...]]:
@@ -119,6 +179,18 @@ def _offers(*suites: str) -> dict[str, tuple[Value, ...]]:
 def _versions(*versions: str) -> dict[str, tuple[Value, ...]]:
     return {"max_version": versions}
 
+
+TOGETHER = ("rounds", "in step", "relayed")
+"""Orders in which all handshakes of a round are complete before the next begins."""
+
+RESUMED = {n: {"requires_session": (True,)} for n in ("client1", "server1")}
+"""The second handshakes resume, or end: what a second full one could do, the first can."""
+
+TWICE = (("client1", "client0"), ("server1", "server0"))
+"""Each end has a second handshake."""
+
+THRICE = (*TWICE, ("client2", "client1"), ("server2", "server1"))
+"""Each end has three handshakes."""
 
 EITHER: tuple[Value, ...] = (False, True)
 
@@ -567,6 +639,156 @@ SCENARIOS = (
          "issues": (False,), **_no_client_auth("server"), "sends_data": (False,)},
         ("explicit",),
         extensions=("early_data", "psk", "retry"),
+    ),
+    Scenario(
+        "tls12-ems",
+        "TLS 1.2 with RSA and client authentication, the extended master secret at both ends",
+        {**TLS12, **_offers("RSA"), "sends_data": (False,), "requires_ems": (True,)},
+        {**TLS12, **_offers("RSA"), "sends_data": (False,), "requires_ems": (True,)},
+        ("explicit",),
+        extensions=("extended_master_secret",),
+    ),
+    Scenario(
+        "tls12-ems-optional",
+        "TLS 1.2 with RSA, each end with or without the extended master secret",
+        {**TLS12, **_offers("RSA"), "offers_ems": EITHER, **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA"), "offers_ems": EITHER, **_no_client_auth("server"),
+         "sends_data": (False,)},
+        ("explicit",),
+        extensions=("extended_master_secret",),
+    ),
+    Scenario(
+        "resumption-honest",
+        "no attacker: a handshake and one on another connection that resumes its session",
+        {**TLS12, **_offers("RSA"), "offers_ECDHE": EITHER, "offers_ems": EITHER,
+         "sends_data": (False,), "closes": (True,)},
+        {**TLS12, **_offers("RSA", "ECDHE"), "closes": (True,)},
+        ("explicit",),
+        network="reliable",
+        clients=2, servers=2, later=TWICE, order="over",
+        extensions=("extended_master_secret", "resumption"),
+    ),
+    Scenario(
+        "tls12-resumption",
+        "TLS 1.2 with RSA: a handshake, and another that resumes its session",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        clients=2, servers=2, later=TWICE, configs=RESUMED, order="rounds",
+        extensions=("resumption",),
+        default=False,
+    ),
+    Scenario(
+        "resumption-ems",
+        "TLS 1.2 with RSA: a handshake, and another that resumes its session, with EMS",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client"), "requires_ems": (True,)},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,),
+         "requires_ems": (True,)},
+        ("explicit",),
+        clients=2, servers=2, later=TWICE, configs=RESUMED, order="rounds",
+        extensions=("extended_master_secret", "resumption"),
+        default=False,
+    ),
+    Scenario(
+        "resumption-cache",
+        "one client, and a server's second handshake beside its first, whose session it may resume",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        servers=2, later=(("server1", "server0"),), configs=RESUMED, order="beside",
+        extensions=("resumption",),
+        default=False,
+    ),
+    Scenario(
+        "resumption-ems-optional",
+        "a server's second handshake resumes, if it may, with EMS or without",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client"), "offers_ems": EITHER},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,),
+         "offers_ems": EITHER},
+        ("explicit",),
+        servers=2, later=(("server1", "server0"),), configs=RESUMED, order="rounds",
+        extensions=("extended_master_secret", "resumption"),
+        default=False,
+    ),
+    Scenario(
+        "renegotiation-honest",
+        "no attacker: a handshake, and a second one on the same connection",
+        {**TLS12, **_offers("RSA"), "sends_data": (False,), "closes": (True,)},
+        {**TLS12, **_offers("RSA"), "asks_renegotiation": (True,), "closes": (True,)},
+        ("explicit",),
+        network="reliable",
+        clients=2, servers=2, later=TWICE, goes_on=("client1", "server1"), order="over",
+        configs={n: {"closes": (False,)} for n in ("client0", "server0")},
+        extensions=("renegotiation", "renegotiation_info"),
+    ),
+    Scenario(
+        "tls12-renegotiation",
+        "TLS 1.2 with RSA: one client, a server that renegotiates, nothing binds the handshakes",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        servers=2, later=(("server1", "server0"),), goes_on=("server1",), order="over",
+        extensions=("renegotiation",),
+    ),
+    Scenario(
+        "renegotiation-info",
+        "TLS 1.2 with RSA: one client, a server that renegotiates, bound by renegotiation_info",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        servers=2, later=(("server1", "server0"),), goes_on=("server1",), order="over",
+        extensions=("renegotiation", "renegotiation_info"),
+    ),
+    Scenario(
+        "renegotiation-both",
+        "both ends renegotiate where they have the same keys; data comes in between",
+        {**TLS12, **_offers("ECDHE"), **_no_client_auth("client"), "interleaves": (True,)},
+        {**TLS12, **_offers("ECDHE"), **_no_client_auth("server"), "asks_renegotiation": (True,)},
+        ("explicit",),
+        clients=2, servers=2, later=TWICE, goes_on=("client1", "server1"), order="in step",
+        extensions=("renegotiation", "renegotiation_info"),
+    ),
+    Scenario(
+        "renegotiation-versions",
+        "a client that knows TLS 1.3 renegotiates a connection of TLS 1.2",
+        {"min_version": ("TLS12",), **_versions("TLS13"), **_offers("RSA"),
+         **_no_client_auth("client")},
+        {"min_version": ("TLS12",), **_versions("TLS12", "TLS13"), **_offers("RSA"),
+         **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        clients=2, later=(("client1", "client0"),), goes_on=("client1",), order="over",
+        extensions=("renegotiation", "renegotiation_info"),
+    ),
+    Scenario(
+        "triple-handshake",
+        "a handshake, one that resumes its session, and a renegotiation of that; RSA, no EMS",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        clients=3, servers=3, later=THRICE, goes_on=("client2", "server2"), order="relayed",
+        configs={**RESUMED, "client2": {"offers_session": (False,)}},
+        extensions=("renegotiation", "renegotiation_info", "resumption"),
+        default=False,
+    ),
+    Scenario(
+        "triple-handshake-ems",
+        "the same three handshakes where both ends demand the extended master secret",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client"), "requires_ems": (True,)},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,),
+         "requires_ems": (True,)},
+        ("explicit",),
+        clients=3, servers=3, later=THRICE, goes_on=("client2", "server2"), order="relayed",
+        configs={**RESUMED, "client2": {"offers_session": (False,)}},
+        extensions=("extended_master_secret", "renegotiation", "renegotiation_info", "resumption"),
+    ),
+    Scenario(
+        "resumption-suites",
+        "a server with two suites, whose second handshake resumes the session of its first",
+        {**TLS12, **_offers("RSA", "ECDHE"), **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA", "ECDHE"), **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        servers=2, later=(("server1", "server0"),), configs=RESUMED, order="rounds",
+        extensions=("resumption",),
     ),
 )  # fmt: skip
 

@@ -94,6 +94,11 @@ def fixed_key(s: View) -> Expr:
     )  # fmt: skip
 
 
+def resumed(r: View) -> Expr:
+    """The run goes on with the session of a handshake before: no certificates, no key exchange."""
+    return r.resumed if "resumed" in r.run.role.variables else FALSE
+
+
 def live(r: View) -> Expr:
     """The run is not closed."""
     return r.state != "CLOSED"
@@ -215,13 +220,12 @@ def authenticated_ends_agree_on_what_was_negotiated(w: World) -> list[Implicatio
 @invariant("AUT-11", "5246 7.4.8; 8446 4.4.3", ("certificates",))
 def an_authenticated_peer_proved_it_has_its_key(w: World) -> list[Implication]:
     """A certificate counts only with a signature verified under its key, or, with RSA, a
-    Finished."""
-    out = [
-        when(conj(live(s), s.verified, s.client_certificate.one_of("honest", "adversary"))).then(
-            s.saw_certificate_verify | fixed_key(s)
-        )
-        for s in w.servers
-    ]
+    Finished. That of a session was shown and proved in the handshake that made it."""
+    out = []
+    for s in w.servers:
+        shown = conj(s.client_certificate.one_of("honest", "adversary"), neg(resumed(s)))
+        proof = s.saw_certificate_verify | fixed_key(s)
+        out.append(when(conj(live(s), s.verified, shown)).then(proof))
     for c in w.clients:
         signed = c.suite.one_of("DHE", "ECDHE", "RSA_EXPORT", "DHE_EXPORT")
         proof = disj(
@@ -230,7 +234,8 @@ def an_authenticated_peer_proved_it_has_its_key(w: World) -> list[Implication]:
             conj(c.suite.one_of("RSA", "RSA_PSK", "DH_RSA"), c.saw_finished),
         )
         done = c.state.one_of("CONNECTED", "CLOSING", "ANSWER_CLOSE")
-        out.append(when(conj(done, c.server_certificate != "none")).then(proof))
+        shown = conj(c.server_certificate != "none", neg(resumed(c)))
+        out.append(when(conj(done, shown)).then(proof))
     return out
 
 
