@@ -29,13 +29,27 @@ from multiprocessing.pool import Pool
 from typing import Any
 
 from checker.certificate import encoding, invariant
+from checker.engines import sat
+from checker.engines.pdr import Gates
 from checker.engines.reference import EngineError
 from checker.engines.symbolic import Refuter
 from checker.report.text import chart
 from checker.trace import Label
 from checker.verdict import PROVED, UNKNOWN, VACUOUS, VIOLATED
 from checker.verify import Request, cores, declared, expectations, search, system_of, verify
-from model.expr import BOOL, TRUE, Expr, conj, conjuncts, disj, neg, substitute, var, variables
+from model.expr import (
+    BOOL,
+    TRUE,
+    Domain,
+    Expr,
+    conj,
+    conjuncts,
+    disj,
+    neg,
+    substitute,
+    var,
+    variables,
+)
 from model.flaws import without_check, without_fields
 from model.rule import ModelError, Role, Rule
 from model.scenario import SCENARIOS, Scenario, scenario
@@ -61,11 +75,12 @@ class Drop:
 
 @dataclass(frozen=True)
 class Proof:
-    """An invariant that implies a property, as `Result.certificate`, what found it, and the steps
-    of a run that reaches the property's interesting case."""
+    """An invariant that implies a property, as `Result.certificate`, what found it, the places of
+    the parts of it that are enough, and the steps of a run that reaches the interesting case."""
 
     invariant: str
     method: str
+    enough: tuple[int, ...]
     witness: frozenset[Label]
 
 
@@ -241,12 +256,15 @@ def _sound(where: str) -> System:
 
 # -- what the proof says ---------------------------------------------------------------------------
 class Invariant:
-    """The invariant of a proof, over the values of the model.
+    """The invariant of a proof, over the values of the model: its clauses, and for each variable
+    that only the values occur that were found to when it was proved.
 
-    It says, too, that only the values occur that were found to when it was proved.
+    Of these `parts` those at the places `enough`, or all.
     """
 
-    def __init__(self, proved: str, system: System, holds: Expr) -> None:
+    def __init__(
+        self, proved: str, system: System, holds: Expr, enough: Sequence[int] | None = None
+    ) -> None:
         self.system, self.holds = system, holds
         state = encoding.depended(system, holds)
         small = system.values.domain
@@ -260,7 +278,58 @@ class Invariant:
             var(n, d).one_of(*small[n].values) for n, d in state.items()
             if len(small[n].values) < len(d.values)
         ]  # fmt: skip
+        if enough is not None:
+            self.parts = [self.parts[i] for i in enough]
         self.refuter = Refuter()
+
+    def enough(self) -> tuple[int, ...]:
+        """The places of parts that are enough: those from which the property follows, and those
+        from which it follows that these stay true, by unsat cores.
+
+        The solver is not trusted: whether they are is for `sound` to say.
+        """
+        gates, solver = Gates(), sat.new()
+        state = {n: gates.value(v.domain) for n, v in self.system.variables.items()}
+        inputs: dict[tuple[str, Domain], list[int]] = {}
+        for s in self.system.raw_steps:
+            for p in s.parameters.items():
+                inputs[p] = inputs.get(p) or gates.value(p[1])
+        solver.decide(range(2, gates.variables + 1), False)
+        memo: dict[int, Any] = {}
+        places = {gates.encode(c, state, memo): i for i, c in enumerate(self.parts)}
+        told = 0
+
+        def core(*assumed: int) -> list[int]:
+            nonlocal told
+            solver.add(gates.clauses[told:])
+            told = len(gates.clauses)
+            while (answer := solver.solve([*assumed, *places])) is None:
+                pass
+            return list(places.values()) if answer else [
+                places[x] for x in solver.core() if x in places
+            ]  # fmt: skip
+
+        # For each step what its guard and effects read, and what was encoded of them.
+        readings: list[tuple[Step, dict[str, list[int]], dict[int, Any]]] = []
+        for s in self.system.raw_steps:
+            given = {n: inputs[n, d] for n, d in s.parameters.items()}
+            readings.append((s, {**state, **given}, {} if given else memo))
+        literal = {i: x for x, i in places.items()}
+        out: set[int] = set()
+        waiting = core(-gates.encode(self.holds, state, memo))
+        while waiting:
+            i = waiting.pop()
+            if i in out:
+                continue
+            out.add(i)
+            reads = variables(self.parts[i])
+            for s, env, known in readings:
+                if not s.effects.keys().isdisjoint(reads):
+                    guard = gates.encode(s.full, env, known)
+                    after = gates.encode(_after(self.parts[i], s), env, known)
+                    # The part itself first: most need little else.
+                    waiting += core(guard, -after, literal[i])
+        return tuple(sorted(out))
 
     def proves(self, holds: Expr, steps: Iterable[Step]) -> bool:
         """Whether it proves `holds` of a system with its own initial states in which `steps` are
@@ -270,11 +339,7 @@ class Invariant:
 
     def closed(self, s: Step) -> bool:
         """No step `s` leaves it: False, too, if the solver gave up."""
-        after = [
-            substitute(c, lambda v: s.effects.get(v.payload, v))
-            for c in self.parts
-            if not s.effects.keys().isdisjoint(variables(c))
-        ]
+        after = [_after(c, s) for c in self.parts if not s.effects.keys().isdisjoint(variables(c))]
         return self._impossible(s.full, neg(conj(*after)))
 
     def sound(self) -> bool:
@@ -289,6 +354,11 @@ class Invariant:
 
     def _impossible(self, *exprs: Expr) -> bool:
         return self.refuter.impossible(conj(*self.parts, *exprs))
+
+
+def _after(e: Expr, s: Step) -> Expr:
+    """`e` after the step, over the state before."""
+    return substitute(e, lambda v: s.effects.get(v.payload, v))
 
 
 def _over(f: invariant.Formula, bits: Mapping[str, Expr]) -> Expr:
@@ -328,22 +398,26 @@ def carried(
 
 
 @cache
-def _invariant(proved: str, name: str, where: str) -> Invariant:
+def _invariant(
+    proved: str, name: str, where: str, enough: tuple[int, ...] | None = None
+) -> Invariant:
     system = _sound(where)
-    return Invariant(proved, system, catalogue()[name].holds(system))
+    return Invariant(proved, system, catalogue()[name].holds(system), enough)
 
 
 def proof(name: str, where: str, request: Request, proved: str, method: str) -> Proof | None:
     """What drops are held against; None if no run reaches the interesting case within the budget,
     or a solver gives up."""
     p, system = catalogue()[name], _sound(where)
-    if not _invariant(proved, name, where).sound():
+    enough = _invariant(proved, name, where).enough()
+    if not _invariant(proved, name, where, enough).sound():
         return None
     never = replace(p, function=lambda w: neg(p.witness(w.system)))
     (r,) = search(system, [never], request, shown=True)
     if r.verdict != VIOLATED or r.trace is None:
         return None
-    return Proof(proved, method, frozenset((s.run, s.rule, s.source) for s in r.trace.steps))
+    steps = frozenset((s.run, s.rule, s.source) for s in r.trace.steps)
+    return Proof(proved, method, enough, steps)
 
 
 def uses(found: Proof, asked: Property, where: str, system: System) -> bool:
@@ -351,7 +425,7 @@ def uses(found: Proof, asked: Property, where: str, system: System) -> bool:
 
     So it counts, too, if the run that reaches the interesting case may not be one there.
     """
-    inv = _invariant(found.invariant, asked.name, where)
+    inv = _invariant(found.invariant, asked.name, where, found.enough)
     steps = changed(inv.system, system)
     return not (
         inv.proves(asked.holds(system), steps)
