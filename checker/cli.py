@@ -107,7 +107,8 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--states", type=_positive(int), metavar="N", help="states for the search")
     c.add_argument("--format", choices=("text", "json"), default="text")
     t = sub.add_parser("tightness", help="which demands a property rests on: drop each alone")
-    t.add_argument("property", metavar="PROPERTY", help="an invariant, by name or id")
+    t.add_argument("properties", nargs="*", metavar="PROPERTY",
+                   help="invariants, by name or id; default: all declared to hold")  # fmt: skip
     t.add_argument("--scenario", help="default: the smallest searched one in which it holds")
     t.add_argument("--time", type=_positive(float), metavar="S", help="seconds for each search")
     t.add_argument("--format", choices=("text", "json"), default="text")
@@ -381,17 +382,21 @@ def _tightness(args: argparse.Namespace) -> int:
     from checker.verify import Request
 
     request = Request(seconds=args.time)
-    found, interrupted = None, False
+    found: list[tightness.Tightness] = []
+    interrupted = False
     try:
-        for so_far in tightness.tightness(args.property, args.scenario, request, _progress):
+        for so_far in tightness.tightness(args.properties, args.scenario, request, _progress):
             found = so_far
     except KeyboardInterrupt:
         interrupted = True
     _progress("")
-    if found is None:
-        return 130
-    form = tightness.as_json if args.format == "json" else tightness.as_text
-    sys.stdout.write(form(found) + "\n")
+    if args.format == "json":
+        out = tightness.as_json(found)
+    elif len(args.properties) == 1:
+        out = "\n".join(map(tightness.as_text, found))
+    else:
+        out = tightness.overview(found) if found else ""
+    sys.stdout.write(f"{out}\n")
     if interrupted:
         sys.stderr.write("interrupted: these are the drops so far\n")
     return 130 if interrupted else tightness.status(found)
