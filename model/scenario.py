@@ -535,7 +535,7 @@ SCENARIOS = (
         "psk-honest",
         "no attacker: an external pre-shared key at either end, in both modes, and certificates",
         {**TLS13, **_PSK_FREE, "closes": (True,)},
-        {**TLS13, **_PSK_FREE, "closes": (True,), "sends_data": (False,)},
+        {**TLS13, **_PSK_FREE, "closes": (True,), "sends_data": (False,), "issues_more": (True,)},
         ("explicit",),
         network="reliable",
         extensions=("psk",),
