@@ -247,7 +247,8 @@ def _theirs() -> set[str]:
 
 def _messages(role: Role, e: Extension) -> dict[str, Message]:
     out = {m.name: m for m in (*role.alphabet, *e.messages)}
-    for name, fields in e.fields.items():
+    for name in dict.fromkeys((*e.fields, *e.optional)):
+        fields = e.fields.get(name, {})
         if name not in out and name in _theirs():
             continue  # of an extension that is not here
         if name not in out:
