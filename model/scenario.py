@@ -11,6 +11,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from model.adversary.capabilities import leaking
 from model.adversary.network import Adversary
 from model.adversary.reliable import Reliable
 from model.expr import Value
@@ -57,13 +58,15 @@ class Scenario:
         }
         versions = [set(c["max_version"]) | set(c.get("min_version", ("TLS10",)))
                     for c in (self.client, self.server)]  # fmt: skip
-        found = {self.network, *self.extensions}
+        found = {self.network, *self.extensions, *self.capabilities}
         on = {
             n
             for c in (self.client, self.server, *self.configs.values())
             for n, v in c.items()
             if True in v
         }
+        if {"reveal_client_key", "reveal_server_key", "reveal_external_key"} & found:
+            found.add("long-term")
         if "resumes" in on:
             found.add("resumption")
         if "has_register" in on:
@@ -94,8 +97,8 @@ class Scenario:
 
     def system(self, client: Role | None = None, server: Role | None = None) -> System:
         """The system, with other roles than the sound ones if given."""
-        client = client or role("client", self.extensions)
-        server = server or role("server", self.extensions)
+        client = leaking(client or role("client", self.extensions), self.capabilities)
+        server = leaking(server or role("server", self.extensions), self.capabilities)
         runs = [self._run(f"client{i}", client, self.client) for i in range(self.clients)]
         runs += [self._run(f"server{i}", server, self.server) for i in range(self.servers)]
         network: Network = (
@@ -142,6 +145,7 @@ _EARLY_SERVER = {
     **_no_client_auth("server"), "sends_data": (False,),
 }  # fmt: skip
 _EARLY = ("AUT-1", "AUT-6", "EDT-3", "EDT-4", "EDT-5", "EDT-7", "KEY-5E", "SEC-1")
+_LEAKS = ("AUT-1", "AUT-3", "AUT-6", "AUT-10", "SEC-5", "SEC-9")
 
 SCENARIOS = (
     Scenario(
@@ -565,6 +569,65 @@ SCENARIOS = (
          "issues": (False,), **_no_client_auth("server"), "sends_data": (False,)},
         ("explicit",),
         extensions=("early_data", "psk", "retry"),
+    ),
+    Scenario(
+        "leaks-tls13",
+        "TLS 1.3; the private keys of both certificates may be lost at any moment",
+        {**TLS13, "sends_data": (False,)},
+        {**TLS13, "sends_data": (False,)},
+        ("explicit", "symbolic"),
+        capabilities=("reveal_client_key", "reveal_server_key"),
+        about=_LEAKS,
+    ),
+    Scenario(
+        "leaks-tls12",
+        "TLS 1.2 with RSA and ECDHE; the server's private key may be lost at any moment",
+        {**TLS12, **_offers("RSA", "ECDHE"), **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA"), "offers_ECDHE": EITHER, **_no_client_auth("server"),
+         "sends_data": (False,)},
+        ("explicit", "symbolic"),
+        capabilities=("reveal_server_key",),
+        about=(*_LEAKS, "SEC-6"),
+    ),
+    Scenario(
+        "leaks-client-auth",
+        "TLS 1.2 with client authentication; either private key may be lost at any moment",
+        {**TLS12, **_offers("ECDHE"), "sends_data": (False,)},
+        {**TLS12, **_offers("ECDHE"), "sends_data": (False,)},
+        ("explicit", "symbolic"),
+        capabilities=("reveal_client_key", "reveal_server_key"),
+        about=_LEAKS,
+    ),
+    Scenario(
+        "leaks-static-dh",
+        "TLS 1.2 with static Diffie-Hellman of both ends; the client's may be lost at any moment",
+        {**TLS12, **_offers("DH_RSA"), "dh_certificate": (True,), "sends_data": (False,)},
+        {**TLS12, **_offers("DH_RSA"), "sends_data": (False,)},
+        ("explicit",),
+        extensions=("fixed_dh",),
+        capabilities=("reveal_client_key",),
+        about=("AUT-10S", "SEC-6"),
+    ),
+    Scenario(
+        "leaks-psk",
+        "an external key in both modes, beside certificates; it may be lost at any moment",
+        {**TLS13, **_PSK_FREE, "takes_psk_dhe_ke": (True,), **_no_client_auth("client")},
+        {**TLS13, **_PSK_FREE, "takes_psk_ke": (True,), "issues": (False,),
+         **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit", "symbolic"),
+        extensions=("psk",),
+        capabilities=("reveal_external_key",),
+        about=(*_LEAKS, "SEC-6"),
+    ),
+    Scenario(
+        "leaks-early-data",
+        "early data under an external key that may be lost at any moment",
+        _EARLY_CLIENT,
+        _EARLY_SERVER,
+        ("explicit",),
+        extensions=("early_data", "psk"),
+        capabilities=("reveal_external_key",),
+        about=("AUT-1", "SEC-5", "SEC-6", "SEC-12"),
     ),
 )  # fmt: skip
 

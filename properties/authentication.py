@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from model.adversary.capabilities import early
 from model.expr import FALSE, Expr, conj, const, disj, eq, implies, ite, neg
 from model.principal import Certificate
 from model.transcript import CERTIFICATE_SUITES, PSK_SUITES, view
@@ -57,15 +58,33 @@ def server_authenticated(c: View) -> Expr:
 
     That is, the suite has certificates and the one shown is not the adversary's own: with none, or
     one that leads to no trusted CA, it believes in the name it wanted all the same. Or the key that
-    both share is the honest ends' own.
+    both share is the honest ends' own. What the peer proves itself with was not lost before.
     """
     shown = conj(c.suite.one_of("none", *CERTIFICATE_SUITES), shown_by(c, "server") != "adversary")
-    return conj(c.verified, shown | shared_key(c))
+    return conj(c.verified, shown | shared_key(c), peer_kept_its_key(c))
 
 
 def client_authenticated(s: View) -> Expr:
-    """The server verified a Finished and takes its peer for the honest client."""
-    return conj(s.verified, shown_certificate(s) | shared_key(s))
+    """The server verified a Finished and takes its peer for the honest client, whose key was not
+    lost before."""
+    return conj(s.verified, shown_certificate(s) | shared_key(s), peer_kept_its_key(s))
+
+
+def peer_kept_its_key(r: View) -> Expr:
+    """The adversary did not have the key that the peer proves itself with, or none that both share,
+    before the run verified a Finished."""
+
+    peer = "Server" if r.role == "client" else "Client"
+    external = shared_key(r)
+    if "psk" in r.run.role.variables:
+        external = external | (r.psk == "external")
+    return neg(ite(external, lost_early(r, "ExternalKey"), lost_early(r, f"{peer}PrivateKey")))
+
+
+def lost_early(r: View, secret: str) -> Expr:
+    """The secret was lost before the run verified a Finished; false without the capability."""
+    there = f"{r.name}.{early(secret)}" in r.system.variables
+    return getattr(r, early(secret)) if there else FALSE
 
 
 def shown_certificate(s: View) -> Expr:

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from model.adversary.capabilities import capabilities
+from model.adversary.capabilities import capabilities, leaks
 from model.expr import (
     BOOL,
     FALSE,
@@ -74,10 +74,20 @@ class Adversary:
 
     def broken(self, weak: Expr) -> Expr:
         """The adversary gets a private key that is export-grade when `weak`."""
-        return disj(*(capabilities()[c].breaks(weak) for c in self.capabilities))
+        found = [capabilities()[c] for c in self.capabilities]
+        return disj(*(c.breaks(weak) for c in found if hasattr(c, "breaks")))
+
+    def lost(self, system: System, secret: str) -> Expr:
+        """An end has lost `secret`, the name of a leak's message, to the adversary."""
+        return disj(*(sent(r.name, secret) for r in system.runs if secret in r.role.sends))
+
+    def owns(self, system: System, certificate: Expr, whose: str) -> Expr:
+        """The adversary has the private key of a certificate shown for the "client" or "server"."""
+        key = self.lost(system, f"{whose.capitalize()}PrivateKey")
+        return certificate.one_of(*ADVERSARYS_KEY) | ((certificate == "honest") & key)
 
     # -- knowledge -------------------------------------------------------------------------------
-    def _client_secret(self) -> Expr:
+    def _client_secret(self, system: System) -> Expr:
         """The adversary can compute what a client's master secret is made from (over `own`)."""
         own = client
         # In TLS 1.3 a missing share adds zeros.
@@ -87,7 +97,8 @@ class Adversary:
         rsa = ite(
             own.group == "rsa_weak",
             theirs | self.broken(own.group == "rsa_weak"),
-            own.server_certificate.one_of(*ADVERSARYS_KEY),
+            self.owns(system, own.server_certificate, "server")
+            | (own.fixed_dh & self.lost(system, "ClientPrivateKey")),
         )
         dh = theirs | self.broken(own.group == "dh_weak")
         return ite(own.suite.one_of(*RSA_SUITES, "DH_RSA"), rsa, dh)
@@ -97,7 +108,8 @@ class Adversary:
         role = run.role
         exchanged = self._knows_exchange(system, run) | system.at(run, role.unexchanged)
         inherited = implies(system.at(run, role.inherits), self.knows_earlier(system, run))
-        return conj(exchanged, inherited, neg(system.at(run, role.shared)))
+        shared = implies(system.at(run, role.shared), self.lost(system, "ExternalKey"))
+        return conj(exchanged, inherited, shared)
 
     def knows_earlier(self, system: System, run: Instance) -> Expr:
         """The adversary knows what `run` takes over from the same end's handshake before it."""
@@ -116,13 +128,16 @@ class Adversary:
     def _knows_exchange(self, system: System, run: Instance) -> Expr:
         """The adversary knows what the exchange adds to the secret of `run`."""
         if run.role.name == "client":
-            return system.at(run, self._client_secret())
+            return system.at(run, self._client_secret(system))
         own = server
         made = own.exchange.one_of("adversary", "client0", "client1")
         weak = (own.suite == "RSA_EXPORT") | (own.suite == "DHE_EXPORT")
         weak = weak | ((own.suite == "DHE") & own.weak_dh)
         none = (own.version == "TLS13") & (own.exchange == "none")
         mine = (own.exchange == "adversary") | none | (made & self.broken(weak))
+        fixed = own.exchange == "fixed"
+        static = (own.suite == "DH_RSA") & (made | fixed) & self.lost(system, "ServerPrivateKey")
+        mine = mine | static | (fixed & self.lost(system, "ClientPrivateKey"))
         theirs = [
             (system.of(run, "exchange") == c.name) & self._knows_premaster(system, c)
             for c in system.runs
@@ -142,7 +157,10 @@ class Adversary:
     def knows_key(self, system: System, run: Instance, key: Expr) -> Expr:
         """The adversary knows the record key `key` (a Key over global variables) of `run`."""
         secret = self.knows_secret(system, run)
-        early = system.at(run, run.role.early_inherits) & self.knows_earlier(system, run)
+        early = disj(
+            system.at(run, run.role.early_inherits) & self.knows_earlier(system, run),
+            system.at(run, run.role.early_shared) & self.lost(system, "ExternalKey"),
+        )
         return ite(key.one_of("plaintext", "empty"), TRUE, ite(key == "early", early, secret))
 
     def knows_traffic_key(self, system: System, run: Instance) -> Expr:
@@ -169,19 +187,24 @@ class Adversary:
 
     # -- the network's interface -------------------------------------------------------------------
     def variables(self, system: System) -> Mapping[str, Variable]:
-        """`run.sent_M` for each message M that a run can send."""
-        return {
-            f"{r.name}.sent_{m}": Variable(BOOL, (False,))
+        """`run.sent_M` for each message M that a run can send, and what a leak notes."""
+        seen = [
+            f"{r.name}.sent_{m}"
             for r in system.runs
             for m in r.role.sends
             if m not in NEVER_SENT_HONESTLY
-        }
+        ]
+        noted = [n for x in leaks(self.capabilities) for r in system.runs
+                 for n in x.noted(system, r)]  # fmt: skip
+        return {n: Variable(BOOL, (False,)) for n in (*seen, *noted)}
 
     def emit(self, system: System, run: Instance, message: Message) -> tuple[Expr, dict[str, Expr]]:
         """Sending is always possible, and what was sent is seen."""
         if message.name in NEVER_SENT_HONESTLY:
             return TRUE, {}
-        return TRUE, {f"{run.name}.sent_{message.name}": TRUE}
+        noted = {n: var(n, BOOL) | e for x in leaks(self.capabilities) if x.message is message
+                 for n, e in x.noted(system, run).items()}  # fmt: skip
+        return TRUE, {f"{run.name}.sent_{message.name}": TRUE, **noted}
 
     def sources(self, system: System, run: Instance, message: Message) -> Iterable[Source]:
         """Forged, wrapped by the adversary, or replayed; see the head of this file."""
@@ -250,7 +273,8 @@ class Adversary:
         # A signature by the key of the certificate that the receiver was given.
         if run.role.signer is None:
             return FALSE
-        return system.at(run, run.role.signer).one_of(*ADVERSARYS_KEY)
+        peer = "server" if run.role.name == "client" else "client"
+        return self.owns(system, system.at(run, run.role.signer), peer)
 
     def _values(self, system: System, message: Message) -> Expr:
         """Limits on freely chosen fields: values that exist, nonces and shares that were seen."""
@@ -319,7 +343,14 @@ class Adversary:
         other = ("version", *message.shown, *message.record)
         lists = [f for f in message.fields if f not in other]
         known = self.knows_earlier(system, run)
-        seals = {f: conj(run.role.earlier_seals.get(f, FALSE), known) for f in composites(message)}
+        lost = self.lost(system, "ExternalKey")
+        seals = {
+            f: disj(
+                conj(run.role.earlier_seals.get(f, FALSE), known),
+                conj(run.role.shared_seals.get(f, FALSE), lost),
+            )
+            for f in composites(message)
+        }
         yield Source("forged", limits, {"offer": const("adversary", ClientOwner)}, seals)
         for q in system.runs:
             if message.name in q.role.sends:

@@ -89,8 +89,10 @@ class Extension:
     shared: Mapping[str, Expr] = field(default_factory=dict)
     early_inherits: Mapping[str, Expr] = field(default_factory=dict)
     earlier_seals: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
+    early_shared: Mapping[str, Expr] = field(default_factory=dict)
+    shared_seals: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
     begins: Mapping[str, Expr] = field(default_factory=dict)
-    """These six: see `Role`."""
+    """These eight: see `Role`."""
     needs: tuple[str, ...] = ()
     excludes: Mapping[str, str] = field(default_factory=dict)
     implied: bool = False
@@ -232,6 +234,8 @@ def _with(role: Role, e: Extension) -> Role:
         shared=disj(role.shared, e.shared.get(name, FALSE)),
         early_inherits=disj(role.early_inherits, e.early_inherits.get(name, FALSE)),
         earlier_seals=merged("a seal of", role.earlier_seals, e.earlier_seals.get(name, {})),
+        early_shared=disj(role.early_shared, e.early_shared.get(name, FALSE)),
+        shared_seals=merged("a seal of", role.shared_seals, e.shared_seals.get(name, {})),
         begins=conj(role.begins, e.begins.get(name, TRUE)),
         extensions=(*role.extensions, e.name),
         editions=editions,

@@ -1,0 +1,29 @@
+"""Mutants that a lost key opens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from model.extensions.psk import client
+from model.flaws import without_check
+from model.rule import Role
+from tests.mutants import Mutant, c, s
+
+
+def no_shares_with_a_key(r: Role) -> Role:
+    """With a pre-shared key the shares are exchanged, and no part of the secret."""
+    return replace(r, unexchanged=client.psk != "none")
+
+
+MUTANTS = {
+    "a_key_lost_later_does_not_open_a_fresh_exchange": c("leaks-psk", no_shares_with_a_key),
+    "a_fresh_exchange_heals_a_lost_key": c("leaks-psk", no_shares_with_a_key),
+    "a_key_lost_later_opens_nothing": Mutant("leaks-tls12", {}),
+    "a_lost_key_of_ones_own_lets_nobody_in": s(
+        "leaks-client-auth",
+        without_check(
+            "server_receive_certificate_verify_WAIT_CERTIFICATE_VERIFY_to_WAIT_CCS", "signature"
+        ),
+    ),
+    "a_lost_static_share_of_ones_own_lets_nobody_in": Mutant("leaks-static-dh", {}),
+}
