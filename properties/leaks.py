@@ -84,6 +84,16 @@ def a_key_lost_later_opens_nothing(w: World) -> list[Implication]:
     ]
 
 
+@invariant("SEC-12", "8446 2.3, E.1", ("adversary", "early_data"))
+def early_data_is_secret_as_long_as_its_key_is(w: World) -> list[Implication]:
+    """What a client sends as early data the adversary reads only if the pre-shared key is lost,
+    before or after."""
+    return [
+        when(conj(c.sent_early, neg(lost(w, "ExternalKey")))).then(neg(early_known(c)))
+        for c in w.clients
+    ]
+
+
 @invariant("SEC-9", "8446 E.1.5", ("adversary", "long-term"))
 def a_fresh_exchange_heals_a_lost_key(w: World) -> list[Implication]:
     """Whatever was lost before, and whenever: if the adversary let the shares of both ends pass, it

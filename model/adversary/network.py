@@ -157,9 +157,12 @@ class Adversary:
     def knows_key(self, system: System, run: Instance, key: Expr) -> Expr:
         """The adversary knows the record key `key` (a Key over global variables) of `run`."""
         secret = self.knows_secret(system, run)
+        inherits = system.at(run, run.role.early_inherits)
+        shared = system.at(run, run.role.early_shared)
         early = disj(
-            system.at(run, run.role.early_inherits) & self.knows_earlier(system, run),
-            system.at(run, run.role.early_shared) & self.lost(system, "ExternalKey"),
+            neg(inherits | shared),  # made of no secret
+            inherits & self.knows_earlier(system, run),
+            shared & self.lost(system, "ExternalKey"),
         )
         return ite(key.one_of("plaintext", "empty"), TRUE, ite(key == "early", early, secret))
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from model.extensions.psk import client
-from model.flaws import without_check
+from model.expr import const
+from model.extensions.psk import Psk, client
+from model.flaws import with_effects, without_check
 from model.rule import Role
 from tests.mutants import Mutant, c, s
 
@@ -19,6 +20,11 @@ MUTANTS = {
     "a_key_lost_later_does_not_open_a_fresh_exchange": c("leaks-psk", no_shares_with_a_key),
     "a_fresh_exchange_heals_a_lost_key": c("leaks-psk", no_shares_with_a_key),
     "a_key_lost_later_opens_nothing": Mutant("leaks-tls12", {}),
+    # Early data under a key that is made of no key.
+    "early_data_is_secret_as_long_as_its_key_is": c(
+        "tls13-early-data",
+        with_effects("client_send_client_hello_START_to_WAIT_SH", offered_psk=const("none", Psk)),
+    ),
     "a_lost_key_of_ones_own_lets_nobody_in": s(
         "leaks-client-auth",
         without_check(
