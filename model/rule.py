@@ -304,8 +304,8 @@ class Role:
     secret is part of the key of early data, `earlier_seals`, for a composite field of a message it
     gets, when whoever knows that earlier secret can make it; `early_shared` and `shared_seals` say
     the same of what both principals have had all along. `exposes` says when its own secret is
-    there for everybody to read in what it issued, `begins` from when on the run takes part at all,
-    over `own` and `prev`.
+    there for everybody to read in what it issued, `erases` whether a closed run holds no secret any
+    more, `begins` from when on the run takes part at all, over `own` and `prev`.
     """
 
     name: str
@@ -332,6 +332,7 @@ class Role:
     early_shared: Expr = FALSE
     shared_seals: Mapping[str, Expr] = field(default_factory=dict)
     exposes: Expr = FALSE
+    erases: bool = True
     begins: Expr = TRUE
     extensions: tuple[str, ...] = ()
     editions: Mapping[str, tuple[Edition, ...]] = field(default_factory=dict)

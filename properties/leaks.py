@@ -146,3 +146,67 @@ def a_lost_key_of_ones_own_lets_nobody_in(w: World) -> list[Implication]:
 def a_lost_static_share_of_ones_own_lets_nobody_in(w: World) -> list[Implication]:
     """False by design: two static shares give one secret, which the key of either end gives."""
     return _let_nobody_in(w, "static")
+
+
+def noted(r: View, what: str) -> Expr:
+    """What was noted when the run lost its traffic secrets; false if it cannot lose any."""
+    return getattr(r, what) if f"{r.name}.{what}" in r.system.variables else FALSE
+
+
+def lost_traffic(r: View) -> Expr:
+    """The run lost the traffic secrets that it held at some moment."""
+    return noted(r, f"sent_{r.role.capitalize()}TrafficSecret")
+
+
+def alone(w: World, r: View) -> Expr:
+    """The run lost its traffic secrets, and no other did."""
+    return conj(lost_traffic(r), *(neg(lost_traffic(q)) for q in w.runs if q is not r))
+
+
+@invariant("SEC-8", "8446 7.2", ("adversary", "key_update", "reveal_client_traffic_secret"))
+def what_was_sent_before_a_key_update_stays_secret(w: World) -> list[Implication]:
+    """From the traffic secret that an end writes with after its first KeyUpdate, the one before it
+    cannot be computed."""
+    network = w.system.network
+    return [
+        when(
+            conj(
+                authenticated(r), r.data_0, alone(w, r), neg(noted(r, "lost_before_update")),
+            )
+        ).then(
+            neg(noted(r, "lost_first_generation") | network.knows_secret(w.system, r.run))  # type: ignore[attr-defined]
+        )
+        for r in w.runs
+    ]  # fmt: skip
+
+
+@invariant("SEC-10", "8446 7.1", ("adversary", "tls13", "reveal_client_traffic_secret"))
+def a_traffic_secret_does_not_give_another(w: World) -> list[Implication]:
+    """With the handshake traffic secrets lost, and used, what a run sends after its Finished stays
+    secret; with the application traffic secrets lost, what both ends sent before it does."""
+    knows = w.system.network.knows_key  # type: ignore[attr-defined]
+    handshake = disj(*(noted(r, "lost_handshake") for r in w.runs))
+    application = disj(*(noted(r, "lost_application") for r in w.runs))
+    return [
+        implication
+        for r in w.runs
+        for implication in (
+            when(conj(authenticated(r), r.sent_data, handshake, neg(application))).then(
+                neg(knows(w.system, r.run, r.write_key))
+            ),
+            when(conj(authenticated(r), application, neg(handshake))).then(
+                neg(knows(w.system, r.run, const("handshake", Key)))
+            ),
+        )
+    ]
+
+
+@invariant("KEY-12", "8446 E.1", ("adversary", "reveal_client_traffic_secret"))
+def a_closed_run_has_nothing_to_lose(w: World) -> list[Implication]:
+    """It has erased its keys: what is lost from then on opens nothing."""
+    return [
+        when(conj(authenticated(r), alone(w, r), neg(noted(r, "lost_before_closed")))).then(
+            neg(known(r))
+        )
+        for r in w.runs
+    ]

@@ -47,6 +47,9 @@ from model.transcript import RSA_SUITES
 ADVERSARYS_KEY = ("adversary", "unknown_ca", "expired", "wrong_name")
 """Certificates whose private key the adversary holds."""
 
+TRAFFIC = ("handshake", "application")
+"""The record keys of traffic secrets that a run can lose."""
+
 NEVER_SENT_HONESTLY = {"UndecryptableRecord", "TransportClose", "Alert", "NoCertificate"}
 
 
@@ -164,13 +167,33 @@ class Adversary:
             inherits & self.knows_earlier(system, run),
             shared & self.lost(system, "ExternalKey"),
         )
-        return ite(key.one_of("plaintext", "empty"), TRUE, ite(key == "early", early, secret))
+        lost = disj(*((key == k) & self.lost_traffic_secret(system, run, k) for k in TRAFFIC))
+        known = ite(key == "early", early, secret | lost)
+        return ite(key.one_of("plaintext", "empty"), TRUE, known)
+
+    def lost_traffic_secret(self, system: System, run: Instance, key: str) -> Expr:
+        """A traffic secret of `run`, "handshake" or "application", was lost by an end that had it:
+        that secret alone, not the one that it is derived from."""
+        name = f"lost_{key}"
+        return disj(
+            *(
+                system.of(q, name) & (TRUE if q is run else self.same_secret(system, run, q))
+                for q in system.runs
+                if f"{q.name}.{name}" in system.variables
+                and (q is run or q.role.name != run.role.name)
+            )
+        )
 
     def knows_traffic_key(self, system: System, run: Instance) -> Expr:
         """The adversary knows a session key that `run` reads or writes with."""
-        public = [system.of(run, n) == "empty" for n in ("read_key", "write_key")]
+        keys = [system.of(run, n) for n in ("read_key", "write_key")]
+        public = [k == "empty" for k in keys]
+        lost = [
+            disj(*(k == t for k in keys)) & self.lost_traffic_secret(system, run, t)
+            for t in TRAFFIC
+        ]
         keyed = system.of(run, "keyed")
-        return disj(*public, conj(keyed, self.knows_secret(system, run)))
+        return disj(*public, *lost, conj(keyed, self.knows_secret(system, run)))
 
     def same_secret(self, system: System, a: Instance, b: Instance) -> Expr:
         """Runs `a` and `b`, of different roles, hold the same secret."""
@@ -202,12 +225,14 @@ class Adversary:
         return {n: Variable(BOOL, (False,)) for n in (*seen, *noted)}
 
     def emit(self, system: System, run: Instance, message: Message) -> tuple[Expr, dict[str, Expr]]:
-        """Sending is always possible, and what was sent is seen."""
+        """Sending is always possible, and what was sent is seen; a secret is lost once."""
         if message.name in NEVER_SENT_HONESTLY:
             return TRUE, {}
-        noted = {n: var(n, BOOL) | e for x in leaks(self.capabilities) if x.message is message
-                 for n, e in x.noted(system, run).items()}  # fmt: skip
-        return TRUE, {f"{run.name}.sent_{message.name}": TRUE, **noted}
+        seen = f"{run.name}.sent_{message.name}"
+        for x in leaks(self.capabilities):
+            if x.message is message:
+                return neg(var(seen, BOOL)), {seen: TRUE, **x.noted(system, run)}
+        return TRUE, {seen: TRUE}
 
     def sources(self, system: System, run: Instance, message: Message) -> Iterable[Source]:
         """Forged, wrapped by the adversary, or replayed; see the head of this file."""
@@ -272,7 +297,11 @@ class Adversary:
     def _seal(self, system: System, run: Instance, message: Message) -> Expr:
         """When the adversary can itself make the signature or MAC that `run` expects."""
         if message.name == "Finished":
-            return disj(self.knows_secret(system, run), neg(system.of(run, "keyed")))
+            # RFC 8446 4.4.4: its key is derived from the handshake traffic secret.
+            base = (system.of(run, "version") == "TLS13") & self.lost_traffic_secret(
+                system, run, "handshake"
+            )
+            return disj(self.knows_secret(system, run), base, neg(system.of(run, "keyed")))
         # A signature by the key of the certificate that the receiver was given.
         if run.role.signer is None:
             return FALSE

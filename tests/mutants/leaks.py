@@ -5,15 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 from model.expr import const
+from model.extensions.key_update import own as end
 from model.extensions.psk import Psk, client
 from model.flaws import with_effects, without_check
 from model.rule import Role
-from tests.mutants import Mutant, c, s
+from tests.mutants import Mutant, c, changed, s
 
 
 def no_shares_with_a_key(r: Role) -> Role:
     """With a pre-shared key the shares are exchanged, and no part of the secret."""
     return replace(r, unexchanged=client.psk != "none")
+
+
+def never_erased(r: Role) -> Role:
+    """A closed run keeps its secrets."""
+    return replace(r, erases=False)
 
 
 MUTANTS = {
@@ -24,6 +30,16 @@ MUTANTS = {
     "early_data_is_secret_as_long_as_its_key_is": c(
         "tls13-early-data",
         with_effects("client_send_client_hello_START_to_WAIT_SH", offered_psk=const("none", Psk)),
+    ),
+    "a_closed_run_has_nothing_to_lose": c("leaks-traffic", never_erased),
+    # KeyUpdate is sent, and the key stays.
+    "what_was_sent_before_a_key_update_stays_secret": c(
+        "leaks-key-update",
+        with_effects("client_send_key_update", write_generation=end.write_generation),
+    ),
+    # Data goes on under the handshake key.
+    "a_traffic_secret_does_not_give_another": c(
+        "leaks-traffic", changed("client_send_finished_SEND_FINISHED_to_CONNECTED", do={})
     ),
     "a_lost_key_of_ones_own_lets_nobody_in": s(
         "leaks-client-auth",

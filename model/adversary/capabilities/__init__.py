@@ -4,7 +4,7 @@ A capability has a `SUMMARY` and one or both of
 
 - the function `breaks(weak)`: given when a key is export-grade, when the adversary gets its private
   part;
-- `LEAK`: a secret that an end loses, at any time it likes.
+- `LEAK`: a secret that an end loses, once, at any moment.
 
 A leak is a message to nobody: a row of the end that loses the secret, possible in every state. So
 that it was lost is `sent_M`, as with all that the adversary has seen, and a trace shows when.
@@ -34,7 +34,7 @@ class Leak:
     """A secret that runs of `roles` lose by "sending" `message`, when `when` holds of them.
 
     `notes` are facts about the moment of the leak by a run, besides `early`: Booleans by their
-    global name, which stay true once they were.
+    global name.
     """
 
     message: Message
@@ -43,14 +43,15 @@ class Leak:
     notes: Callable[[Instance], Mapping[str, Expr]] = lambda _: {}
 
     def noted(self, system: System, run: Instance) -> dict[str, Expr]:
-        """What becomes true when `run` loses the secret: over global variables, by name."""
+        """What is noted when `run` loses the secret: over global variables, by name. What was
+        true when another run lost it stays true."""
         if run.role.name not in self.roles:
             return {}
         before = {
             f"{r.name}.{early(self.message.name)}": neg(var(f"{r.name}.verified", BOOL))
             for r in system.runs
         }
-        return {**before, **self.notes(run)}
+        return {n: var(n, BOOL) | e for n, e in {**before, **self.notes(run)}.items()}
 
 
 @cache
