@@ -77,6 +77,8 @@ class Scenario:
             found.add("tls12")
         if all("TLS13" in v for v in versions):
             found.add("tls13")
+            if True in self.server.get("sends_data", (True,)):
+                found.add("early-server-data")
         if {"tls12", "tls13"} <= found:
             found.add("downgrade")
         if both & set(CERTIFICATE_SUITES) or "tls13" in found:
@@ -87,6 +89,8 @@ class Scenario:
             found.add("signed-params")
         if any(True in c.get("sends_data", (True,)) for c in (self.client, self.server)):
             found.add("data")
+            if any(c.get("null_cipher") != (True,) for c in (self.client, self.server)):
+                found.add("hidden-data")
         if "RSA" in both:
             found.add("rsa")
         if "DH_anon" in both:
@@ -145,6 +149,13 @@ _EARLY_SERVER = {
     **_no_client_auth("server"), "sends_data": (False,),
 }  # fmt: skip
 _EARLY = ("AUT-1", "AUT-6", "EDT-3", "EDT-4", "EDT-5", "EDT-7", "KEY-5E", "SEC-1")
+_REFLECTING_CLIENT = {
+    **TLS13, "has_external": (True,), "takes_psk_ke": EITHER, **_no_client_auth("client")
+}  # fmt: skip
+_REFLECTING_SERVER = {
+    **TLS13, "has_external": (True,), "takes_psk_ke": EITHER, "issues": (False,),
+    "principal": ("A", "B"), **_no_client_auth("server"), "sends_data": (False,),
+}  # fmt: skip
 _LEAKS = ("AUT-1", "AUT-3", "AUT-6", "AUT-10", "SEC-5", "SEC-9")
 
 SCENARIOS = (
@@ -234,6 +245,15 @@ SCENARIOS = (
          **_no_client_auth("server")},
         ("explicit",),
         capabilities=("break_export",),
+    ),
+    Scenario(
+        "tls12-rsa-tls13",
+        "both ends know TLS 1.3, and in 1.2 static RSA",
+        {"min_version": ("TLS12",), **_versions("TLS13"), **_offers("RSA"),
+         **_no_client_auth("client")},
+        {"min_version": ("TLS12",), **_versions("TLS12", "TLS13"), **_offers("RSA"),
+         **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit", "symbolic"),
     ),
     Scenario(
         "integrity-only",
@@ -571,6 +591,24 @@ SCENARIOS = (
         extensions=("early_data", "psk", "retry"),
     ),
     Scenario(
+        "reflection",
+        "one external key of two principals, each of which is client and server with it",
+        _REFLECTING_CLIENT,
+        _REFLECTING_SERVER,
+        ("explicit",),
+        extensions=("psk", "reflection"),
+        about=("AUT-9", "SEC-1"),
+    ),
+    Scenario(
+        "reflection-imported",
+        "as reflection, with keys that are imported: they say who is the client",
+        {**_REFLECTING_CLIENT, "imports": (True,)},
+        {**_REFLECTING_SERVER, "imports": (True,)},
+        ("explicit", "symbolic"),
+        extensions=("psk", "reflection"),
+        about=("AUT-9", "SEC-1"),
+    ),
+    Scenario(
         "leaks-tls13",
         "TLS 1.3; the private keys of both certificates may be lost at any moment",
         {**TLS13, "sends_data": (False,)},
@@ -637,6 +675,20 @@ SCENARIOS = (
         extensions=("key_update",),
         capabilities=("reveal_client_traffic_secret",),
         about=("SEC-8",),
+    ),
+    Scenario(
+        "leaks-tickets",
+        "a handshake with a ticket and its resumption, with another; their keys may be lost",
+        {**TLS13, **_no_client_auth("client")},
+        {**TLS13, **_no_client_auth("server"), "sends_data": (False,)},
+        ("symbolic",),
+        clients=2,
+        servers=2,
+        later=(("client1", "client0"), ("server1", "server0")),
+        configs={"client1": {"resumes": (True,)}, "server1": {"resumes": (True,)}},
+        extensions=("psk",),
+        capabilities=("reveal_resumption_key",),
+        about=("SEC-7",),
     ),
     Scenario(
         "leaks-early-data",

@@ -163,6 +163,25 @@ def alone(w: World, r: View) -> Expr:
     return conj(lost_traffic(r), *(neg(lost_traffic(q)) for q in w.runs if q is not r))
 
 
+@invariant("SEC-7", "8446 4.6.1, E.1", ("adversary", "resumption", "reveal_resumption_key"))
+def a_resumption_key_opens_no_other_connection(w: World) -> list[Implication]:
+    """With the resumption key of one ticket lost, the connection that issued it is secret, and so
+    is one that resumes with another ticket."""
+    first = [s.sent_ResumptionKey for s in w.servers if s.run.prev is None]
+    later = [s.sent_ResumptionKey for s in w.servers if s.run.prev]
+    return [
+        when(
+            conj(
+                authenticated(r),
+                conj(r.psk == "resumption", disj(*later), neg(disj(*first)))
+                if r.run.prev
+                else disj(*first, *later),
+            )
+        ).then(neg(known(r)))
+        for r in w.runs
+    ]
+
+
 @invariant("SEC-8", "8446 7.2", ("adversary", "key_update", "reveal_client_traffic_secret"))
 def what_was_sent_before_a_key_update_stays_secret(w: World) -> list[Implication]:
     """From the traffic secret that an end writes with after its first KeyUpdate, the one before it

@@ -121,11 +121,14 @@ class Adversary:
         prev = system.by_name[run.prev]
         read = []
         for q in system.runs:
-            if q.role.exposes is not FALSE:
+            exposed = system.at(q, q.role.exposes)
+            if "ResumptionKey" in q.role.sends:
+                exposed = exposed | sent(q.name, "ResumptionKey")
+            if exposed is not FALSE:
                 equal = TRUE if q is prev else FALSE
                 if q.role.name != prev.role.name:
                     equal = self.same_secret(system, prev, q)
-                read.append(conj(system.at(q, q.role.exposes), equal))
+                read.append(conj(exposed, equal))
         return disj(self.knows_secret(system, prev), *read)
 
     def _knows_exchange(self, system: System, run: Instance) -> Expr:

@@ -22,6 +22,11 @@ def never_erased(r: Role) -> Role:
     return replace(r, erases=False)
 
 
+def one_secret_for_all(r: Role) -> Role:
+    """A secret is made of nothing that tells one handshake from another."""
+    return replace(r, covered={**r.covered, "secret": (), "hellos": ()})
+
+
 MUTANTS = {
     "a_key_lost_later_does_not_open_a_fresh_exchange": c("leaks-psk", no_shares_with_a_key),
     "a_fresh_exchange_heals_a_lost_key": c("leaks-psk", no_shares_with_a_key),
@@ -30,6 +35,9 @@ MUTANTS = {
     "early_data_is_secret_as_long_as_its_key_is": c(
         "tls13-early-data",
         with_effects("client_send_client_hello_START_to_WAIT_SH", offered_psk=const("none", Psk)),
+    ),
+    "a_resumption_key_opens_no_other_connection": Mutant(
+        "leaks-tickets", {"client": one_secret_for_all, "server": one_secret_for_all}
     ),
     "a_closed_run_has_nothing_to_lose": c("leaks-traffic", never_erased),
     # KeyUpdate is sent, and the key stays.
