@@ -303,9 +303,10 @@ class Role:
     part of it, `inherits` when the secret of the same end's handshake before it is one, `shared`
     when one is that both principals have had all along. `early_inherits` says when that earlier
     secret is part of the key of early data, `earlier_seals`, for a composite field of a message it
-    gets, when whoever knows that earlier secret can make it. `exposes` says when its own secret is
-    there for everybody to read in what it issued, `begins` from when on the run takes part at all,
-    over `own` and `prev`.
+    gets, when whoever knows that earlier secret can make it; `early_shared` and `shared_seals` say
+    the same of what both principals have had all along. `exposes` says when its own secret is
+    there for everybody to read in what it issued, `erases` whether a closed run holds no secret any
+    more, `begins` from when on the run takes part at all, over `own` and `prev`.
 
     `abbreviated` says when the handshake is hellos and Finished only and its secret that of the
     handshake before, `hashed` when the flight is part of the secret, `bound` when the hellos carry
@@ -333,7 +334,10 @@ class Role:
     shared: Expr = FALSE
     early_inherits: Expr = FALSE
     earlier_seals: Mapping[str, Expr] = field(default_factory=dict)
+    early_shared: Expr = FALSE
+    shared_seals: Mapping[str, Expr] = field(default_factory=dict)
     exposes: Expr = FALSE
+    erases: bool = True
     begins: Expr = TRUE
     extensions: tuple[str, ...] = ()
     abbreviated: Expr = FALSE

@@ -11,6 +11,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from model.adversary.capabilities import leaking
 from model.adversary.network import Adversary
 from model.adversary.reliable import Reliable
 from model.expr import TRUE, Expr, Value, conj, eq
@@ -64,7 +65,7 @@ class Scenario:
         }
         versions = [set(c["max_version"]) | set(c.get("min_version", ("TLS10",)))
                     for c in (self.client, self.server)]  # fmt: skip
-        found = {self.network, *self.extensions}
+        found = {self.network, *self.extensions, *self.capabilities}
         on = {
             n
             for c in (self.client, self.server, *self.configs.values())
@@ -73,6 +74,8 @@ class Scenario:
         }
         found |= {f"several-{n}" for n, k in (("clients", self.clients), ("servers", self.servers))
                   if k > 1}  # fmt: skip
+        if {"reveal_client_key", "reveal_server_key", "reveal_external_key"} & found:
+            found.add("long-term")
         if "resumes" in on:
             found.add("psk-resumption")
         if "has_register" in on:
@@ -92,6 +95,8 @@ class Scenario:
             found.add("tls12")
         if all("TLS13" in v for v in versions):
             found.add("tls13")
+            if True in self.server.get("sends_data", (True,)):
+                found.add("early-server-data")
         if {"tls12", "tls13"} <= found:
             found.add("downgrade")
         if both & set(CERTIFICATE_SUITES) or "tls13" in found:
@@ -102,6 +107,8 @@ class Scenario:
             found.add("signed-params")
         if any(True in c.get("sends_data", (True,)) for c in (self.client, self.server)):
             found.add("data")
+            if any(c.get("null_cipher") != (True,) for c in (self.client, self.server)):
+                found.add("hidden-data")
         if "RSA" in both:
             found.add("rsa")
         if "DH_anon" in both:
@@ -112,8 +119,8 @@ class Scenario:
 
     def system(self, client: Role | None = None, server: Role | None = None) -> System:
         """The system, with other roles than the sound ones if given."""
-        client = client or role("client", self.extensions)
-        server = server or role("server", self.extensions)
+        client = leaking(client or role("client", self.extensions), self.capabilities)
+        server = leaking(server or role("server", self.extensions), self.capabilities)
         roles = {f"client{i}": client for i in range(self.clients)}
         roles |= {f"server{i}": server for i in range(self.servers)}
         network: Network = (
@@ -216,6 +223,14 @@ _EARLY_SERVER = {
     **_no_client_auth("server"), "sends_data": (False,),
 }  # fmt: skip
 _EARLY = ("AUT-1", "AUT-4", "AUT-6", "EDT-3", "EDT-4", "EDT-5", "EDT-7", "KEY-5E", "SEC-1")
+_REFLECTING_CLIENT = {
+    **TLS13, "has_external": (True,), "takes_psk_ke": EITHER, **_no_client_auth("client")
+}  # fmt: skip
+_REFLECTING_SERVER = {
+    **TLS13, "has_external": (True,), "takes_psk_ke": EITHER, "issues": (False,),
+    "principal": ("A", "B"), **_no_client_auth("server"), "sends_data": (False,),
+}  # fmt: skip
+_LEAKS = ("AUT-1", "AUT-3", "AUT-6", "AUT-10", "SEC-5", "SEC-9")
 
 SCENARIOS = (
     Scenario(
@@ -304,6 +319,15 @@ SCENARIOS = (
          **_no_client_auth("server")},
         ("explicit",),
         capabilities=("break_export",),
+    ),
+    Scenario(
+        "tls12-rsa-tls13",
+        "both ends know TLS 1.3, and in 1.2 static RSA",
+        {"min_version": ("TLS12",), **_versions("TLS13"), **_offers("RSA"),
+         **_no_client_auth("client")},
+        {"min_version": ("TLS12",), **_versions("TLS12", "TLS13"), **_offers("RSA"),
+         **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit", "symbolic"),
     ),
     Scenario(
         "integrity-only",
@@ -789,6 +813,116 @@ SCENARIOS = (
         ("explicit",),
         servers=2, later=(("server1", "server0"),), configs=RESUMED, order="rounds",
         extensions=("resumption",),
+    ),
+    Scenario(
+        "reflection",
+        "one external key of two principals, each of which is client and server with it",
+        _REFLECTING_CLIENT,
+        _REFLECTING_SERVER,
+        ("explicit",),
+        extensions=("psk", "reflection"),
+        about=("AUT-9", "SEC-1"),
+    ),
+    Scenario(
+        "reflection-imported",
+        "as reflection, with keys that are imported: they say who is the client",
+        {**_REFLECTING_CLIENT, "imports": (True,)},
+        {**_REFLECTING_SERVER, "imports": (True,)},
+        ("explicit", "symbolic"),
+        extensions=("psk", "reflection"),
+        about=("AUT-9", "SEC-1"),
+    ),
+    Scenario(
+        "leaks-tls13",
+        "TLS 1.3; the private keys of both certificates may be lost at any moment",
+        {**TLS13, "sends_data": (False,)},
+        {**TLS13, "sends_data": (False,)},
+        ("explicit", "symbolic"),
+        capabilities=("reveal_client_key", "reveal_server_key"),
+        about=_LEAKS,
+    ),
+    Scenario(
+        "leaks-tls12",
+        "TLS 1.2 with RSA and ECDHE; the server's private key may be lost at any moment",
+        {**TLS12, **_offers("RSA", "ECDHE"), **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA"), "offers_ECDHE": EITHER, **_no_client_auth("server"),
+         "sends_data": (False,)},
+        ("explicit", "symbolic"),
+        capabilities=("reveal_server_key",),
+        about=(*_LEAKS, "SEC-6"),
+    ),
+    Scenario(
+        "leaks-client-auth",
+        "TLS 1.2 with client authentication; either private key may be lost at any moment",
+        {**TLS12, **_offers("ECDHE"), "sends_data": (False,)},
+        {**TLS12, **_offers("ECDHE"), "sends_data": (False,)},
+        ("explicit", "symbolic"),
+        capabilities=("reveal_client_key", "reveal_server_key"),
+        about=_LEAKS,
+    ),
+    Scenario(
+        "leaks-static-dh",
+        "TLS 1.2 with static Diffie-Hellman of both ends; the client's may be lost at any moment",
+        {**TLS12, **_offers("DH_RSA"), "dh_certificate": (True,), "sends_data": (False,)},
+        {**TLS12, **_offers("DH_RSA"), "sends_data": (False,)},
+        ("explicit",),
+        extensions=("fixed_dh",),
+        capabilities=("reveal_client_key",),
+        about=("AUT-10S", "SEC-6"),
+    ),
+    Scenario(
+        "leaks-psk",
+        "an external key in both modes, beside certificates; it may be lost at any moment",
+        {**TLS13, **_PSK_FREE, "takes_psk_dhe_ke": (True,), **_no_client_auth("client")},
+        {**TLS13, **_PSK_FREE, "takes_psk_ke": (True,), "issues": (False,),
+         **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit", "symbolic"),
+        extensions=("psk",),
+        capabilities=("reveal_external_key",),
+        about=(*_LEAKS, "SEC-6"),
+    ),
+    Scenario(
+        "leaks-traffic",
+        "TLS 1.3; the traffic secrets that an end holds may be lost at any moment",
+        {**TLS13, "has_certificate": (False,)},
+        {**TLS13, **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit", "symbolic"),
+        capabilities=("reveal_client_traffic_secret", "reveal_server_traffic_secret"),
+        about=("AUT-1", "AUT-6", "KEY-12", "SEC-10"),
+    ),
+    Scenario(
+        "leaks-key-update",
+        "TLS 1.3 with key updates; the client may lose its traffic secrets at any moment",
+        {**TLS13, "has_certificate": (False,), "updates": (True,)},
+        {**TLS13, **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit", "symbolic"),
+        extensions=("key_update",),
+        capabilities=("reveal_client_traffic_secret",),
+        about=("SEC-8",),
+    ),
+    Scenario(
+        "leaks-tickets",
+        "a handshake with a ticket and its resumption, with another; their keys may be lost",
+        {**TLS13, **_no_client_auth("client")},
+        {**TLS13, **_no_client_auth("server"), "sends_data": (False,)},
+        ("symbolic",),
+        clients=2,
+        servers=2,
+        later=(("client1", "client0"), ("server1", "server0")),
+        configs={"client1": {"resumes": (True,)}, "server1": {"resumes": (True,)}},
+        extensions=("psk",),
+        capabilities=("reveal_resumption_key",),
+        about=("SEC-7",),
+    ),
+    Scenario(
+        "leaks-early-data",
+        "early data under an external key that may be lost at any moment",
+        _EARLY_CLIENT,
+        _EARLY_SERVER,
+        ("explicit",),
+        extensions=("early_data", "psk"),
+        capabilities=("reveal_external_key",),
+        about=("AUT-1", "SEC-5", "SEC-6", "SEC-12"),
     ),
 )  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from model.adversary.capabilities import early
 from model.expr import FALSE, Expr, conj, const, disj, eq, implies, ite, neg
 from model.principal import Certificate
 from model.transcript import CERTIFICATE_SUITES, PSK_SUITES, view
@@ -57,15 +58,33 @@ def server_authenticated(c: View) -> Expr:
 
     That is, the suite has certificates and the one shown is not the adversary's own: with none, or
     one that leads to no trusted CA, it believes in the name it wanted all the same. Or the key that
-    both share is the honest ends' own.
+    both share is the honest ends' own. What the peer proves itself with was not lost before.
     """
     shown = conj(c.suite.one_of("none", *CERTIFICATE_SUITES), shown_by(c, "server") != "adversary")
-    return conj(c.verified, shown | shared_key(c))
+    return conj(c.verified, shown | shared_key(c), peer_kept_its_key(c))
 
 
 def client_authenticated(s: View) -> Expr:
-    """The server verified a Finished and takes its peer for the honest client."""
-    return conj(s.verified, shown_certificate(s) | shared_key(s))
+    """The server verified a Finished and takes its peer for the honest client, whose key was not
+    lost before."""
+    return conj(s.verified, shown_certificate(s) | shared_key(s), peer_kept_its_key(s))
+
+
+def peer_kept_its_key(r: View) -> Expr:
+    """The adversary did not have the key that the peer proves itself with, or none that both share,
+    before the run verified a Finished."""
+
+    peer = "Server" if r.role == "client" else "Client"
+    external = shared_key(r)
+    if "psk" in r.run.role.variables:
+        external = external | (r.psk == "external")
+    return neg(ite(external, lost_early(r, "ExternalKey"), lost_early(r, f"{peer}PrivateKey")))
+
+
+def lost_early(r: View, secret: str) -> Expr:
+    """The secret was lost before the run verified a Finished; false without the capability."""
+    there = f"{r.name}.{early(secret)}" in r.system.variables
+    return getattr(r, early(secret)) if there else FALSE
 
 
 def shown_certificate(s: View) -> Expr:
@@ -217,6 +236,20 @@ def authenticated_ends_agree_on_what_was_negotiated(w: World) -> list[Implicatio
     ]
 
 
+@invariant("AUT-9", "9257 4.1; 9258 A", ("adversary", "reflection"))
+def a_session_joins_two_principals(w: World) -> list[Implication]:
+    """No reflection: an end that finished under an external key does not talk to its own
+    principal."""
+    return [
+        when(conj(r.verified, r.psk == "external", paired(c, s))).then(
+            neg(eq(c.principal, s.principal))
+        )
+        for c in w.clients
+        for s in w.servers
+        for r in (c, s)
+    ]
+
+
 @invariant("AUT-11", "5246 7.4.8; 8446 4.4.3", ("certificates",))
 def an_authenticated_peer_proved_it_has_its_key(w: World) -> list[Implication]:
     """A certificate counts only with a signature verified under its key, or, with RSA, a
@@ -288,3 +321,43 @@ def an_anonymous_handshake_authenticates_nobody(w: World) -> list[Implication]:
         )
         for r in w.runs
     ]
+
+
+EARLY_SERVER_DATA = ("adversary", "early-server-data")
+
+
+@invariant("AUT-18", "8446 2, 4.4.4", EARLY_SERVER_DATA)
+def data_of_a_server_is_sent_in_the_clients_own_handshake(w: World) -> list[Implication]:
+    """What a client delivers, be it sent before the server had the client's Finished, that server
+    sent which agrees with the client on all up to the server's Finished: the client's identity is
+    not among it."""
+    return [
+        when(conj(server_authenticated(c), c.version == "TLS13", c.delivered)).then(
+            disj(
+                *(
+                    conj(s.sent_data, paired(c, s), agree(c, s, flight(c), server_proof=True))
+                    for s in w.servers
+                )
+            )
+        )
+        for c in w.clients
+    ]
+
+
+@invariant("AUT-18S", "8446 2, 4.4.4", (*EARLY_SERVER_DATA, "client-auth"))
+def data_of_a_server_is_for_the_client_it_authenticated(w: World) -> list[Implication]:
+    """False by design: a server may send before it has seen the client's certificate."""
+    return [
+        when(
+            conj(
+                server_authenticated(c), c.version == "TLS13", c.delivered,
+                c.client_certificate == "honest",
+            )
+        ).then(
+            disj(
+                *(conj(s.sent_data, paired(c, s), s.client_certificate == "honest")
+                  for s in w.servers)
+            )
+        )
+        for c in w.clients
+    ]  # fmt: skip

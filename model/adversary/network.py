@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from model.adversary.capabilities import capabilities
+from model.adversary.capabilities import capabilities, leaks
 from model.expr import (
     BOOL,
     FALSE,
@@ -46,6 +46,9 @@ from model.transcript import RSA_SUITES, view
 
 ADVERSARYS_KEY = ("adversary", "unknown_ca", "expired", "wrong_name")
 """Certificates whose private key the adversary holds."""
+
+TRAFFIC = ("handshake", "application")
+"""The record keys of traffic secrets that a run can lose."""
 
 NEVER_SENT_HONESTLY = {"UndecryptableRecord", "TransportClose", "Alert", "NoCertificate"}
 
@@ -87,10 +90,20 @@ class Adversary:
 
     def broken(self, weak: Expr) -> Expr:
         """The adversary gets a private key that is export-grade when `weak`."""
-        return disj(*(capabilities()[c].breaks(weak) for c in self.capabilities))
+        found = [capabilities()[c] for c in self.capabilities]
+        return disj(*(c.breaks(weak) for c in found if hasattr(c, "breaks")))
+
+    def lost(self, system: System, secret: str) -> Expr:
+        """An end has lost `secret`, the name of a leak's message, to the adversary."""
+        return disj(*(sent(r.name, secret) for r in system.runs if secret in r.role.sends))
+
+    def owns(self, system: System, certificate: Expr, whose: str) -> Expr:
+        """The adversary has the private key of a certificate shown for the "client" or "server"."""
+        key = self.lost(system, f"{whose.capitalize()}PrivateKey")
+        return certificate.one_of(*ADVERSARYS_KEY) | ((certificate == "honest") & key)
 
     # -- knowledge -------------------------------------------------------------------------------
-    def _client_secret(self) -> Expr:
+    def _client_secret(self, system: System) -> Expr:
         """The adversary can compute what a client's master secret is made from (over `own`)."""
         own = client
         # In TLS 1.3 a missing share adds zeros.
@@ -100,7 +113,8 @@ class Adversary:
         rsa = ite(
             own.group == "rsa_weak",
             theirs | self.broken(own.group == "rsa_weak"),
-            own.server_certificate.one_of(*ADVERSARYS_KEY),
+            self.owns(system, own.server_certificate, "server")
+            | (own.fixed_dh & self.lost(system, "ClientPrivateKey")),
         )
         dh = theirs | self.broken(own.group == "dh_weak")
         return ite(own.suite.one_of(*RSA_SUITES, "DH_RSA"), rsa, dh)
@@ -110,7 +124,8 @@ class Adversary:
         role = run.role
         exchanged = self._knows_exchange(system, run) | system.at(run, role.unexchanged)
         inherited = implies(system.at(run, role.inherits), self.knows_earlier(system, run))
-        return conj(exchanged, inherited, neg(system.at(run, role.shared)))
+        shared = implies(system.at(run, role.shared), self.lost(system, "ExternalKey"))
+        return conj(exchanged, inherited, shared)
 
     def knows_earlier(self, system: System, run: Instance) -> Expr:
         """The adversary knows what `run` takes over from the same end's handshake before it."""
@@ -119,17 +134,20 @@ class Adversary:
         prev = system.by_name[run.prev]
         read = []
         for q in system.runs:
-            if q.role.exposes is not FALSE:
+            exposed = system.at(q, q.role.exposes)
+            if "ResumptionKey" in q.role.sends:
+                exposed = exposed | sent(q.name, "ResumptionKey")
+            if exposed is not FALSE:
                 equal = TRUE if q is prev else FALSE
                 if q.role.name != prev.role.name:
                     equal = self.same_secret(system, prev, q)
-                read.append(conj(system.at(q, q.role.exposes), equal))
+                read.append(conj(exposed, equal))
         return disj(self.knows_secret(system, prev), *read)
 
     def _knows_exchange(self, system: System, run: Instance) -> Expr:
         """The adversary knows what the exchange adds to the secret of `run`."""
         if run.role.name == "client":
-            return system.at(run, self._client_secret())
+            return system.at(run, self._client_secret(system))
         own = server
         clients = [c for c in system.runs if c.role.name == "client"]
         made = own.exchange.one_of("adversary", *(c.name for c in clients))
@@ -137,6 +155,9 @@ class Adversary:
         weak = weak | ((own.suite == "DHE") & own.weak_dh)
         none = (own.version == "TLS13") & (own.exchange == "none")
         mine = (own.exchange == "adversary") | none | (made & self.broken(weak))
+        fixed = own.exchange == "fixed"
+        static = (own.suite == "DH_RSA") & (made | fixed) & self.lost(system, "ServerPrivateKey")
+        mine = mine | static | (fixed & self.lost(system, "ClientPrivateKey"))
         theirs = [
             (system.of(run, "exchange") == c.name) & self._knows_premaster(system, c)
             for c in clients
@@ -155,17 +176,44 @@ class Adversary:
     def knows_key(self, system: System, run: Instance, key: Expr) -> Expr:
         """The adversary knows the record key `key` (a Key over global variables) of `run`."""
         secret = self.knows_secret(system, run)
-        early = system.at(run, run.role.early_inherits) & self.knows_earlier(system, run)
+        inherits = system.at(run, run.role.early_inherits)
+        shared = system.at(run, run.role.early_shared)
+        early = disj(
+            neg(inherits | shared),  # made of no secret
+            inherits & self.knows_earlier(system, run),
+            shared & self.lost(system, "ExternalKey"),
+        )
+        lost = disj(*((key == k) & self.lost_traffic_secret(system, run, k) for k in TRAFFIC))
+        now = secret | lost
         if run.takes_over and run.prev is not None:
             before = self.knows_traffic_key(system, system.by_name[run.prev])
-            secret = ite(key == "previous", before, secret)
-        return ite(key.one_of("plaintext", "empty"), TRUE, ite(key == "early", early, secret))
+            now = ite(key == "previous", before, now)
+        known = ite(key == "early", early, now)
+        return ite(key.one_of("plaintext", "empty"), TRUE, known)
+
+    def lost_traffic_secret(self, system: System, run: Instance, key: str) -> Expr:
+        """A traffic secret of `run`, "handshake" or "application", was lost by an end that had it:
+        that secret alone, not the one that it is derived from."""
+        name = f"lost_{key}"
+        return disj(
+            *(
+                system.of(q, name) & (TRUE if q is run else self.same_secret(system, run, q))
+                for q in system.runs
+                if f"{q.name}.{name}" in system.variables
+                and (q is run or q.role.name != run.role.name)
+            )
+        )
 
     def knows_traffic_key(self, system: System, run: Instance) -> Expr:
         """The adversary knows a session key that `run` reads or writes with."""
-        public = [system.of(run, n) == "empty" for n in ("read_key", "write_key")]
+        keys = [system.of(run, n) for n in ("read_key", "write_key")]
+        public = [k == "empty" for k in keys]
+        lost = [
+            disj(*(k == t for k in keys)) & self.lost_traffic_secret(system, run, t)
+            for t in TRAFFIC
+        ]
         keyed = system.of(run, "keyed")
-        return disj(*public, conj(keyed, self.knows_secret(system, run)))
+        return disj(*public, *lost, conj(keyed, self.knows_secret(system, run)))
 
     def same_secret(self, system: System, a: Instance, b: Instance) -> Expr:
         """Runs `a` and `b`, of different roles, hold the same secret."""
@@ -230,19 +278,26 @@ class Adversary:
 
     # -- the network's interface -------------------------------------------------------------------
     def variables(self, system: System) -> Mapping[str, Variable]:
-        """`run.sent_M` for each message M that a run can send."""
-        return {
-            f"{r.name}.sent_{m}": Variable(BOOL, (False,))
+        """`run.sent_M` for each message M that a run can send, and what a leak notes."""
+        seen = [
+            f"{r.name}.sent_{m}"
             for r in system.runs
             for m in r.role.sends
             if m not in NEVER_SENT_HONESTLY
-        }
+        ]
+        noted = [n for x in leaks(self.capabilities) for r in system.runs
+                 for n in x.noted(system, r)]  # fmt: skip
+        return {n: Variable(BOOL, (False,)) for n in (*seen, *noted)}
 
     def emit(self, system: System, run: Instance, message: Message) -> tuple[Expr, dict[str, Expr]]:
-        """Sending is always possible, and what was sent is seen."""
+        """Sending is always possible, and what was sent is seen; a secret is lost once."""
         if message.name in NEVER_SENT_HONESTLY:
             return TRUE, {}
-        return TRUE, {f"{run.name}.sent_{message.name}": TRUE}
+        seen = f"{run.name}.sent_{message.name}"
+        for x in leaks(self.capabilities):
+            if x.message is message:
+                return neg(var(seen, BOOL)), {seen: TRUE, **x.noted(system, run)}
+        return TRUE, {seen: TRUE}
 
     def sources(self, system: System, run: Instance, message: Message) -> Iterable[Source]:
         """Forged, wrapped by the adversary, or replayed; see the head of this file."""
@@ -298,17 +353,27 @@ class Adversary:
     def _seal(self, system: System, run: Instance, message: Message, field: str) -> Expr:
         """When the adversary can itself make the signature, MAC or proof that `run` expects."""
         if message.name == "Finished":
-            return disj(self.knows_secret(system, run), neg(system.of(run, "keyed")))
+            # RFC 8446 4.4.4: its key is derived from the handshake traffic secret.
+            base = (system.of(run, "version") == "TLS13") & self.lost_traffic_secret(
+                system, run, "handshake"
+            )
+            return disj(self.knows_secret(system, run), base, neg(system.of(run, "keyed")))
+        seals = []
         if field in run.role.earlier_seals:
             known = self.knows_earlier(system, run)
             if run.takes_over and run.prev is not None:
                 # What the Finished before covered, by whoever could read those.
                 known = self.knows_traffic_key(system, system.by_name[run.prev])
-            return conj(run.role.earlier_seals[field], known)
+            seals.append(conj(run.role.earlier_seals[field], known))
+        if field in run.role.shared_seals:
+            seals.append(conj(run.role.shared_seals[field], self.lost(system, "ExternalKey")))
+        if seals:
+            return disj(*seals)
         # A signature by the key of the certificate that the receiver was given.
         if run.role.signer is None or "offer" in message.fields:
             return FALSE
-        return system.at(run, run.role.signer).one_of(*ADVERSARYS_KEY)
+        peer = "server" if run.role.name == "client" else "client"
+        return self.owns(system, system.at(run, run.role.signer), peer)
 
     def _values(self, system: System, run: Instance, message: Message) -> Expr:
         """Limits on freely chosen fields: values that exist, nonces and shares that were seen."""

@@ -92,11 +92,13 @@ class Extension:
     shared: Mapping[str, Expr] = field(default_factory=dict)
     early_inherits: Mapping[str, Expr] = field(default_factory=dict)
     earlier_seals: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
+    early_shared: Mapping[str, Expr] = field(default_factory=dict)
+    shared_seals: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
     begins: Mapping[str, Expr] = field(default_factory=dict)
     abbreviated: Mapping[str, Expr] = field(default_factory=dict)
     hashed: Mapping[str, Expr] = field(default_factory=dict)
     bound: Mapping[str, Expr] = field(default_factory=dict)
-    """These nine: see `Role`."""
+    """These eleven: see `Role`."""
     shown: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     excludes: Mapping[str, str] = field(default_factory=dict)
@@ -231,6 +233,8 @@ def _with(role: Role, e: Extension) -> Role:
         shared=disj(role.shared, e.shared.get(name, FALSE)),
         early_inherits=disj(role.early_inherits, e.early_inherits.get(name, FALSE)),
         earlier_seals=merged("a seal of", role.earlier_seals, e.earlier_seals.get(name, {})),
+        early_shared=disj(role.early_shared, e.early_shared.get(name, FALSE)),
+        shared_seals=merged("a seal of", role.shared_seals, e.shared_seals.get(name, {})),
         begins=conj(role.begins, e.begins.get(name, TRUE)),
         abbreviated=disj(role.abbreviated, abbreviated),
         hashed=disj(role.hashed, e.hashed.get(name, FALSE)),

@@ -434,6 +434,7 @@ EXTENSION = Extension(
     inherits={r: own.psk == "resumption" for r, own in (("client", client), ("server", server))},
     shared={r: own.psk == "external" for r, own in (("client", client), ("server", server))},
     earlier_seals={"server": {"binder": resumption}},
+    shared_seals={"server": {"binder": external & ~resumption}},
     begins={
         "client": ~client.resumes | _has_ticket,
         "server": ~server.resumes | before["server"].issued,
