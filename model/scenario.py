@@ -26,13 +26,13 @@ Config = Mapping[str, tuple[Value, ...]]
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is checked and how: `methods` is any of the engines "explicit", "symbolic"."""
+    """What is checked and how: `methods` is any of "explicit" (search) and "symbolic" (proof)."""
 
     name: str
     summary: str
     client: Config
     server: Config
-    methods: tuple[str, ...]
+    methods: tuple[str, ...] = ("explicit", "symbolic")
     clients: int = 1
     servers: int = 1
     network: str = "adversary"
@@ -240,7 +240,6 @@ SCENARIOS = (
          "closes": (True,)},
         {**_versions("TLS12", "TLS13"), **_offers("ECDHE"), "offers_RSA": EITHER,
          "closes": (True,)},
-        ("explicit",),
         network="reliable",
     ),
     Scenario(
@@ -248,21 +247,18 @@ SCENARIOS = (
         "TLS 1.2, RSA only, no client authentication",
         {**TLS12, **_offers("RSA"), "has_certificate": (False,), "sends_data": (False,)},
         {**TLS12, **_offers("RSA"), "asks_client": (False,), "sends_data": (False,)},
-        ("explicit", "symbolic"),
     ),
     Scenario(
         "tls12",
         "TLS 1.2 with RSA and ECDHE",
         {**TLS12, **_offers("RSA", "ECDHE")},
         {**TLS12, **_offers("RSA", "ECDHE")},
-        ("explicit",),
     ),
     Scenario(
         "tls12-wide",
         "TLS 1.2 with RSA, DHE, ECDHE and compression: a large search, for measurements",
         {**TLS12, **_offers("RSA", "DHE", "ECDHE"), "deflate": (True,)},
         {**TLS12, **_offers("RSA", "DHE", "ECDHE"), "deflate": (True,)},
-        ("explicit",),
         default=False,
     ),
     Scenario(
@@ -270,7 +266,6 @@ SCENARIOS = (
         "TLS 1.3 with certificates",
         TLS13,
         TLS13,
-        ("explicit", "symbolic"),
     ),
     Scenario(
         "tls10-tls13",
@@ -278,28 +273,24 @@ SCENARIOS = (
         {**_versions("TLS10", "TLS12", "TLS13"), **_offers("ECDHE"), **_no_client_auth("client")},
         {**_versions("TLS10", "TLS12", "TLS13"), **_offers("ECDHE"), **_no_client_auth("server"),
          "sends_data": (False,)},
-        ("explicit",),
     ),
     Scenario(
         "client-auth",
         "TLS 1.2 with DHE and compression, client authentication optional or mandatory",
         {**TLS12, **_offers("DHE"), "deflate": (True,), "sends_data": (False,)},
         {**TLS12, **_offers("DHE"), "deflate": (True,)},
-        ("explicit",),
     ),
     Scenario(
         "anonymous",
         "TLS 1.1 with DH_anon enabled at both ends, beside RSA",
         {**TLS11, **_offers("RSA", "DH_anon"), **_no_client_auth("client")},
         {**TLS11, **_offers("RSA", "DH_anon"), **_no_client_auth("server")},
-        ("explicit",),
     ),
     Scenario(
         "export-grade",
         "a server that still takes export suites, a client that does not; weak keys are broken",
         {**TLS10, **_offers("RSA", "DHE"), **_no_client_auth("client")},
         {**TLS10, **_offers("RSA", "DHE", "RSA_EXPORT", "DHE_EXPORT"), **_no_client_auth("server")},
-        ("explicit",),
         capabilities=("break_export",),
     ),
     Scenario(
@@ -307,7 +298,6 @@ SCENARIOS = (
         "both ends take export suites; weak keys are broken",
         {**TLS10, **_offers("RSA", "RSA_EXPORT"), **_no_client_auth("client")},
         {**TLS10, **_offers("RSA", "RSA_EXPORT"), **_no_client_auth("server")},
-        ("explicit",),
         capabilities=("break_export",),
     ),
     Scenario(
@@ -317,7 +307,6 @@ SCENARIOS = (
          **_no_client_auth("client")},
         {"min_version": ("TLS12",), **_versions("TLS13"), **_offers("DHE"), "weak_dh": (True,),
          **_no_client_auth("server")},
-        ("explicit",),
         capabilities=("break_export",),
     ),
     Scenario(
@@ -334,7 +323,6 @@ SCENARIOS = (
         "TLS 1.2, RSA with a NULL cipher: records are authenticated but not hidden",
         {**TLS12, **_offers("RSA"), **_no_client_auth("client"), "null_cipher": (True,)},
         {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "null_cipher": (True,)},
-        ("explicit",),
     ),
     Scenario(
         "two-clients",
@@ -369,7 +357,6 @@ SCENARIOS = (
         "two client runs, one server run, RSA only, no client authentication, no data",
         {**TLS12, **_offers("RSA"), **_no_client_auth("client")},
         {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,)},
-        ("explicit",),
         clients=2,
         default=False,
     ),
@@ -378,7 +365,6 @@ SCENARIOS = (
         "two client runs, one server run, ECDHE only, no client authentication",
         {**TLS12, **_offers("ECDHE"), **_no_client_auth("client")},
         {**TLS12, **_offers("ECDHE"), **_no_client_auth("server")},
-        ("explicit",),
         clients=2,
         default=False,
     ),
@@ -388,7 +374,6 @@ SCENARIOS = (
         {**TLS10, **_offers("ECDHE"), "fallback": EITHER, **_no_client_auth("client")},
         {"min_version": ("TLS10",), **_versions("TLS10", "TLS12"), **_offers("ECDHE"),
          **_no_client_auth("server"), "sends_data": (False,)},
-        ("explicit",),
         extensions=("fallback",),
     ),
     Scenario(
@@ -396,7 +381,6 @@ SCENARIOS = (
         "TLS 1.2 with ECDHE, both ends close",
         {**TLS12, **_offers("ECDHE"), **_no_client_auth("client"), "closes": (True,)},
         {**TLS12, **_offers("ECDHE"), **_no_client_auth("server"), "closes": (True,)},
-        ("explicit",),
     ),
     Scenario(
         "status-request",
@@ -404,7 +388,6 @@ SCENARIOS = (
         {**TLS12, **_offers("RSA", "ECDHE"), "asks_status": EITHER, **_no_client_auth("client")},
         {**TLS12, **_offers("RSA", "ECDHE"), "staples": (True,), **_no_client_auth("server"),
          "sends_data": (False,)},
-        ("explicit",),
         extensions=("status_request",),
     ),
     Scenario(
@@ -414,7 +397,6 @@ SCENARIOS = (
          "has_certificate": (False,), "false_starts": (True,), "null_cipher": EITHER},
         {"min_version": ("TLS11",), **_versions("TLS11", "TLS12"), **_offers("RSA", "DHE"),
          **_no_client_auth("server"), "sends_data": (False,)},
-        ("explicit",),
         extensions=("false_start",),
     ),
     Scenario(
@@ -423,7 +405,6 @@ SCENARIOS = (
         {**TLS12, **_offers("RSA"), "offers_ECDHE": EITHER, "closes": (True,),
          "asks_status": EITHER, "false_starts": (True,)},
         {**TLS12, **_offers("ECDHE"), "offers_RSA": EITHER, "closes": (True,), "staples": EITHER},
-        ("explicit",),
         network="reliable",
         extensions=("false_start", "status_request"),
     ),
@@ -432,7 +413,6 @@ SCENARIOS = (
         "TLS 1.3 where both ends may update their keys once and answer",
         {**TLS13, **_no_client_auth("client"), "updates": (True,)},
         {**TLS13, **_no_client_auth("server"), "updates": (True,)},
-        ("explicit",),
         extensions=("key_update",),
     ),
     Scenario(
@@ -440,7 +420,6 @@ SCENARIOS = (
         "no attacker, reliable channels, TLS 1.3 with key updates",
         {**TLS13, "closes": (True,), "updates": (True,)},
         {**TLS13, "closes": (True,), "updates": (True,), "sends_data": (False,)},
-        ("explicit",),
         network="reliable",
         extensions=("key_update",),
     ),
@@ -450,7 +429,6 @@ SCENARIOS = (
         {**TLS13, "offers_pha": EITHER, "sends_data": (False,)},
         {**TLS13, **_no_client_auth("server"), "asks_later": (True,), "accepts_later": EITHER,
          "sends_data": (False,)},
-        ("explicit",),
         extensions=("post_handshake_auth",),
     ),
     Scenario(
@@ -458,7 +436,6 @@ SCENARIOS = (
         "no attacker, reliable channels, TLS 1.3 with authentication in the handshake and after it",
         {**TLS13, "offers_pha": EITHER, "closes": (True,)},
         {**TLS13, "asks_later": (True,), "closes": (True,), "sends_data": (False,)},
-        ("explicit",),
         network="reliable",
         extensions=("post_handshake_auth",),
     ),
@@ -467,7 +444,6 @@ SCENARIOS = (
         "TLS 1.3, each direction closed by itself",
         {**TLS13, "has_certificate": (False,), "closes": (True,)},
         {**TLS13, **_no_client_auth("server"), "closes": (True,)},
-        ("explicit",),
         extensions=("half_close",),
     ),
     Scenario(
@@ -475,7 +451,6 @@ SCENARIOS = (
         "no attacker, reliable channels, TLS 1.3 with half-close and a client that may give up",
         {**TLS13, "closes": (True,), "cancels": EITHER},
         {**TLS13, "closes": (True,)},
-        ("explicit",),
         network="reliable",
         extensions=("half_close",),
     ),
@@ -484,7 +459,6 @@ SCENARIOS = (
         "TLS 1.3 with a bound on records ignored in a row, key updates among them",
         {**TLS13, **_no_client_auth("client"), "updates": (True,)},
         {**TLS13, **_no_client_auth("server"), "updates": (True,), "sends_data": (False,)},
-        ("explicit",),
         extensions=("ignored_records", "key_update"),
     ),
     Scenario(
@@ -492,7 +466,6 @@ SCENARIOS = (
         "no attacker, reliable channels, a client that sends empty records without end",
         {**_versions("TLS12", "TLS13"), **_offers("ECDHE"), "floods": (True,), "closes": (True,)},
         {**_versions("TLS12", "TLS13"), "offers_ECDHE": EITHER, "sends_data": (False,)},
-        ("explicit",),
         network="reliable",
         extensions=("ignored_records",),
     ),
@@ -503,7 +476,6 @@ SCENARIOS = (
          **_no_client_auth("client")},
         {"min_version": ("TLS12",), **_versions("TLS12", "TLS13"), **_offers("ECDHE"),
          **_no_client_auth("server"), "sends_data": (False,)},
-        ("explicit",),
         extensions=("record_boundaries",),
     ),
     Scenario(
@@ -513,7 +485,6 @@ SCENARIOS = (
          "key": ("honest", "adversary")},
         {**TLS12, **_offers("PSK", "RSA_PSK", "DHE_PSK", "RSA"), **_no_client_auth("server"),
          "hints": EITHER, "sends_data": (False,)},
-        ("explicit",),
         extensions=("psk_suites",),
     ),
     Scenario(
@@ -521,7 +492,6 @@ SCENARIOS = (
         "TLS 1.2 with a static Diffie-Hellman key of the server, or DHE, and one of the client",
         {**TLS12, **_offers("DH_RSA", "DHE"), "dh_certificate": EITHER, "sends_data": (False,)},
         {**TLS12, **_offers("DH_RSA"), "offers_DHE": EITHER, "sends_data": (False,)},
-        ("explicit",),
         extensions=("fixed_dh",),
     ),
     Scenario(
@@ -531,7 +501,6 @@ SCENARIOS = (
          "offers_ECDHE_PSK": EITHER, "dh_certificate": EITHER, "closes": (True,)},
         {**TLS12, **_offers("PSK", "ECDHE_PSK", "DH_RSA"), "offers_RSA_PSK": EITHER,
          "hints": EITHER, "closes": (True,)},
-        ("explicit",),
         network="reliable",
         extensions=("fixed_dh", "psk_suites"),
     ),
@@ -540,7 +509,6 @@ SCENARIOS = (
         "no attacker: HelloRetryRequest for another group, with a cookie, or both",
         {**TLS13, "supports_secp256r1": EITHER, "closes": (True,)},
         {**TLS13, "supports_x25519": EITHER, "asks_cookie": EITHER, "closes": (True,)},
-        ("explicit",),
         network="reliable",
         extensions=("retry",),
     ),
@@ -552,7 +520,6 @@ SCENARIOS = (
         {"min_version": ("TLS12",), **_versions("TLS13"), **_offers("ECDHE"),
          "supports_x25519": EITHER, "asks_cookie": EITHER, **_no_client_auth("server"),
          "sends_data": (False,)},
-        ("explicit",),
         extensions=("retry",),
     ),
     Scenario(
@@ -560,7 +527,6 @@ SCENARIOS = (
         "no attacker: an external pre-shared key at either end, in both modes, and certificates",
         {**TLS13, **_PSK_FREE, "closes": (True,)},
         {**TLS13, **_PSK_FREE, "closes": (True,), "sends_data": (False,), "issues_more": (True,)},
-        ("explicit",),
         network="reliable",
         extensions=("psk",),
     ),
@@ -570,7 +536,6 @@ SCENARIOS = (
         {**TLS13, **_PSK_FREE, "takes_psk_dhe_ke": (True,)},
         {**TLS13, **_PSK_FREE, "takes_psk_ke": (True,), "issues": (False,),
          "sends_data": (False,)},
-        ("explicit",),
         extensions=("psk",),
     ),
     Scenario(
@@ -578,7 +543,6 @@ SCENARIOS = (
         "a handshake with a ticket, and its resumption in both modes",
         {**TLS13, **_no_client_auth("client")},
         {**TLS13, **_no_client_auth("server"), "sends_data": (False,)},
-        ("explicit",),
         clients=2,
         servers=2,
         later=(("client1", "client0"), ("server1", "server0")),
@@ -597,7 +561,6 @@ SCENARIOS = (
          "closes": (True,)},
         {**TLS13, **_PSK_FREE, "takes_psk_dhe_ke": (True,), "takes_early": EITHER,
          "closes": (True,), "sends_data": (False,)},
-        ("explicit",),
         network="reliable",
         extensions=("early_data", "psk"),
     ),
@@ -607,7 +570,6 @@ SCENARIOS = (
         {**TLS13, "has_external": (True,), "sends_early": EITHER, **_no_client_auth("client")},
         {**TLS13, "has_external": EITHER, "takes_early": EITHER, "issues": (False,),
          **_no_client_auth("server"), "sends_data": (False,)},
-        ("explicit",),
         extensions=("early_data", "psk"),
     ),
     Scenario(
@@ -615,7 +577,6 @@ SCENARIOS = (
         "early data at two servers that share no record of hellos",
         _EARLY_CLIENT,
         _EARLY_SERVER,
-        ("explicit",),
         servers=2,
         extensions=("early_data", "psk"),
         about=_EARLY,
@@ -625,7 +586,6 @@ SCENARIOS = (
         "early data at one server that remembers its hellos, one connection after the other",
         _EARLY_CLIENT,
         _EARLY_SERVER,
-        ("explicit",),
         servers=2,
         later=(("server1", "server0"),),
         configs={"server1": {"has_register": (True,)}},
@@ -640,7 +600,6 @@ SCENARIOS = (
         {**TLS13, "has_external": EITHER, "takes_psk_ke": EITHER, "takes_early": (True,),
          "asks_cookie": EITHER, "supports_x25519": EITHER, "issues": (False,),
          **_no_client_auth("server"), "sends_data": (False,), "closes": (True,)},
-        ("explicit",),
         network="reliable",
         extensions=("early_data", "psk", "retry"),
         about=("LIV-1", "LIV-2", "LIV-3", "LIV-4", "LIV-5", "LIV-7", "EDT-1", "EDT-2", "HRR-1",
@@ -652,7 +611,6 @@ SCENARIOS = (
         {**TLS13, "has_external": (True,), "takes_psk_ke": EITHER, "sends_data": (False,)},
         {**TLS13, "has_external": EITHER, "takes_psk_ke": (True,), "supports_x25519": EITHER,
          "issues": (False,), "sends_data": (False,)},
-        ("explicit",),
         extensions=("psk", "retry"),
     ),
     Scenario(
@@ -661,7 +619,6 @@ SCENARIOS = (
         {**TLS13, "has_external": (True,), "sends_early": (True,), **_no_client_auth("client")},
         {**TLS13, "has_external": (True,), "takes_early": (True,), "supports_x25519": EITHER,
          "issues": (False,), **_no_client_auth("server"), "sends_data": (False,)},
-        ("explicit",),
         extensions=("early_data", "psk", "retry"),
     ),
     Scenario(
