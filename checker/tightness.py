@@ -29,9 +29,9 @@ from multiprocessing.pool import Pool
 from typing import Any
 
 from checker.certificate import encoding, invariant
-from checker.engines import sat
 from checker.engines.pdr import Gates
 from checker.engines.reference import EngineError
+from checker.engines.sat import Sat
 from checker.engines.symbolic import Refuter
 from checker.report.text import chart
 from checker.trace import Label
@@ -288,13 +288,12 @@ class Invariant:
 
         The solver is not trusted: whether they are is for `sound` to say.
         """
-        gates, solver = Gates(), sat.new()
+        gates, solver = Gates(), Sat()
         state = {n: gates.value(v.domain) for n, v in self.system.variables.items()}
         inputs: dict[tuple[str, Domain], list[int]] = {}
         for s in self.system.raw_steps:
             for p in s.parameters.items():
                 inputs[p] = inputs.get(p) or gates.value(p[1])
-        solver.decide(range(2, gates.variables + 1), False)
         memo: dict[int, Any] = {}
         places = {gates.encode(c, state, memo): i for i, c in enumerate(self.parts)}
         told = 0
