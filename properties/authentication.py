@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from model.adversary.capabilities import early
 from model.expr import FALSE, Expr, conj, const, disj, eq, implies, ite, neg
 from model.principal import Certificate
 from model.transcript import CERTIFICATE_SUITES, PSK_SUITES, view
@@ -57,15 +58,33 @@ def server_authenticated(c: View) -> Expr:
 
     That is, the suite has certificates and the one shown is not the adversary's own: with none, or
     one that leads to no trusted CA, it believes in the name it wanted all the same. Or the key that
-    both share is the honest ends' own.
+    both share is the honest ends' own. What the peer proves itself with was not lost before.
     """
     shown = conj(c.suite.one_of("none", *CERTIFICATE_SUITES), shown_by(c, "server") != "adversary")
-    return conj(c.verified, shown | shared_key(c))
+    return conj(c.verified, shown | shared_key(c), peer_kept_its_key(c))
 
 
 def client_authenticated(s: View) -> Expr:
-    """The server verified a Finished and takes its peer for the honest client."""
-    return conj(s.verified, shown_certificate(s) | shared_key(s))
+    """The server verified a Finished and takes its peer for the honest client, whose key was not
+    lost before."""
+    return conj(s.verified, shown_certificate(s) | shared_key(s), peer_kept_its_key(s))
+
+
+def peer_kept_its_key(r: View) -> Expr:
+    """The adversary did not have the key that the peer proves itself with, or none that both share,
+    before the run verified a Finished."""
+
+    peer = "Server" if r.role == "client" else "Client"
+    external = shared_key(r)
+    if "psk" in r.run.role.variables:
+        external = external | (r.psk == "external")
+    return neg(ite(external, lost_early(r, "ExternalKey"), lost_early(r, f"{peer}PrivateKey")))
+
+
+def lost_early(r: View, secret: str) -> Expr:
+    """The secret was lost before the run verified a Finished; false without the capability."""
+    there = f"{r.name}.{early(secret)}" in r.system.variables
+    return getattr(r, early(secret)) if there else FALSE
 
 
 def shown_certificate(s: View) -> Expr:
@@ -94,6 +113,11 @@ def fixed_key(s: View) -> Expr:
     )  # fmt: skip
 
 
+def resumed(r: View) -> Expr:
+    """The run goes on with the session of a handshake before: no certificates, no key exchange."""
+    return r.resumed if "resumed" in r.run.role.variables else FALSE
+
+
 def live(r: View) -> Expr:
     """The run is not closed."""
     return r.state != "CLOSED"
@@ -113,6 +137,20 @@ def a_client_that_finished_talked_to_the_server(w: World) -> list[Implication]:
     ]
 
 
+@invariant("AUT-2", "5246 F.1.1; 8446 E.1", ("adversary", "certificates", "several-clients"))
+def a_server_run_is_the_peer_of_one_client_run(w: World) -> list[Implication]:
+    """Entity authentication of the server is injective: no other client run finished with it."""
+    return [
+        when(conj(server_authenticated(c), paired(c, s))).then(
+            neg(conj(server_authenticated(other), other.server_random == s.name))
+        )
+        for s in w.servers
+        for c in w.clients
+        for other in w.clients
+        if other is not c
+    ]
+
+
 @invariant("AUT-3", "5246 7.4.8; 8446 E.1", ("adversary", "client-auth"))
 def a_server_that_authenticated_a_client_talked_to_it(w: World) -> list[Implication]:
     """Entity authentication of the client, with the randoms of both."""
@@ -129,6 +167,20 @@ def a_server_that_authenticated_a_client_talked_to_it(w: World) -> list[Implicat
             )
         )
         for s in w.servers
+    ]
+
+
+@invariant("AUT-4", "5246 7.4.8; 8446 E.1", ("adversary", "several-servers"))
+def a_client_run_is_the_peer_of_one_server_run(w: World) -> list[Implication]:
+    """Entity authentication of the client is injective: no other server run finished with it."""
+    return [
+        when(conj(client_authenticated(s), paired(c, s))).then(
+            neg(conj(client_authenticated(other), other.client_random == c.name))
+        )
+        for c in w.clients
+        for s in w.servers
+        for other in w.servers
+        if other is not s
     ]
 
 
@@ -184,16 +236,29 @@ def authenticated_ends_agree_on_what_was_negotiated(w: World) -> list[Implicatio
     ]
 
 
+@invariant("AUT-9", "9257 4.1; 9258 A", ("adversary", "reflection"))
+def a_session_joins_two_principals(w: World) -> list[Implication]:
+    """No reflection: an end that finished under an external key does not talk to its own
+    principal."""
+    return [
+        when(conj(r.verified, r.psk == "external", paired(c, s))).then(
+            neg(eq(c.principal, s.principal))
+        )
+        for c in w.clients
+        for s in w.servers
+        for r in (c, s)
+    ]
+
+
 @invariant("AUT-11", "5246 7.4.8; 8446 4.4.3", ("certificates",))
 def an_authenticated_peer_proved_it_has_its_key(w: World) -> list[Implication]:
     """A certificate counts only with a signature verified under its key, or, with RSA, a
-    Finished."""
-    out = [
-        when(conj(live(s), s.verified, s.client_certificate.one_of("honest", "adversary"))).then(
-            s.saw_certificate_verify | fixed_key(s)
-        )
-        for s in w.servers
-    ]
+    Finished. That of a session was shown and proved in the handshake that made it."""
+    out = []
+    for s in w.servers:
+        shown = conj(s.client_certificate.one_of("honest", "adversary"), neg(resumed(s)))
+        proof = s.saw_certificate_verify | fixed_key(s)
+        out.append(when(conj(live(s), s.verified, shown)).then(proof))
     for c in w.clients:
         signed = c.suite.one_of("DHE", "ECDHE", "RSA_EXPORT", "DHE_EXPORT")
         proof = disj(
@@ -202,7 +267,8 @@ def an_authenticated_peer_proved_it_has_its_key(w: World) -> list[Implication]:
             conj(c.suite.one_of("RSA", "RSA_PSK", "DH_RSA"), c.saw_finished),
         )
         done = c.state.one_of("CONNECTED", "CLOSING", "ANSWER_CLOSE")
-        out.append(when(conj(done, c.server_certificate != "none")).then(proof))
+        shown = conj(c.server_certificate != "none", neg(resumed(c)))
+        out.append(when(conj(done, shown)).then(proof))
     return out
 
 
@@ -255,3 +321,43 @@ def an_anonymous_handshake_authenticates_nobody(w: World) -> list[Implication]:
         )
         for r in w.runs
     ]
+
+
+EARLY_SERVER_DATA = ("adversary", "early-server-data")
+
+
+@invariant("AUT-18", "8446 2, 4.4.4", EARLY_SERVER_DATA)
+def data_of_a_server_is_sent_in_the_clients_own_handshake(w: World) -> list[Implication]:
+    """What a client delivers, be it sent before the server had the client's Finished, that server
+    sent which agrees with the client on all up to the server's Finished: the client's identity is
+    not among it."""
+    return [
+        when(conj(server_authenticated(c), c.version == "TLS13", c.delivered)).then(
+            disj(
+                *(
+                    conj(s.sent_data, paired(c, s), agree(c, s, flight(c), server_proof=True))
+                    for s in w.servers
+                )
+            )
+        )
+        for c in w.clients
+    ]
+
+
+@invariant("AUT-18S", "8446 2, 4.4.4", (*EARLY_SERVER_DATA, "client-auth"))
+def data_of_a_server_is_for_the_client_it_authenticated(w: World) -> list[Implication]:
+    """False by design: a server may send before it has seen the client's certificate."""
+    return [
+        when(
+            conj(
+                server_authenticated(c), c.version == "TLS13", c.delivered,
+                c.client_certificate == "honest",
+            )
+        ).then(
+            disj(
+                *(conj(s.sent_data, paired(c, s), s.client_certificate == "honest")
+                  for s in w.servers)
+            )
+        )
+        for c in w.clients
+    ]  # fmt: skip

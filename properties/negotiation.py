@@ -53,6 +53,18 @@ def the_sentinel_stops_a_downgrade_at_the_signature(w: World) -> list[Implicatio
     ]  # fmt: skip
 
 
+@invariant("NEG-2R", "8446 4.1.3, E.1", ("adversary", "downgrade", "rsa"))
+def the_sentinel_stops_a_downgrade_to_static_rsa(w: World) -> list[Implication]:
+    """False by design: no signature covers the server's random, so a client that knows TLS 1.3 goes
+    on below it, until Finished."""
+    return [
+        when(
+            conj(c.server_certificate == "honest", c.max_version == "TLS13", c.suite == "RSA")
+        ).then(conj(*(s.max_version != "TLS13" for s in w.servers)))
+        for c in w.clients
+    ]
+
+
 @invariant("NEG-3", "7507 3, 4", ("adversary", "fallback"))
 def a_fallback_ends_at_a_server_that_knows_no_better(w: World) -> list[Implication]:
     """A client that fell back, and said so, finishes with the honest server only at the highest

@@ -206,4 +206,8 @@ EXTENSION = Extension(
         "client": psk_client.offered_psk == "resumption",
         "server": psk_server.psk == "resumption",
     },
+    early_shared={
+        "client": psk_client.offered_psk == "external",
+        "server": psk_server.psk == "external",
+    },
 )  # fmt: skip

@@ -272,6 +272,15 @@ EXTENSION = Extension(
         ),
         Amend("client_send_application_data_CONNECTED_to_SAME", when=_idle),
         Amend("client_send_close_notify_CONNECTED_to_CLOSING", when=_idle),
+        # What was begun before the peer closed its direction is completed after it.
+        *(
+            Amend(f"client_send_{m}_later", sources=("READ_CLOSED",), of="half_close")
+            for m in ("certificate", "certificate_verify", "finished")
+        ),
+        *(
+            Amend(f"client_send_{m}", when=_idle, of="half_close")
+            for m in ("application_data_READ_CLOSED_to_SAME", "close_notify_READ_CLOSED_to_CLOSED")
+        ),
         Amend("client_send_key_update", when=_idle, of="key_update"),
         Amend("client_send_key_update_answer", when=_idle, of="key_update"),
     ),

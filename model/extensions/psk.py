@@ -52,7 +52,7 @@ from model.rule import SAME, Fields, Message, Observer, Variable, check, receive
 from model.transcript import VIEWS
 
 Psk = Domain("Psk", ("none", "external", "resumption"))
-Identity = Domain("Identity", ("none", "adversary", "external", "server0", "server1"))
+Identity = Domain("Identity", ("none", "adversary", "external", "server0", "server1", "server2"))
 """What a client names a key by: the external key's name, or a ticket, by the run it is of."""
 Selected = Domain("Selected", ("none", "0", "1"))
 """The server's selected_identity; one identity is offered, so 1 is out of range."""
@@ -434,6 +434,7 @@ EXTENSION = Extension(
     inherits={r: own.psk == "resumption" for r, own in (("client", client), ("server", server))},
     shared={r: own.psk == "external" for r, own in (("client", client), ("server", server))},
     earlier_seals={"server": {"binder": resumption}},
+    shared_seals={"server": {"binder": external & ~resumption}},
     begins={
         "client": ~client.resumes | _has_ticket,
         "server": ~server.resumes | before["server"].issued,

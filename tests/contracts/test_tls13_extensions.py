@@ -71,6 +71,10 @@ HONEST = {
     "tls13-psk": lambda w: conj(_both(w, 0), w.servers[0].psk == "external", w.servers[0].psk_ke),
     "tls13-resumption": lambda w: conj(_both(w, 1), w.servers[1].psk == "resumption"),
     "tls13-early-data": lambda w: conj(_both(w, 0), w.servers[0].early_delivered),
+    "leaks-tickets": lambda w: conj(
+        _both(w, 1), w.clients[1].psk == "resumption", w.servers[1].sent_ResumptionKey,
+        neg(w.servers[0].sent_ResumptionKey),
+    ),
     "retry-psk": lambda w: conj(
         _both(w, 0), w.servers[0].psk == "external", w.clients[0].retried
     ),
@@ -83,6 +87,7 @@ STEPS = {
     "tls13-psk": 10,
     "tls13-resumption": 27,
     "tls13-early-data": 14,
+    "leaks-tickets": 29,
     "retry-psk": 14,
     "retry-early-data": 15,
 }

@@ -116,3 +116,10 @@ def test_an_overlay_that_changes_nothing_changes_nothing() -> None:
                                                    when=TRUE),)),))  # fmt: skip
     assert [r.name for r in same.rules] == [r.name for r in sound.rules]
     assert [r.guard for r in same.rules] == [r.guard for r in sound.rules]
+
+
+def test_a_field_may_be_left_out_in_a_message_the_extension_adds_none_to() -> None:
+    messages = {m.name: m for m in role("server", ("fixed_dh",)).alphabet}
+    assert not messages["ClientKeyExchange"].demands("exchange")
+    messages = {m.name: m for m in role("client", ("psk_suites",)).alphabet}
+    assert not messages["ServerKeyExchange"].demands("share")

@@ -61,6 +61,10 @@ MUTANTS = {
         "tls12-small",
         with_rows(receive("client", ApplicationData, "WAIT_FIN", SAME, rfc="5246 10",
                           do={"delivered": TRUE}))),
+    # One ServerKeyExchange for two clients, with a share of the adversary's.
+    "a_server_run_is_the_peer_of_one_client_run": c(
+        "two-clients-ecdhe",
+        without_check("client_receive_server_key_exchange_WAIT_SKE_to_WAIT_CR_SHD", "signature")),
     "data_is_sent_only_after_finished_is_verified": c(
         "tls12",
         with_rows(send("client", ApplicationData, "WAIT_CCS", SAME, rfc="5246 10",
@@ -117,6 +121,12 @@ MUTANTS = {
         other_alert("client_receive_finished_WAIT_FIN_to_CONNECTED", "verify_data",
                     "handshake_failure")),
     "data_is_sent_only_after_both_finished_are_verified": Mutant("tls12", {}),
+    "data_of_a_server_is_sent_in_the_clients_own_handshake": c(
+        "tls13",
+        without_check("client_receive_certificate_verify_WAIT_CV_to_WAIT_FINISHED", "signature"),
+    ),
+    "data_of_a_server_is_for_the_client_it_authenticated": Mutant("tls13", {}),
+    "the_sentinel_stops_a_downgrade_to_static_rsa": Mutant("tls12-rsa-tls13", {}),
     "compatible_ends_complete_and_agree": c(
         "honest",
         without_rows("client_receive_application_data_SEND_CERT_SEND_CV_SEND_FINISHED_to_SAME")),

@@ -1,0 +1,44 @@
+"""A client loses the traffic secrets that it holds at some moment (RFC 8446 E.1, 7.2).
+
+Those that it reads and writes with: not the secret they are derived from, nor others that were or
+will be derived from that (7.1). Of the application traffic secrets it holds the present generation.
+A closed run has erased them. Who has one generation is let forge records of any: more than the
+later ones, which is all that it can (7.2).
+"""
+
+from collections.abc import Mapping
+
+from model.adversary.capabilities import Leak
+from model.expr import BOOL, TRUE, Expr, disj, neg, var
+from model.rule import Message
+from model.system import Instance
+
+SUMMARY = "get the traffic secrets that a client holds, at some moment"
+
+
+def _notes(run: Instance) -> Mapping[str, Expr]:
+    of = run.role.all_variables
+
+    def own(name: str) -> Expr:
+        return var(f"{run.name}.{name}", of[name].domain)
+
+    closed = own("state") == run.role.closed
+    held = neg(closed) if run.role.erases else TRUE
+    out = {
+        f"lost_{key}": held & disj(*(own(n) == key for n in ("read_key", "write_key")))
+        for key in ("handshake", "application")
+    }
+    out["lost_before_closed"] = neg(closed)
+    if "write_generation" in of:
+        first = own("write_generation") == "0"
+        out["lost_first_generation"] = held & (own("write_key") == "application") & first
+        out["lost_before_update"] = neg(var(f"{run.name}.sent_KeyUpdate", BOOL))
+    return {f"{run.name}.{n}": e for n, e in out.items()}
+
+
+def traffic_secret(end: str) -> Leak:
+    """The leak by runs of a role."""
+    return Leak(Message(f"{end.capitalize()}TrafficSecret", {}, "8446 E.1"), (end,), notes=_notes)
+
+
+LEAK = traffic_secret("client")

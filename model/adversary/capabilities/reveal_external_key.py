@@ -1,0 +1,11 @@
+"""The external pre-shared key of the honest ends is lost, at some moment (RFC 8446 E.1, 2.3).
+
+One key, whoever of the two loses it.
+"""
+
+from model.adversary.capabilities import Leak
+from model.rule import Message
+
+SUMMARY = "get the external pre-shared key of the honest ends, at some moment"
+
+LEAK = Leak(Message("ExternalKey", {}, "8446 E.1"), ("server",))

@@ -1,0 +1,20 @@
+"""Selfie (Drucker and Gueron 2019): a server takes a hello that its own principal sent.
+
+The key says who is the client, and the server does not look: it answers as the peer that the client
+wanted.
+"""
+
+from model.flaws import Flaw, without_check
+
+FLAW = Flaw(
+    name="selfie",
+    number=16,
+    title="a server does not check that the client of an external key is the other end",
+    source="Drucker and Gueron, Selfie: reflections on TLS 1.3 with PSK, 2019; RFC 9258 A",
+    scenario="reflection-imported",
+    patches={
+        "server": without_check("server_receive_client_hello_psk", "the client is the other one")
+    },
+    shows="a_session_joins_two_principals",
+    breaks={"server": ("a_session_joins_two_principals",)},
+)

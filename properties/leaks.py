@@ -1,0 +1,231 @@
+"""What is left when a secret is lost: forward secrecy, healing, key compromise impersonation."""
+
+from __future__ import annotations
+
+from model.expr import FALSE, Expr, conj, const, disj, neg
+from model.principal import Key
+from properties import Implication, View, World, invariant, when
+from properties.authentication import (
+    client_authenticated,
+    known,
+    lost_early,
+    paired,
+    server_authenticated,
+    shown_by,
+    shown_certificate,
+)
+
+LONG_TERM = ("ServerPrivateKey", "ClientPrivateKey", "ExternalKey")
+FRESH = ("DHE", "ECDHE", "DHE_PSK", "ECDHE_PSK", "AEAD")
+"""The suites with a share of each end that is made for this handshake."""
+
+
+def lost(w: World, *secrets: str) -> Expr:
+    """One of the secrets has been lost, by whichever run."""
+    network = w.system.network
+    return disj(*(network.lost(w.system, s) for s in secrets))  # type: ignore[attr-defined]
+
+
+def lost_later(r: View, w: World) -> Expr:
+    """A long-term key was lost after the run finished, and none before."""
+    return conj(lost(w, *LONG_TERM), *(neg(lost_early(r, s)) for s in LONG_TERM))
+
+
+def fresh(r: View) -> Expr:
+    """The handshake has a share of each end that is made for it: all of `FRESH` but psk_ke."""
+    psk_ke: Expr = FALSE
+    if "psk" in r.run.role.variables:
+        psk_ke = (r.server_share == "none") if r.role == "client" else r.psk_ke
+    return conj(r.suite.one_of(*FRESH), neg(psk_ke))
+
+
+def authenticated(r: View) -> Expr:
+    """The run finished and takes its peer for the honest one."""
+    return server_authenticated(r) if r.role == "client" else client_authenticated(r)
+
+
+def early_known(r: View) -> Expr:
+    """The adversary knows the key of the early data that the run sends or reads."""
+    network = r.system.network
+    key = const("early", Key)
+    return network.knows_key(r.system, r.run, key)  # type: ignore[attr-defined,no-any-return]
+
+
+def sent_early(c: View) -> Expr:
+    """The client sent early data; false without the extension."""
+    return c.sent_early if "sent_early" in c.run.role.variables else FALSE
+
+
+@invariant("SEC-5", "5246 F.1.1.3; 8446 E.1", ("adversary", "long-term"))
+def a_key_lost_later_does_not_open_a_fresh_exchange(w: World) -> list[Implication]:
+    """Forward secrecy: with DHE, ECDHE or psk_dhe_ke the session keys stay secret, whatever
+    long-term key is lost after the run has finished."""
+    return [
+        when(conj(authenticated(r), fresh(r), lost(w, *LONG_TERM))).then(neg(known(r)))
+        for r in w.runs
+    ]
+
+
+@invariant("SEC-6", "5246 F.1.1.2; 8446 2.3, E.1", ("adversary", "long-term"))
+def a_key_lost_later_opens_nothing(w: World) -> list[Implication]:
+    """False by design: with RSA, static Diffie-Hellman and psk_ke the session keys, and with 0-RTT
+    those of the early data, can be computed from a long-term key."""
+    return [
+        *(
+            when(conj(authenticated(r), neg(fresh(r)), lost_later(r, w))).then(neg(known(r)))
+            for r in w.runs
+        ),
+        *(
+            when(conj(server_authenticated(c), sent_early(c), lost_later(c, w))).then(
+                neg(early_known(c))
+            )
+            for c in w.clients
+        ),
+    ]
+
+
+@invariant("SEC-12", "8446 2.3, E.1", ("adversary", "early_data"))
+def early_data_is_secret_as_long_as_its_key_is(w: World) -> list[Implication]:
+    """What a client sends as early data the adversary reads only if the pre-shared key is lost,
+    before or after."""
+    return [
+        when(conj(c.sent_early, neg(lost(w, "ExternalKey")))).then(neg(early_known(c)))
+        for c in w.clients
+    ]
+
+
+@invariant("SEC-9", "8446 E.1.5", ("adversary", "long-term"))
+def a_fresh_exchange_heals_a_lost_key(w: World) -> list[Implication]:
+    """Whatever was lost before, and whenever: if the adversary let the shares of both ends pass, it
+    does not know the session keys."""
+    return [
+        when(
+            conj(
+                c.verified, fresh(c), lost(w, *LONG_TERM), paired(c, s), fresh(s),
+                c.server_share == s.name, s.exchange == c.name,
+            )
+        ).then(neg(known(c) | known(s)))
+        for c in w.clients
+        for s in w.servers
+    ]  # fmt: skip
+
+
+def _let_nobody_in(w: World, which: str) -> list[Implication]:
+    def suites(r: View) -> Expr:
+        return (r.suite == "DH_RSA") if which == "static" else fresh(r)
+
+    return [
+        *(
+            when(conj(server_authenticated(c), lost(w, "ClientPrivateKey"), suites(c))).then(
+                disj(*(paired(c, s) for s in w.servers))
+            )
+            for c in w.clients
+        ),
+        *(
+            when(
+                conj(
+                    client_authenticated(s), shown_certificate(s), lost(w, "ServerPrivateKey"),
+                    suites(s),
+                )
+            ).then(
+                disj(*(conj(paired(c, s), shown_by(c, "client") == "honest") for c in w.clients))
+            )
+            for s in w.servers
+        ),
+    ]  # fmt: skip
+
+
+@invariant("AUT-10", "8446 E.1", ("adversary", "reveal_client_key", "reveal_server_key"))
+def a_lost_key_of_ones_own_lets_nobody_in(w: World) -> list[Implication]:
+    """Key compromise impersonation: who has a run's own private key cannot pass for its peer, with
+    certificates that sign."""
+    return _let_nobody_in(w, "fresh")
+
+
+@invariant("AUT-10S", "5246 7.4.7.2", ("adversary", "fixed_dh", "reveal_client_key"))
+def a_lost_static_share_of_ones_own_lets_nobody_in(w: World) -> list[Implication]:
+    """False by design: two static shares give one secret, which the key of either end gives."""
+    return _let_nobody_in(w, "static")
+
+
+def noted(r: View, what: str) -> Expr:
+    """What was noted when the run lost its traffic secrets; false if it cannot lose any."""
+    return getattr(r, what) if f"{r.name}.{what}" in r.system.variables else FALSE
+
+
+def lost_traffic(r: View) -> Expr:
+    """The run lost the traffic secrets that it held at some moment."""
+    return noted(r, f"sent_{r.role.capitalize()}TrafficSecret")
+
+
+def alone(w: World, r: View) -> Expr:
+    """The run lost its traffic secrets, and no other did."""
+    return conj(lost_traffic(r), *(neg(lost_traffic(q)) for q in w.runs if q is not r))
+
+
+@invariant("SEC-7", "8446 4.6.1, E.1", ("adversary", "resumption", "reveal_resumption_key"))
+def a_resumption_key_opens_no_other_connection(w: World) -> list[Implication]:
+    """With the resumption key of one ticket lost, the connection that issued it is secret, and so
+    is one that resumes with another ticket."""
+    first = [s.sent_ResumptionKey for s in w.servers if s.run.prev is None]
+    later = [s.sent_ResumptionKey for s in w.servers if s.run.prev]
+    return [
+        when(
+            conj(
+                authenticated(r),
+                conj(r.psk == "resumption", disj(*later), neg(disj(*first)))
+                if r.run.prev
+                else disj(*first, *later),
+            )
+        ).then(neg(known(r)))
+        for r in w.runs
+    ]
+
+
+@invariant("SEC-8", "8446 7.2", ("adversary", "key_update", "reveal_client_traffic_secret"))
+def what_was_sent_before_a_key_update_stays_secret(w: World) -> list[Implication]:
+    """From the traffic secret that an end writes with after its first KeyUpdate, the one before it
+    cannot be computed."""
+    network = w.system.network
+    return [
+        when(
+            conj(
+                authenticated(r), r.data_0, alone(w, r), neg(noted(r, "lost_before_update")),
+            )
+        ).then(
+            neg(noted(r, "lost_first_generation") | network.knows_secret(w.system, r.run))  # type: ignore[attr-defined]
+        )
+        for r in w.runs
+    ]  # fmt: skip
+
+
+@invariant("SEC-10", "8446 7.1", ("adversary", "tls13", "reveal_client_traffic_secret"))
+def a_traffic_secret_does_not_give_another(w: World) -> list[Implication]:
+    """With the handshake traffic secrets lost, and used, what a run sends after its Finished stays
+    secret; with the application traffic secrets lost, what both ends sent before it does."""
+    knows = w.system.network.knows_key  # type: ignore[attr-defined]
+    handshake = disj(*(noted(r, "lost_handshake") for r in w.runs))
+    application = disj(*(noted(r, "lost_application") for r in w.runs))
+    return [
+        implication
+        for r in w.runs
+        for implication in (
+            when(conj(authenticated(r), r.sent_data, handshake, neg(application))).then(
+                neg(knows(w.system, r.run, r.write_key))
+            ),
+            when(conj(authenticated(r), application, neg(handshake))).then(
+                neg(knows(w.system, r.run, const("handshake", Key)))
+            ),
+        )
+    ]
+
+
+@invariant("KEY-12", "8446 E.1", ("adversary", "reveal_client_traffic_secret"))
+def a_closed_run_has_nothing_to_lose(w: World) -> list[Implication]:
+    """It has erased its keys: what is lost from then on opens nothing."""
+    return [
+        when(conj(authenticated(r), alone(w, r), neg(noted(r, "lost_before_closed")))).then(
+            neg(known(r))
+        )
+        for r in w.runs
+    ]
