@@ -241,12 +241,14 @@ def _extensions(
 
 
 def _shown_configuration(hello: Mapping[str, Any]) -> dict[str, Any]:
-    """The extensions' variables that stand in a ClientHello as they are, where it shows them."""
+    """The extensions' configuration that stands in a ClientHello as it is, where it shows it."""
+    client = ROLES["client"]
+    set_by_rows = {name for r in client.table for name in r.do}
     out = {}
-    for f, e in ROLES["client"].sends["ClientHello"].items():
+    for f, e in client.sends["ClientHello"].items():
         if isinstance(e, Expr) and e.op == "var" and f in hello:
             name = str(e.payload).removeprefix("own.")
-            if name in ROLES["client"].variables and name not in CLIENT:
+            if name in client.variables and name not in CLIENT and name not in set_by_rows:
                 out[name] = hello[f]
     return out
 

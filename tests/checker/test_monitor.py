@@ -26,9 +26,9 @@ needs_live = pytest.mark.skipif(bool(unavailable), reason=unavailable)
 TITLES = [
     f"{h.title}{resumed}" for h in live.HANDSHAKES for resumed in ("", ", resumed")[: 1 + h.resumed]
 ]
-ASKED = (TITLES[4], TITLES[8])
+ASKED = (TITLES[6], TITLES[10])
 """Of TLS 1.3, those that ask for the client's certificate in the handshake."""
-ALTERED = tuple(TITLES[i] for i in (0, 1, 2, 4, 7, 8, 11, 12))
+ALTERED = tuple(TITLES[i] for i in (0, 1, 2, 4, 6, 9, 10, 13, 14))
 """Those of which every alteration is tried: each message of the others stands in one of them."""
 AFTER_HANDSHAKE = ("ApplicationData", "CloseNotify")
 
@@ -62,23 +62,29 @@ CLIENT_13_ASKED = (
     "WAIT_EE WAIT_CERT_CR WAIT_CERT WAIT_CV WAIT_FINISHED SEND_CERT SEND_CV SEND_FINISHED "
     "CONNECTED CLOSING CLOSED"
 )
+CLIENT_12_RESUMES = "RES_WAIT_CCS RES_WAIT_FIN RES_SEND_CCS RES_SEND_FIN CONNECTED CLOSING CLOSED"
+SERVER_12_RESUMES = (
+    "RES_SEND_SH RES_SEND_CCS RES_SEND_FIN RES_WAIT_CCS RES_WAIT_FIN CONNECTED ANSWER_CLOSE CLOSED"
+)
 CLIENT_STATES = {
     TITLES[0]: "START WAIT_SH WAIT_CERTIFICATE WAIT_SKE WAIT_CR_SHD SEND_CKE SEND_CCS SEND_FIN "
     "WAIT_CCS WAIT_FIN CONNECTED CLOSING CLOSED",
-    TITLES[1]: "START WAIT_SH WAIT_CERTIFICATE WAIT_SKE WAIT_CR_SHD WAIT_SHD SEND_CERTIFICATE "
+    TITLES[1]: f"START WAIT_SH {CLIENT_12_RESUMES}",
+    TITLES[3]: f"START WAIT_SH {CLIENT_12_RESUMES}",
+    TITLES[2]: "START WAIT_SH WAIT_CERTIFICATE WAIT_SKE WAIT_CR_SHD WAIT_SHD SEND_CERTIFICATE "
     "SEND_CKE SEND_CERTIFICATE_VERIFY SEND_CCS SEND_FIN WAIT_CCS WAIT_FIN CONNECTED CLOSING CLOSED",
-    TITLES[2]: f"START WAIT_SH {CLIENT_13}",
-    TITLES[3]: f"START WAIT_SH {AFTER_KEY}",
-    TITLES[4]: f"START WAIT_SH {CLIENT_13_ASKED}",
+    TITLES[4]: f"START WAIT_SH {CLIENT_13}",
     TITLES[5]: f"START WAIT_SH {AFTER_KEY}",
-    TITLES[6]: f"START WAIT_SH SEND_CH WAIT_SH {CLIENT_13}",
-    TITLES[7]: f"START WAIT_SH SEND_CH WAIT_SH {AFTER_KEY}",
-    TITLES[8]: f"START WAIT_SH SEND_CH WAIT_SH {CLIENT_13_ASKED}",
+    TITLES[6]: f"START WAIT_SH {CLIENT_13_ASKED}",
+    TITLES[7]: f"START WAIT_SH {AFTER_KEY}",
+    TITLES[8]: f"START WAIT_SH SEND_CH WAIT_SH {CLIENT_13}",
     TITLES[9]: f"START WAIT_SH SEND_CH WAIT_SH {AFTER_KEY}",
-    TITLES[10]: f"START WAIT_SH {CLIENT_13}",
-    TITLES[11]: f"START WAIT_SH {AFTER_KEY}",
+    TITLES[10]: f"START WAIT_SH SEND_CH WAIT_SH {CLIENT_13_ASKED}",
+    TITLES[11]: f"START WAIT_SH SEND_CH WAIT_SH {AFTER_KEY}",
     TITLES[12]: f"START WAIT_SH {CLIENT_13}",
     TITLES[13]: f"START WAIT_SH {AFTER_KEY}",
+    TITLES[14]: f"START WAIT_SH {CLIENT_13}",
+    TITLES[15]: f"START WAIT_SH {AFTER_KEY}",
 }
 END = "READ_CLOSED CLOSED"
 SERVER_13 = "NEGOTIATED SEND_EE SEND_CR_CERT SEND_CV SEND_FINISHED WAIT_FINISHED CONNECTED"
@@ -91,21 +97,23 @@ EMPTY_LATER, LATER = "PH_WAIT_FINISHED CONNECTED", "PH_WAIT_CV PH_WAIT_FINISHED 
 SERVER_STATES = {
     TITLES[0]: "START SEND_SH SEND_CERTIFICATE SEND_SKE SEND_CR_SHD WAIT_CKE WAIT_CCS WAIT_FIN "
     "SEND_CCS SEND_FIN CONNECTED ANSWER_CLOSE CLOSED",
-    TITLES[1]: "START SEND_SH SEND_CERTIFICATE SEND_SKE SEND_CR_SHD SEND_SHD WAIT_CERTIFICATE "
+    TITLES[1]: f"START {SERVER_12_RESUMES}",
+    TITLES[3]: f"START {SERVER_12_RESUMES}",
+    TITLES[2]: "START SEND_SH SEND_CERTIFICATE SEND_SKE SEND_CR_SHD SEND_SHD WAIT_CERTIFICATE "
     "WAIT_CKE WAIT_CERTIFICATE_VERIFY WAIT_CCS WAIT_FIN SEND_CCS SEND_FIN CONNECTED ANSWER_CLOSE "
     "CLOSED",
-    TITLES[2]: f"START {SERVER_13} {END}",
-    TITLES[3]: f"START {BY_KEY} {END}",
-    TITLES[4]: f"START {SERVER_13_ASKS} {END}",
+    TITLES[4]: f"START {SERVER_13} {END}",
     TITLES[5]: f"START {BY_KEY} {END}",
-    TITLES[6]: f"START SEND_HRR WAIT_CH {SERVER_13} {END}",
-    TITLES[7]: f"START SEND_HRR WAIT_CH {BY_KEY} {END}",
-    TITLES[8]: f"START SEND_HRR WAIT_CH {SERVER_13_ASKS} {END}",
+    TITLES[6]: f"START {SERVER_13_ASKS} {END}",
+    TITLES[7]: f"START {BY_KEY} {END}",
+    TITLES[8]: f"START SEND_HRR WAIT_CH {SERVER_13} {END}",
     TITLES[9]: f"START SEND_HRR WAIT_CH {BY_KEY} {END}",
-    TITLES[10]: f"START {SERVER_13} {EMPTY_LATER} {END}",
-    TITLES[11]: f"START {BY_KEY} {EMPTY_LATER} {END}",
-    TITLES[12]: f"START {SERVER_13} {LATER} {END}",
-    TITLES[13]: f"START {BY_KEY} {LATER} {END}",
+    TITLES[10]: f"START SEND_HRR WAIT_CH {SERVER_13_ASKS} {END}",
+    TITLES[11]: f"START SEND_HRR WAIT_CH {BY_KEY} {END}",
+    TITLES[12]: f"START {SERVER_13} {EMPTY_LATER} {END}",
+    TITLES[13]: f"START {BY_KEY} {EMPTY_LATER} {END}",
+    TITLES[14]: f"START {SERVER_13} {LATER} {END}",
+    TITLES[15]: f"START {BY_KEY} {LATER} {END}",
 }
 
 
@@ -147,7 +155,7 @@ def test_other_negotiations_are_accepted(
 
 @needs_live
 def test_what_is_not_shown_is_assumed(recorded: dict[str, Recording]) -> None:
-    report = monitor.watch(recorded[TITLES[1]])
+    report = monitor.watch(recorded[TITLES[2]])
     by_name = {(r.direction, r.message): r for r in report.rows}
     for direction in (TO_SERVER, TO_CLIENT):
         finished = by_name[direction, "Finished"]
@@ -298,7 +306,7 @@ PUT_IN = {
 @pytest.mark.parametrize("what", PUT_IN)
 def test_a_message_put_in_is_refused(recorded: dict[str, Recording], what: str) -> None:
     part, direction, message, after, row = PUT_IN[what]
-    for title in (t for t in ALTERED if part in t):
+    for title in (t for t in ALTERED if part in t and t.startswith("TLS13")):
         real = recorded[title]
         place = next(i for i, m in enumerate(real.messages, 1) if (m.direction, m.message) == after)
         forged = Recorded(direction, message, {})
@@ -329,7 +337,7 @@ def test_a_request_after_the_handshake_is_for_those_who_offer(
     assert "client_reject_certificate_request_CONNECTED, RFC 8446 4.6.2" in str(report.problem)
 
 
-RESUMED = [t for t in TITLES if "resumed" in t]
+RESUMED = [t for t in TITLES if t.startswith("TLS13") and "resumed" in t]
 
 
 @needs_live
@@ -350,6 +358,24 @@ def test_a_resumption_needs_the_ticket(recorded: dict[str, Recording], title: st
     report = monitor.watch(replace(real, messages=tuple(altered)))
     assert report.refused == i + 1
     assert "illegal_parameter" in str(report.problem)
+
+
+@needs_live
+@pytest.mark.parametrize("title", [TITLES[1], TITLES[3]])
+def test_a_session_needs_a_handshake_that_was_complete(
+    recorded: dict[str, Recording], title: str
+) -> None:
+    """Below TLS 1.3: no session without the connection before, or if its Finished is missing."""
+    real = recorded[title]
+    assert real.messages[0].fields["session_id"] == "server0"
+    assert real.messages[1].fields["session_id"] == "server0"
+    assert real.before is not None
+    names = [m.message for m in real.before.messages]
+    cut = real.before.messages[: len(names) - 1 - names[::-1].index("Finished")]
+    for before in (None, replace(real.before, messages=cut)):
+        report = monitor.watch(replace(real, before=before))
+        assert report.refused == 1, report.problem
+        assert "session_id=server0, expected session_id=none" in str(report.problem)
 
 
 @needs_live
@@ -695,7 +721,7 @@ def test_a_ticket_has_the_name_of_the_server_that_issued_it() -> None:
 
 def test_what_the_model_has_not_is_said() -> None:
     a = recording.Abstraction()
-    with pytest.raises(RecordingError, match=r"no resumption below TLS 1\.3"):
+    with pytest.raises(RecordingError, match=r"no tickets below TLS 1\.3"):
         a.sent(TO_CLIENT, "NewSessionTicket", b"")
     a.answer = recording._server_hello(retry_request(0x1D))
     for context, name in ((b"", "none"), (b"a", "1"), (b"b", "2"), (b"a", "1")):
@@ -837,6 +863,18 @@ def test_names_show_what_is_illegal(text: str, refused: int, problem: str) -> No
     assert problem in str(report.problem)
 
 
+def test_a_server_may_have_forgotten_a_session() -> None:
+    """Then it shows a session id of its own, and the handshake is a full one (5246 7.4.1.3)."""
+    full = "c ClientHello, s ServerHello suite=RSA, s Certificate, s ServerHelloDone, "
+    full += "c ClientKeyExchange, c ChangeCipherSpec, c Finished, s ChangeCipherSpec, s Finished"
+    offer = full.replace("c ClientHello", "c ClientHello session_id=server0")
+    for own_id, ok in (("server1", True), ("server0", False)):
+        again = named(offer.replace("suite=RSA", f"suite=RSA session_id={own_id}"))
+        report = monitor.watch(replace(again, before=named(full)))
+        assert report.ok == ok, report.problem
+    assert report.refused == 3
+
+
 def test_a_file_says_what_a_connection_resumes(tmp_path: Path) -> None:
     full, by_key = named(FULL + "s NewSessionTicket"), named(BY_A_KEY)
     both = [replace(full, title="full"), replace(by_key, title="again", before=full)]
@@ -899,7 +937,7 @@ def test_an_illegal_file_exits_1(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_what_live_records_is_read_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "live.jsonl"
     assert monitor.main(args(live=True, record=str(path))) == 0
-    assert "14 recordings: 14 accepted, 0 refused" in capsys.readouterr().out
+    assert "16 recordings: 16 accepted, 0 refused" in capsys.readouterr().out
     again = recording.read(str(path))
     assert [r.title for r in again] == TITLES
     assert recording.dump(again) == path.read_text()
