@@ -31,7 +31,10 @@ def parser() -> argparse.ArgumentParser:
     v = sub.add_parser("verify", help="decide properties", epilog=EXIT,
                        formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     v.add_argument("properties", nargs="*", metavar="PROPERTY", help="names or ids; default: all")
-    v.add_argument("--scenario", help="one scenario; default: all default ones")
+    which = v.add_mutually_exclusive_group()
+    which.add_argument("--scenario", help="one scenario; default: all default ones")
+    which.add_argument("--all", action="store_true",
+                       help="every scenario, the long ones too")  # fmt: skip
     v.add_argument(
         "--engine",
         choices=[*sorted(ENGINES), "all"],
@@ -104,7 +107,8 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--states", type=_positive(int), metavar="N", help="states for the search")
     c.add_argument("--format", choices=("text", "json"), default="text")
     t = sub.add_parser("tightness", help="which demands a property rests on: drop each alone")
-    t.add_argument("property", metavar="PROPERTY", help="an invariant, by name or id")
+    t.add_argument("properties", nargs="*", metavar="PROPERTY",
+                   help="invariants, by name or id; default: all declared to hold")  # fmt: skip
     t.add_argument("--scenario", help="default: the smallest searched one in which it holds")
     t.add_argument("--time", type=_positive(float), metavar="S", help="seconds for each search")
     t.add_argument("--format", choices=("text", "json"), default="text")
@@ -204,9 +208,11 @@ def _verify(args: argparse.Namespace) -> int:
         tuple(args.properties), args.scenario, args.engine, args.flaw, args.drop, args.time,
         args.memory, args.states, args.stop_at_first, args.backend or "",
         args.checkpoint or args.resume or "", args.resume is not None, args.spill or "",
-        args.cluster or "", args.reduce, args.certificates or "",
+        args.cluster or "", args.reduce, args.certificates or "", args.all,
     )  # fmt: skip
     patch_of(request)
+    if args.all and args.flaw:
+        raise LookupError("--all goes with no --flaw: a flaw has a scenario of its own")
     if request.certificates:
         if request.flaw and request.flaw.partition("@")[0].endswith(".py"):
             raise LookupError("--certificates goes with no flaw of a file: it could not be checked")
@@ -312,6 +318,12 @@ def listing() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def decided(methods: Sequence[str]) -> str:
+    """How a scenario is decided: "searched", "proved", or "searched and proved"."""
+    words = {"explicit": "searched", "symbolic": "proved"}
+    return " and ".join(words[m] for m in methods)
+
+
 def _list(args: argparse.Namespace) -> int:
     every = listing()
     if args.format == "json":
@@ -324,6 +336,8 @@ def _list(args: argparse.Namespace) -> int:
         for row in rows:
             about = row.get("says") or row.get("summary") or row.get("title") or row.get("rfc")
             more = f" [{', '.join(row['checks'])}]" if row.get("checks") else ""
+            if kind == "scenarios":
+                more = f" [{decided(row['methods'])}{'' if row['default'] else ', not by default'}]"
             line = f"  {row.get('id', ''):8}{row['name']}{more}  {about}".rstrip()
             sys.stdout.write(f"{line}\n")
         sys.stdout.write("\n")
@@ -368,17 +382,21 @@ def _tightness(args: argparse.Namespace) -> int:
     from checker.verify import Request
 
     request = Request(seconds=args.time)
-    found, interrupted = None, False
+    found: list[tightness.Tightness] = []
+    interrupted = False
     try:
-        for so_far in tightness.tightness(args.property, args.scenario, request, _progress):
+        for so_far in tightness.tightness(args.properties, args.scenario, request, _progress):
             found = so_far
     except KeyboardInterrupt:
         interrupted = True
     _progress("")
-    if found is None:
-        return 130
-    form = tightness.as_json if args.format == "json" else tightness.as_text
-    sys.stdout.write(form(found) + "\n")
+    if args.format == "json":
+        out = tightness.as_json(found)
+    elif len(args.properties) == 1:
+        out = "\n".join(map(tightness.as_text, found))
+    else:
+        out = tightness.overview(found) if found else ""
+    sys.stdout.write(f"{out}\n")
     if interrupted:
         sys.stderr.write("interrupted: these are the drops so far\n")
     return 130 if interrupted else tightness.status(found)

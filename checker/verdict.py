@@ -29,11 +29,13 @@ EXIT = """exit status:
 class Result:
     """One property in one scenario.
 
-    `method` says what decided it: "search", "proof (PDR, 3 clauses)" with what found the invariant
-    and its size, "search+proof (...)", "reference" or "bounded";
+    `method` says what decided it: "search", "proof (PDR, 3 clauses, 4 configurations)" with what
+    found the invariant, its size and of how many `configurations` (combinations of the scenario's
+    switches) it is at once, "search+proof (...)", "reference" or "bounded";
     `states` is the number of states searched (None if by proof only), `depth` the search's depth
-    or the bound; `certificate` the re-checked inductive invariant as SMT-LIB text. `reduced` says
-    that the search took eager moves: fewer states, and a trace that may not be a shortest one.
+    or the bound; `witness` that a state of its interesting case was reached; `certificate` the
+    re-checked inductive invariant as SMT-LIB text. `reduced` says that the search took eager moves:
+    fewer states, and a trace that may not be a shortest one.
     """
 
     property: str
@@ -47,6 +49,8 @@ class Result:
     depth: int | None = None
     trace: Any = None
     certificate: str | None = None
+    configurations: int | None = None
+    witness: bool = False
     seconds: float = 0.0
     error: bool = field(default=False)
     reduced: bool = False

@@ -7,7 +7,9 @@ proofs of one scenario are made one after another, since what one finds helps th
 
 from __future__ import annotations
 
+import copy
 import itertools
+import math
 import multiprocessing
 import os
 import sys
@@ -21,7 +23,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from checker.verdict import HOLDS_TO_DEPTH, PROVED, UNKNOWN, VACUOUS, VIOLATED, Result
+from checker.verdict import DEFINITE, HOLDS_TO_DEPTH, PROVED, UNKNOWN, VACUOUS, VIOLATED, Result
 from model.expr import FALSE, Expr, conj, disj, exists, neg
 from model.flaws import Flaw, dropped
 from model.flaws import find as find_flaw
@@ -32,10 +34,13 @@ from properties import Property, catalogue
 from properties import find as find_property
 
 if TYPE_CHECKING:
-    from checker.engines.symbolic import Prover
+    from checker.engines.symbolic import Proof, Prover
+    from checker.trace import Trace
 
 PROOF_SECONDS = 30.0
 CHECKPOINT_SECONDS = 10.0
+WITNESS_STATES = 5_000_000
+"""For the search of the interesting cases where nothing else is searched."""
 SHOW_SECONDS = 60.0
 """For the search that shows what a solver found."""
 
@@ -51,7 +56,8 @@ class Request:
     files of the second. Without `spill` they go to the temporary folder when memory is short; never
     if it is "none". `cluster` is the address of a Dask scheduler that searches instead. With
     `reduce`, searches take eager moves (checker.reduction); proofs and what speaks of whole runs
-    are as without. `certificates` is a folder: each proof is written there as a file.
+    are as without. `certificates` is a folder: each proof is written there as a file. With `every`,
+    the scenarios that are not default ones take part.
     """
 
     properties: tuple[str, ...] = ()
@@ -70,6 +76,7 @@ class Request:
     cluster: str = ""
     reduce: bool = False
     certificates: str = ""
+    every: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,12 +121,12 @@ def patch_of(request: Request) -> tuple[Flaw, str] | None:
 
 
 def scenarios_of(request: Request) -> list[Scenario]:
-    """The scenarios asked for: the named one, the flaw's own, or all default ones."""
+    """The scenarios asked for: the named one, the flaw's own, all default ones, or all."""
     if request.scenario:
         return [scenario(request.scenario)]
     if request.flaw:
         return [scenario(find_flaw(request.flaw)[0].scenario)]
-    default = [s for s in SCENARIOS if s.default]
+    default = [s for s in SCENARIOS if s.default or request.every]
     if request.drop:
         # Where the row can fire at all, and the search decides.
         row = request.drop.partition(":")[0]
@@ -205,7 +212,8 @@ def run_task(
     began = time.monotonic()
     if task.method == "symbolic":
         results = []
-        for r in prove(system, props, task.request, progress):
+        alone = task.request.engine == "symbolic" or where.name not in searched()
+        for r in prove(system, props, task.request, progress, witness=alone):
             r.declared, r.reason = _declared(task.request, r, where)
             results.append(r)
             if report is not None:
@@ -337,9 +345,10 @@ def search(
         r = Result(p.name, p.id, system.name, UNKNOWN, method="search", states=found.states,
                    depth=found.depth, reduced=reduced)  # fmt: skip
         row = bad[p.name].row
+        r.witness = seen[p.name].row is not None
         if p.kind == "reachable":
             row = None
-            if seen[p.name].row is not None:
+            if r.witness:
                 r.verdict = PROVED
             elif found.complete:
                 r.verdict = VIOLATED
@@ -348,17 +357,14 @@ def search(
                 r.reason = found.reason
         elif row is not None:
             r.verdict = VIOLATED
-        elif seen[p.name].row is None:
+        elif not r.witness:
             r.verdict = VACUOUS if found.complete else UNKNOWN
             r.reason = "its interesting case is never reached" if found.complete else found.reason
         else:
             r.verdict = PROVED if found.complete else UNKNOWN
             r.reason = found.reason
         if row is not None:
-            from checker.trace import replay
-
-            path = [(s.label if s else None, compiled.describe(v)) for s, v in engine.path(row)]
-            r.trace = replay(system, path, bad[p.name].expr, p.name)
+            r.trace = _replayed(system, engine, row, bad[p.name].expr, p.name)
             r.depth = len(r.trace)
         out.append(r)
     idle = [n for n, q in fired.items() if q.row is None]
@@ -367,6 +373,15 @@ def search(
             r.error = True
             r.reason = f"no patched row ever fires: {', '.join(idle)}"
     return out
+
+
+def _replayed(system: System, engine: Any, row: int, goal: Expr, name: str = "") -> Trace:
+    """The way to the state numbered `row`, where `goal` holds, on live machines."""
+    from checker.trace import replay
+
+    describe = engine.compiled.describe
+    path = [(s.label if s else None, describe(v)) for s, v in engine.path(row)]
+    return replay(system, path, goal, name)
 
 
 def _compiled(
@@ -528,24 +543,34 @@ def prove(
     props: Sequence[Property],
     request: Request,
     progress: Callable[[str], None] | None = None,
+    *,
+    witness: bool = True,
 ) -> Iterator[Result]:
     """Prove invariants one after another; bounded search for what cannot be proved.
 
-    An error in one of them is its result, and the next ones are proved all the same.
+    With `witness`, the interesting case of each is looked for, too: a proof alone would not notice
+    that it is never reached. Else that is left to the search of the scenario. An error in one of
+    them is its result, and the next ones are proved all the same.
     """
     from checker.engines.symbolic import Prover
 
     asked = [p for p in props if p.kind == "invariant"]
     formulas = {p.name: p.holds(system) for p in asked}
     prover: Prover | None = None
+    seen: set[str] | None = None if witness else set()
     proved = 0
     for p in asked:
         if progress is not None:
             progress(f"{system.name}: proving {p.id}, {proved} of {len(asked)} proved")
         began = time.monotonic()
         try:
+            if seen is None:
+                seen = witnesses(system, asked, request)
             prover = prover or Prover(system, list(formulas.values()))
             r = _prove(system, p, formulas[p.name], request, prover)
+            r.witness = p.name in seen
+            if r.verdict == PROVED and not r.witness:
+                _unseen(r, prover, neg(p.witness(system)), request, looked=witness)
         except Exception as e:  # of a solver or a certificate: it is told, and 4 is the exit status
             prover = None
             r = Result(p.name, p.id, system.name, UNKNOWN, method="proof", error=True,
@@ -553,6 +578,53 @@ def prove(
         r.seconds = time.monotonic() - began
         proved += r.certificate is not None
         yield r
+
+
+def witnesses(system: System, props: Sequence[Property], request: Request) -> set[str]:
+    """The properties whose interesting case is on a path that was replayed.
+
+    Searched within `WITNESS_STATES`: first where one client and one server run alone, which is a
+    part of every larger system, then all runs. One path may be for many.
+    """
+    from checker.engines.explicit import Question
+    from checker.engines.reference import Reference
+
+    out: set[str] = set()
+    first = {r.role.name: r.name for r in reversed(system.runs)}.values()
+    for runs in [list(first), [r.name for r in system.runs]][len(first) == len(system.runs) :]:
+        asked = [Question(p.name, p.witness(system)) for p in props if p.name not in out]
+        if not asked:
+            break
+        compiled = copy.copy(system.compile(*(q.expr for q in asked)))
+        compiled.steps = tuple(s for s in compiled.steps if s.run in runs)
+        plain = Request(backend=request.backend)
+        engine, more = _engine(compiled, plain, props, False, None, lambda: 1)
+        engine.search(
+            asked, states=WITNESS_STATES, memory=request.memory,
+            stop=lambda asked=asked: all(q.row is not None for q in asked), **more,
+        )  # fmt: skip
+        predicate = Reference(compiled).predicate
+        cases = {q.name: predicate(q.expr) for q in asked}
+        for q in sorted(asked, key=lambda q: -1 if q.row is None else q.row, reverse=True):
+            if q.row is not None and q.name not in out:
+                _replayed(system, engine, q.row, q.expr)
+                states = [s for _, s in engine.path(q.row)]
+                out.update(n for n, case in cases.items() if any(map(case, states)))
+    return out
+
+
+def _unseen(r: Result, prover: Prover, never: Expr, request: Request, *, looked: bool) -> None:
+    """A property is proved, but no state of its interesting case was seen."""
+    from checker.engines.symbolic import Proof
+
+    r.verdict = UNKNOWN
+    r.reason = "witness not found" if looked else "its witness is left to the search"
+    if looked:
+        found = prover.prove(never, request.seconds or PROOF_SECONDS)
+        if isinstance(found, Proof):
+            r.verdict, r.certificate = VACUOUS, None
+            r.reason = "its interesting case is never reached"
+            r.method = _method(found, r.configurations or 1)
 
 
 def _prove(system: System, p: Property, holds: Expr, request: Request, prover: Prover) -> Result:
@@ -567,9 +639,9 @@ def _prove(system: System, p: Property, holds: Expr, request: Request, prover: P
 
             about = Subject(system.name, p.name, request.flaw or "", request.drop or "")
             keep(request.certificates, system, holds, found.invariant, about)
-        plural = "" if found.clauses == 1 else "s"
         r.verdict, r.certificate = PROVED, found.invariant
-        r.method = f"proof ({found.method}, {found.clauses} clause{plural})"
+        r.configurations = configurations(system)
+        r.method = _method(found, r.configurations)
         return r
     violated = found.violated
     if not violated:
@@ -579,6 +651,19 @@ def _prove(system: System, p: Property, holds: Expr, request: Request, prover: P
         if depth is not None and not violated:
             r.verdict, r.depth = HOLDS_TO_DEPTH, depth
     return _shown(system, p, request) if violated else r
+
+
+def _method(proof: Proof, configurations: int) -> str:
+    def counted(n: int, what: str) -> str:
+        return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+    size = counted(proof.clauses, "clause")
+    return f"proof ({proof.method}, {size}, {counted(configurations, 'configuration')})"
+
+
+def configurations(system: System) -> int:
+    """How many combinations of its switches a system starts with. A proof is of all at once."""
+    return math.prod(len(set(v.initial)) for v in system.variables.values())
 
 
 def _shown(system: System, p: Property, request: Request) -> Result:
@@ -655,7 +740,7 @@ def merge(request: Request, found: Sequence[tuple[Task, list[Result]]]) -> list[
 def _merge(results: list[Result]) -> Result:
     first, *rest = results
     for r in rest:
-        if {first.verdict, r.verdict} == {PROVED, VIOLATED}:
+        if len({first.verdict, r.verdict} & set(DEFINITE)) == 2:
             # Both artefacts are shown: the trace of one, the invariant of the other.
             first = replace(
                 first,
@@ -667,18 +752,19 @@ def _merge(results: list[Result]) -> Result:
             )
         elif r.error:
             first = replace(first, error=True, reason=f"{r.method}: {r.reason}")
-        elif r.verdict == PROVED and first.verdict in (PROVED, UNKNOWN, HOLDS_TO_DEPTH):
-            # A proof says nothing of the witness: an unfinished search does not spoil it, but a
-            # search that found no witness in the whole space does.
+        elif first.verdict == PROVED and r.certificate:
             first = replace(
                 first,
-                verdict=PROVED,
-                method=f"{first.method}+{r.method}" if first.verdict == PROVED else r.method,
+                method=f"{first.method}+{r.method}",
                 certificate=r.certificate,
-                reason=first.reason if first.verdict == PROVED else "",
+                configurations=r.configurations,
                 seconds=first.seconds + r.seconds,
             )
-        elif first.verdict in (UNKNOWN, HOLDS_TO_DEPTH) and r.verdict not in (UNKNOWN,):
+        elif first.verdict in (UNKNOWN, HOLDS_TO_DEPTH) and (r.certificate or r.verdict != UNKNOWN):
+            # An unfinished search does not spoil a proof, and may have seen its witness.
+            r = replace(r, states=first.states, seconds=first.seconds + r.seconds)
+            if r.certificate and first.witness:
+                r = replace(r, verdict=PROVED, reason="")
             first = r
     return first
 

@@ -40,7 +40,7 @@ class Sent:
 
 def _read(v: Expr) -> str:
     kind, _, name = v.payload.partition(".")
-    return {"own": f"own.{name}", "prev": f"own.prev.{name}"}.get(kind, f"msg[{name!r}]")
+    return {"own": f"own.{name}", "prev": f"own.{v.payload}"}.get(kind, f"msg[{name!r}]")
 
 
 def _sender(
@@ -125,6 +125,14 @@ def compiled(role: Role) -> Compiled:
     return hit[1]
 
 
+def nothing_before(first: Mapping[str, Value]) -> Any:
+    """What a row reads as `prev` where there is no handshake before: initial values, made by
+    nobody."""
+    nobody = SimpleNamespace(**first, me="none")
+    nobody.prev = nobody
+    return nobody
+
+
 class Run:
     """One handshake instance of a role: the model object of a `transitions.Machine`.
 
@@ -142,7 +150,7 @@ class Run:
         self.me = me
         self.taken = None
         first = {n: v.initial[0] for n, v in role.all_variables.items()}
-        self.prev: Any = prev or SimpleNamespace(**first)
+        self.prev: Any = prev or nothing_before(first)
         for name, v in role.variables.items():
             value = config.pop(name, v.initial[0])
             v.domain.code(value)

@@ -84,11 +84,12 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
     out.append(_latch("closed_in_keys", "receive", "CloseNotify", own.read_key != "plaintext"))
     out.append(_latch("closed_first", "send", "CloseNotify", own.end == "none"))
     state = var("own.state", of.state_domain)
+    due = (s for s in of.states if s.endswith(("WAIT_FIN", "WAIT_FINISHED")))
     wrong = var("msg.alert", Alert) != "decrypt_error"
     out.append(
         _latch(
             "wrong_finished_alert", "reject", "Finished",
-            wrong & state.one_of("WAIT_FIN", "WAIT_FINISHED"),
+            wrong & state.one_of(*due),
         )
     )  # fmt: skip
     return tuple(out)

@@ -2,8 +2,8 @@
 
 Values are who made them: a nonce, a key share, a premaster is the name of the run that made it, or
 `adversary`. An offer (the ClientHello's lists) is "as sent by run r", or `adversary`: something
-else. Domains have room for two runs of each role; a value of a run that a scenario does not have is
-never delivered.
+else. Domains have room for three runs of each role; a value of a run that a scenario does not have
+is never delivered.
 """
 
 from __future__ import annotations
@@ -34,11 +34,13 @@ OFFERED = (
 
 Compression = Domain("Compression", ("null", "deflate"))
 
-ClientOwner = Domain("ClientOwner", ("none", "adversary", "client0", "client1", "random", "fixed"))
+ClientOwner = Domain(
+    "ClientOwner", ("none", "adversary", "client0", "client1", "client2", "random", "fixed")
+)
 """Who made a client's value; `random` is the premaster a server makes up when decryption fails,
 `fixed` the key in the honest client's certificate."""
 
-ServerOwner = Domain("ServerOwner", ("none", "adversary", "server0", "server1"))
+ServerOwner = Domain("ServerOwner", ("none", "adversary", "server0", "server1", "server2"))
 """Who made a server's value."""
 
 Certificate = Domain(
@@ -57,12 +59,14 @@ Sentinel = Domain("Sentinel", ("none", "DOWNGRD01", "DOWNGRD00"))
 
 ClientAuth = Domain("ClientAuth", ("none", "optional", "mandatory"))
 
-Key = Domain("Key", ("plaintext", "empty", "handshake", "application", "early"))
+Key = Domain("Key", ("plaintext", "empty", "handshake", "application", "early", "previous"))
 """The record protection of one direction: none, keys from a master secret that was never set,
-TLS 1.3 handshake traffic keys, the session keys (TLS 1.3: application traffic keys), or those of
-TLS 1.3's early data."""
+TLS 1.3 handshake traffic keys, the session keys (TLS 1.3: application traffic keys), those of
+TLS 1.3's early data, or the session keys of the handshake before on the same connection."""
 
-EncryptedTo = Domain("EncryptedTo", ("none", "honest", "adversary", "server0", "server1"))
+EncryptedTo = Domain(
+    "EncryptedTo", ("none", "honest", "adversary", "server0", "server1", "server2")
+)
 """The RSA key a premaster is encrypted to: the honest server's certificate, a key of the
 adversary's, or the temporary key of a server run."""
 

@@ -8,8 +8,9 @@ accept rules the reject rules, which are their exact complement: so in every sta
 ones every message has exactly one rule.
 
 A rule is local: it reads `own.x` (the run that takes it), `prev.x` (the same end's handshake before
-it: initial values if there was none) and `msg.f` (a field of the message, or a choice of the
-caller), nothing else. Effects are parallel: all read the state before the step.
+it: initial values if there was none; `prev.prev.x` is of the one before that) and `msg.f` (a field
+of the message, or a choice of the caller), nothing else. Effects are parallel: all read the state
+before the step.
 """
 
 from __future__ import annotations
@@ -306,6 +307,10 @@ class Role:
     the same of what both principals have had all along. `exposes` says when its own secret is
     there for everybody to read in what it issued, `erases` whether a closed run holds no secret any
     more, `begins` from when on the run takes part at all, over `own` and `prev`.
+
+    `abbreviated` says when the handshake is hellos and Finished only and its secret that of the
+    handshake before, `hashed` when the flight is part of the secret, `bound` when the hellos carry
+    what the Finished of the handshake before covered.
     """
 
     name: str
@@ -335,6 +340,9 @@ class Role:
     erases: bool = True
     begins: Expr = TRUE
     extensions: tuple[str, ...] = ()
+    abbreviated: Expr = FALSE
+    hashed: Expr = FALSE
+    bound: Expr = FALSE
     editions: Mapping[str, tuple[Edition, ...]] = field(default_factory=dict)
     signer: Expr | None = None
 
@@ -494,7 +502,8 @@ class Role:
                 kind, _, rest = name.partition(".")
                 if kind == "own" and (name in own or rest == "me"):
                     continue
-                if kind == "prev" and f"own.{rest}" in own:
+                before = rest.rpartition("prev.")[2]
+                if kind == "prev" and (f"own.{before}" in own or before == "me"):
                     continue
                 if kind == "msg" and rest in r.choices:
                     continue

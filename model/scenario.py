@@ -9,30 +9,30 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from model.adversary.capabilities import leaking
 from model.adversary.network import Adversary
 from model.adversary.reliable import Reliable
-from model.expr import Value
+from model.expr import TRUE, Expr, Value, conj, eq
 from model.principal import OFFERED
 from model.roles import role
 from model.rule import Role
 from model.system import Instance, Network, System
-from model.transcript import CERTIFICATE_SUITES
+from model.transcript import CERTIFICATE_SUITES, view
 
 Config = Mapping[str, tuple[Value, ...]]
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is checked and how: `methods` is any of the engines "explicit", "symbolic"."""
+    """What is checked and how: `methods` is any of "explicit" (search) and "symbolic" (proof)."""
 
     name: str
     summary: str
     client: Config
     server: Config
-    methods: tuple[str, ...]
+    methods: tuple[str, ...] = ("explicit", "symbolic")
     clients: int = 1
     servers: int = 1
     network: str = "adversary"
@@ -40,8 +40,15 @@ class Scenario:
     default: bool = True
     extensions: tuple[str, ...] = ()
     later: tuple[tuple[str, str], ...] = ()
-    """Pairs of runs: the first is the same end's handshake after the second. It begins when every
-    run that is followed by another is over: one connection after the other."""
+    """Pairs of runs: the first is the same end's handshake after the second."""
+    order: str = "apart"
+    """When a later handshake begins. "apart": when all those before are closed; "rounds": when all
+    those before are complete, which then take no more steps (that keeps a search small); "in step":
+    and the two ends of each have the same keys; "relayed": and the same hellos, and the adversary
+    makes up nothing of what was made in a round before; "over": when the one before is closed, or
+    complete if it goes on on that connection; "beside": when the one before has begun."""
+    goes_on: tuple[str, ...] = ()
+    """Runs of `later` that go on on the connection of the run before: they renegotiate."""
     configs: Mapping[str, Config] = field(default_factory=dict)
     """By run, what differs from the configuration of its role."""
     about: tuple[str, ...] = ()
@@ -65,14 +72,25 @@ class Scenario:
             for n, v in c.items()
             if True in v
         }
+        found |= {f"several-{n}" for n, k in (("clients", self.clients), ("servers", self.servers))
+                  if k > 1}  # fmt: skip
         if {"reveal_client_key", "reveal_server_key", "reveal_external_key"} & found:
             found.add("long-term")
         if "resumes" in on:
-            found.add("resumption")
+            found.add("psk-resumption")
         if "has_register" in on:
             found.add("register")
         elif self.servers > 1:
             found.add("two-servers")
+        if {"psk", "resumption"} & set(self.extensions):
+            found.add("sessions")
+        found |= {f"later-{n[:6]}s" for n, _ in self.later}
+        if self.later:
+            found.add("later")
+        if "interleaves" in on:
+            found.add("interleaved")
+        if "asks_renegotiation" in on:
+            found.add("asked")
         if any(v != "TLS13" for pair in versions for v in pair) and both:
             found.add("tls12")
         if all("TLS13" in v for v in versions):
@@ -103,18 +121,62 @@ class Scenario:
         """The system, with other roles than the sound ones if given."""
         client = leaking(client or role("client", self.extensions), self.capabilities)
         server = leaking(server or role("server", self.extensions), self.capabilities)
-        runs = [self._run(f"client{i}", client, self.client) for i in range(self.clients)]
-        runs += [self._run(f"server{i}", server, self.server) for i in range(self.servers)]
+        roles = {f"client{i}": client for i in range(self.clients)}
+        roles |= {f"server{i}": server for i in range(self.servers)}
         network: Network = (
-            Reliable() if self.network == "reliable" else Adversary(self.capabilities)
+            Reliable()
+            if self.network == "reliable"
+            else Adversary(self.capabilities, fresh=self.order == "relayed")
         )
-        return System(self.name, tuple(runs), network)
+        system = System(self.name, tuple(self._run(n, roles) for n in roles), network)
+        runs = [replace(r, begins=self._begins(system, r)) for r in system.runs]
+        return replace(system, runs=tuple(runs))
 
-    def _run(self, name: str, role: Role, config: Config) -> Instance:
+    def _run(self, name: str, roles: Mapping[str, Role]) -> Instance:
+        role = roles[name]
+        config = self.client if role.name == "client" else self.server
         mine = {**config, **self.configs.get(name, {})}
-        prev = dict(self.later).get(name)
-        after = tuple(first for _, first in self.later) if prev else ()
-        return Instance(name, role, mine, prev, after)
+        before = dict(self.later).get(name)
+        if before is None:
+            return Instance(name, role, mine)
+        goes_on = name in self.goes_on
+        if goes_on:
+            keys = dict.fromkeys(("read_key", "write_key"), ("previous",))
+            mine |= {"renegotiating": (True,), **keys}
+        alone = goes_on or self.order in TOGETHER
+        return Instance(name, role, mine, before, alone=alone, takes_over=goes_on)
+
+    def _place(self, name: str) -> int:
+        """How many handshakes the same end had before."""
+        before = dict(self.later).get(name)
+        return 0 if before is None else 1 + self._place(before)
+
+    def _begins(self, system: System, run: Instance) -> Expr:
+        """When `run` may take its first step."""
+        if run.prev is None:
+            return TRUE
+        state = system.of(run.prev, "state")
+        if self.order == "apart":
+            followed = dict.fromkeys(first for _, first in self.later)
+            return conj(*(system.of(n, "state") == "CLOSED" for n in followed))
+        if not run.takes_over and self.order in ("over", "beside"):
+            return state == "CLOSED" if self.order == "over" else state != "START"
+        # TLS 1.3 has no renegotiation.
+        old = system.of(run.prev, "version") != "TLS13" if run.takes_over else TRUE
+        if self.order not in TOGETHER:
+            return old & (state == "CONNECTED")
+        place = self._place(run.prev)
+        round_ = [r for r in system.runs if self._place(r.name) == place]
+        ready = [old, *(system.of(r, "state") == "CONNECTED" for r in round_)]
+        if self.order != "rounds" and isinstance(system.network, Adversary):
+            (c,) = (r for r in round_ if r.role.name == "client")
+            (s,) = (r for r in round_ if r.role.name == "server")
+            ready.append(system.network.same_keys(system, c, s))
+            if self.order == "relayed":
+                hellos = c.role.covered["hellos"]
+                ready += [eq(system.at(c, view(c.role, n)), system.at(s, view(s.role, n)))
+                          for n in hellos]  # fmt: skip
+        return conj(*ready)
 
 
 def _offers(*suites: str) -> dict[str, tuple[Value, ...]]:
@@ -124,6 +186,18 @@ def _offers(*suites: str) -> dict[str, tuple[Value, ...]]:
 def _versions(*versions: str) -> dict[str, tuple[Value, ...]]:
     return {"max_version": versions}
 
+
+TOGETHER = ("rounds", "in step", "relayed")
+"""Orders in which all handshakes of a round are complete before the next begins."""
+
+RESUMED = {n: {"requires_session": (True,)} for n in ("client1", "server1")}
+"""The second handshakes resume, or end: what a second full one could do, the first can."""
+
+TWICE = (("client1", "client0"), ("server1", "server0"))
+"""Each end has a second handshake."""
+
+THRICE = (*TWICE, ("client2", "client1"), ("server2", "server1"))
+"""Each end has three handshakes."""
 
 EITHER: tuple[Value, ...] = (False, True)
 
@@ -148,7 +222,7 @@ _EARLY_SERVER = {
     **TLS13, "has_external": (True,), "takes_early": (True,), "issues": (False,),
     **_no_client_auth("server"), "sends_data": (False,),
 }  # fmt: skip
-_EARLY = ("AUT-1", "AUT-6", "EDT-3", "EDT-4", "EDT-5", "EDT-7", "KEY-5E", "SEC-1")
+_EARLY = ("AUT-1", "AUT-4", "AUT-6", "EDT-3", "EDT-4", "EDT-5", "EDT-7", "KEY-5E", "SEC-1")
 _REFLECTING_CLIENT = {
     **TLS13, "has_external": (True,), "takes_psk_ke": EITHER, **_no_client_auth("client")
 }  # fmt: skip
@@ -166,7 +240,6 @@ SCENARIOS = (
          "closes": (True,)},
         {**_versions("TLS12", "TLS13"), **_offers("ECDHE"), "offers_RSA": EITHER,
          "closes": (True,)},
-        ("explicit",),
         network="reliable",
     ),
     Scenario(
@@ -174,21 +247,18 @@ SCENARIOS = (
         "TLS 1.2, RSA only, no client authentication",
         {**TLS12, **_offers("RSA"), "has_certificate": (False,), "sends_data": (False,)},
         {**TLS12, **_offers("RSA"), "asks_client": (False,), "sends_data": (False,)},
-        ("explicit", "symbolic"),
     ),
     Scenario(
         "tls12",
         "TLS 1.2 with RSA and ECDHE",
         {**TLS12, **_offers("RSA", "ECDHE")},
         {**TLS12, **_offers("RSA", "ECDHE")},
-        ("explicit",),
     ),
     Scenario(
         "tls12-wide",
         "TLS 1.2 with RSA, DHE, ECDHE and compression: a large search, for measurements",
         {**TLS12, **_offers("RSA", "DHE", "ECDHE"), "deflate": (True,)},
         {**TLS12, **_offers("RSA", "DHE", "ECDHE"), "deflate": (True,)},
-        ("explicit",),
         default=False,
     ),
     Scenario(
@@ -196,7 +266,6 @@ SCENARIOS = (
         "TLS 1.3 with certificates",
         TLS13,
         TLS13,
-        ("explicit", "symbolic"),
     ),
     Scenario(
         "tls10-tls13",
@@ -204,28 +273,24 @@ SCENARIOS = (
         {**_versions("TLS10", "TLS12", "TLS13"), **_offers("ECDHE"), **_no_client_auth("client")},
         {**_versions("TLS10", "TLS12", "TLS13"), **_offers("ECDHE"), **_no_client_auth("server"),
          "sends_data": (False,)},
-        ("explicit",),
     ),
     Scenario(
         "client-auth",
         "TLS 1.2 with DHE and compression, client authentication optional or mandatory",
         {**TLS12, **_offers("DHE"), "deflate": (True,), "sends_data": (False,)},
         {**TLS12, **_offers("DHE"), "deflate": (True,)},
-        ("explicit",),
     ),
     Scenario(
         "anonymous",
         "TLS 1.1 with DH_anon enabled at both ends, beside RSA",
         {**TLS11, **_offers("RSA", "DH_anon"), **_no_client_auth("client")},
         {**TLS11, **_offers("RSA", "DH_anon"), **_no_client_auth("server")},
-        ("explicit",),
     ),
     Scenario(
         "export-grade",
         "a server that still takes export suites, a client that does not; weak keys are broken",
         {**TLS10, **_offers("RSA", "DHE"), **_no_client_auth("client")},
         {**TLS10, **_offers("RSA", "DHE", "RSA_EXPORT", "DHE_EXPORT"), **_no_client_auth("server")},
-        ("explicit",),
         capabilities=("break_export",),
     ),
     Scenario(
@@ -233,7 +298,6 @@ SCENARIOS = (
         "both ends take export suites; weak keys are broken",
         {**TLS10, **_offers("RSA", "RSA_EXPORT"), **_no_client_auth("client")},
         {**TLS10, **_offers("RSA", "RSA_EXPORT"), **_no_client_auth("server")},
-        ("explicit",),
         capabilities=("break_export",),
     ),
     Scenario(
@@ -243,7 +307,6 @@ SCENARIOS = (
          **_no_client_auth("client")},
         {"min_version": ("TLS12",), **_versions("TLS13"), **_offers("DHE"), "weak_dh": (True,),
          **_no_client_auth("server")},
-        ("explicit",),
         capabilities=("break_export",),
     ),
     Scenario(
@@ -260,7 +323,6 @@ SCENARIOS = (
         "TLS 1.2, RSA with a NULL cipher: records are authenticated but not hidden",
         {**TLS12, **_offers("RSA"), **_no_client_auth("client"), "null_cipher": (True,)},
         {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "null_cipher": (True,)},
-        ("explicit",),
     ),
     Scenario(
         "two-clients",
@@ -295,7 +357,6 @@ SCENARIOS = (
         "two client runs, one server run, RSA only, no client authentication, no data",
         {**TLS12, **_offers("RSA"), **_no_client_auth("client")},
         {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,)},
-        ("explicit",),
         clients=2,
         default=False,
     ),
@@ -304,7 +365,6 @@ SCENARIOS = (
         "two client runs, one server run, ECDHE only, no client authentication",
         {**TLS12, **_offers("ECDHE"), **_no_client_auth("client")},
         {**TLS12, **_offers("ECDHE"), **_no_client_auth("server")},
-        ("explicit",),
         clients=2,
         default=False,
     ),
@@ -314,7 +374,6 @@ SCENARIOS = (
         {**TLS10, **_offers("ECDHE"), "fallback": EITHER, **_no_client_auth("client")},
         {"min_version": ("TLS10",), **_versions("TLS10", "TLS12"), **_offers("ECDHE"),
          **_no_client_auth("server"), "sends_data": (False,)},
-        ("explicit",),
         extensions=("fallback",),
     ),
     Scenario(
@@ -322,7 +381,6 @@ SCENARIOS = (
         "TLS 1.2 with ECDHE, both ends close",
         {**TLS12, **_offers("ECDHE"), **_no_client_auth("client"), "closes": (True,)},
         {**TLS12, **_offers("ECDHE"), **_no_client_auth("server"), "closes": (True,)},
-        ("explicit",),
     ),
     Scenario(
         "status-request",
@@ -330,7 +388,6 @@ SCENARIOS = (
         {**TLS12, **_offers("RSA", "ECDHE"), "asks_status": EITHER, **_no_client_auth("client")},
         {**TLS12, **_offers("RSA", "ECDHE"), "staples": (True,), **_no_client_auth("server"),
          "sends_data": (False,)},
-        ("explicit",),
         extensions=("status_request",),
     ),
     Scenario(
@@ -340,7 +397,6 @@ SCENARIOS = (
          "has_certificate": (False,), "false_starts": (True,), "null_cipher": EITHER},
         {"min_version": ("TLS11",), **_versions("TLS11", "TLS12"), **_offers("RSA", "DHE"),
          **_no_client_auth("server"), "sends_data": (False,)},
-        ("explicit",),
         extensions=("false_start",),
     ),
     Scenario(
@@ -349,7 +405,6 @@ SCENARIOS = (
         {**TLS12, **_offers("RSA"), "offers_ECDHE": EITHER, "closes": (True,),
          "asks_status": EITHER, "false_starts": (True,)},
         {**TLS12, **_offers("ECDHE"), "offers_RSA": EITHER, "closes": (True,), "staples": EITHER},
-        ("explicit",),
         network="reliable",
         extensions=("false_start", "status_request"),
     ),
@@ -358,7 +413,6 @@ SCENARIOS = (
         "TLS 1.3 where both ends may update their keys once and answer",
         {**TLS13, **_no_client_auth("client"), "updates": (True,)},
         {**TLS13, **_no_client_auth("server"), "updates": (True,)},
-        ("explicit",),
         extensions=("key_update",),
     ),
     Scenario(
@@ -366,7 +420,6 @@ SCENARIOS = (
         "no attacker, reliable channels, TLS 1.3 with key updates",
         {**TLS13, "closes": (True,), "updates": (True,)},
         {**TLS13, "closes": (True,), "updates": (True,), "sends_data": (False,)},
-        ("explicit",),
         network="reliable",
         extensions=("key_update",),
     ),
@@ -376,7 +429,6 @@ SCENARIOS = (
         {**TLS13, "offers_pha": EITHER, "sends_data": (False,)},
         {**TLS13, **_no_client_auth("server"), "asks_later": (True,), "accepts_later": EITHER,
          "sends_data": (False,)},
-        ("explicit",),
         extensions=("post_handshake_auth",),
     ),
     Scenario(
@@ -384,7 +436,6 @@ SCENARIOS = (
         "no attacker, reliable channels, TLS 1.3 with authentication in the handshake and after it",
         {**TLS13, "offers_pha": EITHER, "closes": (True,)},
         {**TLS13, "asks_later": (True,), "closes": (True,), "sends_data": (False,)},
-        ("explicit",),
         network="reliable",
         extensions=("post_handshake_auth",),
     ),
@@ -393,7 +444,6 @@ SCENARIOS = (
         "TLS 1.3, each direction closed by itself",
         {**TLS13, "has_certificate": (False,), "closes": (True,)},
         {**TLS13, **_no_client_auth("server"), "closes": (True,)},
-        ("explicit",),
         extensions=("half_close",),
     ),
     Scenario(
@@ -401,7 +451,6 @@ SCENARIOS = (
         "no attacker, reliable channels, TLS 1.3 with half-close and a client that may give up",
         {**TLS13, "closes": (True,), "cancels": EITHER},
         {**TLS13, "closes": (True,)},
-        ("explicit",),
         network="reliable",
         extensions=("half_close",),
     ),
@@ -410,7 +459,6 @@ SCENARIOS = (
         "TLS 1.3 with a bound on records ignored in a row, key updates among them",
         {**TLS13, **_no_client_auth("client"), "updates": (True,)},
         {**TLS13, **_no_client_auth("server"), "updates": (True,), "sends_data": (False,)},
-        ("explicit",),
         extensions=("ignored_records", "key_update"),
     ),
     Scenario(
@@ -418,7 +466,6 @@ SCENARIOS = (
         "no attacker, reliable channels, a client that sends empty records without end",
         {**_versions("TLS12", "TLS13"), **_offers("ECDHE"), "floods": (True,), "closes": (True,)},
         {**_versions("TLS12", "TLS13"), "offers_ECDHE": EITHER, "sends_data": (False,)},
-        ("explicit",),
         network="reliable",
         extensions=("ignored_records",),
     ),
@@ -429,7 +476,6 @@ SCENARIOS = (
          **_no_client_auth("client")},
         {"min_version": ("TLS12",), **_versions("TLS12", "TLS13"), **_offers("ECDHE"),
          **_no_client_auth("server"), "sends_data": (False,)},
-        ("explicit",),
         extensions=("record_boundaries",),
     ),
     Scenario(
@@ -439,7 +485,6 @@ SCENARIOS = (
          "key": ("honest", "adversary")},
         {**TLS12, **_offers("PSK", "RSA_PSK", "DHE_PSK", "RSA"), **_no_client_auth("server"),
          "hints": EITHER, "sends_data": (False,)},
-        ("explicit",),
         extensions=("psk_suites",),
     ),
     Scenario(
@@ -447,7 +492,6 @@ SCENARIOS = (
         "TLS 1.2 with a static Diffie-Hellman key of the server, or DHE, and one of the client",
         {**TLS12, **_offers("DH_RSA", "DHE"), "dh_certificate": EITHER, "sends_data": (False,)},
         {**TLS12, **_offers("DH_RSA"), "offers_DHE": EITHER, "sends_data": (False,)},
-        ("explicit",),
         extensions=("fixed_dh",),
     ),
     Scenario(
@@ -457,7 +501,6 @@ SCENARIOS = (
          "offers_ECDHE_PSK": EITHER, "dh_certificate": EITHER, "closes": (True,)},
         {**TLS12, **_offers("PSK", "ECDHE_PSK", "DH_RSA"), "offers_RSA_PSK": EITHER,
          "hints": EITHER, "closes": (True,)},
-        ("explicit",),
         network="reliable",
         extensions=("fixed_dh", "psk_suites"),
     ),
@@ -466,7 +509,6 @@ SCENARIOS = (
         "no attacker: HelloRetryRequest for another group, with a cookie, or both",
         {**TLS13, "supports_secp256r1": EITHER, "closes": (True,)},
         {**TLS13, "supports_x25519": EITHER, "asks_cookie": EITHER, "closes": (True,)},
-        ("explicit",),
         network="reliable",
         extensions=("retry",),
     ),
@@ -478,15 +520,13 @@ SCENARIOS = (
         {"min_version": ("TLS12",), **_versions("TLS13"), **_offers("ECDHE"),
          "supports_x25519": EITHER, "asks_cookie": EITHER, **_no_client_auth("server"),
          "sends_data": (False,)},
-        ("explicit",),
         extensions=("retry",),
     ),
     Scenario(
         "psk-honest",
         "no attacker: an external pre-shared key at either end, in both modes, and certificates",
         {**TLS13, **_PSK_FREE, "closes": (True,)},
-        {**TLS13, **_PSK_FREE, "closes": (True,), "sends_data": (False,)},
-        ("explicit",),
+        {**TLS13, **_PSK_FREE, "closes": (True,), "sends_data": (False,), "issues_more": (True,)},
         network="reliable",
         extensions=("psk",),
     ),
@@ -496,7 +536,6 @@ SCENARIOS = (
         {**TLS13, **_PSK_FREE, "takes_psk_dhe_ke": (True,)},
         {**TLS13, **_PSK_FREE, "takes_psk_ke": (True,), "issues": (False,),
          "sends_data": (False,)},
-        ("explicit",),
         extensions=("psk",),
     ),
     Scenario(
@@ -504,7 +543,6 @@ SCENARIOS = (
         "a handshake with a ticket, and its resumption in both modes",
         {**TLS13, **_no_client_auth("client")},
         {**TLS13, **_no_client_auth("server"), "sends_data": (False,)},
-        ("explicit",),
         clients=2,
         servers=2,
         later=(("client1", "client0"), ("server1", "server0")),
@@ -513,8 +551,8 @@ SCENARIOS = (
             "server1": {"resumes": (True,), "issues": (False,)},
         },
         extensions=("psk",),
-        about=("AUT-1", "AUT-5", "AUT-6", "AUT-7", "AUT-23", "SEC-1", "RES-1", "RES-6", "RES-7",
-               "RES-10", "RES-11"),
+        about=("AUT-1", "AUT-2", "AUT-5", "AUT-6", "AUT-7", "AUT-23", "SEC-1", "RES-1", "RES-6",
+               "RES-7", "RES-10", "RES-11"),
     ),
     Scenario(
         "early-data-honest",
@@ -523,7 +561,6 @@ SCENARIOS = (
          "closes": (True,)},
         {**TLS13, **_PSK_FREE, "takes_psk_dhe_ke": (True,), "takes_early": EITHER,
          "closes": (True,), "sends_data": (False,)},
-        ("explicit",),
         network="reliable",
         extensions=("early_data", "psk"),
     ),
@@ -533,7 +570,6 @@ SCENARIOS = (
         {**TLS13, "has_external": (True,), "sends_early": EITHER, **_no_client_auth("client")},
         {**TLS13, "has_external": EITHER, "takes_early": EITHER, "issues": (False,),
          **_no_client_auth("server"), "sends_data": (False,)},
-        ("explicit",),
         extensions=("early_data", "psk"),
     ),
     Scenario(
@@ -541,7 +577,6 @@ SCENARIOS = (
         "early data at two servers that share no record of hellos",
         _EARLY_CLIENT,
         _EARLY_SERVER,
-        ("explicit",),
         servers=2,
         extensions=("early_data", "psk"),
         about=_EARLY,
@@ -551,7 +586,6 @@ SCENARIOS = (
         "early data at one server that remembers its hellos, one connection after the other",
         _EARLY_CLIENT,
         _EARLY_SERVER,
-        ("explicit",),
         servers=2,
         later=(("server1", "server0"),),
         configs={"server1": {"has_register": (True,)}},
@@ -566,7 +600,6 @@ SCENARIOS = (
         {**TLS13, "has_external": EITHER, "takes_psk_ke": EITHER, "takes_early": (True,),
          "asks_cookie": EITHER, "supports_x25519": EITHER, "issues": (False,),
          **_no_client_auth("server"), "sends_data": (False,), "closes": (True,)},
-        ("explicit",),
         network="reliable",
         extensions=("early_data", "psk", "retry"),
         about=("LIV-1", "LIV-2", "LIV-3", "LIV-4", "LIV-5", "LIV-7", "EDT-1", "EDT-2", "HRR-1",
@@ -578,7 +611,6 @@ SCENARIOS = (
         {**TLS13, "has_external": (True,), "takes_psk_ke": EITHER, "sends_data": (False,)},
         {**TLS13, "has_external": EITHER, "takes_psk_ke": (True,), "supports_x25519": EITHER,
          "issues": (False,), "sends_data": (False,)},
-        ("explicit",),
         extensions=("psk", "retry"),
     ),
     Scenario(
@@ -587,8 +619,157 @@ SCENARIOS = (
         {**TLS13, "has_external": (True,), "sends_early": (True,), **_no_client_auth("client")},
         {**TLS13, "has_external": (True,), "takes_early": (True,), "supports_x25519": EITHER,
          "issues": (False,), **_no_client_auth("server"), "sends_data": (False,)},
-        ("explicit",),
         extensions=("early_data", "psk", "retry"),
+    ),
+    Scenario(
+        "tls12-ems",
+        "TLS 1.2 with RSA and client authentication, the extended master secret at both ends",
+        {**TLS12, **_offers("RSA"), "sends_data": (False,), "requires_ems": (True,)},
+        {**TLS12, **_offers("RSA"), "sends_data": (False,), "requires_ems": (True,)},
+        ("explicit",),
+        extensions=("extended_master_secret",),
+    ),
+    Scenario(
+        "tls12-ems-optional",
+        "TLS 1.2 with RSA, each end with or without the extended master secret",
+        {**TLS12, **_offers("RSA"), "offers_ems": EITHER, **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA"), "offers_ems": EITHER, **_no_client_auth("server"),
+         "sends_data": (False,)},
+        ("explicit",),
+        extensions=("extended_master_secret",),
+    ),
+    Scenario(
+        "resumption-honest",
+        "no attacker: a handshake and one on another connection that resumes its session",
+        {**TLS12, **_offers("RSA"), "offers_ECDHE": EITHER, "offers_ems": EITHER,
+         "sends_data": (False,), "closes": (True,)},
+        {**TLS12, **_offers("RSA", "ECDHE"), "closes": (True,)},
+        ("explicit",),
+        network="reliable",
+        clients=2, servers=2, later=TWICE, order="over",
+        extensions=("extended_master_secret", "resumption"),
+    ),
+    Scenario(
+        "tls12-resumption",
+        "TLS 1.2 with RSA: a handshake, and another that resumes its session",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        clients=2, servers=2, later=TWICE, configs=RESUMED, order="rounds",
+        extensions=("resumption",),
+        default=False,
+    ),
+    Scenario(
+        "resumption-ems",
+        "TLS 1.2 with RSA: a handshake, and another that resumes its session, with EMS",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client"), "requires_ems": (True,)},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,),
+         "requires_ems": (True,)},
+        ("explicit",),
+        clients=2, servers=2, later=TWICE, configs=RESUMED, order="rounds",
+        extensions=("extended_master_secret", "resumption"),
+        default=False,
+    ),
+    Scenario(
+        "resumption-cache",
+        "one client, and a server's second handshake beside its first, whose session it may resume",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        servers=2, later=(("server1", "server0"),), configs=RESUMED, order="beside",
+        extensions=("resumption",),
+        default=False,
+    ),
+    Scenario(
+        "resumption-ems-optional",
+        "a server's second handshake resumes, if it may, with EMS or without",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client"), "offers_ems": EITHER},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,),
+         "offers_ems": EITHER},
+        ("explicit",),
+        servers=2, later=(("server1", "server0"),), configs=RESUMED, order="rounds",
+        extensions=("extended_master_secret", "resumption"),
+        default=False,
+    ),
+    Scenario(
+        "renegotiation-honest",
+        "no attacker: a handshake, and a second one on the same connection",
+        {**TLS12, **_offers("RSA"), "sends_data": (False,), "closes": (True,)},
+        {**TLS12, **_offers("RSA"), "asks_renegotiation": (True,), "closes": (True,)},
+        ("explicit",),
+        network="reliable",
+        clients=2, servers=2, later=TWICE, goes_on=("client1", "server1"), order="over",
+        configs={n: {"closes": (False,)} for n in ("client0", "server0")},
+        extensions=("renegotiation", "renegotiation_info"),
+    ),
+    Scenario(
+        "tls12-renegotiation",
+        "TLS 1.2 with RSA: one client, a server that renegotiates, nothing binds the handshakes",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        servers=2, later=(("server1", "server0"),), goes_on=("server1",), order="over",
+        extensions=("renegotiation",),
+    ),
+    Scenario(
+        "renegotiation-info",
+        "TLS 1.2 with RSA: one client, a server that renegotiates, bound by renegotiation_info",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        servers=2, later=(("server1", "server0"),), goes_on=("server1",), order="over",
+        extensions=("renegotiation", "renegotiation_info"),
+    ),
+    Scenario(
+        "renegotiation-both",
+        "both ends renegotiate where they have the same keys; data comes in between",
+        {**TLS12, **_offers("ECDHE"), **_no_client_auth("client"), "interleaves": (True,)},
+        {**TLS12, **_offers("ECDHE"), **_no_client_auth("server"), "asks_renegotiation": (True,)},
+        ("explicit",),
+        clients=2, servers=2, later=TWICE, goes_on=("client1", "server1"), order="in step",
+        extensions=("renegotiation", "renegotiation_info"),
+    ),
+    Scenario(
+        "renegotiation-versions",
+        "a client that knows TLS 1.3 renegotiates a connection of TLS 1.2",
+        {"min_version": ("TLS12",), **_versions("TLS13"), **_offers("RSA"),
+         **_no_client_auth("client")},
+        {"min_version": ("TLS12",), **_versions("TLS12", "TLS13"), **_offers("RSA"),
+         **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        clients=2, later=(("client1", "client0"),), goes_on=("client1",), order="over",
+        extensions=("renegotiation", "renegotiation_info"),
+    ),
+    Scenario(
+        "triple-handshake",
+        "a handshake, one that resumes its session, and a renegotiation of that; RSA, no EMS",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        clients=3, servers=3, later=THRICE, goes_on=("client2", "server2"), order="relayed",
+        configs={**RESUMED, "client2": {"offers_session": (False,)}},
+        extensions=("renegotiation", "renegotiation_info", "resumption"),
+        default=False,
+    ),
+    Scenario(
+        "triple-handshake-ems",
+        "the same three handshakes where both ends demand the extended master secret",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client"), "requires_ems": (True,)},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,),
+         "requires_ems": (True,)},
+        ("explicit",),
+        clients=3, servers=3, later=THRICE, goes_on=("client2", "server2"), order="relayed",
+        configs={**RESUMED, "client2": {"offers_session": (False,)}},
+        extensions=("extended_master_secret", "renegotiation", "renegotiation_info", "resumption"),
+    ),
+    Scenario(
+        "resumption-suites",
+        "a server with two suites, whose second handshake resumes the session of its first",
+        {**TLS12, **_offers("RSA", "ECDHE"), **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA", "ECDHE"), **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        servers=2, later=(("server1", "server0"),), configs=RESUMED, order="rounds",
+        extensions=("resumption",),
     ),
     Scenario(
         "reflection",

@@ -26,6 +26,7 @@ from model.expr import (
     exists,
     implies,
     mapping,
+    neg,
     substitute,
     var,
     variables,
@@ -40,15 +41,19 @@ OK = ".ok"
 class Instance:
     """A run of a role in a system, with the initial values its scenario allows.
 
-    `prev` names the run that is the same end's handshake before this one. It takes part when the
-    runs named in `after` are over.
+    `prev` names the run that is the same end's handshake before this one. `begins` says, over
+    global variables, when this one may take its first step, besides what its role demands; if it is
+    `alone`, `prev` takes no more steps from then on. With `takes_over` it goes on on the connection
+    of `prev`.
     """
 
     name: str
     role: Role
     config: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
     prev: str | None = None
-    after: tuple[str, ...] = ()
+    begins: Expr = TRUE
+    alone: bool = False
+    takes_over: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +92,8 @@ class Step:
     `free` are the parameters (message fields, choices) that the effects read; those that only the
     guard reads are eliminated from `guard`. `full` is the guard before elimination and
     `parameters` its parameters, from which a trace's message is found again. `deliverable` is what
-    the network demands for the message to be there, and the role for the run to take part, `room`
-    what the network demands for what the row itself sends.
+    the network demands for the message to be there, `room` what it demands for what the row itself
+    sends, and what lets the run take its turn.
     """
 
     run: str
@@ -138,7 +143,13 @@ class System:
     def at(self, run: Instance | str, expr: Expr) -> Expr:
         """`expr` over `own` as an expression over the variables of `run`."""
         of = self.by_name[run] if isinstance(run, str) else run
-        return substitute(expr, lambda v: _leaf(of, v))
+        memo = self._memos.setdefault(of.name, {})
+        return substitute(expr, lambda v: self._leaf(of, v), memo=memo)
+
+    @cached_property
+    def _memos(self) -> dict[str, dict[int, Expr]]:
+        """By run, what `at` found before: the same parts of expressions come again and again."""
+        return {}
 
     def of(self, run: Instance | str, name: str) -> Expr:
         """The global variable `run.name`."""
@@ -158,21 +169,22 @@ class System:
     def _ground(self) -> Iterator[Step]:
         nowhere = Source("local")
         for run in self.runs:
+            sources: dict[str, list[tuple[Source, dict[int, Expr]]]] = {"": [(nowhere, {})]}
             for rule in run.role.rules:
+                name = ""
                 if rule.kind == "receive":
                     assert rule.message is not None
-                    sources: Iterable[Source] = self.network.sources(self, run, rule.message)
-                else:
-                    sources = (nowhere,)
-                for source in sources:
-                    yield self._step(run, rule, source)
+                    name = rule.message.name
+                    if name not in sources:
+                        found = self.network.sources(self, run, rule.message)
+                        sources[name] = [(s, {}) for s in found]
+                for source, memo in sources[name]:
+                    yield self._step(run, rule, source, memo)
 
-    def _step(self, run: Instance, rule: Rule, source: Source) -> Step:
-        seal_demands: list[Expr] = []
-
+    def _step(self, run: Instance, rule: Rule, source: Source, memo: dict[int, Expr]) -> Step:
         def leaf(v: Expr) -> Expr:
             kind, _, rest = v.payload.partition(".")
-            bound = source.fields.get(rest) if kind == "msg" else _leaf(run, v)
+            bound = source.fields.get(rest) if kind == "msg" else self._leaf(run, v)
             return bound if isinstance(bound, Expr) else v
 
         def on_same(node: Expr, parts: tuple[Expr, ...]) -> Expr:
@@ -182,13 +194,10 @@ class System:
                 if len(bound) != len(parts):
                     return FALSE
                 return conj(*(eq(a, b) for a, b in zip(bound, parts, strict=True)))
-            ok = var(f"msg.{name}{OK}", BOOL)
-            seal = source.seals.get(name, FALSE)
-            seal_demands.append(implies(ok, substitute(seal, leaf)))
-            return ok
+            return var(f"msg.{name}{OK}", BOOL)
 
         def ground(e: Expr) -> Expr:
-            return substitute(e, leaf, on_same)
+            return substitute(e, leaf, on_same, memo)
 
         guard = ground(rule.guard)
         effects = {f"{run.name}.{n}": ground(e) for n, e in rule.do.items()}
@@ -201,35 +210,59 @@ class System:
             effects.update(more)
         for name, value in source.effects.items():
             effects[name] = ground(value)
+        room = conj(room, self._turn(run, rule))
         state = var(f"{run.name}.state", run.role.state_domain)
-        deliverable = conj(ground(source.when), *self._begun(run), *seal_demands)
+        seals = [
+            implies(var(n, BOOL), ground(source.seals.get(n[len("msg.") : -len(OK)], FALSE)))
+            for n in variables(guard, *effects.values())
+            if n.startswith("msg.") and n.endswith(OK)
+        ]
+        deliverable = conj(ground(source.when), *seals)
         full = conj(state.one_of(*rule.sources), room, deliverable, guard)
         parameters = {
             n: d for n, d in variables(full, *effects.values()).items() if n.startswith("msg.")
         }
         return Step(run.name, rule, source, full, effects, {}, full, parameters, deliverable, room)
 
-    def _begun(self, run: Instance) -> Iterator[Expr]:
-        """When the run takes part at all."""
-        yield self.at(run, run.role.begins)
-        for name in run.after:
-            yield self.of(name, "state") == self.by_name[name].role.closed
+    def _turn(self, run: Instance, rule: Rule) -> Expr:
+        """Whether it is the turn of `run`, not of the handshake before or after it."""
+        start = run.role.states[0]
+        first = {r.event for r in run.role.table if r.kind == "receive" and start in r.sources}
+        parts: list[Expr] = []
+        if start in rule.sources:
+            begins = conj(run.begins, self.at(run, run.role.begins))
+            begun = FALSE if rule.sources == (start,) else self.of(run, "state") != start
+            parts.append(begun | begins)
+            if run.takes_over and rule.kind == "receive" and rule.event not in first:
+                parts.append(begun)
+        for after in self.runs:
+            if after.prev == run.name and after.alone:
+                parts.append(self.of(after, "state") == start)
+            if after.prev == run.name and after.takes_over and rule.kind == "receive":
+                # What the next handshake begins with is for that one to take.
+                parts.append(neg(after.begins) if rule.event in first else TRUE)
+        return conj(*parts)
+
+    def _leaf(self, run: Instance, v: Expr) -> Expr:
+        """A variable of a row as `run` reads it; another one as it is."""
+        kind, _, rest = v.payload.partition(".")
+        if kind not in ("own", "prev"):
+            return v
+        of: Instance | None = run
+        path = v.payload
+        while path.startswith("prev."):
+            path = path.removeprefix("prev.")
+            of = self.by_name[of.prev] if of is not None and of.prev is not None else None
+        rest = path.removeprefix("own.")
+        if rest == "me":
+            return const("none" if of is None else of.name, v.domain)
+        if of is None:
+            return const(run.role.all_variables[rest].initial[0], v.domain)
+        return var(f"{of.name}.{rest}", v.domain)
 
     def compile(self, *reads: Expr) -> Compiled:
         """The system over the variables that its guards and `reads` depend on, and no others."""
         return Compiled(self, reads)
-
-
-def _leaf(run: Instance, v: Expr) -> Expr:
-    """A variable of a row as `run` reads it; another one as it is."""
-    kind, _, rest = v.payload.partition(".")
-    if kind == "own":
-        return const(run.name, v.domain) if rest == "me" else var(f"{run.name}.{rest}", v.domain)
-    if kind == "prev":
-        if run.prev is None:
-            return const(run.role.all_variables[rest].initial[0], v.domain)
-        return var(f"{run.prev}.{rest}", v.domain)
-    return v
 
 
 class Values:

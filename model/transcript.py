@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from model.expr import Expr, const, ite, mapping
+from model.expr import Expr, const, ite, mapping, substitute, var
 from model.principal import (
     Certificate,
     ClientOwner,
@@ -137,15 +137,39 @@ LAYOUT = {
 """The names of the elements of each message's composite, in order."""
 
 
+def earlier(expr: Expr) -> Expr:
+    """`expr` over `own`, of the same end's handshake before."""
+
+    def back(v: Expr) -> Expr:
+        kind, _, name = v.payload.partition(".")
+        if kind == "own":
+            return var(f"prev.{name}", v.domain)
+        return var(f"prev.{v.payload}", v.domain) if kind == "prev" else v
+
+    return substitute(expr, back)
+
+
+def hidden(shown: Expr, expr: Expr) -> Expr:
+    """`expr` where `shown`, else the first value of its domain: it is not there."""
+    return ite(shown, expr, const(expr.domain.values[0], expr.domain))
+
+
 def view(role: str | Role, field: str, *, server_proof: bool = False) -> Expr:
     """What `role`, or the end of that name without extensions, holds of `field`.
 
-    In TLS 1.3 the server's CertificateVerify and Finished come before the client's Certificate
-    (RFC 8446 4.4), so a `server_proof` has none.
+    `secret.f` is `f` as the master secret is made of it: of the handshake before, if this one is
+    abbreviated. Its own messages are then the hellos alone. In TLS 1.3 the server's
+    CertificateVerify and Finished come before the client's Certificate (RFC 8446 4.4), so a
+    `server_proof` has none.
     """
     name = field.removeprefix("secret.")
     end, views = (role, VIEWS[role]) if isinstance(role, str) else (role.name, role.views)
     value = views[name]
+    if not isinstance(role, str):
+        if name != field:
+            value = ite(role.abbreviated, earlier(value), value)
+        elif name in role.covered["flight"] and name not in role.covered["hellos"]:
+            value = hidden(~role.abbreviated, value)
     if server_proof and name == "client_certificate":
         return ite(_is_13[end], const("none", Certificate), value)
     return value

@@ -113,6 +113,11 @@ def fixed_key(s: View) -> Expr:
     )  # fmt: skip
 
 
+def resumed(r: View) -> Expr:
+    """The run goes on with the session of a handshake before: no certificates, no key exchange."""
+    return r.resumed if "resumed" in r.run.role.variables else FALSE
+
+
 def live(r: View) -> Expr:
     """The run is not closed."""
     return r.state != "CLOSED"
@@ -132,6 +137,20 @@ def a_client_that_finished_talked_to_the_server(w: World) -> list[Implication]:
     ]
 
 
+@invariant("AUT-2", "5246 F.1.1; 8446 E.1", ("adversary", "certificates", "several-clients"))
+def a_server_run_is_the_peer_of_one_client_run(w: World) -> list[Implication]:
+    """Entity authentication of the server is injective: no other client run finished with it."""
+    return [
+        when(conj(server_authenticated(c), paired(c, s))).then(
+            neg(conj(server_authenticated(other), other.server_random == s.name))
+        )
+        for s in w.servers
+        for c in w.clients
+        for other in w.clients
+        if other is not c
+    ]
+
+
 @invariant("AUT-3", "5246 7.4.8; 8446 E.1", ("adversary", "client-auth"))
 def a_server_that_authenticated_a_client_talked_to_it(w: World) -> list[Implication]:
     """Entity authentication of the client, with the randoms of both."""
@@ -148,6 +167,20 @@ def a_server_that_authenticated_a_client_talked_to_it(w: World) -> list[Implicat
             )
         )
         for s in w.servers
+    ]
+
+
+@invariant("AUT-4", "5246 7.4.8; 8446 E.1", ("adversary", "several-servers"))
+def a_client_run_is_the_peer_of_one_server_run(w: World) -> list[Implication]:
+    """Entity authentication of the client is injective: no other server run finished with it."""
+    return [
+        when(conj(client_authenticated(s), paired(c, s))).then(
+            neg(conj(client_authenticated(other), other.client_random == c.name))
+        )
+        for c in w.clients
+        for s in w.servers
+        for other in w.servers
+        if other is not s
     ]
 
 
@@ -220,13 +253,12 @@ def a_session_joins_two_principals(w: World) -> list[Implication]:
 @invariant("AUT-11", "5246 7.4.8; 8446 4.4.3", ("certificates",))
 def an_authenticated_peer_proved_it_has_its_key(w: World) -> list[Implication]:
     """A certificate counts only with a signature verified under its key, or, with RSA, a
-    Finished."""
-    out = [
-        when(conj(live(s), s.verified, s.client_certificate.one_of("honest", "adversary"))).then(
-            s.saw_certificate_verify | fixed_key(s)
-        )
-        for s in w.servers
-    ]
+    Finished. That of a session was shown and proved in the handshake that made it."""
+    out = []
+    for s in w.servers:
+        shown = conj(s.client_certificate.one_of("honest", "adversary"), neg(resumed(s)))
+        proof = s.saw_certificate_verify | fixed_key(s)
+        out.append(when(conj(live(s), s.verified, shown)).then(proof))
     for c in w.clients:
         signed = c.suite.one_of("DHE", "ECDHE", "RSA_EXPORT", "DHE_EXPORT")
         proof = disj(
@@ -235,7 +267,8 @@ def an_authenticated_peer_proved_it_has_its_key(w: World) -> list[Implication]:
             conj(c.suite.one_of("RSA", "RSA_PSK", "DH_RSA"), c.saw_finished),
         )
         done = c.state.one_of("CONNECTED", "CLOSING", "ANSWER_CLOSE")
-        out.append(when(conj(done, c.server_certificate != "none")).then(proof))
+        shown = conj(c.server_certificate != "none", neg(resumed(c)))
+        out.append(when(conj(done, shown)).then(proof))
     return out
 
 

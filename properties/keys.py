@@ -15,13 +15,16 @@ def early(c: View) -> Expr:
     return conj(c.write_key == "early", c.offered_psk != "none", c.read_key == "plaintext")
 
 
+def own_key(key: Expr) -> Expr:
+    """Keys of the handshake itself: not none, and not those of the one before."""
+    return neg(key.one_of("plaintext", "previous"))
+
+
 @invariant("KEY-1", "5246 7.1, 6.3", ("tls12",))
 def change_cipher_spec_waits_for_a_key_exchange(w: World) -> list[Implication]:
     """Reading under session keys means that a key exchange made them, in TLS 1.0 to 1.2."""
     return [
-        when(conj(legacy(r), r.read_key != "plaintext")).then(
-            conj(r.keyed, r.read_key == "application")
-        )
+        when(conj(legacy(r), own_key(r.read_key))).then(conj(r.keyed, r.read_key == "application"))
         for r in w.runs
     ]
 
@@ -42,7 +45,7 @@ def the_read_key_changes_only_where_it_should(w: World) -> list[Implication]:
     """Not before ChangeCipherSpec; in TLS 1.3 to the application key only with the peer's
     Finished, to that of early data only by a pre-shared key."""
     return [
-        when(conj(live(r), r.read_key != "plaintext")).then(
+        when(conj(live(r), own_key(r.read_key))).then(
             disj(
                 conj(legacy(r), r.saw_change_cipher_spec),
                 conj(r.version == "TLS13", r.read_key == "handshake", neg(r.verified)),
@@ -82,7 +85,7 @@ def no_key_is_derived_from_a_secret_that_was_never_set(w: World) -> list[Implica
     where there are pre-shared keys, with a share of the peer's or one of those."""
     return [
         *(
-            when(disj(r.read_key != "plaintext", r.write_key != "plaintext")).then(
+            when(disj(own_key(r.read_key), own_key(r.write_key))).then(
                 conj(r.keyed | early(r), r.read_key != "empty", r.write_key != "empty")
             )
             for r in w.runs

@@ -8,7 +8,7 @@ from __future__ import annotations
 from model.expr import Expr, conj, disj, eq, neg
 from model.transcript import CERTIFICATE_SUITES, HINT_SUITES, SKE_SUITES
 from properties import Implication, View, World, invariant, when
-from properties.authentication import agree, by_key, fixed_key, flight, known, live
+from properties.authentication import agree, by_key, fixed_key, flight, known, live, resumed
 from properties.early import started_early
 
 AFTER_HELLO_DONE = (
@@ -66,10 +66,13 @@ def the_hello_comes_first(w: World) -> list[Implication]:
 @invariant("ORD-5", "5246 7.4.2; 8446 4.4.2", ("certificates",))
 def the_server_certificate_is_there_unless_anonymous(w: World) -> list[Implication]:
     """A client past the server's flight has had a Certificate, unless the suite is anonymous or,
-    but for RSA_PSK, with a shared key."""
+    but for RSA_PSK, with a shared key, or the session resumed."""
     return [
         when(c.state.one_of(*AFTER_HELLO_DONE, "CONNECTED", "SEND_CERT", "SEND_FINISHED")).then(
-            eq(c.saw_certificate, conj(c.suite.one_of(*CERTIFICATE_SUITES), neg(by_key(c))))
+            eq(
+                c.saw_certificate,
+                conj(c.suite.one_of(*CERTIFICATE_SUITES), neg(by_key(c)), neg(resumed(c))),
+            )
         )
         for c in w.clients
     ]
@@ -78,11 +81,14 @@ def the_server_certificate_is_there_unless_anonymous(w: World) -> list[Implicati
 @invariant("ORD-6", "5246 7.4.3; 2246 7.4.3", ("tls12",))
 def server_key_exchange_is_there_where_the_suite_demands_it(w: World) -> list[Implication]:
     """Required for DHE, ECDHE, anonymous and export suites, DHE_PSK and ECDHE_PSK; forbidden for
-    RSA and a static key; with PSK and RSA_PSK as the server likes."""
+    RSA, a static key, and where a session is resumed; with PSK and RSA_PSK as the server likes."""
     return [
         when(conj(c.state.one_of(*AFTER_HELLO_DONE, "CONNECTED"), legacy(c))).then(
             disj(
-                eq(c.saw_server_key_exchange, c.suite.one_of(*SKE_SUITES)),
+                eq(
+                    c.saw_server_key_exchange,
+                    conj(c.suite.one_of(*SKE_SUITES), neg(resumed(c))),
+                ),
                 c.suite.one_of(*HINT_SUITES),
             )
         )

@@ -25,23 +25,6 @@ def earlier(r: View, name: str) -> Expr:
     return r.system.of(r.run.prev, name)
 
 
-@invariant("RES-1", "8446 4.2.11, 4.6.1", NEEDS)
-def a_pre_shared_key_is_used_in_tls13_only(w: World) -> list[Implication]:
-    """Never across versions: both the handshake that uses a key and the one that a resumption key
-    comes from are of TLS 1.3."""
-    return [
-        when(r.psk != "none").then(
-            conj(
-                r.version == "TLS13",
-                implies(r.psk == "resumption", earlier(r, "version") == "TLS13")
-                if r.run.prev
-                else r.psk == "external",
-            )
-        )
-        for r in w.runs
-    ]
-
-
 @invariant("RES-6", "8446 4.2.11.2", (*NEEDS, "adversary"))
 def a_key_is_selected_for_a_hello_of_who_has_it(w: World) -> list[Implication]:
     """The binder was verified: a server that selected a key the adversary does not know has the
@@ -62,7 +45,7 @@ def a_key_is_selected_for_a_hello_of_who_has_it(w: World) -> list[Implication]:
     ]  # fmt: skip
 
 
-@invariant("RES-7", "8446 4.6.1", (*NEEDS, "resumption"))
+@invariant("RES-7", "8446 4.6.1", (*NEEDS, "psk-resumption"))
 def a_ticket_is_taken_only_from_its_issuer_in_time(w: World) -> list[Implication]:
     """The server resumes what it issued itself, in TLS 1.3, and what has not expired."""
     return [
@@ -100,7 +83,7 @@ def a_key_is_used_in_a_mode_that_was_offered(w: World) -> list[Implication]:
     ]  # fmt: skip
 
 
-@invariant("RES-11", "8446 7.1, 4.6.1", (*NEEDS, "resumption", "adversary"))
+@invariant("RES-11", "8446 7.1, 4.6.1", (*NEEDS, "psk-resumption", "adversary"))
 def a_resumption_key_binds_the_whole_earlier_handshake(w: World) -> list[Implication]:
     """Ends that completed with one resumption key agree on the handshake it comes from, the
     client's authentication included."""

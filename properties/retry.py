@@ -147,9 +147,10 @@ def a_cookie_is_echoed_and_taken_only_from_its_maker(w: World) -> list[Implicati
 @invariant("NEG-8", "8446 4.2.7, 4.1.1", (*NEEDS, "adversary", "certificates"))
 def the_group_is_the_one_both_ends_would_choose(w: World) -> list[Implication]:
     """A client that finished with the honest server in TLS 1.3 uses the group it showed first, if
-    that server supports it, or else the best both support."""
+    that server supports it, or else the best both support; none with a pre-shared key alone."""
     out = []
     for c in w.clients:
+        alone = by_key(c) & (c.server_share == "none")
         for s in w.servers:
             best: Expr = const("none", NamedGroup)
             for g in SUPPORTED:
@@ -158,7 +159,7 @@ def the_group_is_the_one_both_ends_would_choose(w: World) -> list[Implication]:
             best = ite(supports(s, c.first_group), c.first_group, best)
             out.append(
                 when(conj(server_authenticated(c), paired(c, s), c.version == "TLS13")).then(
-                    eq(c.named_group, best)
+                    ite(alone, c.named_group == "none", eq(c.named_group, best))
                 )
             )
     return out

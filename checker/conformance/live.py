@@ -9,7 +9,8 @@ msg_type, data)`. Measured with OpenSSL 3.0, it reports:
   is recorded for it in both directions. Application data shows by its header (TLS 1.3: by the inner
   type), never by its content.
 
-Session tickets are off: the monitor's machines have no extensions.
+Only Python's own `ssl` takes part. It has no call that updates keys; a KeyUpdate shows here if the
+peer sends one. Tickets are off below TLS 1.3, where the model has no resumption.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from checker.conformance.recording import (
+    DIRECTIONS,
     HANDSHAKE,
     TO_CLIENT,
     TO_SERVER,
@@ -28,6 +30,7 @@ from checker.conformance.recording import (
     Recorded,
     Recording,
     RecordingError,
+    name_of,
 )
 
 if TYPE_CHECKING:
@@ -46,13 +49,19 @@ class LiveError(RuntimeError):
 class Handshake:
     """One handshake to record: the highest version of the client and, if other, of the server.
 
-    `ciphers` is an OpenSSL cipher list for both ends below TLS 1.3; empty: the library's own.
+    `ciphers` is an OpenSSL cipher list for both ends below TLS 1.3, `group` the one group that the
+    server takes, as OpenSSL names it; empty: the library's own. For TLS 1.3: `later` has the server
+    ask for the client's certificate after the handshake, `resumed` adds a second connection that
+    resumes the first.
     """
 
     version: str
     client_certificate: bool
     server_version: str = ""
     ciphers: str = ""
+    group: str = ""
+    later: bool = False
+    resumed: bool = False
 
     @property
     def title(self) -> str:
@@ -60,11 +69,17 @@ class Handshake:
         auth = "with" if self.client_certificate else "without"
         more = f", server up to {self.server_version}" if self.server_version else ""
         more += f", {self.ciphers}" if self.ciphers else ""
+        more += f", server takes {self.group}" if self.group else ""
+        more += ", asked for later" if self.later else ""
         return f"{self.version} {auth} a client certificate{more}"
 
 
-HANDSHAKES = tuple(Handshake(v, c) for v in ("TLS12", "TLS13") for c in (False, True))
-"""What `monitor --live` runs."""
+HANDSHAKES = (
+    *(Handshake(v, c) for v in ("TLS12", "TLS13") for c in (False, True)),
+    *(Handshake("TLS13", c, group="prime256v1", resumed=True) for c in (False, True)),
+    *(Handshake("TLS13", c, later=True, resumed=True) for c in (False, True)),
+)
+"""What `monitor --live` runs. The first key share of OpenSSL's clients is not of prime256v1."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +123,9 @@ def available() -> str:
 
 
 def record_all() -> list[Recording]:
-    """The four handshakes of `HANDSHAKES`, recorded; LiveError where that cannot be."""
+    """The connections of `HANDSHAKES`, recorded; LiveError where that cannot be."""
     identities = make_identities()
-    return [record(h, identities) for h in HANDSHAKES]
+    return [r for h in HANDSHAKES for r in record(h, identities)]
 
 
 def make_identities() -> dict[str, bytes]:
@@ -150,21 +165,30 @@ def make_identities() -> dict[str, bytes]:
     return out
 
 
-def record(handshake: Handshake, identities: dict[str, bytes] | None = None) -> Recording:
-    """Run `handshake`, application data each way and the closure; what was seen, as a recording.
+def record(handshake: Handshake, identities: dict[str, bytes] | None = None) -> list[Recording]:
+    """Run `handshake`, application data each way and the closure; what was seen.
 
-    `identities` are from `make_identities`. Raises LiveError, or RecordingError where the
-    handshake fails or the model has no counterpart for a message.
+    One recording a connection: two if it is resumed. `identities` are from `make_identities`.
+    Raises LiveError, or RecordingError where the handshake fails or the model has no counterpart
+    for a message.
     """
     import ssl
 
-    identities = identities or make_identities()
     events: list[_Event] = []
-    try:
-        _drive(*_contexts(handshake, identities, events))
-    except ssl.SSLError as e:
-        raise RecordingError(f"{handshake.title}: the live handshake failed: {e}") from e
-    return Recording(handshake.title, _messages(handshake.title, events))
+    ends = _contexts(handshake, identities or make_identities(), events)
+    out: list[Recording] = []
+    session: ssl.SSLSession | None = None
+    abstraction: Abstraction | None = None
+    for resumes in (False, True) if handshake.resumed else (False,):
+        title = handshake.title + (", resumed" if resumes else "")
+        events.clear()
+        try:
+            session = _drive(*ends, session, later=handshake.later)
+        except ssl.SSLError as e:
+            raise RecordingError(f"{title}: the live handshake failed: {e}") from e
+        abstraction = Abstraction(abstraction)
+        out.append(Recording(title, messages(title, events, abstraction), out[0] if out else None))
+    return out
 
 
 def _contexts(
@@ -179,9 +203,12 @@ def _contexts(
     versions = {name: ssl.TLSVersion(code) for code, name in VERSIONS.items()}
     client.maximum_version = versions[handshake.version]
     server.maximum_version = versions[handshake.server_version or handshake.version]
-    server.num_tickets = 0
+    if handshake.group:
+        server.set_ecdh_curve(handshake.group)
     for context in (client, server):
-        context.options |= ssl.OP_NO_TICKET
+        context.post_handshake_auth = handshake.later
+        if {handshake.version, handshake.server_version} - {"TLS13", ""}:
+            context.options |= ssl.OP_NO_TICKET
         if handshake.version in ("TLS10", "TLS11"):  # off unless asked for
             context.minimum_version = versions[handshake.version]
         if handshake.ciphers:
@@ -194,10 +221,12 @@ def _contexts(
                 f.write(pem)
         server.load_cert_chain(files["server"])
         client.load_verify_locations(files["server"])
+        server.load_verify_locations(files["client"])
         if handshake.client_certificate:
             server.verify_mode = ssl.CERT_REQUIRED
-            server.load_verify_locations(files["client"])
             client.load_cert_chain(files["client"])
+        elif handshake.later:
+            server.verify_mode = ssl.CERT_OPTIONAL
     for side, context in (("client", client), ("server", server)):
         context._msg_callback = _hook(side, events)  # type: ignore[attr-defined]
     return client, server
@@ -215,8 +244,14 @@ def _hook(side: str, events: list[_Event]) -> Callable[..., None]:
     return hook
 
 
-def _drive(client_context: ssl.SSLContext, server_context: ssl.SSLContext) -> None:
-    """Both ends over a TCP connection on loopback.
+def _drive(
+    client_context: ssl.SSLContext,
+    server_context: ssl.SSLContext,
+    session: ssl.SSLSession | None,
+    *,
+    later: bool,
+) -> ssl.SSLSession | None:
+    """Both ends over a TCP connection on loopback; the client's session at its end.
 
     Each end in turn reads all there is before it writes, so that no messages cross; that needs the
     bytes in hand, so the ends read and write memory, and the socket carries it.
@@ -225,7 +260,7 @@ def _drive(client_context: ssl.SSLContext, server_context: ssl.SSLContext) -> No
     import ssl
 
     boxes = {side: (ssl.MemoryBIO(), ssl.MemoryBIO()) for side in ("client", "server")}
-    client = client_context.wrap_bio(*boxes["client"], server_hostname="server")
+    client = client_context.wrap_bio(*boxes["client"], server_hostname="server", session=session)
     server = server_context.wrap_bio(*boxes["server"], server_side=True)
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
@@ -265,6 +300,14 @@ def _drive(client_context: ssl.SSLContext, server_context: ssl.SSLContext) -> No
                 break
         else:
             raise RecordingError("the live handshake did not complete in 10 turns")
+        attempt("client", lambda: client.read(16))  # takes the tickets
+        if later:
+            server.verify_client_post_handshake()
+            attempt("server", server.do_handshake)  # sends the request
+            attempt("client", lambda: client.read(16))
+            attempt("server", lambda: server.read(16))
+            attempt("client", lambda: client.read(16))
+        session = client.session
         attempt("client", lambda: client.write(b"ping"))
         attempt("server", lambda: server.read(16))
         attempt("server", lambda: server.write(b"pong"))
@@ -273,45 +316,58 @@ def _drive(client_context: ssl.SSLContext, server_context: ssl.SSLContext) -> No
         attempt("server", lambda: server.read(16))
         attempt("server", server.unwrap)
         attempt("client", client.unwrap)
+    return session
 
 
-def _messages(title: str, events: list[_Event]) -> tuple[Recorded, ...]:
-    """One list of messages out of what both ends saw.
+def messages(title: str, events: list[_Event], abstraction: Abstraction) -> tuple[Recorded, ...]:
+    """One list of messages out of what both ends saw, or out of what one end did.
 
-    The list is what was sent, in order; RecordingError if either end's own order is another, since
-    then the list would not be what it saw.
+    The list is what was sent, in order (what one end wrote and read, if there is no other);
+    RecordingError if an end's own order is another, since then the list would not be what it saw.
+    A ChangeCipherSpec of TLS 1.3 may cross: wherever it is read, it is dropped (RFC 8446 5).
     """
-    seen: dict[str, list[tuple[bool, _Item]]] = {"client": [], "server": []}
+    seen: dict[str, list[tuple[bool, _Item]]] = {e.side: [] for e in events}
     sent: list[_Item] = []
     # A header of type 23 is application data below TLS 1.3, and any protected record in it.
     modern = any(e.content_type == INNER for e in events)
+    retried = False
     for e in events:
-        item = _item(e, modern)
+        item = _item(e, modern=modern, retried=retried)
         if item is not None:
+            retried |= item.message == "HelloRetryRequest"
             seen[e.side].append((e.written, item))
-            if e.written:
+            if e.written or len(seen) == 1:
                 sent.append(item)
     for side, own in seen.items():
         outgoing = TO_SERVER if side == "client" else TO_CLIENT
-        expected = [(m.direction == outgoing, m.message) for m in sent]
-        got = [(written, m.message) for written, m in own]
+        order = [m for m in sent if not (modern and m.message == "ChangeCipherSpec")]
+        expected = [(m.direction == outgoing, m.message) for m in order]
+        got = [
+            (written, m.message)
+            for written, m in own
+            if not (modern and m.message == "ChangeCipherSpec")
+        ]
         if expected != got:
             raise RecordingError(
                 f"{title}: messages crossed or were lost: both ends sent {expected}, the {side} "
                 f"saw {got} (True: written)"
             )
-    abstraction = Abstraction()
+    # Each direction keeps its order: the bytes received are paired with those sent.
+    received = {d: [m for own in seen.values() for written, m in own
+                    if m.direction == d and (not written or len(seen) == 1)]
+                for d in DIRECTIONS}  # fmt: skip
+    for m in sent:
+        abstraction.sent(m.direction, m.message, m.body)
     out = []
-    for i, item in enumerate(sent):
-        abstraction.sent(item.direction, item.message, item.body)
-        receiver = "server" if item.direction == TO_SERVER else "client"
-        received = seen[receiver][i][1]
-        fields = abstraction.fields(item.direction, item.message, received.body)
-        out.append(Recorded(item.direction, item.message, fields))
+    for m in sent:
+        body = received[m.direction].pop(0).body
+        out.append(
+            Recorded(m.direction, m.message, abstraction.fields(m.direction, m.message, body))
+        )
     return tuple(out)
 
 
-def _item(e: _Event, modern: bool) -> _Item | None:
+def _item(e: _Event, *, modern: bool, retried: bool) -> _Item | None:
     """The message an event reports; None for an event that reports no further message."""
     direction = TO_SERVER if (e.side == "client") == e.written else TO_CLIENT
     data = INNER if modern else HEADER
@@ -324,7 +380,7 @@ def _item(e: _Event, modern: bool) -> _Item | None:
             return _Item(direction, "CloseNotify", b"")
         return _Item(direction, "NoCertificate" if e.data[1] == NO_CERTIFICATE else "Alert", e.data)
     if e.content_type == HANDSHAKE_RECORD:
-        name = HANDSHAKE.get(e.data[0])
+        name = name_of(e.data[0], e.data[4:], retried=retried)
         if name is None:
             raise RecordingError(
                 f"{direction}: handshake type {e.data[0]} has no counterpart in the model, which "

@@ -9,12 +9,17 @@ Fields the recording does not show come from the sender's machine; they and the 
 both ends are reported as assumed. A run of `watch` therefore says "some sound configuration of the
 two ends takes these steps with these shown fields", not that a signature or MAC was verified.
 
-Not judged at the sender, for want of a send row: alerts, the end of the transport, a record that
-does not decrypt, and the ChangeCipherSpec that TLS 1.3 sends for middleboxes (RFC 8446 5, D.4).
+The machines have every extension of the model but one (see `recording.WITHOUT`). A connection that
+resumes another one is fed to runs that come after that one's.
+
+Not judged at the sender, for want of a send row: alerts but user_canceled, the end of the
+transport, a record that does not decrypt, and the ChangeCipherSpec that TLS 1.3 sends for
+middleboxes (RFC 8446 5, D.4).
 """
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +28,8 @@ from typing import Any, Protocol
 from checker.conformance.folded import completed
 from checker.conformance.recording import (
     MESSAGES,
+    ROLES,
+    TO_CLIENT,
     TO_SERVER,
     Recorded,
     Recording,
@@ -33,18 +40,25 @@ from checker.conformance.recording import (
 )
 from model.expr import BOOL, COMPOSITE, Expr, const, substitute, var
 from model.machine import CallError, Run, Sent
-from model.principal import OFFERED, Version
-from model.roles import role
+from model.message import ALPHABET
+from model.principal import CLIENT, OFFERED, Version
 from model.rule import Rule, satisfiable, snake
 from model.transcript import EXPORT_SUITES
 
-ENVIRONMENT = ("Alert", "UndecryptableRecord", "TransportClose")
+ENVIRONMENT = ("Alert", "AlertFragment", "UndecryptableRecord", "TransportClose")
 """Not sent by any row: judged at the receiver only, and left out of the lists of what is expected
 (they are possible in every state but START and CLOSED)."""
 
 PREFERRED = {"certificate": "honest", "client_auth": "optional"}
 """The argument assumed where the recording does not show one: a Certificate that is not empty is
 the principal's own; a server that asks for a certificate takes an empty one too."""
+
+
+MAY = {
+    "client": ("updates", "false_starts"),
+    "server": ("updates", "asks_later", "issues_more"),
+}
+"""What an end may do in any connection where an RFC lets it: it does if it is recorded."""
 
 
 class Arguments(Protocol):
@@ -111,7 +125,7 @@ def configure(
     for m in recording.messages:
         first.setdefault(m.message, m.fields)
     hello, answer = first.get("ClientHello", {}), first.get("ServerHello", {})
-    guess = "TLS13" if "EncryptedExtensions" in first else "TLS12"
+    guess = "TLS13" if {"EncryptedExtensions", "HelloRetryRequest"} & set(first) else "TLS12"
     offered: str = hello.get("version", answer.get("version", guess))
     version: str = answer.get("version", min(offered, "TLS13", key=Version.code))
     suite: str = answer.get("suite", _suite_guess(first, version))
@@ -135,19 +149,103 @@ def configure(
         "weak_dh": first.get("ServerKeyExchange", {}).get("group") == "dh_weak",
         "closes": True,
     }
+    extra = _extensions(recording, first)
     missing = [f for f in ("version", "offers_*", "deflate") if not _shows(hello, f)]
     notes = [
         "the server's configuration, chosen so that the recorded choices are legal for it: "
         f"versions TLS10 to {highest}, of the suites offered "
         + (", ".join(s for s in OFFERED if known[f"offers_{s}"]) or "none below TLS 1.3"),
         "the client's configuration, as its ClientHello shows it; its lowest version: TLS10",
+        *(
+            f"the {end}'s part in extensions: {', '.join(f'{n} {v}' for n, v in more.items())}"
+            for end, more in extra.items()
+            if more
+        ),
     ]
     if missing:
         notes.append(
             f"the ClientHello's {', '.join(missing)}, not recorded: version {offered}, suites "
             + (", ".join(s for s in OFFERED if offers[f"offers_{s}"]) or "of TLS 1.3 only")
         )
+    for end, config in (("client", client), ("server", server)):
+        config |= extra[end] | dict.fromkeys(MAY[end], True)
     return client, server, tuple(notes)
+
+
+def _extensions(
+    recording: Recording, first: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """The variables of the extensions, for both ends, where they are not as they are initially.
+
+    What a ClientHello shows of the client's configuration is taken from it, whichever extension
+    it is of.
+    """
+    hello, answer = first.get("ClientHello", {}), first.get("ServerHello", {})
+    encrypted = first.get("EncryptedExtensions", {})
+    order = [(m.direction, m.message) for m in recording.messages]
+    by_server = {message for direction, message in order if direction == TO_CLIENT}
+    finished = (TO_SERVER, "Finished")
+    after = order[order.index(finished) :] if finished in order else []
+    canceled = {
+        m.direction for m in recording.messages if m.fields.get("description") == "user_canceled"
+    }
+    # A server that shows no certificate in TLS 1.3 has selected a key.
+    bare = {"EncryptedExtensions", "Finished"} <= by_server and "Certificate" not in by_server
+    selected = answer.get("selected", "0" if bare else "none") != "none"
+    ticket = recording.before is not None
+    early = hello.get("early_data", bool({"EarlyData", "EndOfEarlyData"} & set(first)))
+    known = "ticket" if ticket else "external"
+    named = hello.get("identity", known if selected or early else "none")
+    # A request counts where it may come, before ServerHello.
+    asked = "HelloRetryRequest" in first and (
+        "ServerHello" not in first
+        or [*first].index("HelloRetryRequest") < [*first].index("ServerHello")
+    )
+    retry = first.get("HelloRetryRequest", {}) if asked else {}
+    cookie = retry.get("cookie", "none")
+    other_group = asked and (cookie == "none" or retry.get("group", "none") != "none")
+    status = answer.get("status_request", "CertificateStatus" in first)
+    ke_alone = selected and answer.get("key_share") == "none"
+    client = {
+        "cancels": TO_SERVER in canceled,
+        "dh_certificate": any(
+            m.direction == TO_SERVER and m.fields.get("dh_key", False) for m in recording.messages
+        ),
+        "offers_pha": (TO_CLIENT, "CertificateRequest") in after,
+        "asks_status": status,
+        "resumes": ticket and named not in ("none", "external"),
+        "has_external": named == "external",
+        "takes_psk_ke": ke_alone,
+        "sends_early": early,
+        **_shown_configuration(hello),
+    }
+    server = {
+        "cancels": TO_CLIENT in canceled,
+        "staples": status,
+        "hints": "ServerKeyExchange" in first,
+        "resumes": ticket and selected,
+        "has_external": named == "external" and selected,
+        "takes_psk_ke": ke_alone,
+        "takes_psk_dhe_ke": not ke_alone,
+        "takes_early": encrypted.get("early_data", "EndOfEarlyData" in first),
+        "asks_cookie": cookie != "none",
+        "supports_x25519": not other_group,
+    }
+    return {
+        end: {n: v for n, v in chosen.items() if v != ROLES[end].variables[n].initial[0]}
+        for end, chosen in (("client", client), ("server", server))
+    }
+
+
+def _shown_configuration(hello: Mapping[str, Any]) -> dict[str, Any]:
+    """The extensions' variables that stand in a ClientHello as they are, where it shows them."""
+    out = {}
+    for f, e in ROLES["client"].sends["ClientHello"].items():
+        if isinstance(e, Expr) and e.op == "var" and f in hello:
+            name = str(e.payload).removeprefix("own.")
+            if name in ROLES["client"].variables and name not in CLIENT:
+                out[name] = hello[f]
+    return out
 
 
 def _shows(hello: Mapping[str, Any], field: str) -> bool:
@@ -174,23 +272,44 @@ def watch(recording: Recording) -> Report:
 
     Raises CallError for a field value that `recording.parse` would have refused.
     """
-    client_config, server_config, notes = configure(recording)
+    return _watch(recording)[0]
+
+
+def _watch(recording: Recording) -> tuple[Report, dict[str, Run]]:
+    """The report, and both runs as they ended."""
+    before = _watch(recording.before)[1] if recording.before is not None else {}
+    configs = configure(recording)
+    number = 1 if before else 0
     runs = {
-        "client": Run(role("client"), "client0", **client_config),
-        "server": Run(role("server"), "server0", **server_config),
+        end: Run(r, f"{end}{number}", before.get(end), **config)
+        for (end, r), config in zip(ROLES.items(), configs[:2], strict=True)
     }
     rows: list[Row] = []
     problem: str | None = None
-    for number, item in enumerate(recording.messages, 1):
-        row, problem = _feed(runs, number, item)
+    for at, item in enumerate(recording.messages, 1):
+        row, problem = _feed(runs, at, item)
         rows.append(row)
         if problem:
-            problem += _answered(recording, number, item, runs)
+            problem += _answered(recording, at, item, runs)
             break
+        _renew(runs["client"], runs["server"])
+        _renew(runs["server"], runs["client"])
     refused = len(rows) if problem else None
-    return Report(
-        recording.title, tuple(rows), notes, len(recording.messages), refused, problem
-    )  # fmt: skip
+    report = Report(
+        recording.title, tuple(rows), configs[2], len(recording.messages), refused, problem
+    )
+    return report, runs
+
+
+def _renew(writer: Any, reader: Any) -> None:
+    """Count the key generations of one direction anew once both ends have the same.
+
+    The model's runs have three of them and start one update each; a connection may have any number.
+    """
+    if writer.write_generation == reader.read_generation != "0":
+        writer.write_generation = reader.read_generation = "0"
+        writer.update_0 = writer.update_1 = "none"
+        writer.updated = False
 
 
 def _feed(runs: Mapping[str, Run], number: int, item: Recorded) -> tuple[Row, str | None]:
@@ -225,7 +344,7 @@ def _feed(runs: Mapping[str, Run], number: int, item: Recorded) -> tuple[Row, st
     message = MESSAGES[item.message]
     shown = {k: v for k, v in item.fields.items() if k in message.fields}
     assumed = [f for f in message.fields if f not in shown]
-    expects = _expected(receiver)
+    then = copy.copy(receiver)
     taken: Rule | None = None
     if receiver.state in receiver.role.final:
         if item.message == "TransportClose":
@@ -243,9 +362,9 @@ def _feed(runs: Mapping[str, Run], number: int, item: Recorded) -> tuple[Row, st
             problems.append(
                 f"the {receiver.role.name}'s machine in {before[receiver.role.name]} answers it "
                 f"with {taken.alert}: row {taken.name}, RFC {taken.rfc}"
-                f"{_given(message.name, values)}; it expects {expects}"
+                f"{_given(message.name, values)}; it expects {_expected(then)}"
             )
-        elif receiver.end == "error":  # type: ignore[attr-defined]
+        elif receiver.end == "error" and send_rule is None:  # type: ignore[attr-defined]
             problems.append(_gave_up(sender, before[sender.role.name], item, taken))
 
     # What was shown against what the sender's machine sends.
@@ -261,7 +380,12 @@ def _feed(runs: Mapping[str, Run], number: int, item: Recorded) -> tuple[Row, st
                 f"sends (row {send_rule.name}, RFC {send_rule.rfc}): changed on the way, or made "
                 "by someone else"
             )
-    assumed += [f"{a}={v}" for a, v in arguments.items() if a not in message.fields]
+    if send_rule is not None:
+        assumed += [
+            f"{a}={v}"
+            for a, v in arguments.items()
+            if a in send_rule.choices and a not in message.fields
+        ]
     rule = taken or send_rule
     return (
         Row(
@@ -276,7 +400,7 @@ def _feed(runs: Mapping[str, Run], number: int, item: Recorded) -> tuple[Row, st
 
 def _unjudged(sender: Run, item: Recorded) -> str:
     """Why no send row applies; empty if one must."""
-    if item.message in ENVIRONMENT:
+    if item.message in ENVIRONMENT and not _cancels(sender, item):
         return "judged at the receiver only"
     if item.message == "ChangeCipherSpec":
         modern = sender.version == "TLS13" or (  # type: ignore[attr-defined]
@@ -285,6 +409,14 @@ def _unjudged(sender: Run, item: Recorded) -> str:
         if modern:
             return "for middleboxes (RFC 8446 D.4): judged at the receiver only"
     return ""
+
+
+def _cancels(sender: Run, item: Recorded) -> bool:
+    """Whether it is the user_canceled of an end that may give the handshake up now."""
+    return item.fields.get("description") == "user_canceled" and any(
+        r.kind == "send" and r.event == item.message and _possible(sender, r)
+        for r in sender.enabled()
+    )
 
 
 def _send(sender: Run, item: Recorded) -> tuple[Sent | None, dict[str, Any]]:
@@ -323,7 +455,8 @@ def _possible(run: Run, rule: Rule) -> bool:
 
     def leaf(v: Expr) -> Expr:
         kind, _, name = v.payload.partition(".")
-        return const(getattr(run, name), v.domain) if kind == "own" else v
+        of = {"own": run, "prev": run.prev}.get(kind)
+        return v if of is None else const(getattr(of, name), v.domain)
 
     def unknown(node: Expr, _parts: tuple[Expr, ...]) -> Expr:
         return var(f"same{id(node)}", BOOL)
@@ -382,11 +515,12 @@ def _move(states: tuple[str, str]) -> str:
 
 def render(report: Report) -> str:
     """The report as a plain text table, with what was assumed and the verdict under it."""
-    head = ("#", "direction", "message", "client", "server", "RFC", "shown", "assumed")
+    head = ("#", "direction", "message", "client", "server", "RFC", "assumed", "shown")
     lines = [
         (
             str(r.number), r.direction, r.message, _move(r.client), _move(r.server), r.rfc,
-            _fields(r.shown), _fields(r.assumed) + (f" [{r.note}]" if r.note else ""),
+            _fields(r.message, r.assumed) + (f" [{r.note}]" if r.note else ""),
+            _fields(r.message, r.shown),
         )
         for r in report.rows
     ]  # fmt: skip
@@ -410,11 +544,17 @@ def render(report: Report) -> str:
     return "\n".join(out)
 
 
-def _fields(names: Sequence[str]) -> str:
-    """Field names, the six offers of a ClientHello as one."""
-    out = [n for n in names if not n.startswith("offers_")]
-    if len(out) < len(names):
+_BASE = {m.name: m.fields for m in ALPHABET}
+
+
+def _fields(message: str, names: Sequence[str]) -> str:
+    """Field names; the offers of suites as one, and what extensions add to a message as one."""
+    own = _BASE.get(message, MESSAGES[message].fields)
+    out = [n for n in names if "=" in n or (n in own and not n.startswith("offers_"))]
+    if any(n.startswith("offers_") for n in names):
         out.append("offers")
+    if any("=" not in n and n not in own for n in names):
+        out.append("extensions")
     return ", ".join(out) or "-"
 
 

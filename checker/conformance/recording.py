@@ -9,7 +9,14 @@ The file is JSON lines, one message a line, in the order of the wire:
 
     {"direction": "client->server", "message": "ClientHello", "fields": {"version": "TLS12"}}
 
-Fields may be missing. A line `{"recording": "title"}` starts a further recording in the same file.
+Fields may be missing. A line `{"recording": "title"}` starts a further recording in the same file;
+`{"recording": "title", "resumes": "earlier title"}` one whose client has a ticket of that earlier
+connection. There the ends are `client1` and `server1`, and the ticket is by `server0`.
+
+The groups of TLS 1.3 key shares are named by their place, for the model has two: `x25519` is one
+that the client's first hello has a share of, `secp256r1` the other one (asked for by a
+HelloRetryRequest, if there is one), `x448` one that the client does not support. A pre-shared key
+of which no recorded ticket tells is `external`.
 """
 
 from __future__ import annotations
@@ -21,7 +28,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from model.expr import BOOL, COMPOSITE, Domain
-from model.message import ALPHABET
+from model.extensions import extensions
 from model.principal import OFFERED
 from model.roles import role
 from model.rule import Message
@@ -29,7 +36,14 @@ from model.rule import Message
 TO_SERVER = "client->server"
 TO_CLIENT = "server->client"
 DIRECTIONS = (TO_SERVER, TO_CLIENT)
-MESSAGES: Mapping[str, Message] = {m.name: m for m in ALPHABET}
+WITHOUT = ("ignored_records",)
+"""Its bound on ignored records in a row is in no RFC: a longer row is legal."""
+ROLES = {
+    end: role(end, tuple(n for n in extensions() if n not in WITHOUT))
+    for end in ("client", "server")
+}
+"""The machines' roles, with every other extension of the model."""
+MESSAGES: Mapping[str, Message] = {m.name: m for m in ROLES["client"].alphabet}
 
 
 class RecordingError(ValueError):
@@ -48,10 +62,14 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Recording:
-    """The messages of one connection, in the order of the wire; none of them crossed."""
+    """The messages of one connection, in the order of the wire; none of them crossed.
+
+    `before` is the connection that gave the ticket which this one resumes by.
+    """
 
     title: str
     messages: tuple[Recorded, ...]
+    before: Recording | None = None
 
 
 # -- bytes ---------------------------------------------------------------------------------------
@@ -97,23 +115,30 @@ SUITES: Mapping[str, frozenset[int]] = {
 key exchanges (PSK, SRP, static DH, ECDH_anon) have no counterpart in the model."""
 
 HANDSHAKE = {
-    1: "ClientHello", 2: "ServerHello", 8: "EncryptedExtensions", 11: "Certificate",
-    12: "ServerKeyExchange", 13: "CertificateRequest", 14: "ServerHelloDone",
-    15: "CertificateVerify", 16: "ClientKeyExchange", 20: "Finished",
+    1: "ClientHello", 2: "ServerHello", 4: "NewSessionTicket", 5: "EndOfEarlyData",
+    8: "EncryptedExtensions", 11: "Certificate", 12: "ServerKeyExchange",
+    13: "CertificateRequest", 14: "ServerHelloDone", 15: "CertificateVerify",
+    16: "ClientKeyExchange", 20: "Finished", 22: "CertificateStatus", 24: "KeyUpdate",
 }  # fmt: skip
-"""Handshake types the model knows (RFC 5246 7.4, RFC 8446 B.3)."""
+"""Handshake types the model knows (RFC 5246 7.4, RFC 6066 8, RFC 8446 B.3)."""
 
 ALERTS = {
     10: "unexpected_message", 20: "bad_record_mac", 40: "handshake_failure",
     42: "bad_certificate", 45: "certificate_expired", 47: "illegal_parameter", 48: "unknown_ca",
     50: "decode_error", 51: "decrypt_error", 70: "protocol_version", 80: "internal_error",
-    90: "user_canceled", 100: "no_renegotiation", 109: "missing_extension",
+    71: "insufficient_security", 86: "inappropriate_fallback", 90: "user_canceled",
+    100: "no_renegotiation", 109: "missing_extension", 110: "unsupported_extension",
+    113: "bad_certificate_status_response", 115: "unknown_psk_identity",
     116: "certificate_required",
 }  # fmt: skip
 """Alert codes the model knows, close_notify (0) apart (RFC 5246 7.2, RFC 8446 6)."""
 
 SENTINELS = {b"DOWNGRD\x01": "DOWNGRD01", b"DOWNGRD\x00": "DOWNGRD00"}
-SUPPORTED_VERSIONS, KEY_SHARE = 43, 51
+FALLBACK_SCSV = 0x5600
+STATUS_REQUEST, SUPPORTED_GROUPS, PRE_SHARED_KEY, EARLY_DATA = 5, 10, 41, 42
+SUPPORTED_VERSIONS, COOKIE, PSK_MODES, POST_HANDSHAKE_AUTH, KEY_SHARE = 43, 44, 45, 49, 51
+"""Extension types (RFC 8446 4.2)."""
+KEY_UPDATE = ("update_not_requested", "update_requested")
 RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 """The random that makes a ServerHello a HelloRetryRequest (RFC 8446 4.1.3)."""
 
@@ -158,6 +183,11 @@ class _Reader:
         return out
 
 
+def _reader_of(what: str, vector: bytes | None) -> _Reader:
+    """Reads what is in a vector with two bytes of length; nothing if there is none."""
+    return _Reader(what, b"" if vector is None else _Reader(what, vector).vector(2))
+
+
 def _pairs(data: bytes) -> list[int]:
     return [int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data) - 1, 2)]
 
@@ -169,7 +199,44 @@ class _ClientHello:
     session_id: bytes
     suites: bytes
     compression: bytes
-    key_share: bytes | None
+    extensions: Mapping[int, bytes]
+
+    @property
+    def modern(self) -> bool:
+        return self.version == "TLS13"
+
+    @property
+    def supported(self) -> list[int]:
+        """The groups it supports (RFC 8446 4.2.7)."""
+        return _pairs(self.extensions.get(SUPPORTED_GROUPS, b"")[2:])
+
+    @property
+    def shares(self) -> list[int]:
+        """The groups it has key shares of (RFC 8446 4.2.8)."""
+        r, out = _reader_of("ClientHello key_share", self.extensions.get(KEY_SHARE)), []
+        while r.more():
+            out.append(r.number(2))
+            r.vector(2)
+        return out
+
+    @property
+    def modes(self) -> bytes:
+        """The PskKeyExchangeModes: 0 psk_ke, 1 psk_dhe_ke (RFC 8446 4.2.9)."""
+        return self.extensions.get(PSK_MODES, b"")[1:]
+
+    @property
+    def identity(self) -> bytes | None:
+        """The identity of the one pre-shared key that it offers (RFC 8446 4.2.11)."""
+        if PRE_SHARED_KEY not in self.extensions:
+            return None
+        r = _reader_of("ClientHello pre_shared_key", self.extensions[PRE_SHARED_KEY])
+        found = r.vector(2)
+        r.number(4)
+        if r.more():
+            raise RecordingError(
+                "ClientHello: it offers more than one pre-shared key, the model's clients one"
+            )
+        return found
 
 
 @dataclass(frozen=True)
@@ -179,7 +246,13 @@ class _ServerHello:
     session_id: bytes
     suite: str
     compression: str
-    key_share: bytes | None
+    extensions: Mapping[int, bytes]
+
+    @property
+    def group(self) -> int | None:
+        """The group of its share, or that a HelloRetryRequest asks for (RFC 8446 4.2.8)."""
+        share = self.extensions.get(KEY_SHARE)
+        return None if share is None else _Reader("ServerHello key_share", share).number(2)
 
 
 def _client_hello(body: bytes) -> _ClientHello:
@@ -198,18 +271,13 @@ def _client_hello(body: bytes) -> _ClientHello:
             + (", ".join(f"0x{v:04x}" for v in offered) or "none")
         )
     return _ClientHello(
-        VERSIONS[max(known)], random, session_id, suites, compression, extensions.get(KEY_SHARE)
-    )
+        VERSIONS[max(known)], random, session_id, suites, compression, extensions
+    )  # fmt: skip
 
 
 def _server_hello(body: bytes) -> _ServerHello:
     r = _Reader("ServerHello", body)
     version, random, session_id = r.number(2), r.take(32), r.vector(1)
-    if random == RETRY_RANDOM:
-        raise RecordingError(
-            "ServerHello: got a HelloRetryRequest, which has no counterpart in the model: let the "
-            "client offer a key share for a group the server takes"
-        )
     code, method = r.number(2), r.number(1)
     extensions = r.extensions()
     if SUPPORTED_VERSIONS in extensions:
@@ -228,50 +296,111 @@ def _server_hello(body: bytes) -> _ServerHello:
     if method not in (0, 1):
         raise RecordingError(f"ServerHello: expected compression 0 or 1, got {method}")
     return _ServerHello(
-        VERSIONS[version], random, session_id, suite, ("null", "deflate")[method],
-        extensions.get(KEY_SHARE),
-    )  # fmt: skip
+        VERSIONS[version], random, session_id, suite, ("null", "deflate")[method], extensions
+    )
+
+
+_NO_HELLO = _ClientHello("none", b"", b"", b"", b"", {})
+
+
+def _made(part: bytes | None, own: bytes | None, by: str) -> str:
+    """Who made a part of a message: the end `by`, if it is what that end sent."""
+    return "none" if part is None else by if part == own else "adversary"
+
+
+def _ticket(body: bytes) -> bytes:
+    r = _Reader("NewSessionTicket", body)
+    r.take(8)  # ticket_lifetime, ticket_age_add (RFC 8446 4.6.1)
+    r.vector(1)
+    return r.vector(2)
+
+
+def name_of(kind: int, body: bytes, *, retried: bool) -> str | None:
+    """The model's name of a handshake message; None if it has none.
+
+    A HelloRetryRequest is a ServerHello on the wire, and what follows it a ClientHello: `retried`
+    says whether there was one (RFC 8446 4.1.3, 4.1.4).
+    """
+    name = HANDSHAKE.get(kind)
+    if name == "ServerHello" and body[2:34] == RETRY_RANDOM:
+        return "HelloRetryRequest"
+    return "SecondClientHello" if name == "ClientHello" and retried else name
 
 
 class Abstraction:
-    """Message bytes to fields, for one connection.
+    """Message bytes to fields, for one connection; `before` is that of the one it resumes.
 
     Call `sent` with the bytes a side sent, then `fields` with the bytes the other side received:
     they differ if something changed them on the way. `body` is without the handshake header.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, before: Abstraction | None = None) -> None:
+        self.number: int = before.number + 1 if before else 0
+        self.client, self.server = f"client{self.number}", f"server{self.number}"
         self.hello: _ClientHello | None = None
+        self.second: _ClientHello | None = None
+        self.retry: _ServerHello | None = None
         self.answer: _ServerHello | None = None
         self.shares: dict[str, bytes] = {}
+        self.contexts: list[bytes] = []
+        self.tickets: list[bytes] = []
+        self.known = dict.fromkeys(before.tickets, before.server) if before else {}
 
     def sent(self, direction: str, message: str, body: bytes) -> None:
         """Remember who made what."""
         if message == "ClientHello" and direction == TO_SERVER:
             self.hello = _client_hello(body)
+        elif message == "SecondClientHello":
+            self.second = _client_hello(body)
+        elif message == "HelloRetryRequest":
+            self.retry = _server_hello(body)
         elif message == "ServerHello" and direction == TO_CLIENT:
             self.answer = _server_hello(body)
+        elif message == "NewSessionTicket":
+            if not self._modern:
+                raise RecordingError(
+                    "NewSessionTicket: the model has no resumption below TLS 1.3; record without "
+                    "tickets there"
+                )
+            self.tickets.append(_ticket(body))
         elif message in ("ServerKeyExchange", "ClientKeyExchange"):
             self.shares[message] = self._share(message, body)[0]
 
     def fields(self, direction: str, message: str, body: bytes) -> dict[str, Any]:
         """The fields of `message` that its bytes show; RecordingError if it cannot be read."""
+        found = self._fields(message, body, direction)
+        return {f: v for f, v in found.items() if f in MESSAGES[message].fields}
+
+    def _fields(self, message: str, body: bytes, direction: str) -> dict[str, Any]:
         if message == "ClientHello":
-            return self._client_fields(_client_hello(body))
+            return self._client_fields(_client_hello(body), self.hello)
+        if message == "SecondClientHello":
+            return self._client_fields(_client_hello(body), self.second)
         if message == "ServerHello":
-            return self._server_fields(_server_hello(body))
+            return self._server_fields(_server_hello(body), self.answer)
+        if message == "HelloRetryRequest":
+            return self._retry_fields(_server_hello(body))
+        if message == "EncryptedExtensions":
+            return {"early_data": EARLY_DATA in _Reader(message, body).extensions()}
+        if message == "CertificateRequest" and self._modern:
+            return {"context": self._context(_Reader(message, body).vector(1))}
         if message == "Certificate":
             return self._certificate_fields(body)
+        if message == "NewSessionTicket":
+            return {"ticket": self.server if _ticket(body) in self.tickets else "adversary"}
+        if message == "KeyUpdate":
+            asks = _Reader(message, body).number(1)
+            return {"request_update": KEY_UPDATE[asks] if asks < 2 else "other"}
         if message == "ServerKeyExchange":
             share, group = self._share(message, body)
             made = share == self.shares.get(message)
-            return {"share": "server0" if made else "adversary", "group": group}
+            return {"share": self.server if made else "adversary", "group": group}
         if message == "ClientKeyExchange":
             if self._suite() in ("RSA", "RSA_EXPORT"):
                 return {}  # the premaster is encrypted: nothing of it is shown
             share, _ = self._share(message, body)
             made = share == self.shares.get(message)
-            return {"exchange": "client0" if made else "adversary", "encrypted_to": "none"}
+            return {"exchange": self.client if made else "adversary", "encrypted_to": "none"}
         if message == "Alert":
             level, description = body[0], body[1]
             if level not in (1, 2) or description not in ALERTS:
@@ -282,58 +411,116 @@ class Abstraction:
             return {"level": ("warning", "fatal")[level - 1], "description": ALERTS[description]}
         return {}
 
+    @property
+    def _modern(self) -> bool:
+        return self.answer is not None and self.answer.version == "TLS13"
+
     def _suite(self) -> str:
         if self.answer is None:
             raise RecordingError("a key exchange before any ServerHello: its form is not known")
         return self.answer.suite
 
-    def _client_fields(self, h: _ClientHello) -> dict[str, Any]:
-        mine = self.hello
-        offered = {suite_of(c) for c in _pairs(h.suites)}
-        same_offer = mine is not None and (h.suites, h.compression) == (
-            mine.suites, mine.compression,
-        )  # fmt: skip
-        share = "none"
-        if h.key_share is not None:
-            share = "client0" if mine and h.key_share == mine.key_share else "adversary"
-        return {
-            "version": h.version,
-            "random": "client0" if mine and h.random == mine.random else "adversary",
-            "offer": "client0" if same_offer else "adversary",
-            **{f"offers_{s}": s in offered for s in OFFERED},
-            "deflate": 1 in h.compression,
-            "key_share": share,
-        }
+    def _group(self, code: int) -> str:
+        """The place of a group among those of the client's first hello."""
+        if self.hello is None or code in self.hello.shares:
+            return "x25519"
+        other = self.retry.group if self.retry is not None else None
+        return "secp256r1" if code in self.hello.supported and other in (None, code) else "x448"
 
-    def _server_fields(self, h: _ServerHello) -> dict[str, Any]:
-        mine = self.answer
-        share = "none"
-        if h.key_share is not None:
-            share = "server0" if mine and h.key_share == mine.key_share else "adversary"
+    def _context(self, context: bytes) -> str:
+        """The name of a certificate_request_context: the empty one, the first, the second."""
+        if not context:
+            return "none"
+        if context not in self.contexts:
+            self.contexts.append(context)
+        if len(self.contexts) > 2:
+            raise RecordingError(
+                "CertificateRequest: the model's connections have two of them after the handshake"
+            )
+        return str(self.contexts.index(context) + 1)
+
+    def _client_fields(self, h: _ClientHello, mine: _ClientHello | None) -> dict[str, Any]:
+        """The fields of a hello as received; `mine` is the same hello as the client sent it."""
+        first, mine = self.hello, mine or _NO_HELLO
+        asked = self.retry.extensions if self.retry is not None else {}
+        codes = _pairs(h.suites)
+        offered = {suite_of(c) for c in codes}
+        same_offer = first is not None and (h.suites, h.compression) == (
+            first.suites, first.compression,
+        )  # fmt: skip
+
         fields = {
             "version": h.version,
-            "random": "server0" if mine and h.random == mine.random else "adversary",
+            "random": self.client if first and h.random == first.random else "adversary",
+            "offer": self.client if same_offer else "adversary",
+            **{f"offers_{s}": s in offered for s in OFFERED},
+            "deflate": 1 in h.compression,
+            "fallback_scsv": FALLBACK_SCSV in codes,
+            "status_request": STATUS_REQUEST in h.extensions,
+            "key_share": _made(
+                h.extensions.get(KEY_SHARE), mine.extensions.get(KEY_SHARE), self.client
+            ),
+            "post_handshake_auth": POST_HANDSHAKE_AUTH in h.extensions,
+            "psk_ke": 0 in h.modes,
+            "psk_dhe_ke": 1 in h.modes,
+            "identity": _made(
+                h.identity, mine.identity, self.known.get(h.identity or b"", "external")
+            ),
+            "early_data": EARLY_DATA in h.extensions,
+            "cookie": _made(h.extensions.get(COOKIE), asked.get(COOKIE), self.server),
+        }
+        if h.modern and h.shares and first is not None:
+            fields |= {
+                "group": self._group(h.shares[0]),
+                "supports_x25519": any(g in h.supported for g in first.shares),
+                "supports_secp256r1": any(g not in first.shares for g in h.supported),
+            }
+        return fields
+
+    def _server_fields(self, h: _ServerHello, mine: _ServerHello | None) -> dict[str, Any]:
+        own = mine.extensions if mine is not None else {}
+        selected = h.extensions.get(PRE_SHARED_KEY)
+        fields = {
+            "version": h.version,
+            "random": self.server if mine and h.random == mine.random else "adversary",
             "sentinel": SENTINELS.get(h.random[-8:], "none"),
             "suite": h.suite,
             "compression": h.compression,
-            "key_share": share,
+            "key_share": _made(h.extensions.get(KEY_SHARE), own.get(KEY_SHARE), self.server),
+            "group": "none" if h.group is None else self._group(h.group),
+            "selected": "none" if selected is None else "01"[any(selected)],
+            "status_request": STATUS_REQUEST in h.extensions,
         }
-        echo = self.hello is not None and h.session_id == self.hello.session_id
-        if echo and (h.session_id or h.version == "TLS13"):
-            fields["session_id"] = "none"
+        return fields | self._session_id(h, mine)
+
+    def _session_id(self, h: _ServerHello, mine: _ServerHello | None) -> dict[str, Any]:
+        if self.hello is not None and h.session_id == self.hello.session_id:
+            if h.session_id or h.version == "TLS13":
+                return {"session_id": "none"}
         elif h.session_id:
             made = mine is not None and h.session_id == mine.session_id and h.version != "TLS13"
-            fields["session_id"] = "server0" if made else "adversary"
-        # Else an empty id below TLS 1.3, which is legal (RFC 5246 7.4.1.3), but the model's server
+            return {"session_id": self.server if made else "adversary"}
+        # An empty id below TLS 1.3, which is legal (RFC 5246 7.4.1.3), but the model's server
         # always gives one: the field is left to the sender's machine.
-        return fields
+        return {}
+
+    def _retry_fields(self, h: _ServerHello) -> dict[str, Any]:
+        own = self.retry.extensions if self.retry is not None else {}
+        return {
+            "version": h.version,
+            "suite": h.suite,
+            "compression": h.compression,
+            "group": "none" if h.group is None else self._group(h.group),
+            "cookie": _made(h.extensions.get(COOKIE), own.get(COOKIE), self.server),
+            **self._session_id(h, self.retry),
+        }
 
     def _certificate_fields(self, body: bytes) -> dict[str, Any]:
         r = _Reader("Certificate", body)
-        if self.answer is not None and self.answer.version == "TLS13":
-            r.vector(1)  # certificate_request_context (RFC 8446 4.4.2)
+        # certificate_request_context (RFC 8446 4.4.2)
+        fields = {"context": self._context(r.vector(1))} if self._modern else {}
         # A certificate's maker and validity are not shown: only whether there is one.
-        return {} if r.vector(3) else {"certificate": "empty"}
+        return fields if r.vector(3) else {**fields, "certificate": "empty"}
 
     def _share(self, message: str, body: bytes) -> tuple[bytes, str]:
         """The public value (or temporary RSA key) of a key exchange, and its group."""
@@ -363,7 +550,7 @@ class Abstraction:
 
 def choices_of(direction: str, message: str) -> dict[str, Domain]:
     """The arguments that the sender's rows take for `message`, such as `client_auth`."""
-    sender = role("client" if direction == TO_SERVER else "server")
+    sender = ROLES["client" if direction == TO_SERVER else "server"]
     out: dict[str, Domain] = {}
     for r in sender.table:
         if r.kind == "send" and r.event == message:
@@ -375,11 +562,11 @@ def parse(text: str, title: str) -> list[Recording]:
     """The recordings of a JSON lines text; RecordingError with the line number."""
     done: list[Recording] = []
     now: list[Recorded] = []
-    name = title
+    name, before = title, None
 
     def close() -> None:
         if now:
-            done.append(Recording(name, tuple(now)))
+            done.append(Recording(name, tuple(now), before))
             now.clear()
 
     for number, line in enumerate(text.splitlines(), 1):
@@ -391,15 +578,31 @@ def parse(text: str, title: str) -> list[Recording]:
             raise RecordingError(
                 f"line {number}: expected one JSON object a line, got {line.strip()[:60]!r}: {e}"
             ) from None
-        if isinstance(item, dict) and set(item) == {"recording"}:
+        if isinstance(item, dict) and "recording" in item and set(item) <= {"recording", "resumes"}:
             close()
             name = str(item["recording"])
+            before = _earlier(number, done, item["resumes"]) if "resumes" in item else None
         else:
             now.append(_parse_message(number, item))
     close()
     if not done:
         raise RecordingError(f"{title}: expected at least one message, got an empty recording")
     return done
+
+
+def _earlier(number: int, done: Iterable[Recording], title: object) -> Recording:
+    """The recording that one resumes, of those above it."""
+    found = next((r for r in done if r.title == title), None)
+    if found is None:
+        raise RecordingError(
+            f"line {number}: expected resumes to name a recording above it, got {title!r}"
+            + _near(title, [r.title for r in done])
+        )
+    if found.before is not None:
+        raise RecordingError(
+            f"line {number}: {title!r} is a resumption itself; the model resumes full handshakes"
+        )
+    return found
 
 
 def _near(word: object, words: Iterable[str]) -> str:
@@ -488,10 +691,13 @@ def read(path: str) -> list[Recording]:
 
 
 def dump(recordings: Iterable[Recording]) -> str:
-    """The recordings as JSON lines that `parse` reads back."""
+    """The recordings as JSON lines that `parse` reads back, each after the one it resumes."""
     lines: list[str] = []
     for recording in recordings:
-        lines.append(json.dumps({"recording": recording.title}))
+        head = {"recording": recording.title}
+        if recording.before is not None:
+            head["resumes"] = recording.before.title
+        lines.append(json.dumps(head))
         lines.extend(
             json.dumps({"direction": m.direction, "message": m.message, "fields": dict(m.fields)})
             for m in recording.messages

@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from checker.engines import sat
 from checker.engines.explicit import Explicit, _unique
+from checker.engines.sat import Sat
 from model.expr import BOOL, Domain, Expr, fold, variables
 from model.system import Compiled
 
@@ -203,6 +203,7 @@ class Pdr:
         self._cones()
         self.lemmas: list[Lemma] = []
         self.groups: dict[frozenset[str], int] = {}
+        self.switch: dict[int, int] = {}
         self.queries = 0
         self.deadline = 0.0
         self.frames: list[set[int]] = []
@@ -232,7 +233,6 @@ class Pdr:
                     inputs[key] = gates.value(key[2])
         self.steps = range(gates.variables + 1, gates.variables + 1 + len(self.compiled.steps))
         gates.variables += len(self.compiled.steps)
-        self.chosen = range(2, gates.variables + 1)
         memo: dict[int, Bits] = {}
         self.guard: list[int] = []
         self.inputs: list[list[int]] = []
@@ -256,23 +256,20 @@ class Pdr:
                     after[self.first[n] + i] = x
             self.after.append(after)
         self.env, self.memo, self.gates = env, memo, gates
-        self.lifter = sat.new()
-        self.lifter.decide(range(2, self.steps.start), False)
-        self.solver = sat.new()
-        self.solver.decide(self.chosen, False)
+        self.lifter, self.solver, self.keeper = Sat(), Sat(), Sat()
         self._sync(0)
         self.later = [gates.new() for _ in self.positions]
         self.later_of = {x: i for i, x in enumerate(self.later)}
         self.moves = gates.new()
         self.start = gates.new()
-        self.relation = self._relation()
-        self.solver.add(self.relation)
+        relation = self._relation()
+        self.solver.add(relation)
+        self.keeper.add(relation)
 
     def _sync(self, begin: int) -> None:
-        """Both solvers get the clauses made since."""
-        new = self.gates.clauses[begin:]
-        self.lifter.add(new)
-        self.solver.add(new)
+        """Every solver gets the clauses made since."""
+        for solver in (self.lifter, self.solver, self.keeper):
+            solver.add(self.gates.clauses[begin:])
 
     def _relation(self) -> list[Sequence[int]]:
         out: list[Sequence[int]] = []
@@ -333,7 +330,7 @@ class Pdr:
         return frozenset(out)
 
     # -- questions -------------------------------------------------------------------------------
-    def _ask(self, solver: sat.Solver, assumptions: Sequence[int]) -> bool:
+    def _ask(self, solver: Sat, assumptions: Sequence[int]) -> bool:
         self.queries += 1
         while True:
             if time.monotonic() > self.deadline:
@@ -516,19 +513,17 @@ class Pdr:
 
     def _keep(self, found: Sequence[int], holds: int, cone: frozenset[str]) -> list[int]:
         """Keep the clauses found as lemmas, each with what it needs; those that `prop` needs."""
-        solver = sat.new()
-        solver.decide(self.chosen, False)
-        solver.add(self.gates.clauses)
-        solver.add(self.relation)
         candidates = sorted({*found, *(x.mask for x in self.lemmas if x.needs <= cone)})
-        switch = {m: self.gates.new() for m in candidates}
-        mask_of = {a: m for m, a in switch.items()}
-        solver.add([(-a, *(self.is_[i] for i in bits(m))) for m, a in switch.items()])
+        for m in candidates:
+            if m not in self.switch:
+                self.switch[m] = self.gates.new()
+                self.keeper.add([(-self.switch[m], *(self.is_[i] for i in bits(m)))])
+        mask_of = {self.switch[m]: m for m in candidates}
 
         def used(assumptions: Sequence[int]) -> list[int]:
-            if self._ask(solver, [*assumptions, *switch.values()]):
+            if self._ask(self.keeper, [*assumptions, *mask_of]):
                 raise AssertionError("the clauses found are not closed")
-            return sorted(mask_of[x] for x in solver.core() if x in mask_of)
+            return sorted(mask_of[x] for x in self.keeper.core() if x in mask_of)
 
         needed: dict[int, list[int]] = {}
 
@@ -541,7 +536,9 @@ class Pdr:
                 out.add(m)
                 if m not in needed:
                     # The clause itself first: most need little else.
-                    needed[m] = used([self.moves, switch[m], *(self.later[i] for i in bits(m))])
+                    needed[m] = used(
+                        [self.moves, self.switch[m], *(self.later[i] for i in bits(m))]
+                    )
                 stack += needed[m]
             return sorted(out)
 

@@ -120,7 +120,7 @@ class Reference:
             setattr(machine, name, value)
         earlier = self.before[run]
         if earlier is not None:
-            machine.prev = SimpleNamespace(**dict(zip(earlier.names, before, strict=True)))
+            machine.prev = earlier.namespace(before)
         machine.taken = None
         out = None
         if machine._fire[trigger](**fields):
@@ -211,12 +211,26 @@ class _Before:
             if n.startswith("prev.")
         }
         self.names = tuple(read)
-        wanted = {n: engine.compiled.fold(var(f"{run.prev}.{n}", d)) for n, d in read.items()}
+        at = engine.compiled.system.at
+        wanted = {n: engine.compiled.fold(at(run, var(f"prev.{n}", d))) for n, d in read.items()}
         _, self._read = engine.function(wanted)
 
     def values(self, state: State) -> tuple[Any, ...]:
         """Their values in `state`, in the order of `names`."""
         return self._read(state, {})  # type: ignore[no-any-return]
+
+    def namespace(self, values: tuple[Any, ...]) -> SimpleNamespace:
+        """The handshake before, with its own handshake before it as `prev`."""
+        out = SimpleNamespace()
+        for name, value in zip(self.names, values, strict=True):
+            of = out
+            *path, last = name.split(".")
+            for step in path:
+                if not hasattr(of, step):
+                    setattr(of, step, SimpleNamespace())
+                of = getattr(of, step)
+            setattr(of, last, value)
+        return out
 
 
 class _Event:

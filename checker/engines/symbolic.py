@@ -237,7 +237,8 @@ class Symbolic:
         self.next = self._bools("'")
         self.memo: dict[int, Term] = {}
         self.inputs: dict[str, Any] = {}
-        self._steps: list[tuple[Step, Any, list[tuple[Any, Any]], set[str]]] | None = None
+        self._steps: list[tuple[Step, Any, dict[str, tuple[Any, Any]]]] | None = None
+        self._clauses: dict[int, tuple[Any, set[str]]] = {}
         self.initial = z3.And(
             [
                 z3.Or([self._is(n, d, v) for v in values])
@@ -413,30 +414,42 @@ class Symbolic:
         self._refute("the property is not implied", invariant, z3.Not(self.formula(prop)))
         solver = z3.Solver()
         solver.add(invariant)
-        parts = [(c, _names(c)) for c in _conjuncts(invariant)]
-        for s, guard, pairs, written in self._substitutions():
+        clauses = [self._clause(c) for c in _conjuncts(invariant)]
+        for s, guard, writes in self._substitutions():
             # What reads nothing that the step writes is as true after it as before.
-            touched = [c for c, names in parts if names & written]
+            touched = [(c, names) for c, names in clauses if not names.isdisjoint(writes)]
             if not touched:
                 continue
+            read = set[str]().union(*(names for _, names in touched))
+            after = z3.substitute(
+                z3.And([c for c, _ in touched]), *[w for n, w in writes.items() if n in read]
+            )
             solver.push()
-            solver.add(guard, z3.Not(z3.substitute(z3.And(touched), *pairs)))
+            solver.add(guard, z3.Not(after))
             if solver.check() != z3.unsat:
                 raise CertificateError(f"the invariant is not closed under {s.label}")
             solver.pop()
 
-    def _substitutions(self) -> Iterator[tuple[Step, Any, list[tuple[Any, Any]], set[str]]]:
-        """Each step, its guard, a value for each Bool it writes, and the names of these."""
+    def _clause(self, clause: Any) -> tuple[Any, set[str]]:
+        """A clause with the names of its Bools, kept: properties share clauses."""
+        key = clause.get_id()
+        if key not in self._clauses:
+            self._clauses[key] = clause, _names(clause)
+        return self._clauses[key]
+
+    def _substitutions(self) -> Iterator[tuple[Step, Any, dict[str, tuple[Any, Any]]]]:
+        """Each step, its guard, and by name each Bool that it writes, with the value."""
         if self._steps is None:
             self._steps = []
             for s in self.compiled.steps:
                 guard, effects = self.parts(s)
-                pairs: list[tuple[Any, Any]] = []
+                writes: dict[str, tuple[Any, Any]] = {}
                 for n, value in effects.items():
                     targets = self.now[n] if isinstance(self.now[n], list) else [self.now[n]]
                     values = value if isinstance(value, list) else [value]
-                    pairs.extend(zip(targets, values, strict=True))
-                self._steps.append((s, guard, pairs, {b.decl().name() for b, _ in pairs}))
+                    for b, v in zip(targets, values, strict=True):
+                        writes[b.decl().name()] = b, v
+                self._steps.append((s, guard, writes))
         yield from self._steps
 
     def _refute(self, what: str, *formulas: Any) -> None:

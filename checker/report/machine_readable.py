@@ -39,4 +39,6 @@ def _row(r: Result) -> dict[str, Any]:
         "reduced": r.reduced,
         "trace": r.trace.as_json() if r.trace is not None else None,
         "certificate": r.certificate,
+        "configurations": r.configurations,
+        "witness": r.witness,
     }

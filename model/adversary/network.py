@@ -42,7 +42,7 @@ from model.message import UndecryptableRecord
 from model.principal import ClientOwner, Key, client, server
 from model.rule import Message, Variable, composites
 from model.system import Instance, Source, System
-from model.transcript import RSA_SUITES
+from model.transcript import RSA_SUITES, view
 
 ADVERSARYS_KEY = ("adversary", "unknown_ca", "expired", "wrong_name")
 """Certificates whose private key the adversary holds."""
@@ -68,12 +68,25 @@ def _at(
     }
 
 
+def _place(system: System, run: Instance) -> int:
+    """How many handshakes the same end had before."""
+    return 0 if run.prev is None else 1 + _place(system, system.by_name[run.prev])
+
+
 @dataclass(frozen=True)
 class Adversary:
     """The network as adversary, with its capabilities beyond the network."""
 
     capabilities: tuple[str, ...] = ()
     """Names of files in `model.adversary.capabilities`."""
+    fresh: bool = False
+    """In a hello or key exchange of its own it uses what was made in the same round only, and its
+    own: no random, offer or premaster of a handshake before. It replays their records all the
+    same."""
+
+    def _at_hand(self, system: System, run: Instance, maker: Instance) -> bool:
+        """Whether it uses what `maker` made in what it makes up for `run`."""
+        return not self.fresh or _place(system, run) == _place(system, maker)
 
     def broken(self, weak: Expr) -> Expr:
         """The adversary gets a private key that is export-grade when `weak`."""
@@ -136,7 +149,8 @@ class Adversary:
         if run.role.name == "client":
             return system.at(run, self._client_secret(system))
         own = server
-        made = own.exchange.one_of("adversary", "client0", "client1")
+        clients = [c for c in system.runs if c.role.name == "client"]
+        made = own.exchange.one_of("adversary", *(c.name for c in clients))
         weak = (own.suite == "RSA_EXPORT") | (own.suite == "DHE_EXPORT")
         weak = weak | ((own.suite == "DHE") & own.weak_dh)
         none = (own.version == "TLS13") & (own.exchange == "none")
@@ -146,8 +160,7 @@ class Adversary:
         mine = mine | static | (fixed & self.lost(system, "ClientPrivateKey"))
         theirs = [
             (system.of(run, "exchange") == c.name) & self._knows_premaster(system, c)
-            for c in system.runs
-            if c.role.name == "client"
+            for c in clients
         ]
         rsa = system.at(run, own.suite.one_of(*RSA_SUITES))
         return disj(system.at(run, mine), conj(rsa, disj(*theirs)))
@@ -155,7 +168,7 @@ class Adversary:
     def _knows_premaster(self, system: System, run: Instance) -> Expr:
         """The adversary knows the RSA premaster that client `run` made."""
         return conj(
-            sent(run.name, "ClientKeyExchange"),
+            self._read(system, run, "ClientKeyExchange"),
             system.at(run, client.suite.one_of(*RSA_SUITES)),
             self._knows_exchange(system, run),
         )
@@ -171,7 +184,11 @@ class Adversary:
             shared & self.lost(system, "ExternalKey"),
         )
         lost = disj(*((key == k) & self.lost_traffic_secret(system, run, k) for k in TRAFFIC))
-        known = ite(key == "early", early, secret | lost)
+        now = secret | lost
+        if run.takes_over and run.prev is not None:
+            before = self.knows_traffic_key(system, system.by_name[run.prev])
+            now = ite(key == "previous", before, now)
+        known = ite(key == "early", early, now)
         return ite(key.one_of("plaintext", "empty"), TRUE, known)
 
     def lost_traffic_secret(self, system: System, run: Instance, key: str) -> Expr:
@@ -202,17 +219,62 @@ class Adversary:
         """Runs `a` and `b`, of different roles, hold the same secret."""
 
         is_13 = system.of(a, "version") == "TLS13"
+        secret = (f"secret.{n}" for n in a.role.covered["secret"])
         return conj(
-            system.of(a, "keyed"), system.of(b, "keyed"), self._both(system, a, b, "secret"),
-            implies(is_13, self._both(system, a, b, "hellos")),
+            system.of(a, "keyed"), system.of(b, "keyed"), self._both(system, a, b, secret),
+            implies(is_13, self._both(system, a, b, a.role.covered["hellos"])),
         )  # fmt: skip
 
-    def _both(self, system: System, a: Instance, b: Instance, group: str) -> Expr:
-        """Runs `a` and `b` hold the same of each field that the group covers."""
-        names = a.role.covered.get(group, ())
+    def same_keys(self, system: System, a: Instance, b: Instance) -> Expr:
+        """Runs `a` and `b`, of different roles, hold the same session keys.
+
+        They are made of the secret and the randoms of the handshake itself (RFC 5246 6.3).
+        """
+        randoms = ("client_random", "server_random", "sentinel")
+        return conj(self.same_secret(system, a, b), self._both(system, a, b, randoms))
+
+    def _both(self, system: System, a: Instance, b: Instance, names: Iterable[str]) -> Expr:
+        """Runs `a` and `b` hold the same of each field."""
         return conj(
-            *(eq(system.at(a, a.role.views[n]), system.at(b, b.role.views[n])) for n in names)
+            *(eq(system.at(a, view(a.role, n)), system.at(b, view(b.role, n))) for n in names)
         )
+
+    def _same_record_key(self, system: System, a: Instance, b: Instance, under: Expr) -> Expr:
+        """What `b` sent under the key `under` is under the key that `a` reads with."""
+        read = system.of(a, "read_key")
+        now = disj(*((under == k) & (read == k) for k in ("handshake", "application")))
+        pairs = [conj(now, self.same_keys(system, a, b))]
+        early = a.role.covered.get("early", ())
+        if early:
+            both = conj(under == "early", read == "early")
+            pairs.append(conj(both, self._both(system, a, b, early)))
+        # The keys of the handshake before are that handshake's session keys.
+        mine = system.by_name[a.prev] if a.prev and a.takes_over else None
+        theirs = system.by_name[b.prev] if b.prev and b.takes_over else None
+        for k, x in (("application", a), ("previous", mine)):
+            for j, y in (("application", b), ("previous", theirs)):
+                if x is not None and y is not None and "previous" in (k, j):
+                    pairs.append(conj((under == j) & (read == k), self.same_keys(system, x, y)))
+        return disj(*pairs)
+
+    # -- what was sent under which key ------------------------------------------------------------
+    def _under(self, system: System, run: Instance, key: Expr | None) -> Expr:
+        """The record key `key` of a message of `run`, over global variables."""
+        assert key is not None
+        under = system.at(run, key)
+        if run.takes_over:
+            # What another handshake sends in the clear goes under the keys that are there.
+            under = ite(under == "plaintext", const("previous", under.domain), under)
+        return under
+
+    def _read(self, system: System, run: Instance, message: str) -> Expr:
+        """The adversary has read `message` of `run`, which was in the clear unless the connection
+        had keys before."""
+        seen = sent(run.name, message)
+        if not run.takes_over:
+            return seen
+        had = system.at(run, run.role.under[message]) == "plaintext"
+        return conj(seen, implies(had, self.knows_key(system, run, const("previous", Key))))
 
     # -- the network's interface -------------------------------------------------------------------
     def variables(self, system: System) -> Mapping[str, Variable]:
@@ -250,11 +312,11 @@ class Adversary:
             yield Source("forged")
             return
         writes = self.knows_key(system, run, read_key)
-        free = self._values(system, message)
+        free = self._values(system, run, message)
         if "offer" in message.fields:
             yield from self._client_hellos(system, run, message, writes)
             return
-        seals = {f: self._seal(system, run, message) for f in composites(message)}
+        seals = {f: self._seal(system, run, message, f) for f in composites(message)}
         made_up = self._premaster(system, run, message)
         # What is there under one key only is not there under another.
         only = {r.role.under.get(message.name) for r in system.runs}
@@ -268,8 +330,7 @@ class Adversary:
                 continue
             for e in q.role.times(message.name):
                 bound = _at(system, q, e.fields)
-                assert e.under is not None
-                under = system.at(q, e.under)
+                under = self._under(system, q, e.under)
                 seen = conj(sent(q.name, message.name), system.at(q, e.when))
                 name = f"{q.name}{e.name and ' ' + e.name}"
                 inner = self._inner(message, bound)
@@ -278,15 +339,7 @@ class Adversary:
                     readable = self.knows_key(system, q, under) | system.of(q, "null_cipher")
                     yield Source(f"{name} via adversary", conj(writes, seen, readable, free), inner)
                 if q.role.name != run.role.name:
-                    same_key = conj(
-                        disj(
-                            *((under == k) & (read_key == k) for k in ("handshake", "application"))
-                        ),
-                        self.same_secret(system, run, q),
-                    )
-                    if run.role.covered.get("early"):
-                        both = conj((under == "early"), (read_key == "early"))
-                        same_key = same_key | conj(both, self._both(system, run, q, "early"))
+                    same_key = self._same_record_key(system, run, q, under)
                     yield Source(name, conj(seen, same_key), bound)
 
     def _inner(
@@ -297,21 +350,32 @@ class Adversary:
             return {f: bound[f] for f in ("exchange", "encrypted_to", "premaster_version")}
         return {f: bound[f] for f in composites(message)}
 
-    def _seal(self, system: System, run: Instance, message: Message) -> Expr:
-        """When the adversary can itself make the signature or MAC that `run` expects."""
+    def _seal(self, system: System, run: Instance, message: Message, field: str) -> Expr:
+        """When the adversary can itself make the signature, MAC or proof that `run` expects."""
         if message.name == "Finished":
             # RFC 8446 4.4.4: its key is derived from the handshake traffic secret.
             base = (system.of(run, "version") == "TLS13") & self.lost_traffic_secret(
                 system, run, "handshake"
             )
             return disj(self.knows_secret(system, run), base, neg(system.of(run, "keyed")))
+        seals = []
+        if field in run.role.earlier_seals:
+            known = self.knows_earlier(system, run)
+            if run.takes_over and run.prev is not None:
+                # What the Finished before covered, by whoever could read those.
+                known = self.knows_traffic_key(system, system.by_name[run.prev])
+            seals.append(conj(run.role.earlier_seals[field], known))
+        if field in run.role.shared_seals:
+            seals.append(conj(run.role.shared_seals[field], self.lost(system, "ExternalKey")))
+        if seals:
+            return disj(*seals)
         # A signature by the key of the certificate that the receiver was given.
-        if run.role.signer is None:
+        if run.role.signer is None or "offer" in message.fields:
             return FALSE
         peer = "server" if run.role.name == "client" else "client"
         return self.owns(system, system.at(run, run.role.signer), peer)
 
-    def _values(self, system: System, message: Message) -> Expr:
+    def _values(self, system: System, run: Instance, message: Message) -> Expr:
         """Limits on freely chosen fields: values that exist, nonces and shares that were seen."""
         parts: list[Expr] = []
         for f, d in message.fields.items():
@@ -325,8 +389,10 @@ class Adversary:
             if not message.demands(f):
                 allowed.append(message.f[f] == "none")
             for q in system.runs:
-                if q.name in d.codes and carrier in q.role.sends:
-                    allowed.append((message.f[f] == q.name) & sent(q.name, carrier))
+                # A session is one of a handshake before.
+                usable = self._at_hand(system, run, q) or f == "session_id"
+                if q.name in d.codes and carrier in q.role.sends and usable:
+                    allowed.append((message.f[f] == q.name) & self._read(system, q, carrier))
             parts.append(disj(*allowed))
         if message.name == "ServerHello":
             parts.append(self._random(system, message))
@@ -361,10 +427,9 @@ class Adversary:
         if not message.demands("exchange"):
             allowed.append(f.exchange == "none")
         for q in system.runs:
-            if q.role.name == "client":
-                known = ite(
-                    rsa, self._knows_premaster(system, q), sent(q.name, "ClientKeyExchange")
-                )
+            if q.role.name == "client" and self._at_hand(system, run, q):
+                share = self._read(system, q, "ClientKeyExchange")
+                known = ite(rsa, self._knows_premaster(system, q), share)
                 allowed.append((f.exchange == q.name) & known)
         to = ["honest", "adversary", *(q.name for q in system.runs if q.role.name == "server")]
         return conj(disj(*allowed), implies(rsa, f.encrypted_to.one_of(*to)))
@@ -373,25 +438,22 @@ class Adversary:
         self, system: System, run: Instance, message: Message, writes: Expr
     ) -> Iterable[Source]:
         """The offer is some client's own, with its contents, or the adversary's, with any."""
-        limits = conj(writes, self._values(system, message))
+        limits = conj(writes, self._values(system, run, message))
         # What no single field of the transcript covers is part of the offer.
         other = ("version", *message.shown, *message.record)
         lists = [f for f in message.fields if f not in other]
-        known = self.knows_earlier(system, run)
-        lost = self.lost(system, "ExternalKey")
-        seals = {
-            f: disj(
-                conj(run.role.earlier_seals.get(f, FALSE), known),
-                conj(run.role.shared_seals.get(f, FALSE), lost),
-            )
-            for f in composites(message)
-        }
+        seals = {f: self._seal(system, run, message, f) for f in composites(message)}
         yield Source("forged", limits, {"offer": const("adversary", ClientOwner)}, seals)
         for q in system.runs:
             if message.name in q.role.sends:
                 bound = _at(system, q, q.role.sends[message.name])
-                yield Source(
-                    f"{q.name} via adversary",
-                    conj(limits, sent(q.name, message.name)),
-                    {f: bound[f] for f in ("offer", *lists)},
-                )
+                if self._at_hand(system, run, q):
+                    yield Source(
+                        f"{q.name} via adversary",
+                        conj(limits, self._read(system, q, message.name)),
+                        {f: bound[f] for f in ("offer", *lists)},
+                    )
+                if run.takes_over:
+                    under = self._under(system, q, q.role.under[message.name])
+                    same_key = self._same_record_key(system, run, q, under)
+                    yield Source(q.name, conj(sent(q.name, message.name), same_key), bound)

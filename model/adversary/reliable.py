@@ -1,4 +1,4 @@
-"""The reliable network: one FIFO channel in each direction, no attacker (RFC 793's service).
+"""The reliable network: FIFO channels between each pair of runs, no attacker (RFC 793's service).
 
 A run that is closed has closed its transport: what is sent to it is lost, and its peer, having read
 what came before, sees the end of the transport.
@@ -33,13 +33,20 @@ class Reliable:
         return [var(f"to_{receiver.name}.{i}", d) for i in range(self.capacity)]
 
     def _peer(self, system: System, run: Instance) -> Instance:
-        others = [r for r in system.runs if r.name != run.name]
-        if len(others) != 1:
-            raise ValueError(f"{system.name}: the reliable network joins exactly two runs")
-        return others[0]
+        ours = [r for r in system.runs if r.role.name == run.role.name]
+        others = [r for r in system.runs if r.role.name != run.role.name]
+        if len(ours) != len(others):
+            raise ValueError(f"{system.name}: the reliable network joins runs two by two")
+        return others[ours.index(run)]
 
     def _closed(self, system: System, run: Instance) -> Expr:
-        return system.of(run, "state") == run.role.closed
+        state = system.of(run, "state")
+        closed = state == run.role.closed
+        if run.takes_over and run.prev is not None:
+            # It has not begun, and its connection is gone.
+            before = system.of(run.prev, "state") == run.role.closed
+            closed = closed | ((state == run.role.states[0]) & before)
+        return closed
 
     def variables(self, system: System) -> Mapping[str, Variable]:
         """The slots of both channels, first to be delivered first."""

@@ -18,6 +18,7 @@ from typing import Any
 
 from model.expr import FALSE, TRUE, Domain, Expr, conj, disj, ite, same, substitute
 from model.rule import Check, Edition, Message, ModelError, Observer, Role, Rule, Variable
+from model.transcript import earlier, hidden, view
 
 ENDS = {"client": "server", "server": "client"}
 
@@ -26,13 +27,14 @@ ENDS = {"client": "server", "server": "client"}
 class Amend:
     """A change to the row called `row`, where it is there.
 
-    `when` narrows its selection, `sources` are further states it leaves, `checks` come after its
-    own, `without` names those of its checks whose place the extension's own rows or checks take;
-    `do` are further effects, `instead` those that take the place of its own.
+    `when` narrows its selection and `also` widens it again, `sources` are further states it leaves,
+    `checks` come after its own, `without` names those of its checks whose place the extension's own
+    rows or checks take; `do` are further effects, `instead` those that take the place of its own.
     """
 
     row: str
     when: Expr = TRUE
+    also: Expr = FALSE
     sources: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     without: tuple[str, ...] = ()
@@ -56,8 +58,9 @@ class Extension:
     the signature of ServerKeyExchange). `again` says when an end may take a message a second time,
     `editions` tell the times apart that an end sends a message. `signer` is the certificate of a
     signature that an end checks, and when it is that one. `final` are states in which nothing is
-    taken any more, and nothing refused. What the rows and editions prove covers what the other
-    overlays add, too.
+    taken any more, and nothing refused; `shown` is that of `Message`, for added fields. What the
+    rows and editions prove covers what the other overlays add, too; a composite field of a hello
+    that has no parts is filled with what `bound` demands.
     """
 
     name: str
@@ -92,7 +95,11 @@ class Extension:
     early_shared: Mapping[str, Expr] = field(default_factory=dict)
     shared_seals: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
     begins: Mapping[str, Expr] = field(default_factory=dict)
-    """These eight: see `Role`."""
+    abbreviated: Mapping[str, Expr] = field(default_factory=dict)
+    hashed: Mapping[str, Expr] = field(default_factory=dict)
+    bound: Mapping[str, Expr] = field(default_factory=dict)
+    """These eleven: see `Role`."""
+    shown: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     excludes: Mapping[str, str] = field(default_factory=dict)
     implied: bool = False
@@ -162,7 +169,7 @@ def extended(role: Role, overlays: Sequence[Extension]) -> Role:
     """
     for e in overlays:
         role = _with(role, e)
-    return role
+    return _proved(role, overlays)
 
 
 def _with(role: Role, e: Extension) -> Role:
@@ -190,7 +197,6 @@ def _with(role: Role, e: Extension) -> Role:
     for m, fields in e.sends.get(name, {}).items():
         if m in messages:
             sends[m] = {**sends.get(m, {}), **fields}
-    covered = _covered(role, e)
     rows = [_amended(r, e, role) for r in e.rows if r.role == name]
     table = [_amended(r, e, role) for r in role.table]
     here = {r.name for r in (*table, *rows)}
@@ -201,27 +207,20 @@ def _with(role: Role, e: Extension) -> Role:
             raise ModelError(
                 f"extension {e.name} amends {a.row}, which is not there; did you mean {near}?"
             )
-    proofs = _Proofs(role, e, views)
-    before = [_Proofs(role, x, views) for x in chosen(role.extensions)]
-    editions = dict(e.editions.get(name, {}))
-    for p in before:
-        rows = [p.row(r) for r in rows]
-        editions = p.editions(editions)
     table += rows
-    editions = proofs.editions(merged("editions of", role.editions, editions))
     signer = role.signer
     if name in e.signer:
         there, which = e.signer[name]
         signer = which if signer is None else ite(there, which, signer)
+    abbreviated = e.abbreviated.get(name, FALSE)
     return replace(
         role,
         states=states,
         variables=variables,
-        table=tuple(proofs.row(with_messages(r, messages)) for r in table),
+        table=tuple(with_messages(r, messages) for r in table),
         alphabet=tuple(messages.values()),
-        sends={m: proofs.sent(m, f) for m, f in sends.items()},
+        sends=sends,
         views=views,
-        covered=covered,
         under=merged("a key of", role.under, e.under.get(name, {})),
         generations=generations,
         observers=(*role.observers, *e.observers.get(name, ())),
@@ -229,16 +228,19 @@ def _with(role: Role, e: Extension) -> Role:
             m: disj(role.again.get(m, FALSE), e.again.get(name, {}).get(m, FALSE))
             for m in dict.fromkeys((*role.again, *e.again.get(name, {})))
         },
-        unexchanged=disj(role.unexchanged, e.unexchanged.get(name, FALSE)),
-        inherits=disj(role.inherits, e.inherits.get(name, FALSE)),
+        unexchanged=disj(role.unexchanged, e.unexchanged.get(name, FALSE), abbreviated),
+        inherits=disj(role.inherits, e.inherits.get(name, FALSE), abbreviated),
         shared=disj(role.shared, e.shared.get(name, FALSE)),
         early_inherits=disj(role.early_inherits, e.early_inherits.get(name, FALSE)),
         earlier_seals=merged("a seal of", role.earlier_seals, e.earlier_seals.get(name, {})),
         early_shared=disj(role.early_shared, e.early_shared.get(name, FALSE)),
         shared_seals=merged("a seal of", role.shared_seals, e.shared_seals.get(name, {})),
         begins=conj(role.begins, e.begins.get(name, TRUE)),
+        abbreviated=disj(role.abbreviated, abbreviated),
+        hashed=disj(role.hashed, e.hashed.get(name, FALSE)),
+        bound=disj(role.bound, e.bound.get(name, FALSE)),
         extensions=(*role.extensions, e.name),
-        editions=editions,
+        editions=merged("editions of", role.editions, e.editions.get(name, {})),
         signer=signer,
         final=(*role.final, *e.final),
     )
@@ -266,6 +268,7 @@ def _messages(role: Role, e: Extension) -> dict[str, Message]:
             fields={**m.fields, **fields},
             optional=(*m.optional, *e.optional.get(name, ())),
             record=(*m.record, *(f for f in fields if f in e.record)),
+            shown={**m.shown, **e.shown.get(name, {})},
         )
     return out
 
@@ -300,92 +303,101 @@ def _amended(rule: Rule, e: Extension, role: Role) -> Rule:
             rule,
             label=rule.name,
             sources=(*rule.sources, *(s for s in a.sources if s not in rule.sources)),
-            when=conj(rule.when, a.when),
+            when=disj(conj(rule.when, a.when), a.also),
             checks=(*(c for c in rule.checks if c.name not in a.without), *a.checks),
             do={**rule.do, **a.do, **a.instead},
         )
     return rule
 
 
-_PROOFS = ("Finished", "CertificateVerify")
-_COMPOSED = (*_PROOFS, "ServerKeyExchange")
+_HELLOS = ("ClientHello", "ServerHello")
+_HEADS = {"Finished": 1, "CertificateVerify": 2}
+"""How many elements of a proof are not fields: its label and key."""
+_COMPOSED = (*_HEADS, *_HELLOS, "ServerKeyExchange")
 
 
-def _covered(role: Role, e: Extension) -> dict[str, tuple[str, ...]]:
-    """The names of what each group and each proof of the role covers, the overlay's last."""
-    out = dict(role.covered)
-    c = e.covers
-    for group in ("secret", "hellos", "flight", "early"):
-        out[group] = (*out.get(group, ()), *c.get(group, ()))
-    out["flight"] = (*out["flight"], *c.get("hellos", ()))
-    for m in _PROOFS:
-        if m in out:
-            out[m] = (*out[m], *_parts(e, m, role.name))
-    if "ServerKeyExchange" in out:
-        out["ServerKeyExchange"] = (*out["ServerKeyExchange"], *c.get("signed", ()))
-    return out
+def _proved(role: Role, overlays: Sequence[Extension]) -> Role:
+    """`role` with its composites made anew of all that the overlays say they cover."""
 
+    def said(group: str) -> tuple[str, ...]:
+        return tuple(n for e in overlays for n in e.covers.get(group, ()))
 
-def _parts(e: Extension, message: str, sender: str) -> tuple[str, ...]:
-    c = e.covers
-    if message == "ServerKeyExchange":
-        return c.get("signed", ())
-    plain = (*c.get("hellos", ()), *c.get("flight", ()), *c.get(sender, ()))
-    secret = tuple(f"secret.{n}" for n in c.get("secret", ())) if message == "Finished" else ()
-    return (*secret, *plain)
-
-
-class _Proofs:
-    """Adds what an overlay covers to the composites that a role makes and checks.
-
-    A view that takes the place of one that was there takes its place in the composites, too.
-    """
-
-    def __init__(self, role: Role, e: Extension, views: Mapping[str, Expr]) -> None:
-        self.role, self.extension, self.views = role.name, e, views
-        self.layout = role.covered
-        self.replaced = {n for n in e.views.get(role.name, {}) if n in role.views}
-
-    def _longer(self, message: str, sender: str, parts: tuple[Expr, ...]) -> tuple[Expr, ...]:
-        names = [n.removeprefix("secret.") for n in self.layout.get(message, ())]
-        old = [
-            self.views[n] if n in self.replaced else p for n, p in zip(names, parts, strict=False)
-        ]
-        more = _parts(self.extension, message, sender)
-        return (
-            *old,
-            *parts[len(old) :],
-            *(self.views[n.removeprefix("secret.")] for n in more),
+    views, covered = dict(role.views), dict(role.covered)
+    base = {m: len(covered.get(m, ())) for m in _HEADS}
+    secret = said("secret")
+    for group in ("secret", "hellos", "early"):
+        covered[group] = (*covered.get(group, ()), *said(group))
+    more = (*said("hellos"), *said("flight"))
+    covered["flight"] = (*covered.get("flight", ()), *more)
+    if role.hashed is not FALSE:
+        hashed = {f"hash.{n}": hidden(role.hashed, views[n]) for n in covered["flight"]}
+        views |= hashed
+        covered["secret"] = (*covered["secret"], *hashed)
+        secret = (*secret, *hashed)
+    role = replace(role, views=views, covered=covered)
+    before: tuple[Expr, ...] = ()
+    if role.bound is not FALSE:
+        names = (*(f"secret.{n}" for n in covered["secret"]), *covered["flight"])
+        before = tuple(earlier(view(role, n)) for n in names)
+        bound = {f"before.{n}": hidden(role.bound, e) for n, e in zip(names, before, strict=True)}
+        views |= bound
+        for group in ("hellos", "flight"):
+            covered[group] = (*covered[group], *bound)
+        more = (*more, *bound)
+    # By sender, the names of what its proofs cover; what one end's alone covers comes last.
+    layout = {
+        (m, sender): (
+            *role.covered.get(m, ()),
+            *((f"secret.{n}" for n in secret) if m == "Finished" else ()),
+            *more,
+            *said(sender),
         )
+        for m in _HEADS
+        for sender in ENDS
+    }
+    signed = said("signed")
+    for m in _HEADS:
+        if m in covered:
+            covered[m] = layout[m, role.name]
+    if "ServerKeyExchange" in covered:
+        covered["ServerKeyExchange"] = (*covered["ServerKeyExchange"], *signed)
+    role = replace(role, views=views, covered=covered)
 
-    def row(self, rule: Rule) -> Rule:
-        """A receiving row, its comparisons longer."""
-        sender = ENDS.get(self.role, "")
+    def full(message: str, sender: str, parts: tuple[Expr, ...]) -> tuple[Expr, ...]:
+        if message == "ServerKeyExchange":
+            return (*parts, *(views[n] for n in signed))
+        if message in _HELLOS:
+            return parts or before
+        head, end = _HEADS[message], base[message]
+        held = [
+            view(role, n, server_proof=sender == "server") for n in layout[message, sender][head:]
+        ]
+        # What a row or edition proves of its own comes after what every proof covers.
+        return (*parts[:head], *held[: end - head], *parts[end:], *held[end - head :])
+
+    def row(rule: Rule) -> Rule:
         if rule.kind != "receive" or rule.event not in _COMPOSED:
             return rule
 
-        def longer(node: Expr, parts: tuple[Expr, ...]) -> Expr:
-            return same(node.args[0], *self._longer(rule.event, sender, parts))
+        def anew(node: Expr, parts: tuple[Expr, ...]) -> Expr:
+            return same(node.args[0], *full(rule.event, ENDS[role.name], parts))
 
-        checks = tuple(
-            replace(c, expr=substitute(c.expr, lambda v: v, longer)) for c in rule.checks
-        )
+        checks = tuple(replace(c, expr=substitute(c.expr, lambda v: v, anew)) for c in rule.checks)
         return replace(rule, checks=checks)
 
-    def sent(
-        self, message: str, fields: Mapping[str, Expr | tuple[Expr, ...]]
-    ) -> Mapping[str, Expr | tuple[Expr, ...]]:
-        """The fields of a sent message, its composite longer."""
+    def sent(message: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         if message not in _COMPOSED:
             return fields
         return {
-            f: self._longer(message, self.role, v) if isinstance(v, tuple) else v
-            for f, v in fields.items()
+            f: full(message, role.name, v) if isinstance(v, tuple) else v for f, v in fields.items()
         }
 
-    def editions(self, of: Mapping[str, tuple[Edition, ...]]) -> dict[str, tuple[Edition, ...]]:
-        """The editions of each message, their composites longer."""
-        return {
-            m: tuple(replace(e, fields=self.sent(m, e.fields)) for e in times)
-            for m, times in of.items()
-        }
+    return replace(
+        role,
+        table=tuple(row(r) for r in role.table),
+        sends={m: sent(m, f) for m, f in role.sends.items()},
+        editions={
+            m: tuple(replace(e, fields=sent(m, e.fields)) for e in times)
+            for m, times in role.editions.items()
+        },
+    )

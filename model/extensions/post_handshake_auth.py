@@ -69,7 +69,8 @@ own = Fields("the client", "own", {n: v.domain for n, v in VARIABLES["client"].i
 its = Fields("the server", "own", {n: v.domain for n, v in VARIABLES["server"].items()})
 FIELD = {"context": Context}
 context = choice("context", Context)
-hello = Fields("ClientHello", "msg", {"post_handshake_auth": BOOL})
+HELLO = {"post_handshake_auth": BOOL}
+hello = Fields("ClientHello", "msg", HELLO)
 answer = choice("certificate", Certificate)
 certificate = CertificateMessage.f.certificate
 
@@ -219,6 +220,17 @@ def _answers(message: str) -> tuple[Edition, ...]:
     return tuple(out)
 
 
+_OFFER = {"post_handshake_auth": own.offers_pha}
+_CH = "server_receive_client_hello"
+_SECOND = "server_receive_second_client_hello"
+_HELLOS = {
+    f"{_CH}_START_to_NEGOTIATED": "",
+    f"{_CH}_psk": "psk",
+    f"{_SECOND}_WAIT_CH_to_NEGOTIATED": "retry",
+    f"{_SECOND}_psk": "retry_psk",
+}
+"""The rows that decide a handshake of TLS 1.3, with the extension that each is of."""
+
 EXTENSION = Extension(
     "post_handshake_auth",
     "8446 4.6.2",
@@ -226,14 +238,16 @@ EXTENSION = Extension(
     variables=VARIABLES,
     states={"server": {"tls13": ("PH_WAIT_CV", "PH_WAIT_FINISHED")}},
     fields={
-        "ClientHello": {"post_handshake_auth": BOOL},
+        "ClientHello": HELLO,
+        "SecondClientHello": HELLO,
         "CertificateRequest": FIELD,
         "Certificate": FIELD,
     },
     optional={"CertificateRequest": ("context",), "Certificate": ("context",)},
     sends={
         "client": {
-            "ClientHello": {"post_handshake_auth": own.offers_pha},
+            "ClientHello": _OFFER,
+            "SecondClientHello": _OFFER,
             "Certificate": {"context": const("none", Context)},
         },
         "server": {
@@ -243,9 +257,9 @@ EXTENSION = Extension(
     },
     rows=tuple(ROWS),
     amends=(
-        Amend(
-            "server_receive_client_hello_START_to_NEGOTIATED",
-            do={"pha_offered": hello.post_handshake_auth},
+        *(
+            Amend(row, do={"pha_offered": hello.post_handshake_auth}, of=of)
+            for row, of in _HELLOS.items()
         ),
         *(
             Amend(row, checks=(_main_context,))
@@ -258,6 +272,15 @@ EXTENSION = Extension(
         ),
         Amend("client_send_application_data_CONNECTED_to_SAME", when=_idle),
         Amend("client_send_close_notify_CONNECTED_to_CLOSING", when=_idle),
+        # What was begun before the peer closed its direction is completed after it.
+        *(
+            Amend(f"client_send_{m}_later", sources=("READ_CLOSED",), of="half_close")
+            for m in ("certificate", "certificate_verify", "finished")
+        ),
+        *(
+            Amend(f"client_send_{m}", when=_idle, of="half_close")
+            for m in ("application_data_READ_CLOSED_to_SAME", "close_notify_READ_CLOSED_to_CLOSED")
+        ),
         Amend("client_send_key_update", when=_idle, of="key_update"),
         Amend("client_send_key_update_answer", when=_idle, of="key_update"),
     ),

@@ -19,8 +19,8 @@ both ends keep, under `session_*`, what they hold of that handshake (all that is
 if and only if it knows the secret of that handshake. A ticket is the name of the server run that
 issued it; it can be forged no more than the server's secret can.
 
-One key is offered at a time; a ticket is issued once. Only a handshake with certificates is
-resumed, by a run that has nothing else to do.
+One key is offered at a time; the tickets of a connection are all one, and the client keeps the
+first. Only a handshake with certificates is resumed, by a run that has nothing else to do.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from model.rule import SAME, Fields, Message, Observer, Variable, check, receive
 from model.transcript import VIEWS
 
 Psk = Domain("Psk", ("none", "external", "resumption"))
-Identity = Domain("Identity", ("none", "adversary", "external", "server0", "server1"))
+Identity = Domain("Identity", ("none", "adversary", "external", "server0", "server1", "server2"))
 """What a client names a key by: the external key's name, or a ticket, by the run it is of."""
 Selected = Domain("Selected", ("none", "0", "1"))
 """The server's selected_identity; one identity is offered, so 1 is out of range."""
@@ -112,6 +112,7 @@ VARIABLES = {
     "server": {
         **_SHARED,
         "issues": _once(BOOL, True),  # configuration
+        "issues_more": _once(BOOL, False),  # configuration: more tickets than one
         "expired": _once(BOOL, False),  # configuration: what the handshake before this one issued
         "issued": _once(BOOL, False),
         "psk_ke": _once(BOOL, False),
@@ -323,6 +324,9 @@ ROWS = (
          when=(base_server.version == "TLS13") & server.issues & ~server.issued
          & server.modes_offered,
          do={"issued": TRUE}),
+    send("server", NewSessionTicket, "CONNECTED", SAME, rfc="8446 4.6.1",
+         when=server.issued & server.issues_more,
+         label="server_send_new_session_ticket_more"),
     # Its own Finished is out, and what the client will send is known: no certificate was asked for.
     send("server", NewSessionTicket, "WAIT_FINISHED", SAME, rfc="8446 4.6.1",
          when=server.issues & ~server.issued & server.modes_offered

@@ -39,7 +39,7 @@ _version_known = check(
 _compression = check(
     "compression offered", (sh.compression == "null") | client.deflate, "illegal_parameter"
 )
-_hello_12 = (
+hello_12 = (
     _version_known,
     check("suite offered", suite_offered & ~export_too_late, "illegal_parameter"),
     _compression,
@@ -58,6 +58,13 @@ take_hello = {
 version = ite(ch.version <= server.max_version, ch.version, server.max_version)
 
 
+compression = ite(
+    ch.deflate & server.deflate,
+    const("deflate", server.compression.domain),
+    const("null", server.compression.domain),
+)
+
+
 def acceptable(suite: str) -> Expr:
     """Whether the server may choose `suite` for this ClientHello (below TLS 1.3)."""
     both = ch[f"offers_{suite}"] & server[f"offers_{suite}"]
@@ -66,14 +73,15 @@ def acceptable(suite: str) -> Expr:
     return both
 
 
-def _best() -> Expr:
+def best() -> Expr:
+    """The suite a server chooses below TLS 1.3."""
     chosen = const("none", Suite)
     for s in OFFERED:  # the last acceptable one is the best
         chosen = ite(acceptable(s), const(s, Suite), chosen)
     return chosen
 
 
-_version_common = check("common version", version >= server.min_version, "protocol_version")
+version_common = check("common version", version >= server.min_version, "protocol_version")
 take_client_hello = {
     "client_version": ch.version,
     "client_random": ch.random,
@@ -86,10 +94,10 @@ RULES = [
     send("client", ClientHello, "START", "WAIT_SH", rfc="5246 7.4.1.2; 8446 4.1.2"),
     receive("client", ServerHello, "WAIT_SH", "WAIT_CERTIFICATE", rfc="5246 7.4.1.3",
             when=(sh.version <= "TLS12") & sh.suite.one_of(*CERTIFICATE_SUITES),
-            checks=_hello_12, do=take_hello),
+            checks=hello_12, do=take_hello),
     receive("client", ServerHello, "WAIT_SH", "WAIT_SKE", rfc="5246 7.4.1.3, F.1.1.1",
             when=(sh.version <= "TLS12") & ~sh.suite.one_of(*CERTIFICATE_SUITES),
-            checks=_hello_12, do=take_hello),
+            checks=hello_12, do=take_hello),
     receive("client", ServerHello, "WAIT_SH", "WAIT_EE", rfc="8446 4.1.3",
             when=sh.version == "TLS13",
             checks=[
@@ -105,15 +113,13 @@ RULES = [
     # -- server ------------------------------------------------------------------------------------
     receive("server", ClientHello, "START", "SEND_SH", rfc="5246 7.4.1.2, 7.4.1.3",
             when=version <= "TLS12",
-            checks=[_version_common,
+            checks=[version_common,
                     check("common suite", disj(*map(acceptable, OFFERED)), "handshake_failure")],
-            do={**take_client_hello, "suite": _best(),
-                "compression": ite(ch.deflate & server.deflate,
-                                   const("deflate", server.compression.domain),
-                                   const("null", server.compression.domain))}),
+            do={**take_client_hello, "suite": best(),
+                "compression": compression}),
     receive("server", ClientHello, "START", "NEGOTIATED", rfc="8446 4.1.1, 4.2.1",
             when=version == "TLS13",
-            checks=[_version_common,
+            checks=[version_common,
                     check("key share", ch.key_share != "none", "missing_extension")],
             do={**take_client_hello, "suite": const("AEAD", Suite), "exchange": ch.key_share,
                 "keyed": const(True)}),

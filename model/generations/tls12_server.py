@@ -71,7 +71,7 @@ premaster: Expr = ite(
 )
 # PSK alone (RFC 4279 2): the message names a key and carries nothing else.
 _made = ite(own.suite == "PSK", cke.exchange == "none",
-            cke.exchange.one_of("adversary", "client0", "client1"))  # fmt: skip
+            ~cke.exchange.one_of("none", "random", "fixed"))  # fmt: skip
 _keyed = {"exchange": premaster, "keyed": const(True)}
 _share = (check("exchange", _made, "illegal_parameter"),)
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
+import socket
 import ssl
+import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +18,18 @@ import pytest
 
 from checker.conformance import live, monitor, recording
 from checker.conformance.recording import TO_CLIENT, TO_SERVER, Recorded, Recording, RecordingError
-from model.principal import OFFERED, STATES
+from model.principal import OFFERED
 
 unavailable = live.available()
 needs_live = pytest.mark.skipif(bool(unavailable), reason=unavailable)
 
-TITLES = [h.title for h in live.HANDSHAKES]
+TITLES = [
+    f"{h.title}{resumed}" for h in live.HANDSHAKES for resumed in ("", ", resumed")[: 1 + h.resumed]
+]
+ASKED = (TITLES[3], TITLES[6])
+"""Of TLS 1.3, those that ask for the client's certificate in the handshake."""
+ALTERED = tuple(TITLES[i] for i in (0, 1, 2, 3, 5, 6, 9, 10))
+"""Those of which every alteration is tried: each message of the others stands in one of them."""
 AFTER_HANDSHAKE = ("ApplicationData", "CloseNotify")
 
 
@@ -30,8 +40,8 @@ def identities() -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def recorded(identities: dict[str, bytes]) -> dict[str, Recording]:
-    """The four real handshakes, by title."""
-    return {h.title: live.record(h, identities) for h in live.HANDSHAKES}
+    """The real handshakes, by title."""
+    return {r.title: r for h in live.HANDSHAKES for r in live.record(h, identities)}
 
 
 def passed(report: monitor.Report, side: str) -> list[str]:
@@ -46,26 +56,52 @@ def passed(report: monitor.Report, side: str) -> list[str]:
 
 
 # The states of RFC 8446 appendix A for TLS 1.3; for TLS 1.2 the flights of RFC 5246 figure 1.
+AFTER_KEY = "WAIT_EE WAIT_FINISHED SEND_FINISHED CONNECTED CLOSING CLOSED"
+CLIENT_13 = "WAIT_EE WAIT_CERT_CR WAIT_CV WAIT_FINISHED SEND_FINISHED CONNECTED CLOSING CLOSED"
+CLIENT_13_ASKED = (
+    "WAIT_EE WAIT_CERT_CR WAIT_CERT WAIT_CV WAIT_FINISHED SEND_CERT SEND_CV SEND_FINISHED "
+    "CONNECTED CLOSING CLOSED"
+)
 CLIENT_STATES = {
     TITLES[0]: "START WAIT_SH WAIT_CERTIFICATE WAIT_SKE WAIT_CR_SHD SEND_CKE SEND_CCS SEND_FIN "
     "WAIT_CCS WAIT_FIN CONNECTED CLOSING CLOSED",
     TITLES[1]: "START WAIT_SH WAIT_CERTIFICATE WAIT_SKE WAIT_CR_SHD WAIT_SHD SEND_CERTIFICATE "
     "SEND_CKE SEND_CERTIFICATE_VERIFY SEND_CCS SEND_FIN WAIT_CCS WAIT_FIN CONNECTED CLOSING CLOSED",
-    TITLES[2]: "START WAIT_SH WAIT_EE WAIT_CERT_CR WAIT_CV WAIT_FINISHED SEND_FINISHED CONNECTED "
-    "CLOSING CLOSED",
-    TITLES[3]: "START WAIT_SH WAIT_EE WAIT_CERT_CR WAIT_CERT WAIT_CV WAIT_FINISHED SEND_CERT "
-    "SEND_CV SEND_FINISHED CONNECTED CLOSING CLOSED",
+    TITLES[2]: f"START WAIT_SH {CLIENT_13}",
+    TITLES[3]: f"START WAIT_SH {CLIENT_13_ASKED}",
+    TITLES[4]: f"START WAIT_SH SEND_CH WAIT_SH {CLIENT_13}",
+    TITLES[5]: f"START WAIT_SH SEND_CH WAIT_SH {AFTER_KEY}",
+    TITLES[6]: f"START WAIT_SH SEND_CH WAIT_SH {CLIENT_13_ASKED}",
+    TITLES[7]: f"START WAIT_SH SEND_CH WAIT_SH {AFTER_KEY}",
+    TITLES[8]: f"START WAIT_SH {CLIENT_13}",
+    TITLES[9]: f"START WAIT_SH {AFTER_KEY}",
+    TITLES[10]: f"START WAIT_SH {CLIENT_13}",
+    TITLES[11]: f"START WAIT_SH {AFTER_KEY}",
 }
+END = "READ_CLOSED CLOSED"
+SERVER_13 = "NEGOTIATED SEND_EE SEND_CR_CERT SEND_CV SEND_FINISHED WAIT_FINISHED CONNECTED"
+SERVER_13_ASKS = (
+    "NEGOTIATED SEND_EE SEND_CR_CERT SEND_CERT SEND_CV SEND_FINISHED WAIT_CERT WAIT_CV "
+    "WAIT_FINISHED CONNECTED"
+)
+BY_KEY = "NEGOTIATED SEND_EE SEND_FINISHED WAIT_FINISHED CONNECTED"
+EMPTY_LATER, LATER = "PH_WAIT_FINISHED CONNECTED", "PH_WAIT_CV PH_WAIT_FINISHED CONNECTED"
 SERVER_STATES = {
     TITLES[0]: "START SEND_SH SEND_CERTIFICATE SEND_SKE SEND_CR_SHD WAIT_CKE WAIT_CCS WAIT_FIN "
     "SEND_CCS SEND_FIN CONNECTED ANSWER_CLOSE CLOSED",
     TITLES[1]: "START SEND_SH SEND_CERTIFICATE SEND_SKE SEND_CR_SHD SEND_SHD WAIT_CERTIFICATE "
     "WAIT_CKE WAIT_CERTIFICATE_VERIFY WAIT_CCS WAIT_FIN SEND_CCS SEND_FIN CONNECTED ANSWER_CLOSE "
     "CLOSED",
-    TITLES[2]: "START NEGOTIATED SEND_EE SEND_CR_CERT SEND_CV SEND_FINISHED WAIT_FINISHED "
-    "CONNECTED ANSWER_CLOSE CLOSED",
-    TITLES[3]: "START NEGOTIATED SEND_EE SEND_CR_CERT SEND_CERT SEND_CV SEND_FINISHED WAIT_CERT "
-    "WAIT_CV WAIT_FINISHED CONNECTED ANSWER_CLOSE CLOSED",
+    TITLES[2]: f"START {SERVER_13} {END}",
+    TITLES[3]: f"START {SERVER_13_ASKS} {END}",
+    TITLES[4]: f"START SEND_HRR WAIT_CH {SERVER_13} {END}",
+    TITLES[5]: f"START SEND_HRR WAIT_CH {BY_KEY} {END}",
+    TITLES[6]: f"START SEND_HRR WAIT_CH {SERVER_13_ASKS} {END}",
+    TITLES[7]: f"START SEND_HRR WAIT_CH {BY_KEY} {END}",
+    TITLES[8]: f"START {SERVER_13} {EMPTY_LATER} {END}",
+    TITLES[9]: f"START {BY_KEY} {EMPTY_LATER} {END}",
+    TITLES[10]: f"START {SERVER_13} {LATER} {END}",
+    TITLES[11]: f"START {BY_KEY} {LATER} {END}",
 }
 
 
@@ -76,7 +112,8 @@ def test_a_real_handshake_is_accepted(recorded: dict[str, Recording], title: str
     assert report.ok, report.problem
     assert passed(report, "client") == CLIENT_STATES[title].split()
     assert passed(report, "server") == SERVER_STATES[title].split()
-    assert set(passed(report, "client")) <= set(STATES["client"])
+    for end in ("client", "server"):
+        assert set(passed(report, end)) <= set(recording.ROLES[end].states)
 
 
 @needs_live
@@ -93,7 +130,7 @@ def test_a_real_handshake_is_accepted(recorded: dict[str, Recording], title: str
 def test_other_negotiations_are_accepted(
     identities: dict[str, bytes], handshake: live.Handshake, suite: str, sentinel: str
 ) -> None:
-    real = live.record(handshake, identities)
+    (real,) = live.record(handshake, identities)
     hello = real.messages[1].fields
     assert (hello["suite"], hello["sentinel"]) == (suite, sentinel)
     report = monitor.watch(real)
@@ -107,10 +144,10 @@ def test_what_is_not_shown_is_assumed(recorded: dict[str, Recording]) -> None:
     by_name = {(r.direction, r.message): r for r in report.rows}
     for direction in (TO_SERVER, TO_CLIENT):
         finished = by_name[direction, "Finished"]
-        assert (finished.shown, finished.assumed) == ((), ("verify_data",))
-        assert by_name[direction, "Certificate"].assumed == ("certificate",)
+        assert (finished.shown, finished.assumed) == ((), ("verify_data", "followed"))
+        assert by_name[direction, "Certificate"].assumed[0] == "certificate"
     assert by_name[TO_CLIENT, "ServerKeyExchange"].assumed == ("signature",)
-    assert by_name[TO_CLIENT, "CertificateRequest"].assumed == ("client_auth=optional",)
+    assert by_name[TO_CLIENT, "CertificateRequest"].assumed[-1] == "client_auth=optional"
     assert "random" in by_name[TO_CLIENT, "ServerHello"].shown
     text = monitor.render(report)
     assert "verify_data" in text
@@ -120,29 +157,44 @@ def test_what_is_not_shown_is_assumed(recorded: dict[str, Recording]) -> None:
 # -- altered recordings ----------------------------------------------------------------------------
 
 
-def tolerated(kind: str, title: str, pair: Sequence[Recorded]) -> bool:
+def main_finished(real: Recording) -> Recorded:
+    """The client's Finished of the handshake."""
+    return next(m for m in real.messages if (m.direction, m.message) == (TO_SERVER, "Finished"))
+
+
+def tolerated(kind: str, real: Recording, pair: Sequence[Recorded]) -> bool:
     """The alterations that leave a legal recording, each with its reason.
 
     TLS 1.3 has ChangeCipherSpec for middleboxes only: a receiver drops any number of them until the
-    peer's Finished (RFC 8446 5), so one more, one less or one elsewhere before it is legal.
+    peer's Finished (RFC 8446 5), so one more, one less or one elsewhere before it is legal. A
+    server sends any number of tickets after the handshake, and after its own Finished if it knows
+    what the client's flight will be (4.6.1). A client that showed no certificate may send data
+    before the server's Finished (RFC 7918 4).
     """
-    if not title.startswith("TLS13"):
-        return False
     names = [m.message for m in pair]
-    if kind in ("drop", "double"):
-        return names == ["ChangeCipherSpec"]
+    if real.title == TITLES[0]:
+        return kind == "swap" and names == ["Finished", "ApplicationData"]
+    if not real.title.startswith("TLS13"):
+        return False
+    if names[0] == "NewSessionTicket" or (kind != "swap" and names == ["ChangeCipherSpec"]):
+        return True
+    if names == ["Finished", "NewSessionTicket"]:
+        return pair[0] is main_finished(real) and real.title not in ASKED
     return "ChangeCipherSpec" in names and "Finished" not in names
 
 
-def undecided(kind: str, title: str, pair: Sequence[Recorded]) -> bool:
-    """The client's ChangeCipherSpec before the server's Finished in TLS 1.3.
+def undecided(kind: str, real: Recording, pair: Sequence[Recorded]) -> bool:
+    """Two swaps in TLS 1.3 of which no verdict is asserted.
 
-    RFC 8446 5 lets the server drop it, D.4 has the client send it later; no verdict is asserted.
+    The client's ChangeCipherSpec before the server's Finished: RFC 8446 5 lets the server drop it,
+    D.4 has the client send it later. A ticket before the last message of an answer to a request
+    after the handshake: 4.6.1 allows it, the model's server sends nothing while it takes an answer.
     """
-    return (
-        kind == "swap"
-        and title.startswith("TLS13")
-        and [m.message for m in pair] == ["Finished", "ChangeCipherSpec"]
+    names = [m.message for m in pair]
+    if kind != "swap" or not real.title.startswith("TLS13"):
+        return False
+    return names == ["Finished", "ChangeCipherSpec"] or (
+        names == ["Finished", "NewSessionTicket"] and pair[0] is not main_finished(real)
     )
 
 
@@ -158,21 +210,22 @@ def alter(kind: str, real: Recording, i: int) -> tuple[Recording, Sequence[Recor
 
 @needs_live
 @pytest.mark.parametrize("kind", ["drop", "double", "swap"])
-@pytest.mark.parametrize("title", TITLES)
+@pytest.mark.parametrize("title", ALTERED)
 def test_an_altered_handshake_is_refused(
     recorded: dict[str, Recording], title: str, kind: str
 ) -> None:
     real = recorded[title]
-    refused = 0
+    refused = passes = 0
     for i, m in enumerate(real.messages):
         if m.message in AFTER_HANDSHAKE:
             continue
         altered, moved = alter(kind, real, i)
         report = monitor.watch(altered)
-        if undecided(kind, title, moved):
+        if undecided(kind, real, moved):
             continue
-        if tolerated(kind, title, moved):
+        if tolerated(kind, real, moved):
             assert report.ok, report.problem
+            passes += 1
             continue
         refused += 1
         assert report.refused is not None, f"{kind} {i + 1} {m.message} was accepted"
@@ -186,9 +239,136 @@ def test_an_altered_handshake_is_refused(
         assert "it expects" in report.problem
         assert "RFC" in report.problem
         assert "REFUSED" in monitor.render(report)
-    handshake = sum(m.message not in AFTER_HANDSHAKE for m in real.messages)
-    # In TLS 1.3: both ChangeCipherSpecs, and for swaps the neighbours of each.
-    assert refused >= handshake - (4 if title.startswith("TLS13") else 0)
+    if title.startswith("TLS12"):
+        assert passes <= 1
+    assert refused >= 5
+
+
+# What a peer may not do: the message that is put in, after which, by whom; where it is refused.
+PUT_IN = {
+    "a KeyUpdate before the client's Finished": (
+        "TLS13", TO_SERVER, "KeyUpdate", (TO_CLIENT, "Finished"), "server_reject_key_update",
+    ),
+    "a KeyUpdate before the server's Finished": (
+        "TLS13", TO_CLIENT, "KeyUpdate", (TO_CLIENT, "EncryptedExtensions"),
+        "client_reject_key_update",
+    ),
+    "a second HelloRetryRequest": (
+        "prime256v1", TO_CLIENT, "HelloRetryRequest", (TO_SERVER, "SecondClientHello"),
+        "client_reject_hello_retry_request",
+    ),
+    "a HelloRetryRequest after ServerHello": (
+        "TLS13", TO_CLIENT, "HelloRetryRequest", (TO_CLIENT, "ServerHello"),
+        "client_reject_hello_retry_request",
+    ),
+    "a second ClientHello nobody asked for": (
+        "TLS13", TO_SERVER, "SecondClientHello", (TO_CLIENT, "ServerHello"),
+        "server_reject_second_client_hello",
+    ),
+    "a ticket before the server's Finished": (
+        "TLS13", TO_CLIENT, "NewSessionTicket", (TO_CLIENT, "EncryptedExtensions"),
+        "client_reject_new_session_ticket",
+    ),
+    "a ticket from the client": (
+        "TLS13", TO_SERVER, "NewSessionTicket", (TO_SERVER, "Finished"),
+        "server_reject_new_session_ticket",
+    ),
+    "an answer to a request that was not made": (
+        "TLS13", TO_SERVER, "Certificate", (TO_SERVER, "Finished"), "server_reject_certificate",
+    ),
+    "a certificate beside a pre-shared key": (
+        "resumed", TO_CLIENT, "Certificate", (TO_CLIENT, "EncryptedExtensions"),
+        "client_reject_certificate",
+    ),
+    "a request in a handshake by a pre-shared key": (
+        "resumed", TO_CLIENT, "CertificateRequest", (TO_CLIENT, "EncryptedExtensions"),
+        "client_reject_certificate_request",
+    ),
+}  # fmt: skip
+
+
+@needs_live
+@pytest.mark.parametrize("what", PUT_IN)
+def test_a_message_put_in_is_refused(recorded: dict[str, Recording], what: str) -> None:
+    part, direction, message, after, row = PUT_IN[what]
+    for title in (t for t in ALTERED if part in t):
+        real = recorded[title]
+        place = next(i for i, m in enumerate(real.messages, 1) if (m.direction, m.message) == after)
+        forged = Recorded(direction, message, {})
+        altered = (*real.messages[:place], forged, *real.messages[place:])
+        report = monitor.watch(replace(real, messages=altered))
+        problem = str(report.problem)
+        assert report.refused == place + 1, f"{title}: {problem}"
+        assert f"message {place + 1}, {message} ({direction})" in problem
+        assert "machine does not send it in" in problem
+        assert row in problem
+
+
+LATER = [t for t in TITLES if "later" in t]
+
+
+@needs_live
+@pytest.mark.parametrize("title", LATER)
+def test_a_request_after_the_handshake_is_for_those_who_offer(
+    recorded: dict[str, Recording], title: str
+) -> None:
+    """Without the offer in the hello the request is refused, and so is its answer without it."""
+    real = recorded[title]
+    m = list(real.messages)
+    m[0] = replace(m[0], fields={**m[0].fields, "post_handshake_auth": False})
+    report = monitor.watch(replace(real, messages=tuple(m)))
+    request = [x.message for x in m].index("CertificateRequest") + 1
+    assert report.refused == request
+    assert "client_reject_certificate_request_CONNECTED, RFC 8446 4.6.2" in str(report.problem)
+
+
+RESUMED = [t for t in TITLES if "resumed" in t]
+
+
+@needs_live
+@pytest.mark.parametrize("title", RESUMED)
+def test_a_resumption_needs_the_ticket(recorded: dict[str, Recording], title: str) -> None:
+    """Without the connection before, or without a ticket in it, nobody has that key."""
+    real = recorded[title]
+    assert real.messages[0].fields["identity"] == "server0"
+    assert real.before is not None
+    kept = tuple(m for m in real.before.messages if m.message != "NewSessionTicket")
+    for before in (None, replace(real.before, messages=kept)):
+        report = monitor.watch(replace(real, before=before))
+        assert report.refused == 1
+        assert "it shows" in str(report.problem)
+    altered = [replace(m, fields={}) for m in real.messages]
+    i = [m.message for m in altered].index("ServerHello")
+    altered[i] = replace(altered[i], fields={"selected": "1"})
+    report = monitor.watch(replace(real, messages=tuple(altered)))
+    assert report.refused == i + 1
+    assert "illegal_parameter" in str(report.problem)
+
+
+@needs_live
+@pytest.mark.parametrize("title", [t for t in TITLES if "prime256v1" in t])
+@pytest.mark.parametrize(
+    ("message", "field", "value", "expected"),
+    [
+        ("HelloRetryRequest", "group", "x448", "illegal_parameter"),  # not supported
+        ("HelloRetryRequest", "group", "x25519", "illegal_parameter"),  # shown already
+        ("HelloRetryRequest", "group", "none", "illegal_parameter"),  # changes nothing
+        ("SecondClientHello", "group", "x25519", "illegal_parameter"),
+        ("SecondClientHello", "cookie", "server0", "illegal_parameter"),
+        ("SecondClientHello", "random", "adversary", "random=adversary"),
+        ("ServerHello", "group", "x25519", "illegal_parameter"),
+    ],
+)
+def test_a_changed_retry_is_refused(
+    recorded: dict[str, Recording], title: str, message: str, field: str, value: str, expected: str
+) -> None:
+    real = recorded[title]
+    changed = list(real.messages)
+    i = [m.message for m in changed].index(message)
+    changed[i] = replace(changed[i], fields={**changed[i].fields, field: value})
+    report = monitor.watch(replace(real, messages=tuple(changed)))
+    assert report.refused == i + 1, report.problem
+    assert expected in str(report.problem)
 
 
 @needs_live
@@ -258,6 +438,116 @@ def test_an_older_version_is_a_servers_choice(recorded: dict[str, Recording]) ->
     assert "downgrade_sentinel" in str(report.problem)
 
 
+# -- KeyUpdate -------------------------------------------------------------------------------------
+
+
+def without_openssl() -> str:
+    """Why no KeyUpdate can be had from `openssl s_client`; empty if one can."""
+    path = shutil.which("openssl")
+    if path is None:
+        return "no openssl binary: Python's ssl cannot send a KeyUpdate, `openssl s_client` can"
+    version = subprocess.run([path, "version"], capture_output=True, text=True, check=False).stdout
+    return "" if version.startswith("OpenSSL") else f"{version.strip()} is not OpenSSL"
+
+
+@pytest.fixture(scope="module")
+def updated(identities: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    """A connection from `openssl s_client`, which updates its keys twice, to Python's `ssl`.
+
+    `K` asks the server to do the same, `k` does not. Seen by the server alone.
+    """
+    ca = tmp_path_factory.mktemp("openssl") / "server.pem"
+    ca.write_bytes(identities["server"])
+    events: list[live._Event] = []
+    _, context = live._contexts(live.Handshake("TLS13", False), identities, events)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        command = ["openssl", "s_client", "-connect", address, "-CAfile", str(ca), "-tls1_3"]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as client:
+            assert client.stdin is not None
+            assert client.stdout is not None
+
+            def say(line: bytes) -> None:
+                assert client.stdin is not None
+                client.stdin.write(line)
+                client.stdin.flush()
+
+            def wait_for(line: bytes) -> None:
+                assert client.stdout is not None
+                assert any(got == line for got in client.stdout), f"s_client ended before {line!r}"
+
+            try:
+                here = listener.accept()[0]
+                here.settimeout(10)
+                with context.wrap_socket(here, server_side=True) as server:
+                    server.write(b"ready\n")
+                    wait_for(b"ready\n")
+                    for key in (b"K", b"k"):
+                        say(key + b"\n")
+                        wait_for(b"KEYUPDATE\n")
+                        say(b"ping\n")
+                        assert server.read(16) == b"ping\n"
+                        server.write(b"pong\n")
+                        wait_for(b"pong\n")
+                    say(b"Q\n")
+                    assert server.read(16) == b""
+                    with contextlib.suppress(OSError):  # the client does not wait for this
+                        server.unwrap()
+            finally:
+                client.kill()
+    return Recording("s_client", live.messages("s_client", events, recording.Abstraction()))
+
+
+@pytest.mark.skipif(bool(unavailable or without_openssl()), reason=unavailable or without_openssl())
+class TestKeyUpdate:
+    """What `openssl s_client` and Python's `ssl` make of it, and altered copies."""
+
+    def test_a_real_key_update_is_accepted(self, updated: Recording) -> None:
+        updates = [
+            (m.direction, m.fields["request_update"])
+            for m in updated.messages
+            if m.message == "KeyUpdate"
+        ]
+        assert updates == [
+            (TO_SERVER, "update_requested"),
+            (TO_CLIENT, "update_not_requested"),
+            (TO_SERVER, "update_not_requested"),
+        ]
+        report = monitor.watch(updated)
+        assert report.ok, report.problem
+        assert monitor.watch(recording.parse(recording.dump([updated]), "x")[0]).ok
+
+    def test_an_answer_left_out_is_missed_at_the_next_data(self, updated: Recording) -> None:
+        m = updated.messages
+        answer = next(
+            i for i, x in enumerate(m) if (x.direction, x.message) == (TO_CLIENT, "KeyUpdate")
+        )
+        report = monitor.watch(replace(updated, messages=m[:answer] + m[answer + 1 :]))
+        assert report.refused == answer + 1
+        assert m[answer + 1].message == "ApplicationData"
+        assert "send KeyUpdate (RFC 8446 4.6.3, row server_send_key_update" in str(report.problem)
+
+    def test_an_undefined_value_is_refused(self, updated: Recording) -> None:
+        m = list(updated.messages)
+        i = [x.message for x in m].index("KeyUpdate")
+        m[i] = replace(m[i], fields={"request_update": "other"})
+        report = monitor.watch(replace(updated, messages=tuple(m)))
+        assert report.refused == i + 1
+        assert "illegal_parameter" in str(report.problem)
+
+    def test_a_key_update_in_the_handshake_is_refused(self, updated: Recording) -> None:
+        m = updated.messages
+        update = next(x for x in m if x.message == "KeyUpdate")
+        first = m.index(main_finished(updated))
+        for i in range(1, first + 1):
+            report = monitor.watch(replace(updated, messages=(*m[:i], update, *m[i:])))
+            assert report.refused == i + 1
+            assert "server_reject_key_update" in str(report.problem)
+
+
 # -- bytes -----------------------------------------------------------------------------------------
 
 
@@ -318,15 +608,108 @@ def test_bytes_that_are_cut_off_say_where() -> None:
         a.fields(TO_SERVER, "ClientHello", hello(0x0303)[:10])
 
 
+def vector(size: int, data: bytes) -> bytes:
+    return len(data).to_bytes(size, "big") + data
+
+
+def extension(kind: int, data: bytes) -> bytes:
+    return kind.to_bytes(2, "big") + vector(2, data)
+
+
+VERSION_13 = extension(recording.SUPPORTED_VERSIONS, bytes.fromhex("020304"))
+
+
+def retry_hello(share: int, *more: bytes) -> bytes:
+    """A ClientHello that supports x25519, secp384r1 and x448, with a share of the group `share`."""
+    groups = extension(recording.SUPPORTED_GROUPS, vector(2, bytes.fromhex("001d0018001e")))
+    shares = vector(2, share.to_bytes(2, "big") + vector(2, b"share"))
+    return hello(
+        0x0303, VERSION_13 + groups + extension(recording.KEY_SHARE, shares) + b"".join(more)
+    )
+
+
+def retry_request(group: int) -> bytes:
+    chosen = extension(recording.SUPPORTED_VERSIONS, b"\3\4")
+    asked = extension(recording.KEY_SHARE, group.to_bytes(2, "big"))
+    return b"\3\3" + recording.RETRY_RANDOM + b"\0\x13\1\0" + vector(2, chosen + asked)
+
+
+def test_a_retry_is_told_by_its_random_and_what_follows_it_by_that() -> None:
+    name = recording.name_of(2, retry_request(0x18), retried=False)
+    assert name == "HelloRetryRequest"
+    assert recording.name_of(1, b"", retried=True) == "SecondClientHello"
+    assert recording.name_of(1, b"", retried=False) == "ClientHello"
+    assert recording.name_of(99, b"", retried=False) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "place"), [(0x18, "secp256r1"), (0x1D, "x25519"), (0x17, "x448")]
+)
+def test_groups_are_named_by_their_place(asked: int, place: str) -> None:
+    """Another group that the client supports, the one it showed, one that it does not support."""
+    a = recording.Abstraction()
+    a.sent(TO_SERVER, "ClientHello", retry_hello(0x1D))
+    fields = a.fields(TO_SERVER, "ClientHello", retry_hello(0x1D))
+    assert (fields["group"], fields["supports_secp256r1"]) == ("x25519", True)
+    a.sent(TO_CLIENT, "HelloRetryRequest", retry_request(asked))
+    assert a.fields(TO_CLIENT, "HelloRetryRequest", retry_request(asked))["group"] == place
+    a.sent(TO_SERVER, "SecondClientHello", retry_hello(asked))
+    assert a.fields(TO_SERVER, "SecondClientHello", retry_hello(asked))["group"] == place
+    # A third one, that nobody asked for.
+    assert a.fields(TO_SERVER, "SecondClientHello", retry_hello(0x1E))["group"] == "x448"
+
+
+def test_a_ticket_has_the_name_of_the_server_that_issued_it() -> None:
+    ticket = bytes(8) + vector(1, b"n") + vector(2, b"ticket") + vector(2, b"")
+    first = recording.Abstraction()
+    first.answer = recording._server_hello(retry_request(0x1D))
+    first.sent(TO_CLIENT, "NewSessionTicket", ticket)
+    assert first.fields(TO_CLIENT, "NewSessionTicket", ticket) == {"ticket": "server0"}
+
+    def offer(identity: bytes) -> bytes:
+        return extension(recording.PRE_SHARED_KEY, vector(2, vector(2, identity) + bytes(4)))
+
+    for before, identity, name in (
+        (first, b"ticket", "server0"),
+        (first, b"other", "external"),
+        (None, b"ticket", "external"),
+    ):
+        a = recording.Abstraction(before)
+        a.sent(TO_SERVER, "ClientHello", retry_hello(0x1D, offer(identity)))
+        sent = a.fields(TO_SERVER, "ClientHello", retry_hello(0x1D, offer(identity)))
+        assert sent["identity"] == name
+        changed = a.fields(TO_SERVER, "ClientHello", retry_hello(0x1D, offer(b"changed")))
+        assert changed["identity"] == "adversary"
+        assert a.fields(TO_SERVER, "ClientHello", retry_hello(0x1D))["identity"] == "none"
+    two = extension(recording.PRE_SHARED_KEY, vector(2, 2 * (vector(2, b"x") + bytes(4))))
+    with pytest.raises(RecordingError, match="more than one pre-shared key"):
+        a.fields(TO_SERVER, "ClientHello", retry_hello(0x1D, two))
+
+
+def test_what_the_model_has_not_is_said() -> None:
+    a = recording.Abstraction()
+    with pytest.raises(RecordingError, match=r"no resumption below TLS 1\.3"):
+        a.sent(TO_CLIENT, "NewSessionTicket", b"")
+    a.answer = recording._server_hello(retry_request(0x1D))
+    for context, name in ((b"", "none"), (b"a", "1"), (b"b", "2"), (b"a", "1")):
+        request = vector(1, context)
+        assert a.fields(TO_CLIENT, "CertificateRequest", request) == {"context": name}
+    with pytest.raises(RecordingError, match="two of them after the handshake"):
+        a.fields(TO_CLIENT, "CertificateRequest", vector(1, b"c"))
+
+
 def test_messages_that_crossed_are_no_list() -> None:
     """Both write, then both read: neither end's own order is the order of sending."""
     data = (live.HEADER, live.APPLICATION_DATA, b"")
     order = [("client", True), ("server", True), ("client", False), ("server", False)]
     events = [live._Event(side, written, *data) for side, written in order]
     with pytest.raises(RecordingError, match="crossed"):
-        live._messages("x", events)
+        live.messages("x", events, recording.Abstraction())
     in_turn = [events[i] for i in (0, 3, 1, 2)]
-    assert [m.direction for m in live._messages("x", in_turn)] == [TO_SERVER, TO_CLIENT]
+    assert [m.direction for m in live.messages("x", in_turn, recording.Abstraction())] == [
+        TO_SERVER,
+        TO_CLIENT,
+    ]
 
 
 # -- files -----------------------------------------------------------------------------------------
@@ -364,6 +747,107 @@ def test_a_list_of_names_is_enough(tmp_path: Path, capsys: pytest.CaptureFixture
     out = capsys.readouterr().out
     assert "client in CONNECTED, server in CONNECTED" in out
     assert "assumed: the ClientHello's version, offers_*, deflate, not recorded" in out
+
+
+FULL = "c ClientHello, s ServerHello, s EncryptedExtensions, s Certificate, s CertificateVerify, "
+FULL += "s Finished, c Finished, "
+BY_A_KEY = "c ClientHello, s ServerHello, s EncryptedExtensions, s Finished, c Finished, "
+PSK_12 = "c ClientHello, s ServerHello suite=PSK, {}s ServerHelloDone, c ClientKeyExchange, "
+PSK_12 += "c ChangeCipherSpec, c Finished, s ChangeCipherSpec, s Finished"
+ECDHE = "c ClientHello, s ServerHello suite=ECDHE, s Certificate, {}s ServerKeyExchange, "
+ECDHE += "s ServerHelloDone, c ClientKeyExchange, c ChangeCipherSpec, c Finished, {}"
+ECDHE += "s ChangeCipherSpec, s Finished"
+FIXED = "c ClientHello, s ServerHello suite=DH_RSA, s Certificate, s CertificateRequest, "
+FIXED += "s ServerHelloDone, c Certificate dh_key=true, c ClientKeyExchange exchange=none, "
+FIXED += "c ChangeCipherSpec, c Finished, s ChangeCipherSpec, s Finished"
+NAMES = {
+    "a key": BY_A_KEY + "s NewSessionTicket, s NewSessionTicket",
+    "a key alone": BY_A_KEY.replace("ServerHello", "ServerHello key_share=none"),
+    "a cookie": FULL.replace(
+        "s ServerHello", "s HelloRetryRequest cookie=server0, c SecondClientHello, s ServerHello"
+    ),
+    "early data": BY_A_KEY.replace("c Finished", "c EndOfEarlyData, c Finished").replace(
+        "s ServerHello", "c EarlyData, s ServerHello"
+    ),
+    "early data skipped": BY_A_KEY.replace("s ServerHello", "c EarlyData, s ServerHello"),
+    "early data, then certificates": FULL.replace("s ServerHello", "c EarlyData, s ServerHello"),
+    "early data, then another hello": BY_A_KEY.replace(
+        "s ServerHello", "c EarlyData, s HelloRetryRequest, c SecondClientHello, s ServerHello"
+    ),
+    "requests answered in the other order": FULL + "s CertificateRequest, s CertificateRequest, "
+    "c Certificate context=2, c CertificateVerify, c Finished, c Certificate certificate=empty, "
+    "c Finished, c ApplicationData",
+    "any number of key updates": FULL + 5 * "c KeyUpdate, c ApplicationData, s KeyUpdate, ",
+    "a handshake given up": "c ClientHello, s ServerHello, s EncryptedExtensions, "
+    "c Alert level=warning description=user_canceled, c CloseNotify",
+    "one direction closed": FULL + "c CloseNotify, s ApplicationData, s CloseNotify",
+    "a key below TLS 1.3": PSK_12.format(""),
+    "a key with a hint": PSK_12.format("s ServerKeyExchange, "),
+    "a stapled status": ECDHE.format("s CertificateStatus, ", ""),
+    "a false start": ECDHE.format("", "c ApplicationData, "),
+    "a fixed key": FIXED,
+}
+
+
+def named(text: str) -> Recording:
+    """`c ClientHello, s ServerHello suite=RSA, ...` as a file of names and a few fields."""
+    out = []
+    for item in filter(None, map(str.strip, text.split(","))):
+        end, message, *fields = item.split()
+        shown = dict(f.split("=") for f in fields)
+        values = {f: {"true": True, "false": False}.get(v, v) for f, v in shown.items()}
+        out.append(({"c": TO_SERVER, "s": TO_CLIENT}[end], message, values))
+    return recording.parse(lines(*out), text)[0]
+
+
+@pytest.mark.parametrize("what", NAMES)
+def test_names_are_enough_with_extensions(what: str) -> None:
+    report = monitor.watch(named(NAMES[what]))
+    assert report.ok, report.problem
+
+
+@pytest.mark.parametrize(
+    ("text", "refused", "problem"),
+    [
+        (FULL + "c KeyUpdate request_update=update_requested, s ApplicationData", 9,
+         "server's machine does not send it in CONNECTED"),
+        (FULL + "s CertificateRequest, c Certificate, c ApplicationData", 10,
+         "client's machine does not send it in CONNECTED"),
+        (FULL + "s CertificateRequest, c Certificate, c Finished", 10,
+         "server's machine in PH_WAIT_CV answers it with unexpected_message"),
+        (FULL + "s CertificateRequest, c Certificate context=2", 9, "illegal_parameter"),
+        (BY_A_KEY.replace("c Finished", "c EndOfEarlyData, c Finished").replace(
+            "s EncryptedExtensions", "s EncryptedExtensions early_data=false"), 5,
+         "client's machine does not send it in SEND_FINISHED"),
+        (FULL + "c CloseNotify, c ApplicationData", 9, "does not send it in CLOSING"),
+        ("c ClientHello, s ServerHello, s EncryptedExtensions, "
+         "c Alert level=warning description=user_canceled, s Certificate", 5, "nothing may follow"),
+    ],
+)  # fmt: skip
+def test_names_show_what_is_illegal(text: str, refused: int, problem: str) -> None:
+    report = monitor.watch(named(text))
+    assert report.refused == refused, report.problem
+    assert problem in str(report.problem)
+
+
+def test_a_file_says_what_a_connection_resumes(tmp_path: Path) -> None:
+    full, by_key = named(FULL + "s NewSessionTicket"), named(BY_A_KEY)
+    both = [replace(full, title="full"), replace(by_key, title="again", before=full)]
+    text = recording.dump(both).replace(json.dumps(full.title), '"full"')
+    assert '{"recording": "again", "resumes": "full"}' in text
+    again = recording.parse(text, "x")[1]
+    assert again.before is not None
+    report = monitor.watch(again)
+    assert report.ok, report.problem
+    assert "the client's part in extensions: resumes True" in report.assumptions
+    for bad, error in (
+        (text.replace('"resumes": "full"', '"resumes": "ful"'), "line 10: expected resumes to name "
+         "a recording above it, got 'ful'; did you mean full"),
+        (text + text.splitlines()[9].replace("again", "more").replace("full", "again"),
+         "'again' is a resumption itself"),
+    ):  # fmt: skip
+        with pytest.raises(RecordingError, match=error):
+            recording.parse(bad, "x")
 
 
 def test_a_mandatory_certificate_may_not_be_empty() -> None:
@@ -408,7 +892,7 @@ def test_an_illegal_file_exits_1(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_what_live_records_is_read_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "live.jsonl"
     assert monitor.main(args(live=True, record=str(path))) == 0
-    assert "4 recordings: 4 accepted, 0 refused" in capsys.readouterr().out
+    assert "12 recordings: 12 accepted, 0 refused" in capsys.readouterr().out
     again = recording.read(str(path))
     assert [r.title for r in again] == TITLES
     assert recording.dump(again) == path.read_text()

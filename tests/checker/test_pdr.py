@@ -1,11 +1,11 @@
-"""PDR and its SAT solver: against brute force, the search, the other back end, and themselves."""
+"""PDR and its SAT solver: against brute force, the search, z3, and themselves."""
 
 from __future__ import annotations
 
 import itertools
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -17,8 +17,8 @@ from checker import verify
 from checker.engines import pdr as pdr_module
 from checker.engines import sat
 from checker.engines.explicit import Explicit, Question
-from checker.engines.native_source import available
 from checker.engines.pdr import Gates, OutOfTimeError, Pdr, ViolationError
+from checker.engines.sat import Sat
 from checker.engines.symbolic import CertificateError, NoProof, Proof, Prover, Symbolic
 from checker.verdict import PROVED, UNKNOWN, VIOLATED, exit_status
 from checker.verify import Request, Task, properties_of, prove, run_task, system_of
@@ -46,9 +46,6 @@ from model.system import Instance, System
 from tests.checker.test_engines import LAWS, SYSTEMS, Lost
 from tests.toys import counters
 
-BACKENDS = [sat.Z3] if available() else [sat.InC, sat.Z3]
-needs_c = pytest.mark.skipif(bool(available()), reason=available())
-
 
 # -- the SAT solver --------------------------------------------------------------------------------
 def models(clauses: Sequence[Sequence[int]], n: int) -> bool:
@@ -65,16 +62,12 @@ def clauses_over(n: int, most: int) -> st.SearchStrategy[list[list[int]]]:
     return st.lists(st.lists(literal, min_size=1, max_size=3), max_size=most)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
 @given(data=st.data())
 @settings(max_examples=150, deadline=None)
-def test_the_solver_answers_as_brute_force_does(
-    backend: Callable[[], sat.Solver], data: Any
-) -> None:
+def test_the_solver_answers_as_brute_force_does(data: Any) -> None:
     """Clauses are added between questions; a model satisfies all, a core is enough."""
     n = data.draw(st.integers(1, 7))
-    solver = backend()
-    solver.decide(range(1, n + 1), data.draw(st.booleans()))
+    solver = Sat()
     known: list[list[int]] = []
     for _ in range(3):
         new = data.draw(clauses_over(n, 8))
@@ -82,49 +75,54 @@ def test_the_solver_answers_as_brute_force_does(
         known += new
         assumed = [x for c in data.draw(clauses_over(n, 3)) for x in c]
         if solver.solve(assumed):
-            true = solver.true(range(1, n + 1))
-            assert all(any(true[abs(x) - 1] == (x > 0) for x in c) for c in known)
-            assert all(true[abs(x) - 1] == (x > 0) for x in assumed)
+            named = {abs(x) for c in [*known, assumed] for x in c}
+            true = dict(zip(named, solver.true([*named]), strict=True))
+            assert all(any(true[abs(x)] == (x > 0) for x in c) for c in known)
+            assert all(true[abs(x)] == (x > 0) for x in assumed)
         else:
             core = solver.core()
             assert set(core) <= set(assumed)
             assert not models([*known, *([x] for x in core)], n)
 
 
-@needs_c
-def test_the_solver_in_c_answers_as_z3_does_where_it_has_to_learn() -> None:
+def test_the_solver_answers_as_z3_does_where_it_has_to_learn() -> None:
     """Random clauses of three at the hard ratio: restarts, learnt clauses dropped, cores."""
     draw = random.Random(7)
     n = 120
-    answers = []
+    names = [z3.Bool(f"x{v}") for v in range(n + 1)]
+    answers = set()
     for _ in range(12):
         clauses = [
             [draw.choice((1, -1)) * v for v in draw.sample(range(1, n + 1), 3)]
             for _ in range(int(4.2 * n))
         ]
         assumed = [draw.choice((1, -1)) * v for v in draw.sample(range(1, n + 1), 3)]
-        ours, theirs = sat.InC(), sat.Z3()
-        for solver in (ours, theirs):
-            solver.decide(range(1, n + 1), False)
-            solver.add(clauses)
+        ours, theirs = Sat(), z3.Solver()
+        ours.add(clauses)
+        for c in clauses:
+            theirs.add(z3.Or([names[x] if x > 0 else z3.Not(names[-x]) for x in c]))
+
+        def asked(literals: list[int], theirs: z3.Solver = theirs) -> bool:
+            """What z3 says."""
+            parts = [names[x] if x > 0 else z3.Not(names[-x]) for x in literals]
+            return bool(theirs.check(*parts) == z3.sat)
+
         for question in (assumed, [], assumed[:1]):
             answer = ours.solve(question)
-            assert answer == theirs.solve(question)
+            assert answer is asked(question)
             if answer:
                 true = ours.true(range(1, n + 1))
                 assert all(any(true[abs(x) - 1] == (x > 0) for x in c) for c in clauses)
             else:
-                assert theirs.solve(ours.core()) is False
-            answers.append(answer)
-    assert {True, False} == set(answers)
+                assert not asked(ours.core())
+            answers.add(answer)
+    assert answers == {True, False}
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_many_clauses_switched_on_and_off_again(backend: Callable[[], sat.Solver]) -> None:
+def test_many_clauses_switched_on_and_off_again() -> None:
     """Thousands of facts later, when what they make true was dropped, the rest still counts."""
     n = 40
-    solver = backend()
-    solver.decide(range(1, n + 1), False)
+    solver = Sat()
     # One after another: v implies v + 1.
     solver.add([-v, v + 1] for v in range(1, n))
     for k in range(1500):
@@ -140,13 +138,11 @@ def test_many_clauses_switched_on_and_off_again(backend: Callable[[], sat.Solver
     assert all(solver.true(range(1, n + 1)))
 
 
-@needs_c
 def test_a_question_that_takes_long_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pigeons: n + 1 into n holes is hard for such a solver; it says None, and can be asked on."""
     monkeypatch.setattr(sat, "BUDGET", 50)
     holes = 7
-    solver = sat.InC()
-    solver.decide(range(1, (holes + 1) * holes + 1), False)
+    solver = Sat()
     at = {(p, h): p * holes + h + 1 for p in range(holes + 1) for h in range(holes)}
     solver.add([[at[p, h] for h in range(holes)] for p in range(holes + 1)])
     for h in range(holes):
@@ -198,8 +194,7 @@ def test_gates_say_what_the_expression_says(b: Expr, d: Expr) -> None:
     env = {n: gates.value(x) for n, x in domains.items()}
     literal = gates.encode(b, env, {})
     codes = gates.encode(d, env, {})
-    solver = sat.new()
-    solver.decide(range(1, gates.variables + 1), False)
+    solver = Sat()
     solver.add(gates.clauses)
     truth = python_function({"b": b, "d": d}, "s", lambda v: f"s[{v.payload!r}]")
     for values in itertools.product(*(x.values for x in domains.values())):
@@ -213,13 +208,9 @@ def test_gates_say_what_the_expression_says(b: Expr, d: Expr) -> None:
 
 
 # -- toys ------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("guided", [True, False])
 @pytest.mark.parametrize(("name", "law", "holds"), LAWS, ids=lambda v: str(v)[:40])
-def test_pdr_and_the_search_agree_on_a_law(
-    monkeypatch: pytest.MonkeyPatch, backend: Any, guided: bool, name: str, law: Expr, holds: bool
-) -> None:
-    monkeypatch.setattr(sat, "new", backend)
+def test_pdr_and_the_search_agree_on_a_law(guided: bool, name: str, law: Expr, holds: bool) -> None:
     compiled = SYSTEMS[name].compile(law)
     engine = Pdr(compiled, guided=guided)
     if not holds:
@@ -346,20 +337,10 @@ def test_every_invariant_is_proved_or_violated_as_declared(where: str) -> None:
 
 
 @pytest.mark.slow
-@needs_c
 @pytest.mark.parametrize("where", ["two-servers", "two-two", "tls12", "export-offered", "weak-dhe"])
 def test_larger_scenarios_are_proved_as_declared(where: str) -> None:
     results = run_task(Task(Request(engine="symbolic"), where, "symbolic"))
     assert [r.id for r in results if not r.as_declared] == []
-
-
-@pytest.mark.parametrize("name", ["AUT-6", "SEC-1"])
-def test_without_a_compiler_the_same_is_proved(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setenv("CC", "/nonexistent")
-    assert isinstance(sat.new(), sat.Z3)
-    props = [p for p in invariants("tls12-small") if p.id == name]
-    (r,) = prove(scenario("tls12-small").system(), props, Request())
-    assert (r.verdict, r.method[:10]) == (PROVED, "proof (PDR")
 
 
 def test_two_runs_give_the_same_invariants() -> None:

@@ -1,15 +1,38 @@
-"""Tightness: each demand dropped alone, by whole search."""
+"""Tightness: each demand dropped alone, by proof or by whole search."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
+from dataclasses import replace
+from functools import cache
+from itertools import islice
 
 import pytest
 
 from checker.cli import main
-from checker.tightness import SELECTS, Drop, decide, drops, place, tightness
+from checker.engines.symbolic import Refuter
+from checker.tightness import (
+    SELECTS,
+    Invariant,
+    Proof,
+    as_text,
+    carried,
+    decide,
+    drops,
+    place,
+    places,
+    proof,
+    status,
+    tightness,
+    uses,
+    weaker,
+    without,
+)
+from checker.trace import Label
 from checker.verdict import PROVED, VIOLATED
-from checker.verify import Request
+from checker.verify import Request, prove, system_of
+from model.expr import FALSE, TRUE
 from model.scenario import scenario
 from properties import find
 
@@ -18,11 +41,12 @@ TRUST = "client_receive_certificate_WAIT_CERTIFICATE_to_WAIT_CR_SHD"
 
 
 def verdict(kind: str, where: str, what: str, prop: str = AUT1, at: str = "tls12-small") -> str:
-    """The verdict without one demand, which must be among those listed."""
+    """The verdict without one demand, which must be among those listed, by search."""
     listed = drops(find(prop)[0], scenario(at))
     (drop,) = [d for d in listed if (d.kind, d.where, d.what) == (kind, where, what)]
-    row = decide(drop, prop, at, Request())
+    row = decide(drop, {prop: None}, at, Request())[prop]
     assert (row.trace is not None) == (row.verdict == VIOLATED)
+    assert row.used is None
     return row.verdict
 
 
@@ -77,19 +101,121 @@ def test_what_it_cannot_do_is_told(name: str, where: str | None, message: str) -
         place(name, where)
 
 
+@cache
+def proved(name: str, at: str) -> Proof:
+    """The proof of a property, as the drops are held against it."""
+    (r,) = prove(scenario(at).system(), find(name), Request())
+    assert r.certificate is not None
+    found = proof(r.property, at, Request(), r.certificate, r.method)
+    assert found is not None
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("at", "every"), [("tls12-small", 2), ("half-close", 3)])
+def test_a_demand_that_a_proof_does_not_use_breaks_nothing_by_search(at: str, every: int) -> None:
+    """Of all properties that hold there, by each second demand of the rows or each third."""
+    proofs = {p.name: proved(p.name, at) for p, _ in places([], at)}
+    (first, *_) = proofs
+    listed = [d for d in drops(find(first)[0], scenario(at)) if d.kind != "assumption"]
+    told = Counter[tuple[bool, str]]()
+    for d in listed[::every]:
+        searched = decide(d, dict.fromkeys(proofs), at, Request())
+        if any(r.verdict == SELECTS for r in searched.values()):
+            continue
+        system = without(d, scenario(at))
+        for name, row in searched.items():
+            used = uses(proofs[name], find(name)[0], at, system)
+            assert used or row.verdict == PROVED, (d, name)
+            told[used, row.verdict] += 1
+    assert min(told[False, PROVED], told[True, PROVED], told[True, VIOLATED]) > 0
+
+
+@pytest.mark.slow
+def test_an_assumption_that_the_proof_does_not_use_is_not_needed_by_search() -> None:
+    (p,) = find(AUT1)
+    found = proved(p.name, "tls12-small")
+    used = {}
+    for d in drops(p, scenario("tls12-small")):
+        if d.kind == "assumption":
+            row = decide(d, {p.name: found}, "tls12-small", Request())[p.name]
+            used[d.what] = row.used
+            if not row.used:
+                searched = decide(d, {p.name: None}, "tls12-small", Request())[p.name]
+                assert searched.verdict == row.verdict == PROVED
+                assert row.states is None
+    assert sorted(map(str, used.values())) == ["False", "True", "True"]
+
+
+def test_a_demand_that_the_property_rests_on_is_one_that_the_proof_uses() -> None:
+    (p,) = find("KEY-1")
+    found = proved("KEY-1", "tls12-small")
+    listed = {(d.kind, d.where, d.what): d for d in drops(p, scenario("tls12-small"))}
+    known = listed["check", TRUST, "known CA"]
+    assert decide(known, {p.name: found}, "tls12-small", Request())[p.name].used is False
+    broken = [
+        d
+        for d in listed.values()
+        if d.kind == "assumption"
+        and decide(d, {p.name: found}, "tls12-small", Request())[p.name].verdict == VIOLATED
+    ]
+    assert broken
+    for d in broken:
+        assert uses(
+            found, weaker(d, p), "tls12-small", system_of(Request(), scenario("tls12-small"))
+        )
+
+
+def test_what_is_enough_of_an_invariant_is_one_and_less_is_none() -> None:
+    system = system_of(Request(), scenario("tls12-small"))
+    (p,) = find("SEC-1")
+    found = proved("SEC-1", "tls12-small")
+    whole = Invariant(found.invariant, system, p.holds(system))
+    assert whole.sound()
+    assert len(found.enough) < len(whole.parts)
+    assert Invariant(found.invariant, system, p.holds(system), found.enough).sound()
+    assert not Invariant(found.invariant, system, p.holds(system), found.enough[1:]).sound()
+
+
+def test_a_run_is_carried_over_only_where_each_step_is_as_possible_and_does_the_same() -> None:
+    system = system_of(Request(), scenario("tls12-small"))
+    s = next(x for x in system.raw_steps if x.label[1] == TRUST and x.source.name == "forged")
+    narrow = replace(s, full=FALSE)
+    other = replace(s, effects={})
+    for run in (frozenset({s.label}), frozenset[Label]()):
+        for step, still in ((replace(s, full=TRUE), True), (narrow, False), (other, False)):
+            assert carried(run, system, [step], Refuter()) is (still or not run)
+
+
 @pytest.mark.slow
 def test_the_command_prints_every_drop(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tightness", "AUT-15", "--scenario", "tls12-small", "--format", "json"]) == 0
-    table = json.loads(capsys.readouterr().out)
+    (table,) = json.loads(capsys.readouterr().out)["tables"]
     assert len(table["rows"]) == 43
+    assert table["proof"].startswith("proof (PDR")
     broken = {(r["kind"], r["what"]): len(r["trace"]["steps"])
               for r in table["rows"] if r["verdict"] == VIOLATED}  # fmt: skip
     checks = ("not empty", "known CA", "not expired", "right name")
     assumed = ("assumption", "client0.server_certificate != none")
     assert broken == {**{("check", c): 3 for c in checks}, assumed: 0}
+    assert all(r["used"] for r in table["rows"] if r["verdict"] == VIOLATED)
+    assert all(r["states"] is None for r in table["rows"] if r["used"] is False)
+
+
+@pytest.mark.slow
+def test_the_command_tells_of_an_extension_what_falls_without_each_demand(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["tightness", "CLO-2", "AUT-15", "--scenario", "half-close"]) == 0
+    out = capsys.readouterr().out
+    first, *_ = out.split("\n\n")
+    assert [x.split()[0] for x in first.splitlines()] == ["CLO-2", "AUT-15"]
+    assert "WAIT_CERT_to_WAIT_CV: not empty\n    half-close: AUT-15 (4)\n" in out
 
 
 def test_an_undecided_drop_is_told() -> None:
-    *_, last = tightness("KEY-4", "tls12-small", Request(states=100), workers=1)
-    assert "undecided" in last.reason
-    assert all(isinstance(r.drop, Drop) for r in last.rows)
+    rows = islice(tightness(["KEY-4"], "tls12-small", Request(states=100), workers=1), 2)
+    *_, [last] = rows
+    assert last.reason.startswith("2 drops undecided")
+    assert "No proof" in as_text(last)
+    assert status([last]) == 3

@@ -23,7 +23,8 @@ from checker.engines.native import Native
 from checker.engines.native_source import available
 from checker.report.text import chart, table
 from checker.verdict import Result, exit_status
-from checker.verify import Request, Task, _merge, cores, run_task, share, verify
+from checker.verify import Request, Task, _merge, cores, run_task, scenarios_of, share, verify
+from model.scenario import SCENARIOS
 from properties import find
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -151,6 +152,7 @@ def test_a_memory_budget_moves_states_to_a_disk(
          "client_receive_finished_WAIT_FIN_to_CONNECTED"),
         (["verify", "AUT-16", "--scenario", "tls13"], "no property asked for applies"),
         (["verify", "--flaw", "nowhere.py"], "no file nowhere.py"),
+        (["verify", "--flaw", "goto_fail", "--all"], "--all goes with no --flaw"),
     ],
 )  # fmt: skip
 def test_bad_names_list_the_near_ones(
@@ -201,12 +203,20 @@ def test_json_and_its_schema(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert len(violated[0]["trace"]["steps"]) == violated[0]["depth"]
 
 
+def test_all_takes_every_scenario() -> None:
+    assert scenarios_of(Request(every=True)) == list(SCENARIOS)
+    assert scenarios_of(Request()) == [s for s in SCENARIOS if s.default]
+
+
 def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
     every: dict[str, Any] = json.loads(run("list", "--format", "json", status=0, capsys=capsys))
     for kind in ("properties", "scenarios", "capabilities", "flaws", "rules", "engines"):
         assert every[kind]
     assert {"ORD-1", "SEC-1"} <= {p["id"] for p in every["properties"]}
-    assert "goto_fail" in run("list", status=0, capsys=capsys)
+    text = run("list", status=0, capsys=capsys)
+    assert "goto_fail" in text
+    assert "tls12-small [searched and proved]" in text
+    assert "two-two [proved, not by default]" in text
 
 
 def test_interrupted_it_writes_what_it_has_and_exits_130() -> None:

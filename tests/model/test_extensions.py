@@ -38,6 +38,14 @@ def test_an_extension_says_what_it_is(name: str) -> None:
     assert set(e.excludes) | set(e.needs) <= set(NAMES)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_what_may_be_left_out_may_be_left_out(name: str) -> None:
+    """Also of a message that gains no field: a key exchange with nothing in it, say."""
+    there = {m.name: m for m in role("client", with_needed(name)).alphabet}
+    for message, fields in extensions()[name].optional.items():
+        assert not [f for f in fields if there[message].demands(f)]
+
+
 def test_what_a_proof_covers_is_named_in_order() -> None:
     """The composites that are sent have one element for each name."""
     for names in [(), *((n,) for n in NAMES)]:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from model.expr import TRUE
-from model.extensions.early_data import client, ee
+from model.extensions.early_data import client, ee, skips
 from model.flaws import with_rows
 from model.message import UndecryptableRecord
 from model.rule import SAME, Role, receive
@@ -27,6 +27,16 @@ MUTANTS = {
         ),
     ),
     "early_data_is_delivered_once_in_the_world": Mutant("early-data-two-servers", {}),
+    # A record is taken for Finished without its key.
+    "a_client_run_is_the_peer_of_one_server_run": s(
+        "early-data-two-servers",
+        with_rows(
+            receive(
+                "server", UndecryptableRecord, "WAIT_FINISHED", "CONNECTED", rfc="8446 5.2",
+                when=~skips, do={"verified": TRUE}, label="any_record_as_finished",
+            )
+        ),
+    ),
     "the_end_of_early_data_is_sent_if_it_was_accepted": c(
         "tls13-early-data", changed("client_send_finished_SEND_FINISHED_to_CONNECTED", when=TRUE)
     ),

@@ -61,6 +61,10 @@ MUTANTS = {
         "tls12-small",
         with_rows(receive("client", ApplicationData, "WAIT_FIN", SAME, rfc="5246 10",
                           do={"delivered": TRUE}))),
+    # One ServerKeyExchange for two clients, with a share of the adversary's.
+    "a_server_run_is_the_peer_of_one_client_run": c(
+        "two-clients-ecdhe",
+        without_check("client_receive_server_key_exchange_WAIT_SKE_to_WAIT_CR_SHD", "signature")),
     "data_is_sent_only_after_finished_is_verified": c(
         "tls12",
         with_rows(send("client", ApplicationData, "WAIT_CCS", SAME, rfc="5246 10",

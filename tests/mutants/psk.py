@@ -68,7 +68,7 @@ def unbound(r: Role) -> Role:
 
 
 MUTANTS = {
-    "a_pre_shared_key_is_used_in_tls13_only": c(
+    "a_session_keeps_its_parameters": c(
         "tls13-psk",
         without_rows("client_receive_server_hello_WAIT_SH_to_WAIT_CERTIFICATE"),
         with_rows(

@@ -30,7 +30,7 @@ def test_a_mutant_breaks_the_property(name: str) -> None:
         for n in ("client", "server")
     ]
     system = where.system(*roles)
-    decide = live(system, [prop]) if prop.live else search(system, [prop], Request())
+    decide = live(system, [prop]) if prop.live else search(system, [prop], Request(first=True))
     result = decide[0]
     assert result.verdict == "VIOLATED", (result.verdict, result.reason)
     assert prop.kind == "reachable" or len(result.trace) > 0

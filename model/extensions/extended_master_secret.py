@@ -1,0 +1,80 @@
+"""The extended master secret (RFC 7627).
+
+1. Both hellos carry it, or the handshake does without.                5.1, 5.2
+2. An end may refuse a peer that does not know it.                     5.2
+3. The master secret is made of the session hash: ClientHello to       3, 4
+   ClientKeyExchange, so that two handshakes with one master secret
+   have one transcript and show the same certificates.
+4. A session goes on with the secret it was made with: without the     5.3
+   extension in the hello it is not resumed but refused, and one that
+   was made without it is not upgraded: the handshake is a full one.
+"""
+
+from __future__ import annotations
+
+from model.expr import BOOL
+from model.extensions import Amend, Extension
+from model.extensions.resumption import resumes
+from model.rule import Fields, Variable, check
+
+_SHARED = {
+    # Configuration: the end knows the extension; it refuses a peer that does not.
+    "offers_ems": Variable(BOOL, (True,)),
+    "requires_ems": Variable(BOOL, (False,)),
+    # Negotiated.
+    "ems": Variable(BOOL, (False,)),
+}
+VARIABLES = {"client": _SHARED, "server": _SHARED}
+FIELDS = {"extended_master_secret": BOOL}
+own = Fields("the run", "own", {n: v.domain for n, v in _SHARED.items()})
+hello = Fields("the hello", "msg", FIELDS)
+prev = Fields("the handshake before", "prev", {"ems": BOOL})
+flag = hello.extended_master_secret
+upgrade = flag & own.offers_ems & ~prev.ems
+
+_asked = check("EMS asked for", ~flag | own.offers_ems, "unsupported_extension")
+_kept = check("EMS of the session", (flag & own.offers_ems) | ~prev.ems, "handshake_failure")
+_there = check("EMS there", flag | ~own.requires_ems, "handshake_failure")
+
+EXTENSION = Extension(
+    "extended_master_secret",
+    "7627",
+    "the extended master secret",
+    variables=VARIABLES,
+    fields={"ClientHello": FIELDS, "ServerHello": FIELDS},
+    sends={
+        "client": {"ClientHello": {"extended_master_secret": own.offers_ems}},
+        "server": {"ServerHello": {"extended_master_secret": own.ems}},
+    },
+    views={"client": {"ems": own.ems}, "server": {"ems": own.ems}},
+    covers={"hellos": ("ems",), "secret": ("ems",)},
+    hashed={"client": own.ems, "server": own.ems},
+    amends=(
+        *(
+            Amend(
+                f"client_receive_server_hello_WAIT_SH_to_{to}",
+                checks=(_asked, _there),
+                do={"ems": flag},
+            )
+            for to in ("WAIT_CERTIFICATE", "WAIT_SKE")
+        ),
+        # TLS 1.3 always binds the transcript; the extension is not for its ServerHello.
+        Amend("client_receive_server_hello_WAIT_SH_to_WAIT_EE", checks=(
+            check("no EMS in TLS 1.3", ~flag, "illegal_parameter"),
+        )),
+        Amend(
+            "server_receive_client_hello_START_to_SEND_SH",
+            checks=(_there,),
+            do={"ems": flag & own.offers_ems},
+        ),
+        # The four cases of a resumption.
+        Amend("server_receive_client_hello_START_to_SEND_SH", of="resumption",
+              also=resumes & upgrade),
+        Amend("server_receive_client_hello_START_to_RES_SEND_SH", of="resumption",
+              when=~upgrade,
+              checks=(_kept, _there), do={"ems": flag & own.offers_ems}),
+        Amend("client_receive_server_hello_WAIT_SH_to_RES_WAIT_CCS", of="resumption",
+              checks=(check("EMS of the session", flag == prev.ems, "handshake_failure"), _there),
+              do={"ems": flag}),
+    ),
+)  # fmt: skip

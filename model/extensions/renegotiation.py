@@ -1,0 +1,121 @@
+"""Renegotiation in TLS 1.0 to 1.2: a handshake on a connection that has one (RFC 5246 7.4.1.1,
+7.4.1.2).
+
+A run with `renegotiating` goes on on the connection of the handshake before: its messages are under
+that one's keys until its own ChangeCipherSpec.
+
+1. The server may ask for it by HelloRequest. A client in a handshake ignores    7.4.1.1
+   that; it is in no transcript.
+2. A ClientHello on a connection in use begins the new handshake, or is refused  7.2.2
+   with the warning no_renegotiation.
+3. Application data under the old keys may come in between.                      7.1
+4. TLS 1.3 is neither renegotiated nor negotiated so.                            8446 4.1.2, 4.1.3
+
+Without RFC 5746 nothing binds the new handshake to the old one.
+"""
+
+from __future__ import annotations
+
+from model.expr import BOOL, TRUE, disj, var
+from model.extensions import Amend, Extension
+from model.generations.negotiation import (
+    acceptable,
+    best,
+    compression,
+    take_client_hello,
+    version,
+)
+from model.message import ApplicationData, ClientHello
+from model.principal import OFFERED, STATES, Version, client, server
+from model.rule import SAME, Fields, Message, Observer, Rule, Variable, check, receive, send
+
+HelloRequest = Message("HelloRequest", {}, "5246 7.4.1.1", before_hello=True)
+
+_SHARED = {
+    # Configuration: this is another handshake on the connection of the one before; data under the
+    # old keys comes in between.
+    "renegotiating": Variable(BOOL, (False,)),
+    "interleaves": Variable(BOOL, (False,)),
+    # Data was delivered under the old keys; observed: data in the handshake under any others.
+    "old_data": Variable(BOOL, (False,)),
+    "late_data": Variable(BOOL, (False,)),
+}
+VARIABLES = {
+    # Observed: a HelloRequest was taken in TLS 1.3.
+    "client": {"asked_in_tls13": Variable(BOOL, (False,)), **_SHARED},
+    # Configuration: the server asks for a renegotiation.
+    "server": {"asks_renegotiation": Variable(BOOL, (False,)), **_SHARED},
+}
+own = Fields("the run", "own", {n: v.domain for n, v in VARIABLES["server"].items()})
+prev = Fields("the handshake before", "prev", {"version": Version})
+
+_QUIET = {
+    "client": tuple(s for s in ("WAIT_SH", *STATES["client"][2:13]) if s != "WAIT_FIN"),
+    "server": tuple(s for s in STATES["server"][1:13] if s.startswith("WAIT_")),
+}
+"""Where what belongs to no handshake may come in: not between ChangeCipherSpec and Finished."""
+
+
+def _data(role: str, fields: Fields) -> Rule:
+    return receive(
+        role, ApplicationData, tuple(s for s in _QUIET[role] if s.startswith("WAIT_")), SAME,
+        rfc="5246 7.1, 10",
+        when=own.renegotiating & own.interleaves & (fields.read_key == "previous"),
+        do={"old_data": TRUE}, label=f"{role}_receive_application_data_under_old_keys",
+    )  # fmt: skip
+
+
+ROWS = (
+    send("server", HelloRequest, "CONNECTED", SAME, rfc="5246 7.4.1.1",
+         when=own.asks_renegotiation & (server.version <= "TLS12")),
+    receive("client", HelloRequest, (*_QUIET["client"], "CONNECTED"), SAME, rfc="5246 7.4.1.1",
+            when=client.version <= "TLS12", label="client_receive_hello_request_ignored"),
+    receive("server", ClientHello, "CONNECTED", SAME, rfc="5246 7.2.2",
+            when=server.version <= "TLS12", label="server_receive_client_hello_no_renegotiation"),
+    receive("server", ClientHello, "START", "SEND_SH", rfc="8446 4.1.2",
+            when=own.renegotiating & (version == "TLS13"),
+            checks=[check("common suite", disj(*map(acceptable, OFFERED)), "handshake_failure")],
+            do={**take_client_hello, "version": prev.version, "suite": best(),
+                "compression": compression},
+            label="server_receive_client_hello_of_tls13_in_a_renegotiation"),
+    _data("client", client),
+    _data("server", server),
+)  # fmt: skip
+
+_late = var("own.late_data", BOOL) | (
+    var("own.renegotiating", BOOL) & ~client.verified & (client.read_key != "previous")
+)
+
+EXTENSION = Extension(
+    "renegotiation",
+    "5246 7.4.1.1",
+    "another handshake on the same connection",
+    variables=VARIABLES,
+    messages=(HelloRequest,),
+    sends={"server": {"HelloRequest": {}}},
+    # Never sent in a handshake: under the session keys.
+    under={"server": {"HelloRequest": server.write_key}},
+    rows=ROWS,
+    amends=(
+        *(
+            Amend(f"client_receive_{row}", of=of,
+                  checks=(check("no TLS 1.3 in a renegotiation", ~own.renegotiating,
+                                "protocol_version"),))
+            for row, of in (("server_hello_WAIT_SH_to_WAIT_EE", ""), ("server_hello_psk", "psk"),
+                            ("hello_retry_request_WAIT_SH_to_SEND_CH", "retry"))
+        ),
+        *(
+            Amend(f"server_receive_client_hello_{row}", of=of, when=~own.renegotiating)
+            for row, of in (("START_to_NEGOTIATED", ""), ("psk", "psk"),
+                            ("START_to_SEND_HRR", "retry"))
+        ),
+    ),
+    observers={
+        "client": (
+            Observer("late_data", "receive", "ApplicationData", _late),
+            Observer("asked_in_tls13", "receive", "HelloRequest", client.version == "TLS13"),
+        ),
+        "server": (Observer("late_data", "receive", "ApplicationData", _late),),
+    },
+    again={"client": {"HelloRequest": TRUE}, "server": {"ClientHello": server.verified}},
+)  # fmt: skip

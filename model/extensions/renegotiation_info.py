@@ -1,0 +1,125 @@
+"""The renegotiation indication (RFC 5746).
+
+1. The first hellos carry an empty renegotiation_info, or the ClientHello the        3.4, 3.6
+   signalling suite: both ends know then that they can renegotiate safely.
+2. In a renegotiation the hellos carry the verify_data of the handshake before       3.5, 3.7
+   on the connection: the ClientHello the client's, the ServerHello both.
+3. Anything else is a handshake_failure. Where the other end does not know the       4.1 to 4.4
+   extension, an end renegotiates only if it is told to.
+
+A verify_data is compared as what its Finished covered.
+"""
+
+from __future__ import annotations
+
+from model.expr import BOOL, COMPOSITE, Domain, const, ite, same
+from model.extensions import ENDS, Amend, Extension
+from model.rule import Check, Fields, Variable, check
+
+RenegotiationInfo = Domain("RenegotiationInfo", ("none", "scsv", "empty", "value"))
+"""Nothing, TLS_EMPTY_RENEGOTIATION_INFO_SCSV, the empty extension, or one with verify_data."""
+
+_SHARED = {
+    # Configuration: the end knows the extension; it renegotiates with one that does not.
+    "knows_ri": Variable(BOOL, (True,)),
+    "allows_insecure": Variable(BOOL, (False,)),
+    # The peer has shown that it knows the extension.
+    "secure": Variable(BOOL, (False,)),
+    # What the peer's hello carried.
+    "indication": Variable(RenegotiationInfo, ("none",)),
+}
+VARIABLES = {
+    # Configuration: the first hello carries the signalling suite instead of the extension.
+    "client": {"signals": Variable(BOOL, (False,)), **_SHARED},
+    "server": _SHARED,
+}
+FIELDS = {"renegotiation_info": RenegotiationInfo, "renegotiated_connection": COMPOSITE}
+own = Fields(
+    "the run", "own", {**{n: v.domain for n, v in VARIABLES["client"].items()},
+                       "renegotiating": BOOL},
+)  # fmt: skip
+prev = Fields("the handshake before", "prev", {n: v.domain for n, v in _SHARED.items()})
+hello = Fields("the hello", "msg", FIELDS)
+info = hello.renegotiation_info
+
+_none, _scsv, _empty, _value = (
+    const(v, RenegotiationInfo) for v in ("none", "scsv", "empty", "value")
+)
+_bound = own.knows_ri & own.renegotiating & prev.secure
+# What both Finished of the handshake before covered: filled in by what the extensions cover.
+_right = (info == "value") & same(hello.renegotiated_connection)
+
+
+def _checks(first: tuple[str, ...]) -> tuple[Check, ...]:
+    return (
+        check(
+            "renegotiation_info of a first hello",
+            ~own.knows_ri | own.renegotiating | info.one_of(*first),
+            "handshake_failure",
+        ),
+        check("renegotiation_info of a renegotiation", ~_bound | _right, "handshake_failure"),
+        check(
+            "renegotiation without the extension",
+            ~(own.knows_ri & own.renegotiating) | prev.secure
+            | (own.allows_insecure & (info == "none")),
+            "handshake_failure",
+        ),
+    )  # fmt: skip
+
+
+_DO = {"secure": own.knows_ri & (info != "none"), "indication": info}
+_SERVER = _checks(("none", "scsv", "empty"))
+_CLIENT = (
+    check("renegotiation_info asked for", own.knows_ri | (info == "none"), "unsupported_extension"),
+    *_checks(("none", "empty")),
+)
+
+EXTENSION = Extension(
+    "renegotiation_info",
+    "5746",
+    "the renegotiation indication",
+    variables=VARIABLES,
+    fields={"ClientHello": FIELDS, "ServerHello": FIELDS},
+    optional={"ClientHello": ("renegotiation_info",), "ServerHello": ("renegotiation_info",)},
+    sends={
+        "client": {
+            "ClientHello": {
+                "renegotiation_info": ite(
+                    own.knows_ri,
+                    ite(own.renegotiating, ite(prev.secure, _value, _none),
+                        ite(own.signals, _scsv, _empty)),
+                    _none,
+                ),
+                "renegotiated_connection": (),
+            }
+        },
+        "server": {
+            "ServerHello": {
+                "renegotiation_info": ite(
+                    own.secure, ite(own.renegotiating, _value, _empty), _none
+                ),
+                "renegotiated_connection": (),
+            }
+        },
+    },
+    views={"client": {"secure": own.secure}, "server": {"secure": own.secure}},
+    covers={"hellos": ("secure",)},
+    bound={"client": _bound, "server": _bound},
+    earlier_seals={r: {"renegotiated_connection": own.renegotiating} for r in ENDS},
+    needs=("renegotiation",),
+    amends=(
+        Amend("client_send_client_hello_START_to_WAIT_SH",
+              when=~own.knows_ri | ~own.renegotiating | prev.secure | own.allows_insecure),
+        *(
+            Amend(f"client_receive_server_hello_WAIT_SH_to_{to}", of=of, checks=_CLIENT, do=_DO)
+            for to, of in (("WAIT_CERTIFICATE", ""), ("WAIT_SKE", ""),
+                           ("RES_WAIT_CCS", "resumption"))
+        ),
+        *(
+            Amend(f"server_receive_client_hello_{name}", of=of, checks=_SERVER, do=_DO)
+            for name, of in (("START_to_SEND_SH", ""),
+                             ("START_to_RES_SEND_SH", "resumption"),
+                             ("of_tls13_in_a_renegotiation", "renegotiation"))
+        ),
+    ),
+)  # fmt: skip

@@ -1,0 +1,192 @@
+"""Sessions of TLS 1.0 to 1.2: the extended master secret, resumption."""
+
+from __future__ import annotations
+
+from model.expr import BOOL, Expr, conj, disj, eq, neg, var
+from properties import Implication, View, World, ends, invariant, when
+from properties.authentication import (
+    VIEW_FIELDS,
+    agree,
+    paired,
+    resumed,
+    server_authenticated,
+)
+
+EMS = "extended_master_secret"
+
+
+def one_identity(c: View, s: View) -> Expr:
+    """Each end takes its peer for the other one, or does not know it."""
+    server = (c.suite == "DH_anon") | (c.server_certificate == "honest")
+    client = s.client_certificate.one_of("none", "empty")
+    return conj(server, disj(client, eq(c.client_certificate, s.client_certificate)))
+
+
+def done(c: View, s: View) -> Expr:
+    """Both have verified a Finished."""
+    return conj(c.verified, s.verified)
+
+
+def same_keys(c: View, s: View) -> Expr:
+    """One master secret and one pair of randoms: the same session keys and exporter."""
+    return c.system.network.same_keys(c.system, c.run, s.run)  # type: ignore[attr-defined,no-any-return]
+
+
+@invariant("KEY-13", "7627 4, 5.1", ("adversary", "certificates", EMS))
+def the_session_hash_is_used_if_both_hellos_ask_for_it(w: World) -> list[Implication]:
+    """The extended master secret only where the end itself offered it, and with the honest server
+    exactly where both did."""
+    return [
+        *(when(r.ems).then(r.offers_ems) for r in w.runs),
+        *(
+            when(conj(server_authenticated(c), paired(c, s))).then(
+                conj(eq(c.ems, s.ems), eq(c.ems, c.offers_ems & s.offers_ems))
+            )
+            for c in w.clients
+            for s in w.servers
+        ),
+    ]
+
+
+@invariant("AUT-8", "7627 1", ("adversary", "certificates", EMS))
+def who_shares_a_key_knows_with_whom(w: World) -> list[Implication]:
+    """No unknown key share: two ends with the same keys take their peer for each other."""
+    return [
+        when(conj(done(c, s), same_keys(c, s))).then(one_identity(c, s))
+        for c in w.clients
+        for s in w.servers
+    ]
+
+
+@invariant("AUT-21", "7627 3, 5; 5929 3", ("adversary", "certificates", EMS))
+def the_session_keys_identify_the_channel(w: World) -> list[Implication]:
+    """What is exported from the master secret is bound to one channel: ends that share it agree on
+    all that was negotiated and on both identities."""
+    return [
+        when(conj(done(c, s), same_keys(c, s))).then(
+            conj(agree(c, s, VIEW_FIELDS), one_identity(c, s))
+        )
+        for c in w.clients
+        for s in w.servers
+    ]
+
+
+def before(r: View) -> View | None:
+    """The same end's handshake before."""
+    prev = r.run.prev
+    return None if prev is None else View(r.system, r.system.by_name[prev])
+
+
+def later(runs: list[View]) -> list[tuple[View, View]]:
+    """The runs that have a handshake before, each with that one."""
+    return [(r, b) for r in runs if (b := before(r)) is not None]
+
+
+def same_secret(c: View, s: View) -> Expr:
+    """One master secret."""
+    return c.system.network.same_secret(c.system, c.run, s.run)  # type: ignore[attr-defined,no-any-return]
+
+
+@invariant("RES-1", "5246 7.4.1.3; 8446 4.2.11, 4.6.1", ("sessions",))
+def a_session_keeps_its_parameters(w: World) -> list[Implication]:
+    """Never across versions. A resumed handshake has the version, suite and compression of its
+    session; in TLS 1.3, where only the hash must be the same, it and the one that its key comes
+    from are of that version."""
+    out = []
+    for r in w.runs:
+        b = before(r)
+        if "psk" in r.run.role.variables:
+            kept = r.psk == "external" if b is None else b.version == "TLS13"
+            kept = conj(r.version == "TLS13", disj(r.psk == "external", kept))
+            out.append(when(r.psk != "none").then(kept))
+        if "resumed" in r.run.role.variables and b is not None:
+            names = ("version", "suite", "compression")
+            kept = conj(*(eq(getattr(r, n), getattr(b, n)) for n in names))
+            out.append(when(r.resumed).then(kept))
+    return out
+
+
+@invariant("RES-2", "7627 5.3", ("later-servers", "resumption", EMS))
+def a_session_keeps_its_master_secret(w: World) -> list[Implication]:
+    """A session made with the extended master secret is resumed with it, one without is never
+    upgraded."""
+    return [when(resumed(r)).then(eq(r.ems, b.ems)) for r, b in later(w.runs)]
+
+
+@invariant(
+    "RES-3", "7627 1; 5246 F.1.4", ("later-servers", "resumption", "adversary", "certificates")
+)
+def a_session_keeps_its_identities(w: World) -> list[Implication]:
+    """A resumed run takes its peer for the one that the session was made with; if that is the
+    honest server, a run of it made the session with this client."""
+    out = []
+    for r, b in later(w.runs):
+        kept = eq(r.client_certificate, b.client_certificate)
+        if r.role == "client":
+            kept = conj(kept, eq(r.server_certificate, b.server_certificate))
+        out.append(when(resumed(r)).then(kept))
+    for c, b in later(w.clients):
+        made = [conj(paired(c, s), resumed(s), paired(b, t)) for s, t in later(w.servers)]
+        if made:
+            out.append(when(conj(resumed(c), server_authenticated(c))).then(disj(*made)))
+    return out
+
+
+@invariant(
+    "RES-4",
+    "7627 1, 5",
+    ("later-clients", "later-servers", "resumption", "adversary", "certificates"),
+)
+def a_session_is_shared_by_those_who_know_each_other(w: World) -> list[Implication]:
+    """No session is shared by two honest runs that take someone else for their peer."""
+    return [
+        when(conj(done(c, s), resumed(c), resumed(s), same_secret(c, s))).then(one_identity(c, s))
+        for c, _ in later(w.clients)
+        for s, _ in later(w.servers)
+    ]
+
+
+@invariant("RES-5", "5246 7.4.1.2", ("later-servers", "resumption"))
+def a_session_is_resumed_by_its_own_name(w: World) -> list[Implication]:
+    """An abbreviated handshake only where the server has the session asked for, and its secret."""
+    out = []
+    for s, b in later(w.servers):
+        out.append(when(resumed(s)).then(conj(b.keyed, s.offered_session == b.name)))
+    for c, b in later(w.clients):
+        out.append(when(resumed(c)).then(conj(b.keyed, eq(c.offered_session, b.session_id))))
+    return out
+
+
+@invariant("RES-9", "5246 7.4.1.2, 7.2.2", ("later-servers", "resumption", "adversary"))
+def a_session_is_resumed_only_if_it_was_completed_well(w: World) -> list[Implication]:
+    """Both Finished had gone, and no fatal alert ended the connection before the hello."""
+    out = []
+    for r, b in later(w.runs):
+        finished = var(f"{b.name}.sent_Finished", BOOL)
+        out.append(when(resumed(r)).then(conj(b.verified, finished, neg(r.from_failed))))
+    return out
+
+
+@ends(
+    "LIV-9", "5246 7.3; 7627 5.3", ("later-clients", "later-servers", "resumption", EMS, "reliable")
+)
+def a_second_handshake_completes_and_resumes_if_it_may(w: World) -> list[Implication]:
+    """Without attacker a second handshake completes, and it resumes exactly if the client asks for
+    it, its suite is still offered by both, and the extended master secret is as it was. A client
+    that comes without what the session has is refused."""
+    out = []
+    for (c, b), (s, d) in zip(later(w.clients), later(w.servers), strict=True):
+        usable = disj(
+            *(
+                conj(b.suite == x, getattr(c, f"offers_{x}"), getattr(s, f"offers_{x}"))
+                for x in ("RSA", "ECDHE")
+            )
+        )
+        asked = conj(c.offers_session, b.stored, d.stored, usable)
+        ems = c.offers_ems & s.offers_ems
+        begun = conj(s.state != "START", b.end == "close_notify", d.end == "close_notify")
+        out.append(when(conj(begun, asked, eq(ems, b.ems))).then(conj(done(c, s), s.resumed)))
+        shown = (s.client_auth != "mandatory") | (c.client_certificate != "empty")
+        upgraded = conj(begun, asked, ems, neg(b.ems), shown)
+        out.append(when(upgraded).then(conj(done(c, s), neg(s.resumed))))
+    return out
