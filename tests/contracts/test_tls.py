@@ -19,10 +19,10 @@ from checker.engines.native_source import available
 from checker.engines.reference import Reference
 from checker.engines.symbolic import Symbolic, bits_of
 from checker.verify import (
-    declared,
     Request,
     Task,
     _bad,
+    declared,
     expectations,
     properties_of,
     run_task,
