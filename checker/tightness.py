@@ -146,7 +146,7 @@ def place(name: str, where: str | None) -> tuple[Property, Scenario]:
     fit = [
         s for s in SCENARIOS
         if "explicit" in s.methods and s.network == "adversary" and set(p.needs) <= s.features
-        and declared(p.name, s.name)[0] == PROVED
+        and (not s.about or p.id in s.about) and declared(p.name, s.name)[0] == PROVED
     ]  # fmt: skip
     if not fit:
         raise LookupError(f"{p.name} is declared to hold in no searched scenario")

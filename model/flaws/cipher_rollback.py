@@ -19,6 +19,8 @@ _UNREACHED = (
     "the_suite_is_the_best_both_know",
     "weak_parameters_need_both_ends_to_offer_them",
     "session_keys_with_an_honest_peer_are_secret",
+    "a_key_that_an_honest_client_holds_too_is_secret",
+    "data_sent_to_an_honest_peer_is_secret",
 )
 
 FLAW = Flaw(

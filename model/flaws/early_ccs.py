@@ -40,7 +40,11 @@ FLAW = Flaw(
     },
     shows="session_keys_with_an_honest_peer_are_secret",
     breaks={
-        "both": (*_ONE_END, "session_keys_with_an_honest_peer_are_secret"),
+        "both": (
+            *_ONE_END,
+            "session_keys_with_an_honest_peer_are_secret",
+            "a_key_that_an_honest_client_holds_too_is_secret",
+        ),
         "client": _ONE_END,
         "server": _ONE_END,
     },

@@ -35,6 +35,7 @@ FLAW = Flaw(
             "one_change_cipher_spec_comes_before_each_finished",
             "no_finished_and_no_data_is_accepted_in_the_clear",
             "the_suite_is_the_best_both_know",
+            "data_sent_to_an_honest_peer_is_secret",
         ),
     },
 )  # fmt: skip

@@ -36,6 +36,8 @@ FLAW = Flaw(
             "the_server_certificate_is_there_unless_anonymous",
             "the_certificate_handshake_is_complete",
             "session_keys_with_an_honest_peer_are_secret",
+            "data_sent_to_an_honest_peer_is_secret",
+            "data_of_a_server_is_sent_in_the_clients_own_handshake",
         ),
     },
 )  # fmt: skip

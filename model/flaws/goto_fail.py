@@ -22,6 +22,7 @@ FLAW = Flaw(
             "authenticated_ends_agree_on_what_was_negotiated",
             "signed_parameters_are_the_servers",
             "session_keys_with_an_honest_peer_are_secret",
+            "data_sent_to_an_honest_peer_is_secret",
         ),
     },
 )

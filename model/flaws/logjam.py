@@ -30,6 +30,8 @@ FLAW = Flaw(
             "parameters_fit_the_negotiated_suite",
             "weak_parameters_need_both_ends_to_offer_them",
             "session_keys_with_an_honest_peer_are_secret",
+            "a_key_that_an_honest_client_holds_too_is_secret",
+            "data_sent_to_an_honest_peer_is_secret",
         ),
     },
     local=("parameters_fit_the_negotiated_suite",),

@@ -27,6 +27,8 @@ FLAW = Flaw(
             "the_version_is_the_best_both_know",
             "the_sentinel_stops_a_downgrade_at_the_signature",
             "session_keys_with_an_honest_peer_are_secret",
+            "a_key_that_an_honest_client_holds_too_is_secret",
+            "data_sent_to_an_honest_peer_is_secret",
         ),
     },
     local=("the_sentinel_stops_a_downgrade_at_the_signature",),

@@ -31,6 +31,7 @@ FLAW = Flaw(
             "mandatory_client_authentication_is_enforced",
             "certificate_verify_is_there_and_in_its_place",
             "session_keys_with_an_honest_peer_are_secret",
+            "data_sent_to_an_honest_peer_is_secret",
         ),
     },
 )  # fmt: skip
