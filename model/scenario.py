@@ -115,6 +115,8 @@ class Scenario:
             found.add("anonymous")
         if True in self.server.get("asks_client", (True,)) and "certificates" in found:
             found.add("client-auth")
+        if "client-auth" in found or "has_external" in on or "psk_suites" in self.extensions:
+            found.add("known-clients")
         return frozenset(found)
 
     def system(self, client: Role | None = None, server: Role | None = None) -> System:

@@ -170,7 +170,7 @@ def a_server_that_authenticated_a_client_talked_to_it(w: World) -> list[Implicat
     ]
 
 
-@invariant("AUT-4", "5246 7.4.8; 8446 E.1", ("adversary", "several-servers"))
+@invariant("AUT-4", "5246 7.4.8; 8446 E.1", ("adversary", "known-clients", "several-servers"))
 def a_client_run_is_the_peer_of_one_server_run(w: World) -> list[Implication]:
     """Entity authentication of the client is injective: no other server run finished with it."""
     return [
