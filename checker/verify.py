@@ -707,10 +707,6 @@ def verify(
                 _ = system_of(request, where).raw_steps
             except ModelError as e:
                 raise ModelError(f"{request.flaw or request.drop}: {e}") from e
-    for name, count in Counter(t.scenario for t in tasks).items():
-        if count > 1:
-            # What all questions about a system share is found before the processes part.
-            _ = system_of(request, scenario(name)).values
     outcome = Outcome()
     found: list[tuple[Task, list[Result]]] = []
     try:
@@ -831,11 +827,15 @@ def _in_processes(
     context: Any = multiprocessing.get_context(method)
     threads = context.RawValue("i", 1)
     waiting = list(tasks)
+    several = Counter(t.scenario for t in tasks)
     running: dict[Any, tuple[Task, Any, float]] = {}
     try:
         while waiting or running:
             while waiting and len(running) < workers:
                 task = waiting.pop(0)
+                if several[task.scenario] > 1:
+                    # What all questions about a system share is found before the processes part.
+                    _ = system_of(task.request, scenario(task.scenario)).values
                 here, there = context.Pipe(duplex=False)
                 process = context.Process(target=_child, args=(task, there, threads), daemon=True)
                 process.start()

@@ -339,7 +339,11 @@ def test_every_invariant_is_proved_or_violated_as_declared(where: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("where", ["two-servers", "two-two", "tls12", "export-offered", "weak-dhe"])
+@pytest.mark.parametrize(
+    "where",
+    ["two-servers", "two-two", "tls12", "export-offered", "weak-dhe", "honest", "tls13-resumption",
+     "early-data-two-servers", "retry-psk"],
+)  # fmt: skip
 def test_larger_scenarios_are_proved_as_declared(where: str) -> None:
     results = run_task(Task(Request(engine="symbolic"), where, "symbolic"))
     assert [r.id for r in results if not r.as_declared] == []
