@@ -10,7 +10,7 @@ msg_type, data)`. Measured with OpenSSL 3.0, it reports:
   type), never by its content.
 
 Only Python's own `ssl` takes part. It has no call that updates keys; a KeyUpdate shows here if the
-peer sends one. Tickets are off below TLS 1.3, where the model has no resumption.
+peer sends one. Below TLS 1.3 tickets are off (RFC 5077 is not in the model) and session ids on.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class Handshake:
     """One handshake to record: the highest version of the client and, if other, of the server.
 
     `ciphers` is an OpenSSL cipher list for both ends below TLS 1.3, `group` the one group that the
-    server takes, as OpenSSL names it; empty: the library's own. For TLS 1.3: `later` has the server
-    ask for the client's certificate after the handshake, `resumed` adds a second connection that
+    server takes, as OpenSSL names it; empty: the library's own. `later` has the server ask for the
+    client's certificate after the handshake (TLS 1.3). `resumed` adds a second connection that
     resumes the first.
     """
 
@@ -75,7 +75,7 @@ class Handshake:
 
 
 HANDSHAKES = (
-    *(Handshake(v, c) for v in ("TLS12", "TLS13") for c in (False, True)),
+    *(Handshake(v, c, resumed=True) for v in ("TLS12", "TLS13") for c in (False, True)),
     *(Handshake("TLS13", c, group="prime256v1", resumed=True) for c in (False, True)),
     *(Handshake("TLS13", c, later=True, resumed=True) for c in (False, True)),
 )

@@ -23,6 +23,7 @@ import copy
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Protocol
 
 from checker.conformance.folded import completed
@@ -181,7 +182,7 @@ def _extensions(
     it is of.
     """
     hello, answer = first.get("ClientHello", {}), first.get("ServerHello", {})
-    encrypted = first.get("EncryptedExtensions", {})
+    encrypted = first.get("EncryptedExtensions")
     order = [(m.direction, m.message) for m in recording.messages]
     by_server = {message for direction, message in order if direction == TO_CLIENT}
     finished = (TO_SERVER, "Finished")
@@ -208,6 +209,7 @@ def _extensions(
     ke_alone = selected and answer.get("key_share") == "none"
     client = {
         "cancels": TO_SERVER in canceled,
+        "offers_session": recording.before is None or hello.get("session_id") != "none",
         "dh_certificate": any(
             m.direction == TO_SERVER and m.fields.get("dh_key", False) for m in recording.messages
         ),
@@ -221,13 +223,14 @@ def _extensions(
     }
     server = {
         "cancels": TO_CLIENT in canceled,
+        "offers_ems": encrypted is not None or answer.get("extended_master_secret", True),
         "staples": status,
         "hints": "ServerKeyExchange" in first,
         "resumes": ticket and selected,
         "has_external": named == "external" and selected,
         "takes_psk_ke": ke_alone,
         "takes_psk_dhe_ke": not ke_alone,
-        "takes_early": encrypted.get("early_data", "EndOfEarlyData" in first),
+        "takes_early": (encrypted or {}).get("early_data", "EndOfEarlyData" in first),
         "asks_cookie": cookie != "none",
         "supports_x25519": not other_group,
     }
@@ -278,8 +281,10 @@ def watch(recording: Recording) -> Report:
 def _watch(recording: Recording) -> tuple[Report, dict[str, Run]]:
     """The report, and both runs as they ended."""
     before = _watch(recording.before)[1] if recording.before is not None else {}
-    configs = configure(recording)
     number = 1 if before else 0
+    if _forgotten(recording):
+        del before["server"]
+    configs = configure(recording)
     runs = {
         end: Run(r, f"{end}{number}", before.get(end), **config)
         for (end, r), config in zip(ROLES.items(), configs[:2], strict=True)
@@ -299,6 +304,18 @@ def _watch(recording: Recording) -> tuple[Report, dict[str, Run]]:
         recording.title, tuple(rows), configs[2], len(recording.messages), refused, problem
     )
     return report, runs
+
+
+def _forgotten(recording: Recording) -> bool:
+    """Whether the server shows another session id than the one it was offered (RFC 5246 7.4.1.3).
+
+    Then it has not kept that session: its run comes after none.
+    """
+    shown = [
+        next((m.fields.get("session_id") for m in recording.messages if m.message == name), None)
+        for name in ("ClientHello", "ServerHello")
+    ]
+    return recording.before is not None and shown[0] not in (None, "none", shown[1])
 
 
 def _renew(writer: Any, reader: Any) -> None:
@@ -455,8 +472,9 @@ def _possible(run: Run, rule: Rule) -> bool:
 
     def leaf(v: Expr) -> Expr:
         kind, _, name = v.payload.partition(".")
-        of = {"own": run, "prev": run.prev}.get(kind)
-        return v if of is None else const(getattr(of, name), v.domain)
+        if kind == "msg":
+            return v
+        return const(attrgetter(name if kind == "own" else v.payload)(run), v.domain)
 
     def unknown(node: Expr, _parts: tuple[Expr, ...]) -> Expr:
         return var(f"same{id(node)}", BOOL)

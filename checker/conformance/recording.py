@@ -36,13 +36,23 @@ from model.rule import Message
 TO_SERVER = "client->server"
 TO_CLIENT = "server->client"
 DIRECTIONS = (TO_SERVER, TO_CLIENT)
-WITHOUT = ("ignored_records",)
-"""Its bound on ignored records in a row is in no RFC: a longer row is legal."""
+WITHOUT = {
+    "ignored_records": "its bound on ignored records in a row is in no RFC: a longer row is legal",
+    "renegotiation": "a recording is of one handshake",
+}
+"""The extensions that the machines here do without, and why."""
 ROLES = {
-    end: role(end, tuple(n for n in extensions() if n not in WITHOUT))
+    end: role(
+        end,
+        tuple(
+            n
+            for n, e in extensions().items()
+            if n not in WITHOUT and not e.excludes and not set(e.needs) & set(WITHOUT)
+        ),
+    )
     for end in ("client", "server")
 }
-"""The machines' roles, with every other extension of the model."""
+"""The machines' roles: with all other extensions, but those that do not go with all of these."""
 MESSAGES: Mapping[str, Message] = {m.name: m for m in ROLES["client"].alphabet}
 
 
@@ -135,9 +145,10 @@ ALERTS = {
 
 SENTINELS = {b"DOWNGRD\x01": "DOWNGRD01", b"DOWNGRD\x00": "DOWNGRD00"}
 FALLBACK_SCSV = 0x5600
-STATUS_REQUEST, SUPPORTED_GROUPS, PRE_SHARED_KEY, EARLY_DATA = 5, 10, 41, 42
+STATUS_REQUEST, SUPPORTED_GROUPS, EXTENDED_MASTER_SECRET = 5, 10, 23
+PRE_SHARED_KEY, EARLY_DATA = 41, 42
 SUPPORTED_VERSIONS, COOKIE, PSK_MODES, POST_HANDSHAKE_AUTH, KEY_SHARE = 43, 44, 45, 49, 51
-"""Extension types (RFC 8446 4.2)."""
+"""Extension types (RFC 8446 4.2, RFC 7627 5.1)."""
 KEY_UPDATE = ("update_not_requested", "update_requested")
 RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 """The random that makes a ServerHello a HelloRetryRequest (RFC 8446 4.1.3)."""
@@ -344,7 +355,13 @@ class Abstraction:
         self.shares: dict[str, bytes] = {}
         self.contexts: list[bytes] = []
         self.tickets: list[bytes] = []
-        self.known = dict.fromkeys(before.tickets, before.server) if before else {}
+        # Names of what the connection before gave: its tickets, its session id.
+        self.known: dict[bytes, str] = {}
+        self.session: dict[bytes, str] = {}
+        if before is not None:
+            self.known = dict.fromkeys(before.tickets, before.server)
+            if before.answer is not None and not before._modern:
+                self.session = {before.answer.session_id: before.server}
 
     def sent(self, direction: str, message: str, body: bytes) -> None:
         """Remember who made what."""
@@ -359,8 +376,7 @@ class Abstraction:
         elif message == "NewSessionTicket":
             if not self._modern:
                 raise RecordingError(
-                    "NewSessionTicket: the model has no resumption below TLS 1.3; record without "
-                    "tickets there"
+                    "NewSessionTicket: the model has no tickets below TLS 1.3, but session ids"
                 )
             self.tickets.append(_ticket(body))
         elif message in ("ServerKeyExchange", "ClientKeyExchange"):
@@ -455,7 +471,9 @@ class Abstraction:
             "offer": self.client if same_offer else "adversary",
             **{f"offers_{s}": s in offered for s in OFFERED},
             "deflate": 1 in h.compression,
+            "session_id": self.session.get(h.session_id, "none"),
             "fallback_scsv": FALLBACK_SCSV in codes,
+            "extended_master_secret": EXTENDED_MASTER_SECRET in h.extensions,
             "status_request": STATUS_REQUEST in h.extensions,
             "key_share": _made(
                 h.extensions.get(KEY_SHARE), mine.extensions.get(KEY_SHARE), self.client
@@ -490,10 +508,13 @@ class Abstraction:
             "group": "none" if h.group is None else self._group(h.group),
             "selected": "none" if selected is None else "01"[any(selected)],
             "status_request": STATUS_REQUEST in h.extensions,
+            "extended_master_secret": EXTENDED_MASTER_SECRET in h.extensions,
         }
         return fields | self._session_id(h, mine)
 
     def _session_id(self, h: _ServerHello, mine: _ServerHello | None) -> dict[str, Any]:
+        if h.session_id in self.session and h.version != "TLS13":
+            return {"session_id": self.session[h.session_id]}
         if self.hello is not None and h.session_id == self.hello.session_id:
             if h.session_id or h.version == "TLS13":
                 return {"session_id": "none"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ from checker.engines.explicit import Explicit, Question
 from checker.engines.pdr import Gates, OutOfTimeError, Pdr, ViolationError
 from checker.engines.sat import Sat
 from checker.engines.symbolic import CertificateError, NoProof, Proof, Prover, Symbolic
-from checker.verdict import PROVED, UNKNOWN, VIOLATED, exit_status
+from checker.verdict import PROVED, UNKNOWN, VACUOUS, VIOLATED, exit_status
 from checker.verify import Request, Task, properties_of, prove, run_task, system_of
 from model.expr import (
     BOOL,
@@ -43,6 +43,7 @@ from model.flaws import flaws
 from model.rule import SAME, Role, Variable, choice, step
 from model.scenario import scenario
 from model.system import Instance, System
+from properties import Property, declared, when
 from tests.checker.test_engines import LAWS, SYSTEMS, Lost
 from tests.toys import counters
 
@@ -334,6 +335,7 @@ def test_every_invariant_is_proved_or_violated_as_declared(where: str) -> None:
     for r in results:
         assert (r.certificate is None) is (r.id == "GLOBAL")
         assert r.method.startswith("search" if r.id == "GLOBAL" else "proof (")
+        assert r.witness or r.id == "GLOBAL"
 
 
 @pytest.mark.slow
@@ -496,6 +498,55 @@ def test_a_violation_that_only_the_prover_looks_for_is_shown_by_search() -> None
     assert (r.verdict, r.method, r.certificate) == (VIOLATED, "search", None)
     assert r.trace is not None
     assert r.depth == 10
+
+
+# -- witnesses where nothing is searched -----------------------------------------------------------
+def cases(*given: Callable[[Any], Expr]) -> list[Property]:
+    """Properties that hold whatever is so, each with an interesting case of its own."""
+
+    def says(case: Callable[[Any], Expr]) -> Callable[[Any], Any]:
+        return lambda w: [when(case(w)).then(neg(w.clients[0].verified & ~w.clients[0].keyed))]
+
+    return [declared("invariant", f"case_{i}", says(g)) for i, g in enumerate(given)]
+
+
+def test_what_is_never_reached_is_vacuous_not_proved() -> None:
+    """In a scenario too big to search: a case of one client, one of both, and one of none."""
+    props = cases(
+        lambda w: w.clients[0].verified,
+        lambda w: w.clients[0].keyed & w.clients[1].keyed,
+        lambda w: w.clients[0].verified & (w.clients[0].version == "TLS13"),
+    )
+    results = list(prove(scenario("two-clients").system(), props, Request()))
+    assert [r.verdict for r in results] == [PROVED, PROVED, VACUOUS]
+    assert [r.witness for r in results] == [True, True, False]
+    assert results[0].configurations == 1
+    assert results[0].method.endswith(", 1 configuration)")
+    assert (results[2].certificate, results[2].method[:7]) == (None, "proof (")
+    assert results[2].reason == "its interesting case is never reached"
+
+
+def test_a_witness_that_is_not_found_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "WITNESS_STATES", 10)
+    props = cases(lambda w: w.clients[0].verified)
+    results = list(prove(scenario("two-clients").system(), props, Request()))
+    assert [(r.verdict, r.reason) for r in results] == [(UNKNOWN, "witness not found")]
+    assert results[0].certificate is not None
+    assert exit_status(results) == 3
+
+
+def test_a_proof_is_of_every_configuration() -> None:
+    """Of a free switch at either end: four, and the proof covers a violation in any of them."""
+    where = scenario("fallback")
+    system = where.system()
+    assert verify.configurations(system) == 4
+    free = {n: v for n, v in system.variables.items() if len(v.initial) > 1}
+    for values in itertools.product(*(v.initial for v in free.values())):
+        here = zip(free.items(), values, strict=True)
+        law = neg(conj(*(eq(var(n, v.domain), const(x, v.domain)) for (n, v), x in here)))
+        p = declared("invariant", "no_such_configuration", lambda w, law=law: law)
+        (r,) = prove(system, [p], Request())
+        assert r.verdict == VIOLATED
 
 
 def test_a_variable_too_large_to_walk_is_proved_without_the_walk() -> None:

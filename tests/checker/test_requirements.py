@@ -14,9 +14,10 @@ from model.roles import role
 from properties import catalogue
 
 NUMBERS = sorted(p.stem for p in FOLDER.glob("*.toml"))
+SESSIONS = ("extended_master_secret", "renegotiation_info", "resumption")
 ROLES = [
     role(end, with_needed(*names))
-    for names in ((), *((n,) for n in extensions()))
+    for names in ((), *((n,) for n in extensions()), SESSIONS)
     for end in ("client", "server")
 ]
 RULES = [*{r.name: r for of in ROLES for r in of.rules}.values()]
@@ -65,4 +66,4 @@ def test_the_command_groups_the_verdicts(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_an_rfc_that_is_not_listed_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", "AUT-15", "--scenario", "tls13", "--rfc", "1149"]) == 2
-    assert "there are those of 5246, 8446" in capsys.readouterr().err
+    assert "there are those of 5246, 5746, 7627, 8446" in capsys.readouterr().err

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ SCHEMA = {
                 "type": "object",
                 "required": [
                     "property", "scenario", "verdict", "declared", "method", "states", "depth",
-                    "trace", "certificate", "reduced",
+                    "trace", "certificate", "configurations", "witness", "reduced",
                 ],
                 "properties": {
                     "verdict": {
@@ -50,6 +51,8 @@ SCHEMA = {
                     "depth": {"type": ["integer", "null"]},
                     "reduced": {"type": "boolean"},
                     "certificate": {"type": ["string", "null"]},
+                    "configurations": {"type": ["integer", "null"]},
+                    "witness": {"type": "boolean"},
                     "trace": {"type": ["object", "null"]},
                 },
             },
@@ -311,10 +314,17 @@ def test_every_engine_is_asked_and_both_artefacts_are_shown(
         assert "the invariant that says otherwise" in out
 
 
-def test_a_proof_completes_an_unfinished_search_but_not_a_vacuous_one() -> None:
-    proof = _result("PROVED", method="proof", certificate="c")
-    assert _merge([_result("UNKNOWN", method="search"), proof]).verdict == "PROVED"
-    assert _merge([_result("VACUOUS", method="search"), proof]).verdict == "VACUOUS"
+def test_a_proof_completes_an_unfinished_search_if_either_saw_a_witness() -> None:
+    seen = _result("PROVED", method="proof", certificate="c", witness=True)
+    bare = _result("UNKNOWN", method="proof", certificate="c", reason="left to the search")
+    ended = _result("UNKNOWN", method="search", reason="time")
+    assert _merge([ended, seen]).verdict == "PROVED"
+    assert _merge([replace(ended, witness=True), bare]).verdict == "PROVED"
+    assert _merge([ended, bare]).verdict == "UNKNOWN"
+    assert _merge([_result("VACUOUS", method="search"), bare]).verdict == "VACUOUS"
+    assert _merge([_result("VACUOUS", method="search"), seen]).error
+    both = _merge([_result("PROVED", method="search", witness=True), bare])
+    assert (both.verdict, both.method, both.certificate) == ("PROVED", "search+proof", "c")
 
 
 # -- the chart and the graph ---------------------------------------------------------------------
