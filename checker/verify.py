@@ -23,7 +23,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from checker.verdict import DEFINITE, HOLDS_TO_DEPTH, PROVED, UNKNOWN, VACUOUS, VIOLATED, Result
+from checker.verdict import HOLDS_TO_DEPTH, PROVED, UNKNOWN, VACUOUS, VIOLATED, Result
 from model.expr import FALSE, Expr, conj, disj, exists, neg
 from model.flaws import Flaw, dropped
 from model.flaws import find as find_flaw
@@ -511,7 +511,7 @@ def by_reference(system: System, props: Sequence[Property], request: Request) ->
         bad, witness = (reference.predicate(e) for e in exprs[p.name])
         r = Result(p.name, p.id, system.name, UNKNOWN, method="reference", states=len(graph),
                    depth=max(d for _, d in graph.nodes(data="depth")), reduced=reduced)  # fmt: skip
-        seen = any(map(witness, graph))
+        r.witness = any(map(witness, graph))
         wrong = [s for s in graph if bad(s)] if p.kind == "invariant" else []
         if wrong:
             target = min(wrong, key=lambda s: graph.nodes[s]["depth"])
@@ -525,7 +525,7 @@ def by_reference(system: System, props: Sequence[Property], request: Request) ->
             r.verdict = VIOLATED
             r.trace = replay(system, path, exprs[p.name][0], p.name)
             r.depth = len(r.trace)
-        elif not seen:
+        elif not r.witness:
             if p.kind == "reachable":
                 r.verdict = VIOLATED if complete else UNKNOWN
             else:
@@ -569,8 +569,8 @@ def prove(
             prover = prover or Prover(system, list(formulas.values()))
             r = _prove(system, p, formulas[p.name], request, prover)
             r.witness = p.name in seen
-            if r.verdict == PROVED and not r.witness:
-                _unseen(r, prover, neg(p.witness(system)), request, looked=witness)
+            if r.verdict == PROVED and witness and not r.witness:
+                _unseen(r, prover, neg(p.witness(system)), request)
         except Exception as e:  # of a solver or a certificate: it is told, and 4 is the exit status
             prover = None
             r = Result(p.name, p.id, system.name, UNKNOWN, method="proof", error=True,
@@ -613,18 +613,16 @@ def witnesses(system: System, props: Sequence[Property], request: Request) -> se
     return out
 
 
-def _unseen(r: Result, prover: Prover, never: Expr, request: Request, *, looked: bool) -> None:
+def _unseen(r: Result, prover: Prover, never: Expr, request: Request) -> None:
     """A property is proved, but no state of its interesting case was seen."""
     from checker.engines.symbolic import Proof
 
-    r.verdict = UNKNOWN
-    r.reason = "witness not found" if looked else "its witness is left to the search"
-    if looked:
-        found = prover.prove(never, request.seconds or PROOF_SECONDS)
-        if isinstance(found, Proof):
-            r.verdict, r.certificate = VACUOUS, None
-            r.reason = "its interesting case is never reached"
-            r.method = _method(found, r.configurations or 1)
+    r.verdict, r.reason = UNKNOWN, "witness not found"
+    found = prover.prove(never, request.seconds or PROOF_SECONDS)
+    if isinstance(found, Proof):
+        r.verdict, r.certificate = VACUOUS, None
+        r.reason = "its interesting case is never reached"
+        r.method = _method(found, r.configurations or 1)
 
 
 def _prove(system: System, p: Property, holds: Expr, request: Request, prover: Prover) -> Result:
@@ -736,7 +734,8 @@ def merge(request: Request, found: Sequence[tuple[Task, list[Result]]]) -> list[
 def _merge(results: list[Result]) -> Result:
     first, *rest = results
     for r in rest:
-        if len({first.verdict, r.verdict} & set(DEFINITE)) == 2:
+        both = {first.verdict, r.verdict}
+        if both == {PROVED, VIOLATED} or (both == {PROVED, VACUOUS} and r.witness):
             # Both artefacts are shown: the trace of one, the invariant of the other.
             first = replace(
                 first,
@@ -748,7 +747,7 @@ def _merge(results: list[Result]) -> Result:
             )
         elif r.error:
             first = replace(first, error=True, reason=f"{r.method}: {r.reason}")
-        elif first.verdict == PROVED and r.certificate:
+        elif first.verdict == r.verdict == PROVED:
             first = replace(
                 first,
                 method=f"{first.method}+{r.method}",
@@ -756,12 +755,19 @@ def _merge(results: list[Result]) -> Result:
                 configurations=r.configurations,
                 seconds=first.seconds + r.seconds,
             )
-        elif first.verdict in (UNKNOWN, HOLDS_TO_DEPTH) and (r.certificate or r.verdict != UNKNOWN):
+        elif first.verdict in (UNKNOWN, HOLDS_TO_DEPTH) and r.verdict != UNKNOWN:
             # An unfinished search does not spoil a proof, and may have seen its witness.
-            r = replace(r, states=first.states, seconds=first.seconds + r.seconds)
-            if r.certificate and first.witness:
-                r = replace(r, verdict=PROVED, reason="")
-            first = r
+            seen = first.witness or r.witness
+            first = replace(
+                r,
+                witness=seen,
+                reason=r.reason if seen else r.reason or first.reason,
+                states=first.states,
+                seconds=first.seconds + r.seconds,
+            )
+    if first.verdict == PROVED and first.certificate and not first.witness:
+        why = first.reason or "the search did not end"
+        first = replace(first, verdict=UNKNOWN, reason=f"witness not found: {why}")
     return first
 
 

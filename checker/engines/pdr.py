@@ -333,7 +333,7 @@ class Pdr:
     def _ask(self, solver: Sat, assumptions: Sequence[int]) -> bool:
         self.queries += 1
         while True:
-            if time.monotonic() > self.deadline:
+            if time.process_time() > self.deadline:
                 raise OutOfTimeError
             answer = solver.solve(assumptions)
             if answer is not None:
@@ -479,8 +479,9 @@ class Pdr:
     # -- properties ------------------------------------------------------------------------------
     def prove(self, prop: Expr, seconds: float) -> list[int]:
         """The clauses of an invariant that implies `prop`, as masks; ViolationError or
-        OutOfTimeError if there is none."""
-        self.deadline = time.monotonic() + seconds
+        OutOfTimeError if there is none. `seconds` are of this process's CPU time: what else the
+        machine does changes no verdict."""
+        self.deadline = time.process_time() + seconds
         folded = self.compiled.fold(prop)
         begin = len(self.gates.clauses)
         holds = self.gates.encode(folded, self.env, self.memo)

@@ -140,6 +140,7 @@ def test_a_memory_budget_moves_states_to_a_disk(
     assert cli.main([*command, "10K"]) == 3
     (row,) = json.loads(capsys.readouterr().out)["results"]
     assert row["reason"] == (
+        "witness not found: "
         "the memory budget of 10240 bytes ended; the states are on a disk, their index is not"
     )
 
@@ -316,11 +317,12 @@ def test_every_engine_is_asked_and_both_artefacts_are_shown(
 
 def test_a_proof_completes_an_unfinished_search_if_either_saw_a_witness() -> None:
     seen = _result("PROVED", method="proof", certificate="c", witness=True)
-    bare = _result("UNKNOWN", method="proof", certificate="c", reason="left to the search")
+    bare = replace(seen, witness=False)
     ended = _result("UNKNOWN", method="search", reason="time")
     assert _merge([ended, seen]).verdict == "PROVED"
     assert _merge([replace(ended, witness=True), bare]).verdict == "PROVED"
-    assert _merge([ended, bare]).verdict == "UNKNOWN"
+    assert _merge([ended, bare]).verdict == _merge([bare]).verdict == "UNKNOWN"
+    assert _merge([ended, bare]).reason == "witness not found: time"
     assert _merge([_result("VACUOUS", method="search"), bare]).verdict == "VACUOUS"
     assert _merge([_result("VACUOUS", method="search"), seen]).error
     both = _merge([_result("PROVED", method="search", witness=True), bare])
