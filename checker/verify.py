@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 PROOF_SECONDS = 30.0
 CHECKPOINT_SECONDS = 10.0
-WITNESS_STATES = 5_000_000
+WITNESS_STATES = 30_000_000
 """For the search of the interesting cases where nothing else is searched."""
 SHOW_SECONDS = 60.0
 """For the search that shows what a solver found."""
