@@ -25,6 +25,9 @@ SMALL: dict[str, tuple[Config, Config]] = {
     ),
     "tls13-early-data": ({"sends_early": (True,)}, {"has_external": (True,)}),
     "retry-early-data": ({}, {"supports_x25519": (False,)}),
+    "reflection-imported": ({}, {}),
+    "leaks-tls13": ({}, {}),
+    "leaks-traffic": ({}, {}),
 }
 """Configurations with few values, by scenario: of the client, of the server."""
 
