@@ -216,9 +216,6 @@ TLS11 = {"min_version": ("TLS11",), **_versions("TLS11")}
 TLS12 = {"min_version": ("TLS12",), **_versions("TLS12")}
 TLS13 = {"min_version": ("TLS13",), **_versions("TLS13")}
 
-_TLS12_13 = {
-    "min_version": ("TLS12",), **_versions("TLS12", "TLS13"), **_offers("RSA", "ECDHE")
-}  # fmt: skip
 _PSK_FREE = {"has_external": EITHER, "takes_psk_ke": EITHER, "takes_psk_dhe_ke": EITHER}
 _EARLY_CLIENT = {
     **TLS13, "has_external": (True,), "sends_early": (True,), **_no_client_auth("client")
@@ -634,18 +631,6 @@ SCENARIOS = (
          "sends_data": (False,)},
         ("symbolic",),
         extensions=("half_close", "key_update", "post_handshake_auth"),
-    ),
-    Scenario(
-        "tls13-everything",
-        "TLS 1.2 and 1.3 with all that TLS 1.3 has: too big to search",
-        {**_TLS12_13, **_PSK_FREE, "sends_early": EITHER, "offers_pha": EITHER,
-         "updates": (True,)},
-        {**_TLS12_13, **_PSK_FREE, "takes_early": EITHER, "asks_later": EITHER,
-         "updates": (True,), "supports_x25519": EITHER, "asks_cookie": EITHER},
-        ("symbolic",),
-        extensions=("early_data", "half_close", "ignored_records", "key_update",
-                    "post_handshake_auth", "psk", "record_boundaries", "retry"),
-        default=False,
     ),
     Scenario(
         "tls12-ems",

@@ -1,0 +1,54 @@
+"""All extensions of a generation at once: every invariant has a proof there, too.
+
+Each switch is free, so that a proof is of every part of the product as well, pairs among them. That
+the interesting cases are reached is the matter of the scenarios.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from checker.engines.symbolic import NoProof, Prover
+from model.scenario import EITHER, Scenario
+from properties import catalogue
+
+FALSE_BY_DESIGN = {"GLOBAL", "AUT-17", "AUT-18S", "ORD-2F"}
+"""What a server sends early, or thinks of a certificate, a client does not know."""
+BOTH = {"min_version": ("TLS12",), "max_version": ("TLS12", "TLS13"), "offers_ECDHE": (True,)}
+PSK = {"has_external": EITHER, "takes_psk_ke": EITHER, "takes_psk_dhe_ke": EITHER}
+
+TLS13 = Scenario(
+    "all-of-tls13",
+    "TLS 1.2 and 1.3 with all that TLS 1.3 has",
+    {**BOTH, **PSK, "sends_early": EITHER, "offers_pha": EITHER, "updates": (True,)},
+    {**BOTH, **PSK, "takes_early": EITHER, "asks_later": EITHER, "updates": (True,),
+     "supports_x25519": EITHER, "asks_cookie": EITHER},
+    extensions=("early_data", "half_close", "ignored_records", "key_update",
+                "post_handshake_auth", "psk", "record_boundaries", "retry"),
+)  # fmt: skip
+SUITES = {f"offers_{s}": (True,) for s in ("RSA", "DHE", "DH_RSA", "PSK", "RSA_PSK", "DHE_PSK")}
+TLS12 = Scenario(
+    "all-of-tls12",
+    "TLS 1.1 and 1.2 with all that a single handshake of theirs has",
+    {"min_version": ("TLS11",), "max_version": ("TLS11", "TLS12"), **SUITES, "fallback": EITHER,
+     "asks_status": EITHER, "false_starts": EITHER, "dh_certificate": EITHER,
+     "requires_ems": (True,)},
+    {"min_version": ("TLS11",), "max_version": ("TLS11", "TLS12"), **SUITES, "staples": EITHER,
+     "hints": EITHER, "requires_ems": (True,)},
+    extensions=("extended_master_secret", "fallback", "false_start", "fixed_dh",
+                "half_close", "ignored_records", "psk_suites", "record_boundaries",
+                "status_request"),
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", [TLS12, TLS13], ids=lambda s: s.name)
+def test_every_invariant_is_proved_where_all_extensions_are(where: Scenario) -> None:
+    system = where.system()
+    asked = {
+        p.id: p.holds(system) for p in catalogue().values()
+        if p.kind == "invariant" and set(p.needs) <= where.features and p.id not in FALSE_BY_DESIGN
+    }  # fmt: skip
+    prover = Prover(system, list(asked.values()))
+    found = {name: prover.prove(holds, 120) for name, holds in asked.items()}
+    assert {n: f.reason for n, f in found.items() if isinstance(f, NoProof)} == {}
