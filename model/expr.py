@@ -194,8 +194,10 @@ def _junction(op: str, args: Iterable[Expr], unit: Expr, zero: Expr) -> Expr:
             if part is not unit:
                 flat[id(part)] = part
     for part in flat.values():
-        if part.op == "not" and id(part.args[0]) in flat:
-            return zero
+        if part.op == "not":
+            inner = part.args[0]
+            if all(id(x) in flat for x in (inner.args if inner.op == op else (inner,))):
+                return zero
     if not flat:
         return unit
     if len(flat) == 1:

@@ -77,7 +77,9 @@ class Scenario:
         if {"reveal_client_key", "reveal_server_key", "reveal_external_key"} & found:
             found.add("long-term")
         if "resumes" in on:
-            found.add("psk-resumption")
+            found |= {"psk-resumption", "tickets"}
+        if "session_ticket" in self.extensions:
+            found.add("tickets")
         if "has_register" in on:
             found.add("register")
         elif self.servers > 1:
@@ -891,6 +893,29 @@ SCENARIOS = (
         extensions=("early_data", "psk"),
         capabilities=("reveal_external_key",),
         about=("AUT-1", "SEC-5", "SEC-6", "SEC-12"),
+    ),
+    Scenario(
+        "session-ticket-honest",
+        "no attacker: a handshake and one that resumes its session, by a ticket or by its id",
+        {**TLS12, **_offers("RSA"), "uses_tickets": EITHER, "sends_data": (False,),
+         "closes": (True,)},
+        {**TLS12, **_offers("RSA"), "renews": (False,), "closes": (True,)},
+        ("explicit",),
+        network="reliable",
+        clients=2, servers=2, later=TWICE, order="over",
+        extensions=("extended_master_secret", "resumption", "session_ticket"),
+    ),
+    Scenario(
+        "session-ticket",
+        "TLS 1.2 with RSA: a server's second handshake resumes by a ticket or the session's id",
+        {**TLS12, **_offers("RSA"), **_no_client_auth("client")},
+        {**TLS12, **_offers("RSA"), **_no_client_auth("server"), "sends_data": (False,)},
+        ("explicit",),
+        servers=2, later=(("server1", "server0"),), order="rounds",
+        configs={"server1": {"requires_session": (True,), "ticket_expired": EITHER}},
+        extensions=("resumption", "session_ticket"),
+        about=("AUT-1", "AUT-6", "SEC-1", "ORD-13", "ORD-18", "RES-1", "RES-3", "RES-5", "RES-7",
+               "RES-9", "KEY-7"),
     ),
 )  # fmt: skip
 

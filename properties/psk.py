@@ -45,18 +45,6 @@ def a_key_is_selected_for_a_hello_of_who_has_it(w: World) -> list[Implication]:
     ]  # fmt: skip
 
 
-@invariant("RES-7", "8446 4.6.1", (*NEEDS, "psk-resumption"))
-def a_ticket_is_taken_only_from_its_issuer_in_time(w: World) -> list[Implication]:
-    """The server resumes what it issued itself, in TLS 1.3, and what has not expired."""
-    return [
-        when(s.psk == "resumption").then(
-            conj(earlier(s, "issued"), earlier(s, "version") == "TLS13", neg(s.expired))
-        )
-        for s in w.servers
-        if s.run.prev
-    ]
-
-
 @invariant("RES-10", "8446 4.2.9, 4.6.1", NEEDS)
 def a_key_is_used_in_a_mode_that_was_offered(w: World) -> list[Implication]:
     """psk_ke and psk_dhe_ke only where both ends take them; a hello with a key and without modes is

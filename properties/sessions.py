@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from model.expr import BOOL, Expr, conj, disj, eq, neg, var
+from model.expr import BOOL, Expr, conj, disj, eq, ite, neg, var
 from properties import Implication, View, World, ends, invariant, when
 from properties.authentication import (
     VIEW_FIELDS,
     agree,
+    live,
     paired,
     resumed,
     server_authenticated,
@@ -148,22 +149,66 @@ def a_session_is_shared_by_those_who_know_each_other(w: World) -> list[Implicati
 
 @invariant("RES-5", "5246 7.4.1.2", ("later-servers", "resumption"))
 def a_session_is_resumed_by_its_own_name(w: World) -> list[Implication]:
-    """An abbreviated handshake only where the server has the session asked for, and its secret."""
+    """An abbreviated handshake only where the server has the session asked for, or is shown it in a
+    ticket, and its secret."""
     out = []
     for s, b in later(w.servers):
-        out.append(when(resumed(s)).then(conj(b.keyed, s.offered_session == b.name)))
+        named = s.offered_session == b.name
+        if "by_ticket" in s.run.role.variables:
+            named = ite(s.by_ticket, s.hello_ticket == b.name, named)
+        out.append(when(resumed(s)).then(conj(b.keyed, named)))
     for c, b in later(w.clients):
         out.append(when(resumed(c)).then(conj(b.keyed, eq(c.offered_session, b.session_id))))
     return out
 
 
+@invariant("RES-7", "8446 4.6.1; 5077 3.4, 4", ("tickets",))
+def a_ticket_is_taken_only_from_its_issuer_in_time(w: World) -> list[Implication]:
+    """The server resumes what it issued itself, in this version, and what has not expired."""
+    out = []
+    for s, b in later(w.servers):
+        if "psk" in s.run.role.variables:
+            right = conj(b.issued, b.version == "TLS13", neg(s.expired))
+            out.append(when(s.psk == "resumption").then(right))
+        if "by_ticket" in s.run.role.variables:
+            mine = conj(b.ticket_sent, s.hello_ticket == b.name, neg(s.ticket_expired))
+            out.append(when(s.by_ticket).then(conj(mine, eq(s.version, b.version))))
+    return out
+
+
+@invariant("ORD-18", "5077 3.3", ("session_ticket", "adversary", "certificates"))
+def a_new_ticket_comes_if_promised_and_in_its_place(w: World) -> list[Implication]:
+    """Below TLS 1.3 NewSessionTicket comes exactly if the ServerHello said so: before the server's
+    ChangeCipherSpec and, in a full handshake, after the client's Finished was verified. With the
+    honest server the client has the one that was sent."""
+    out = []
+    for s in w.servers:
+        old = s.version <= "TLS12"
+        due = conj(s.ticket_promised, s.verified | s.resumed)
+        out.append(when(s.ticket_sent).then(due))
+        out.append(when(conj(old, s.write_key == "application")).then(
+            eq(s.ticket_promised, s.ticket_sent)
+        ))  # fmt: skip
+    for c in w.clients:
+        got = conj(live(c), c.verified, c.version <= "TLS12")
+        out.append(when(got).then(eq(c.ticket_promised, c.saw_new_session_ticket)))
+        for s in w.servers:
+            given = conj(server_authenticated(c), paired(c, s), c.ticket_promised)
+            out.append(when(given).then(conj(s.ticket_sent, c.held_ticket == s.name)))
+    return out
+
+
 @invariant("RES-9", "5246 7.4.1.2, 7.2.2", ("later-servers", "resumption", "adversary"))
 def a_session_is_resumed_only_if_it_was_completed_well(w: World) -> list[Implication]:
-    """Both Finished had gone, and no fatal alert ended the connection before the hello."""
+    """Both Finished had gone, and no fatal alert ended the connection before the hello. A ticket
+    is out of the server's hands: it has the first only, and takes it all the same."""
     out = []
     for r, b in later(w.runs):
         finished = var(f"{b.name}.sent_Finished", BOOL)
-        out.append(when(resumed(r)).then(conj(b.verified, finished, neg(r.from_failed))))
+        well = conj(finished, neg(r.from_failed))
+        if "by_ticket" in r.run.role.variables and r.role == "server":
+            well = well | r.by_ticket
+        out.append(when(resumed(r)).then(conj(b.verified, well)))
     return out
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from model.expr import FALSE, TRUE, Domain, Expr, conj, disj, ite, same, substitute
+from model.expr import FALSE, TRUE, Domain, Expr, conj, disj, ite, neg, same, substitute
 from model.rule import Check, Edition, Message, ModelError, Observer, Role, Rule, Variable
 from model.transcript import earlier, hidden, view
 
@@ -30,6 +30,7 @@ class Amend:
     `when` narrows its selection and `also` widens it again, `sources` are further states it leaves,
     `checks` come after its own, `without` names those of its checks whose place the extension's own
     rows or checks take; `do` are further effects, `instead` those that take the place of its own.
+    `unless` names a row in whose place it comes: it is selected only where that one is not.
     """
 
     row: str
@@ -40,6 +41,7 @@ class Amend:
     without: tuple[str, ...] = ()
     do: Mapping[str, Expr] = field(default_factory=dict)
     instead: Mapping[str, Expr] = field(default_factory=dict)
+    unless: str = ""
     of: str = ""
     """The extension without which it is not made, most often that of the row; may be empty."""
 
@@ -169,14 +171,18 @@ def extended(role: Role, overlays: Sequence[Extension]) -> Role:
     """
     for e in overlays:
         role = _with(role, e)
-    return _proved(role, overlays)
+    rows = {r.name: r for r in role.table}
+    for a in (a for e in overlays for a in e.amends if a.unless and a.row in rows):
+        row = rows[a.row]
+        rows[a.row] = replace(row, when=conj(row.when, neg(rows[a.unless].when)))
+    return _proved(replace(role, table=tuple(rows.values())), overlays)
 
 
 def _with(role: Role, e: Extension) -> Role:
     name = role.name
 
     def merged(what: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-        twice = sorted(set(old) & set(new))
+        twice = sorted(n for n in set(old) & set(new) if old[n] is not new[n])
         if twice:
             raise ModelError(
                 f"extension {e.name}: the {name} already has {what} {', '.join(twice)}"

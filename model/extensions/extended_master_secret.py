@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from model.expr import BOOL
 from model.extensions import Amend, Extension
-from model.extensions.resumption import resumes
 from model.rule import Fields, Variable, check
 
 _SHARED = {
@@ -68,11 +67,11 @@ EXTENSION = Extension(
             do={"ems": flag & own.offers_ems},
         ),
         # The four cases of a resumption.
-        Amend("server_receive_client_hello_START_to_SEND_SH", of="resumption",
-              also=resumes & upgrade),
         Amend("server_receive_client_hello_START_to_RES_SEND_SH", of="resumption",
               when=~upgrade,
               checks=(_kept, _there), do={"ems": flag & own.offers_ems}),
+        Amend("server_receive_client_hello_START_to_RES_SEND_SH", of="session_ticket",
+              when=~upgrade),
         Amend("client_receive_server_hello_WAIT_SH_to_RES_WAIT_CCS", of="resumption",
               checks=(check("EMS of the session", flag == prev.ems, "handshake_failure"), _there),
               do={"ems": flag}),

@@ -130,6 +130,9 @@ NewSessionTicket = Message(
     shown={"ticket": "NewSessionTicket"},
 )
 
+ticket_key = ite(base_server.version == "TLS13", base_server.write_key, const("plaintext", Key))
+"""The record key of a NewSessionTicket: below TLS 1.3 it comes before ChangeCipherSpec."""
+
 client, server = (
     Fields(f"the {r}", "own", {n: v.domain for n, v in VARIABLES[r].items()}) for r in VARIABLES
 )
@@ -368,7 +371,7 @@ EXTENSION = Extension(
             "NewSessionTicket": {"ticket": base_server.me},
         },
     },
-    under={"server": {"NewSessionTicket": base_server.write_key}},
+    under={"server": {"NewSessionTicket": ticket_key}},
     views={
         "client": {"psk": client.psk, **kept("client", client)},
         "server": {

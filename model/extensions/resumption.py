@@ -78,17 +78,24 @@ echoed = (own.offered_session != "none") & (sh.session_id == own.offered_session
 """The ServerHello resumes the session that the client offered."""
 
 _id = VIEWS["server"]["session_id"]
-usable = (
-    s_prev.stored
-    & (s_prev.end != "error")
-    & eq(version, s_prev.version)
+session_id = ite(own.resumed, earlier(_id), _id)
+"""The session id of a ServerHello."""
+
+fits = (
+    eq(version, s_prev.version)
     & (version <= "TLS12")
     & disj(*((s_prev.suite == s) & acceptable(s) for s in OFFERED))
     & ((s_prev.compression == "null") | ch.deflate)
 )
-"""The session of a server's handshake before can be gone on with after this ClientHello."""
+"""A server can go on with its session of before after this ClientHello."""
 
-resumes = usable & (hello.session_id != "none") & eq(hello.session_id, earlier(_id))
+resumes = (
+    s_prev.stored
+    & (s_prev.end != "error")
+    & fits
+    & (hello.session_id != "none")
+    & eq(hello.session_id, earlier(_id))
+)
 """The ClientHello asks for a session that the server has."""
 
 _failed = own.from_failed | (c_prev.end == "error")
@@ -161,13 +168,13 @@ EXTENSION = Extension(
     shown={"ClientHello": {"session_id": "ServerHello"}},
     sends={
         "client": {"ClientHello": {"session_id": own.offered_session}},
-        "server": {"ServerHello": {"session_id": ite(own.resumed, earlier(_id), _id)}},
+        "server": {"ServerHello": {"session_id": session_id}},
     },
     views={
         "client": {"offered_session": own.offered_session},
         "server": {
             "offered_session": own.offered_session,
-            "session_id": ite(own.resumed, earlier(_id), _id),
+            "session_id": session_id,
         },
     },
     covers={"hellos": ("offered_session",)},
@@ -184,7 +191,8 @@ EXTENSION = Extension(
               checks=(_full,)),
         Amend("client_receive_server_hello_WAIT_SH_to_WAIT_SKE", when=~echoed, checks=(_full,)),
         Amend("client_receive_finished_WAIT_FIN_to_CONNECTED", do={"stored": TRUE}),
-        Amend("server_receive_client_hello_START_to_SEND_SH", when=~resumes, checks=(_full,),
+        Amend("server_receive_client_hello_START_to_SEND_SH", checks=(_full,),
+              unless="server_receive_client_hello_START_to_RES_SEND_SH",
               do={"offered_session": hello.session_id}),
         Amend("server_receive_client_hello_START_to_NEGOTIATED",
               do={"offered_session": hello.session_id}),
