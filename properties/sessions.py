@@ -11,6 +11,7 @@ from properties.authentication import (
     paired,
     resumed,
     server_authenticated,
+    shared_key,
 )
 
 EMS = "extended_master_secret"
@@ -18,7 +19,7 @@ EMS = "extended_master_secret"
 
 def one_identity(c: View, s: View) -> Expr:
     """Each end takes its peer for the other one, or does not know it."""
-    server = (c.suite == "DH_anon") | (c.server_certificate == "honest")
+    server = disj(c.suite == "DH_anon", c.server_certificate == "honest", shared_key(c))
     client = s.client_certificate.one_of("none", "empty")
     return conj(server, disj(client, eq(c.client_certificate, s.client_certificate)))
 
