@@ -163,7 +163,7 @@ def alone(w: World, r: View) -> Expr:
     return conj(lost_traffic(r), *(neg(lost_traffic(q)) for q in w.runs if q is not r))
 
 
-@invariant("SEC-7", "8446 4.6.1, E.1", ("adversary", "resumption", "reveal_resumption_key"))
+@invariant("SEC-7", "8446 4.6.1, E.1", ("adversary", "psk-resumption", "reveal_resumption_key"))
 def a_resumption_key_opens_no_other_connection(w: World) -> list[Implication]:
     """With the resumption key of one ticket lost, the connection that issued it is secret, and so
     is one that resumes with another ticket."""
