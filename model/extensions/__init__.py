@@ -182,7 +182,7 @@ def _with(role: Role, e: Extension) -> Role:
     name = role.name
 
     def merged(what: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-        twice = sorted(n for n in set(old) & set(new) if old[n] is not new[n])
+        twice = sorted(set(old) & set(new))
         if twice:
             raise ModelError(
                 f"extension {e.name}: the {name} already has {what} {', '.join(twice)}"
@@ -219,6 +219,8 @@ def _with(role: Role, e: Extension) -> Role:
         there, which = e.signer[name]
         signer = which if signer is None else ite(there, which, signer)
     abbreviated = e.abbreviated.get(name, FALSE)
+    # Two may add one message, under one key.
+    under = {m: k for m, k in e.under.get(name, {}).items() if role.under.get(m) is not k}
     return replace(
         role,
         states=states,
@@ -227,7 +229,7 @@ def _with(role: Role, e: Extension) -> Role:
         alphabet=tuple(messages.values()),
         sends=sends,
         views=views,
-        under=merged("a key of", role.under, e.under.get(name, {})),
+        under=merged("a key of", role.under, under),
         generations=generations,
         observers=(*role.observers, *e.observers.get(name, ())),
         again={

@@ -65,7 +65,7 @@ MUTANTS = {
     "a_session_keeps_its_identities": c(
         "tls12-resumption", without_effect(CLIENT, "client_certificate")
     ),
-    "a_session_is_resumed_by_its_own_name": s("resumption-cache", selected(SERVER, ANY, FULL)),
+    "a_session_is_resumed_by_its_own_name": s("resumption-suites", selected(SERVER, ANY, FULL)),
     "a_session_is_resumed_only_if_it_was_completed_well": s(
         "resumption-cache",
         effect("server_receive_finished_WAIT_FIN_to_SEND_CCS", "stored", TRUE),
