@@ -759,6 +759,7 @@ SCENARIOS = (
         clients=3, servers=3, later=THRICE, goes_on=("client2", "server2"), order="relayed",
         configs={**RESUMED, "client2": {"offers_session": (False,)}},
         extensions=("extended_master_secret", "renegotiation", "renegotiation_info", "resumption"),
+        default=False,
     ),
     Scenario(
         "resumption-suites",
