@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from checker.verdict import HOLDS_TO_DEPTH, PROVED, UNKNOWN, VACUOUS, VIOLATED, Result
-from model.expr import FALSE, Expr, conj, disj, exists, neg
+from model.expr import FALSE, Expr, conj, disj, exists, neg, variables
 from model.flaws import Flaw, dropped
 from model.flaws import find as find_flaw
 from model.rule import ModelError, Rule
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 PROOF_SECONDS = 30.0
 CHECKPOINT_SECONDS = 10.0
+FEW_QUERIES = 4_000
+"""Questions to the solver in which most properties are proved."""
 WITNESS_STATES = 30_000_000
 """For the search of the interesting cases where nothing else is searched."""
 SHOW_SECONDS = 60.0
@@ -177,8 +179,17 @@ def tasks_of(request: Request) -> list[Task]:
             methods = ["explicit"]
         for m in methods:
             if m == "symbolic":
+                # The small ones first: what they need, the others need, too.
+                system = system_of(request, where)
                 names = tuple(
-                    p.name for p in props if p.kind == "invariant" and _to_prove(p, where, request)
+                    sorted(
+                        (
+                            p.name
+                            for p in props
+                            if p.kind == "invariant" and _to_prove(p, where, request)
+                        ),
+                        key=lambda n: len(variables(catalogue()[n].holds(system))),
+                    )
                 )
                 out += [Task(request, where.name, m, names)] if names else []
             else:
@@ -241,7 +252,10 @@ def run_task(
 
 def _asked(task: Task, where: Scenario) -> list[Property]:
     props = properties_of(task.request, where)
-    return [p for p in props if p.name in task.properties] if task.properties else props
+    if not task.properties:
+        return props
+    by_name = {p.name: p for p in props}
+    return [by_name[n] for n in task.properties]
 
 
 def live(system: System, props: Sequence[Property]) -> list[Result]:
@@ -565,25 +579,32 @@ def prove(
     prover: Prover | None = None
     seen: set[str] | None = None if witness else set()
     proved = 0
-    for p in asked:
-        if progress is not None:
-            progress(f"{system.name}: proving {p.id}, {proved} of {len(asked)} proved")
-        began = time.monotonic()
-        try:
-            if seen is None:
-                seen = witnesses(system, asked, request)
-            prover = prover or Prover(system, list(formulas.values()))
-            r = _prove(system, p, formulas[p.name], request, prover)
-            r.witness = p.name in seen
-            if r.verdict == PROVED and witness and not r.witness:
-                _unseen(r, prover, neg(p.witness(system)), request)
-        except Exception as e:  # of a solver or a certificate: it is told, and 4 is the exit status
-            prover = None
-            r = Result(p.name, p.id, system.name, UNKNOWN, method="proof", error=True,
-                       reason=f"{type(e).__name__}: {e}")  # fmt: skip
-        r.seconds = time.monotonic() - began
-        proved += r.certificate is not None
-        yield r
+    waiting = asked
+    for queries in (FEW_QUERIES, 0):
+        # What takes long waits for the lemmas of the others.
+        todo, waiting = waiting, []
+        for p in todo:
+            if progress is not None:
+                progress(f"{system.name}: proving {p.id}, {proved} of {len(asked)} proved")
+            began = time.monotonic()
+            try:
+                if seen is None:
+                    seen = witnesses(system, asked, request)
+                prover = prover or Prover(system, list(formulas.values()))
+                r = _prove(system, p, formulas[p.name], request, prover, queries)
+                if r is None:
+                    waiting.append(p)
+                    continue
+                r.witness = p.name in seen
+                if r.verdict == PROVED and witness and not r.witness:
+                    _unseen(r, prover, neg(p.witness(system)), request)
+            except Exception as e:  # of a solver or a certificate: it is told, exit status 4
+                prover = None
+                r = Result(p.name, p.id, system.name, UNKNOWN, method="proof", error=True,
+                           reason=f"{type(e).__name__}: {e}")  # fmt: skip
+            r.seconds = time.monotonic() - began
+            proved += r.certificate is not None
+            yield r
 
 
 def witnesses(system: System, props: Sequence[Property], request: Request) -> set[str]:
@@ -631,11 +652,16 @@ def _unseen(r: Result, prover: Prover, never: Expr, request: Request) -> None:
         r.method = _method(found, r.configurations or 1)
 
 
-def _prove(system: System, p: Property, holds: Expr, request: Request, prover: Prover) -> Result:
+def _prove(
+    system: System, p: Property, holds: Expr, request: Request, prover: Prover, queries: int
+) -> Result | None:
+    """The result of one proof; with `queries`, None if so many did not decide."""
     from checker.engines.symbolic import Proof, Symbolic
 
     seconds = request.seconds or PROOF_SECONDS
-    found = prover.prove(holds, seconds)
+    found = prover.tried(holds, seconds, queries) if queries else prover.prove(holds, seconds)
+    if found is None:
+        return None
     r = Result(p.name, p.id, system.name, UNKNOWN, method="proof")
     if isinstance(found, Proof):
         if request.certificates:

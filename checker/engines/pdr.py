@@ -16,6 +16,7 @@ called proved. The same system and questions give the same clauses.
 from __future__ import annotations
 
 import heapq
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -206,6 +207,7 @@ class Pdr:
         self.switch: dict[int, int] = {}
         self.queries = 0
         self.deadline = 0.0
+        self.most: float = math.inf
         self.frames: list[set[int]] = []
         self.acts: list[int] = []
         self.shared: list[int] = []
@@ -333,7 +335,7 @@ class Pdr:
     def _ask(self, solver: Sat, assumptions: Sequence[int]) -> bool:
         self.queries += 1
         while True:
-            if time.process_time() > self.deadline:
+            if time.process_time() > self.deadline or self.queries > self.most:
                 raise OutOfTimeError
             answer = solver.solve(assumptions)
             if answer is not None:
@@ -477,10 +479,11 @@ class Pdr:
                     heapq.heappush(queue, (level + 1, serial, mask))
 
     # -- properties ------------------------------------------------------------------------------
-    def prove(self, prop: Expr, seconds: float) -> list[int]:
+    def prove(self, prop: Expr, seconds: float, queries: float = math.inf) -> list[int]:
         """The clauses of an invariant that implies `prop`, as masks; ViolationError or
         OutOfTimeError if there is none. `seconds` are of this process's CPU time: what else the
-        machine does changes no verdict."""
+        machine does changes no verdict. At most so many `queries` are put to the solver."""
+        self.most = self.queries + queries
         self.deadline = time.process_time() + seconds
         folded = self.compiled.fold(prop)
         begin = len(self.gates.clauses)

@@ -11,6 +11,7 @@ relation and never says more than the depth it reached.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -205,15 +206,19 @@ class Prover:
         self.symbolic = Symbolic(self.compiled)
         self.pdr = Pdr(self.compiled)
 
+    def tried(self, prop: Expr, seconds: float, queries: int) -> Proof | NoProof | None:
+        """As `prove`, by PDR alone and with so many questions to the solver; None if these are not
+        enough."""
+        try:
+            return self._by_pdr(prop, seconds, queries)
+        except OutOfTimeError:
+            return None
+
     def prove(self, prop: Expr, seconds: float = 30.0) -> Proof | NoProof:
         """Prove `prop` in every reachable state: by PDR in 2/3 of the time, then by Spacer."""
         began = time.monotonic()
-        if self.compiled.fold(prop) is TRUE:
-            return self.symbolic.settled(prop, began)
         try:
-            clauses = self.pdr.prove(prop, seconds * 2 / 3)
-        except ViolationError:
-            return NoProof("PDR found a violation", True, time.monotonic() - began)
+            return self._by_pdr(prop, seconds * 2 / 3)
         except OutOfTimeError:
             tried = f"PDR gave up after {seconds * 2 / 3:.0f} s"
             found = Symbolic(self.system.compile(prop)).prove(prop, seconds / 3)
@@ -222,6 +227,15 @@ class Prover:
                 why = found.reason if found.violated else f"{tried}, {found.reason}"
                 return NoProof(why, found.violated, spent)
             return replace(found, seconds=spent)
+
+    def _by_pdr(self, prop: Expr, seconds: float, queries: float = math.inf) -> Proof | NoProof:
+        began = time.monotonic()
+        if self.compiled.fold(prop) is TRUE:
+            return self.symbolic.settled(prop, began)
+        try:
+            clauses = self.pdr.prove(prop, seconds, queries)
+        except ViolationError:
+            return NoProof("PDR found a violation", True, time.monotonic() - began)
         # What is checked is the text.
         text = self.symbolic.text(map(self.pdr.named, clauses), self.pdr.names_for(prop))
         self.symbolic.check(z3.And(list(z3.parse_smt2_string(text))), prop)
