@@ -1,0 +1,230 @@
+"""What a scenario is: versions, suites, runs, network and capabilities, and how it is decided.
+
+A value of a configuration with several entries is free. Client certificate, authentication mode and
+certificate validity are free in every scenario.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from model.adversary.capabilities import leaking
+from model.adversary.network import Adversary
+from model.adversary.reliable import Reliable
+from model.expr import TRUE, Expr, Value, conj, eq
+from model.principal import OFFERED
+from model.roles import role
+from model.rule import Role
+from model.system import Instance, Network, System
+from model.transcript import CERTIFICATE_SUITES, view
+
+Config = Mapping[str, tuple[Value, ...]]
+
+TOGETHER = ("rounds", "in step", "relayed")
+"""Orders in which all handshakes of a round are complete before the next begins."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is checked and how: `methods` is any of "explicit" (search) and "symbolic" (proof)."""
+
+    name: str
+    summary: str
+    client: Config
+    server: Config
+    methods: tuple[str, ...] = ("explicit", "symbolic")
+    clients: int = 1
+    servers: int = 1
+    network: str = "adversary"
+    capabilities: tuple[str, ...] = ()
+    default: bool = True
+    extensions: tuple[str, ...] = ()
+    later: tuple[tuple[str, str], ...] = ()
+    """Pairs of runs: the first is the same end's handshake after the second."""
+    order: str = "apart"
+    """When a later handshake begins. "apart": when all those before are closed; "rounds": when all
+    those before are complete, which then take no more steps (that keeps a search small); "in step":
+    and the two ends of each have the same keys; "relayed": and the same hellos, and the adversary
+    makes up nothing of what was made in a round before; "over": when the one before is closed, or
+    complete if it goes on on that connection; "beside": when the one before has begun."""
+    goes_on: tuple[str, ...] = ()
+    """Runs of `later` that go on on the connection of the run before: they renegotiate."""
+    configs: Mapping[str, Config] = field(default_factory=dict)
+    """By run, what differs from the configuration of its role."""
+    about: tuple[str, ...] = ()
+    """The ids of the properties it is for, if not for all that apply: a search over fewer variables
+    has fewer states."""
+
+    @property
+    def features(self) -> frozenset[str]:
+        """What a property may need: the generations, key exchanges and roles that occur here."""
+        both = {
+            s
+            for s in OFFERED
+            if all(True in c.get(f"offers_{s}", ()) for c in (self.client, self.server))
+        }
+        versions = [set(c["max_version"]) | set(c.get("min_version", ("TLS10",)))
+                    for c in (self.client, self.server)]  # fmt: skip
+        found = {self.network, *self.extensions, *self.capabilities}
+        on = {
+            n
+            for c in (self.client, self.server, *self.configs.values())
+            for n, v in c.items()
+            if True in v
+        }
+        found |= {f"several-{n}" for n, k in (("clients", self.clients), ("servers", self.servers))
+                  if k > 1}  # fmt: skip
+        if {"reveal_client_key", "reveal_server_key", "reveal_external_key"} & found:
+            found.add("long-term")
+        if "resumes" in on:
+            found |= {"psk-resumption", "tickets"}
+        if "session_ticket" in self.extensions:
+            found.add("tickets")
+        if "has_register" in on:
+            found.add("register")
+        elif self.servers > 1:
+            found.add("two-servers")
+        if {"psk", "resumption"} & set(self.extensions):
+            found.add("sessions")
+        found |= {f"later-{n[:6]}s" for n, _ in self.later}
+        if self.later:
+            found.add("later")
+        if "interleaves" in on:
+            found.add("interleaved")
+        if "asks_renegotiation" in on:
+            found.add("asked")
+        if any(v != "TLS13" for pair in versions for v in pair) and both:
+            found.add("tls12")
+        if all("TLS13" in v for v in versions):
+            found.add("tls13")
+            if True in self.server.get("sends_data", (True,)):
+                found.add("early-server-data")
+        if {"tls12", "tls13"} <= found:
+            found.add("downgrade")
+        if both & set(CERTIFICATE_SUITES) or "tls13" in found:
+            found.add("certificates")
+        # Two ends that know only TLS 1.3 as their best are stopped by the sentinel before that.
+        best = {v for c in (self.client, self.server) for v in c["max_version"]}
+        if both & {"DHE", "ECDHE", "RSA_EXPORT", "DHE_EXPORT"} and best != {"TLS13"}:
+            found.add("signed-params")
+        if any(True in c.get("sends_data", (True,)) for c in (self.client, self.server)):
+            found.add("data")
+            if any(c.get("null_cipher") != (True,) for c in (self.client, self.server)):
+                found.add("hidden-data")
+        if "RSA" in both:
+            found.add("rsa")
+        if "DH_anon" in both:
+            found.add("anonymous")
+        if True in self.server.get("asks_client", (True,)) and "certificates" in found:
+            found.add("client-auth")
+        if "client-auth" in found or "has_external" in on or "psk_suites" in self.extensions:
+            found.add("known-clients")
+        return frozenset(found)
+
+    def system(self, client: Role | None = None, server: Role | None = None) -> System:
+        """The system, with other roles than the sound ones if given."""
+        client = leaking(client or role("client", self.extensions), self.capabilities)
+        server = leaking(server or role("server", self.extensions), self.capabilities)
+        roles = {f"client{i}": client for i in range(self.clients)}
+        roles |= {f"server{i}": server for i in range(self.servers)}
+        network: Network = (
+            Reliable()
+            if self.network == "reliable"
+            else Adversary(self.capabilities, fresh=self.order == "relayed")
+        )
+        system = System(self.name, tuple(self._run(n, roles) for n in roles), network)
+        runs = [replace(r, begins=self._begins(system, r)) for r in system.runs]
+        return replace(system, runs=tuple(runs))
+
+    def _run(self, name: str, roles: Mapping[str, Role]) -> Instance:
+        role = roles[name]
+        config = self.client if role.name == "client" else self.server
+        mine = {**config, **self.configs.get(name, {})}
+        before = dict(self.later).get(name)
+        if before is None:
+            return Instance(name, role, mine)
+        goes_on = name in self.goes_on
+        if goes_on:
+            keys = dict.fromkeys(("read_key", "write_key"), ("previous",))
+            mine |= {"renegotiating": (True,), **keys}
+        alone = goes_on or self.order in TOGETHER
+        return Instance(name, role, mine, before, alone=alone, takes_over=goes_on)
+
+    def _place(self, name: str) -> int:
+        """How many handshakes the same end had before."""
+        before = dict(self.later).get(name)
+        return 0 if before is None else 1 + self._place(before)
+
+    def _begins(self, system: System, run: Instance) -> Expr:
+        """When `run` may take its first step."""
+        if run.prev is None:
+            return TRUE
+        state = system.of(run.prev, "state")
+        if self.order == "apart":
+            followed = dict.fromkeys(first for _, first in self.later)
+            return conj(*(system.of(n, "state") == "CLOSED" for n in followed))
+        if not run.takes_over and self.order in ("over", "beside"):
+            return state == "CLOSED" if self.order == "over" else state != "START"
+        # TLS 1.3 has no renegotiation.
+        old = system.of(run.prev, "version") != "TLS13" if run.takes_over else TRUE
+        if self.order not in TOGETHER:
+            return old & (state == "CONNECTED")
+        place = self._place(run.prev)
+        round_ = [r for r in system.runs if self._place(r.name) == place]
+        ready = [old, *(system.of(r, "state") == "CONNECTED" for r in round_)]
+        if self.order != "rounds" and isinstance(system.network, Adversary):
+            (c,) = (r for r in round_ if r.role.name == "client")
+            (s,) = (r for r in round_ if r.role.name == "server")
+            ready.append(system.network.same_keys(system, c, s))
+            if self.order == "relayed":
+                hellos = c.role.covered["hellos"]
+                ready += [eq(system.at(c, view(c.role, n)), system.at(s, view(s.role, n)))
+                          for n in hellos]  # fmt: skip
+        return conj(*ready)
+
+
+def offers(*suites: str) -> dict[str, tuple[Value, ...]]:
+    """The end offers these suites."""
+    return {f"offers_{s}": (True,) for s in suites}
+
+
+def versions(*best: str) -> dict[str, tuple[Value, ...]]:
+    """The highest version of the end is one of these."""
+    return {"max_version": best}
+
+
+RESUMED = {n: {"requires_session": (True,)} for n in ("client1", "server1")}
+"""The second handshakes resume, or end: what a second full one could do, the first can."""
+
+TWICE = (("client1", "client0"), ("server1", "server0"))
+"""Each end has a second handshake."""
+
+THRICE = (*TWICE, ("client2", "client1"), ("server2", "server1"))
+"""Each end has three handshakes."""
+
+EITHER: tuple[Value, ...] = (False, True)
+
+
+def no_client_auth(end: str) -> dict[str, tuple[Value, ...]]:
+    """The server never asks; the client has no certificate and sends no data first."""
+    if end == "server":
+        return {"asks_client": (False,)}
+    return {"has_certificate": (False,), "sends_data": (False,)}
+
+
+TLS10 = {"min_version": ("TLS10",), **versions("TLS10")}
+TLS11 = {"min_version": ("TLS11",), **versions("TLS11")}
+TLS12 = {"min_version": ("TLS12",), **versions("TLS12")}
+TLS13 = {"min_version": ("TLS13",), **versions("TLS13")}
+
+PSK_FREE = {"has_external": EITHER, "takes_psk_ke": EITHER, "takes_psk_dhe_ke": EITHER}
+"""An end with an external key or not, in any mode."""
+EARLY_CLIENT = {
+    **TLS13, "has_external": (True,), "sends_early": (True,), **no_client_auth("client")
+}  # fmt: skip
+EARLY_SERVER = {
+    **TLS13, "has_external": (True,), "takes_early": (True,), "issues": (False,),
+    **no_client_auth("server"), "sends_data": (False,),
+}  # fmt: skip
+"""Two ends with an external key that send and take early data."""

@@ -1,0 +1,125 @@
+"""Scenarios where a secret may be lost, and where both ends have one key in both roles."""
+
+from model.scenario.definition import (
+    EARLY_CLIENT,
+    EARLY_SERVER,
+    EITHER,
+    PSK_FREE,
+    TLS12,
+    TLS13,
+    Scenario,
+    no_client_auth,
+    offers,
+)
+
+REFLECTING_CLIENT = {
+    **TLS13, "has_external": (True,), "takes_psk_ke": EITHER, **no_client_auth("client")
+}  # fmt: skip
+REFLECTING_SERVER = {
+    **TLS13, "has_external": (True,), "takes_psk_ke": EITHER, "issues": (False,),
+    "principal": ("A", "B"), **no_client_auth("server"), "sends_data": (False,),
+}  # fmt: skip
+LEAKS = ("AUT-1", "AUT-6", "SEC-5", "SEC-9")
+
+SCENARIOS = (
+    Scenario(
+        "reflection",
+        "one external key of two principals, each of which is client and server with it",
+        REFLECTING_CLIENT,
+        REFLECTING_SERVER,
+        extensions=("psk", "reflection"),
+        about=("AUT-9", "SEC-1"),
+    ),
+    Scenario(
+        "reflection-imported",
+        "as reflection, with keys that are imported: they say who is the client",
+        {**REFLECTING_CLIENT, "imports": (True,)},
+        {**REFLECTING_SERVER, "imports": (True,)},
+        extensions=("psk", "reflection"),
+        about=("AUT-9", "SEC-1"),
+    ),
+    Scenario(
+        "leaks-tls13",
+        "TLS 1.3; the private keys of both certificates may be lost at any moment",
+        {**TLS13, "sends_data": (False,)},
+        {**TLS13, "sends_data": (False,)},
+        capabilities=("reveal_client_key", "reveal_server_key"),
+        about=(*LEAKS, "AUT-3", "AUT-10"),
+    ),
+    Scenario(
+        "leaks-tls12",
+        "TLS 1.2 with RSA and ECDHE; the server's private key may be lost at any moment",
+        {**TLS12, **offers("RSA", "ECDHE"), **no_client_auth("client")},
+        {**TLS12, **offers("RSA"), "offers_ECDHE": EITHER, **no_client_auth("server"),
+         "sends_data": (False,)},
+        capabilities=("reveal_server_key",),
+        about=(*LEAKS, "SEC-6"),
+    ),
+    Scenario(
+        "leaks-client-auth",
+        "TLS 1.2 with client authentication; either private key may be lost at any moment",
+        {**TLS12, **offers("ECDHE"), "sends_data": (False,)},
+        {**TLS12, **offers("ECDHE"), "sends_data": (False,)},
+        capabilities=("reveal_client_key", "reveal_server_key"),
+        about=(*LEAKS, "AUT-3", "AUT-10"),
+    ),
+    Scenario(
+        "leaks-static-dh",
+        "TLS 1.2 with static Diffie-Hellman of both ends; the client's may be lost at any moment",
+        {**TLS12, **offers("DH_RSA"), "dh_certificate": (True,), "sends_data": (False,)},
+        {**TLS12, **offers("DH_RSA"), "sends_data": (False,)},
+        extensions=("fixed_dh",),
+        capabilities=("reveal_client_key",),
+        about=("AUT-10S", "SEC-6"),
+    ),
+    Scenario(
+        "leaks-psk",
+        "an external key in both modes, beside certificates; it may be lost at any moment",
+        {**TLS13, **PSK_FREE, "takes_psk_dhe_ke": (True,), **no_client_auth("client")},
+        {**TLS13, **PSK_FREE, "takes_psk_ke": (True,), "issues": (False,),
+         **no_client_auth("server"), "sends_data": (False,)},
+        extensions=("psk",),
+        capabilities=("reveal_external_key",),
+        about=(*LEAKS, "SEC-6"),
+    ),
+    Scenario(
+        "leaks-traffic",
+        "TLS 1.3; the traffic secrets that an end holds may be lost at any moment",
+        {**TLS13, "has_certificate": (False,)},
+        {**TLS13, **no_client_auth("server"), "sends_data": (False,)},
+        capabilities=("reveal_client_traffic_secret", "reveal_server_traffic_secret"),
+        about=("AUT-1", "AUT-6", "KEY-12", "SEC-10"),
+    ),
+    Scenario(
+        "leaks-key-update",
+        "TLS 1.3 with key updates; the client may lose its traffic secrets at any moment",
+        {**TLS13, "has_certificate": (False,), "updates": (True,)},
+        {**TLS13, **no_client_auth("server"), "sends_data": (False,)},
+        extensions=("key_update",),
+        capabilities=("reveal_client_traffic_secret",),
+        about=("SEC-8",),
+    ),
+    Scenario(
+        "leaks-tickets",
+        "a handshake with a ticket and its resumption, with another; their keys may be lost",
+        {**TLS13, **no_client_auth("client")},
+        {**TLS13, **no_client_auth("server"), "sends_data": (False,)},
+        ("symbolic",),
+        clients=2,
+        servers=2,
+        later=(("client1", "client0"), ("server1", "server0")),
+        configs={"client1": {"resumes": (True,)}, "server1": {"resumes": (True,)}},
+        extensions=("psk",),
+        capabilities=("reveal_resumption_key",),
+        about=("SEC-7",),
+    ),
+    Scenario(
+        "leaks-early-data",
+        "early data under an external key that may be lost at any moment",
+        EARLY_CLIENT,
+        EARLY_SERVER,
+        extensions=("early_data", "psk"),
+        capabilities=("reveal_external_key",),
+        about=("AUT-1", "SEC-5", "SEC-6", "SEC-12"),
+    ),
+)  # fmt: skip
