@@ -46,7 +46,7 @@ def graph(scenario: str, *, flaw: str | None = None, drop: str | None = None) ->
     with the near names if there is no such scenario.
     """
     from checker.engines.reference import Reference
-    from checker.verify import Request, system_of
+    from checker.request import Request, system_of
     from model.scenario import scenario as find
 
     where = find(scenario)

@@ -199,10 +199,12 @@ def _note(line: str) -> None:
 
 
 def _verify(args: argparse.Namespace) -> int:
+    from checker.decide import in_c
     from checker.report import machine_readable, text
     from checker.report.requirements import requirements
+    from checker.request import Request, patch_of, properties_of, scenarios_of
     from checker.verdict import exit_status
-    from checker.verify import Request, in_c, patch_of, properties_of, scenarios_of, verify
+    from checker.verify import verify
 
     request = Request(
         tuple(args.properties), args.scenario, args.engine, args.flaw, args.drop, args.time,
@@ -280,7 +282,7 @@ def _certify(args: argparse.Namespace) -> int:
 
 def listing() -> dict[str, Any]:
     """Everything there is, by kind."""
-    from checker.verify import expectations
+    from checker.request import expectations
     from model.adversary.capabilities import capabilities
     from model.flaws import flaws
     from model.roles import role
@@ -369,7 +371,7 @@ def _audit(args: argparse.Namespace) -> int:
 
 def _coverage(args: argparse.Namespace) -> int:
     from checker.coverage import as_json, as_text, coverage
-    from checker.verify import Request
+    from checker.request import Request
 
     found = coverage(Request(scenario=args.scenario, flaw=args.flaw, seconds=args.time,
                              states=args.states))  # fmt: skip
@@ -379,7 +381,7 @@ def _coverage(args: argparse.Namespace) -> int:
 
 def _tightness(args: argparse.Namespace) -> int:
     from checker import tightness
-    from checker.verify import Request
+    from checker.request import Request
 
     request = Request(seconds=args.time)
     found: list[tightness.Tightness] = []

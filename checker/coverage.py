@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
-from checker.verify import Request, system_of
+from checker.request import Request, system_of
 from model.rule import Rule
 from model.scenario import scenario
 

@@ -32,7 +32,8 @@ class ModelCheck:
         drop: str | None,
         states: int | None,
     ) -> Any:
-        from checker.verify import Request, search, system_of
+        from checker.decide import search
+        from checker.request import Request, system_of
         from model.scenario import scenario
         from properties import declared
 

@@ -29,14 +29,16 @@ from multiprocessing.pool import Pool
 from typing import Any
 
 from checker.certificate import encoding, invariant
+from checker.decide import search
 from checker.engines.pdr import Gates
 from checker.engines.reference import EngineError
 from checker.engines.sat import Sat
 from checker.engines.symbolic import Refuter
 from checker.report.text import chart
+from checker.request import Request, declared, expectations, system_of
 from checker.trace import Label
 from checker.verdict import PROVED, UNKNOWN, VACUOUS, VIOLATED
-from checker.verify import Request, cores, declared, expectations, search, system_of, verify
+from checker.verify import cores, verify
 from model.expr import (
     BOOL,
     TRUE,

@@ -404,7 +404,7 @@ def _steps(text: str, around: Frame, solver: str, seconds: float) -> str:
 # -- the command line ------------------------------------------------------------------------------
 def of_model(subject: Subject) -> tuple[System, Expr]:
     """The system and the property that `subject` names; LookupError if there are none such."""
-    from checker.verify import Request, properties_of, system_of
+    from checker.request import Request, properties_of, system_of
     from model.scenario import scenario
 
     if subject.flaw.partition("@")[0].endswith(".py"):

@@ -92,7 +92,8 @@ def scenario_of(config: Configuration) -> Scenario:
 
 @cache
 def _sound(config: Configuration) -> dict[str, str]:
-    from checker.verify import Request, properties_of, search
+    from checker.decide import search
+    from checker.request import Request, properties_of
 
     where = scenario_of(config)
     props = [p for p in properties_of(Request(), where) if p.kind == "invariant"]
@@ -101,8 +102,9 @@ def _sound(config: Configuration) -> dict[str, str]:
 
 def consequences(w: Weakening) -> list[dict[str, Any]]:
     """The properties that fall with the weakened row: name, id, steps of the shortest attack."""
+    from checker.decide import changed_rows, search
+    from checker.request import Request, properties_of
     from checker.verdict import PROVED, UNKNOWN, VIOLATED
-    from checker.verify import Request, changed_rows, properties_of, search
 
     config = replace(w.config, suites=tuple(s for s in w.config.suites if s in OFFERED))
     where = scenario_of(config)

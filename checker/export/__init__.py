@@ -26,7 +26,7 @@ from model.system import Compiled, System
 from properties import Property
 
 if TYPE_CHECKING:
-    from checker.verify import Request
+    from checker.request import Request
     from model.scenario import Scenario
 
 __all__ = ["Asked", "Live", "asked", "asked_live", "export", "find", "formats", "live", "main"]
@@ -55,7 +55,8 @@ def asked(
     So the numbers of states are the same. Only invariants and goals speak of single states: for the
     others see `asked_live`. LookupError if a name is not known.
     """
-    from checker.verify import changed_rows, patch_of
+    from checker.decide import changed_rows
+    from checker.request import patch_of
 
     request, where, system, props = _named(scenario, flaw, properties)
     props = [p for p in props if p.kind in ("invariant", "reachable")]
@@ -91,7 +92,7 @@ def live(system: System, p: Property) -> Live:
 def _named(
     scenario: str, flaw: str | None, properties: Sequence[str]
 ) -> tuple[Request, Scenario, System, list[Property]]:
-    from checker.verify import Request, properties_of, scenarios_of, system_of
+    from checker.request import Request, properties_of, scenarios_of, system_of
 
     request = Request(properties=tuple(properties), scenario=scenario, flaw=flaw)
     (where,) = scenarios_of(request)

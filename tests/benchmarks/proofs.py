@@ -38,7 +38,7 @@ def measure(method: str, scenario: str) -> dict[str, float | None]:
     """
     from checker.engines.pdr import Pdr
     from checker.engines.symbolic import Proof, Prover, Symbolic
-    from checker.verify import Request, declared, properties_of
+    from checker.request import Request, declared, properties_of
     from model.scenario import scenario as find
 
     where = find(scenario)

@@ -9,7 +9,8 @@ import sys
 import time
 from typing import Any
 
-from checker.verify import Request, _bad, properties_of, searched
+from checker.decide import _bad
+from checker.request import Request, properties_of, searched
 from model.scenario import SCENARIOS, scenario
 
 

@@ -32,7 +32,7 @@ def measure(engine: str, scenario: str, questions: str, threads: str = "1") -> d
     from checker.engines.explicit import Explicit, Question
     from checker.engines.native import Native
     from checker.engines.reference import Reference
-    from checker.verify import Request, properties_of
+    from checker.request import Request, properties_of
     from model.expr import neg
     from model.scenario import scenario as find
 

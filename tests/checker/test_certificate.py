@@ -41,7 +41,7 @@ from checker.certificate import (
 from checker.certificate.invariant import FALSE, TRUE, Formula, junction, literal, negated
 from checker.engines.symbolic import Proof, Symbolic
 from checker.report import certificates as report
-from checker.verify import Request, system_of
+from checker.request import Request, system_of
 from model import expr
 from model.expr import BOOL, COMPOSITE, Domain, Expr, const, ite, le, mapping, python_function, var
 from model.scenario import scenario

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from checker import cli
+from checker.decide import _bad, _patched
 from checker.engines.cluster import Cluster, ClusterError, Recipe, available
 from checker.engines.explicit import Explicit, Question, Search
+from checker.request import Request, properties_of, system_of
 from checker.trace import replay
-from checker.verify import Request, _bad, _patched, properties_of, system_of
 from model.expr import Expr
 from model.scenario import scenario
 from model.system import Compiled

@@ -8,7 +8,7 @@ import pytest
 
 from checker.cli import main
 from checker.coverage import coverage
-from checker.verify import Request
+from checker.request import Request
 
 
 def test_every_rule_is_taken_or_listed() -> None:

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 import z3
 
+from checker.decide import run_task
 from checker.engines.explicit import Explicit, Question
 from checker.export import Asked, asked, export, find, formats, main, promela, smtlib, tlaplus
 from checker.export._asked import Names, about, plain
-from checker.verify import Request, Task, expectations, run_task
+from checker.request import Request, Task, expectations
 from model.adversary.reliable import Reliable
 from model.expr import (
     BOOL,

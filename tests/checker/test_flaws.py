@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from checker.decide import run_task, search
 from checker.engines.explicit import Explicit
 from checker.engines.reference import Reference
+from checker.request import Request, Task, declared, properties_of
 from checker.verdict import VIOLATED, Result
-from checker.verify import Request, Task, declared, properties_of, run_task, search
 from model.flaws import dropped, find, flaws
 from model.rule import ModelError
 from model.scenario import scenario

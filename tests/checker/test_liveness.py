@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from checker.decide import live
 from checker.engines.liveness import decide_leads_to, fair_component
 from checker.engines.reference import Reference
 from checker.export import Live, asked, asked_live, export, promela
 from checker.export import live as exported
 from checker.report.text import chart
 from checker.verdict import PROVED, VACUOUS, VIOLATED
-from checker.verify import live
 from model.roles import role
 from model.scenario import scenario
 from model.system import System

@@ -23,12 +23,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from checker.decide import _bad
 from checker.engines import native, native_source
 from checker.engines.explicit import Explicit, Question, Search, numpy_function
 from checker.engines.native import Native
 from checker.engines.native_source import Circuit, NativeError, available
+from checker.request import Request, properties_of, system_of
 from checker.trace import replay
-from checker.verify import Request, _bad, properties_of, system_of
 from model.expr import (
     BOOL,
     FALSE,

@@ -13,15 +13,16 @@ import z3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from checker import verify
+from checker import decide, verify
+from checker.decide import prove, run_task
 from checker.engines import pdr as pdr_module
 from checker.engines import sat
 from checker.engines.explicit import Explicit, Question
 from checker.engines.pdr import Gates, OutOfTimeError, Pdr, ViolationError
 from checker.engines.sat import Sat
 from checker.engines.symbolic import CertificateError, NoProof, Proof, Prover, Symbolic
+from checker.request import Request, Task, properties_of, system_of
 from checker.verdict import PROVED, UNKNOWN, VACUOUS, VIOLATED, exit_status
-from checker.verify import Request, Task, properties_of, prove, run_task, system_of
 from model.expr import (
     BOOL,
     FALSE,
@@ -478,14 +479,14 @@ def test_an_error_in_one_proof_leaves_the_others(monkeypatch: pytest.MonkeyPatch
 def test_a_proof_that_does_not_stop_is_stopped_and_the_next_ones_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    original = verify._prove
+    original = decide._prove
 
     def stuck(system: System, p: Any, *more: Any) -> Any:
         if p.id == "KEY-2":
             time.sleep(600)
         return original(system, p, *more)
 
-    monkeypatch.setattr(verify, "_prove", stuck)
+    monkeypatch.setattr(decide, "_prove", stuck)
     monkeypatch.setattr(verify, "_limit", lambda task: 15.0)
     request = Request(properties=("KEY-1", "KEY-2", "SEC-1"), scenario="tls12-small",
                       engine="symbolic")  # fmt: skip
@@ -531,7 +532,7 @@ def test_what_is_never_reached_is_vacuous_not_proved() -> None:
 
 
 def test_a_witness_that_is_not_found_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify, "WITNESS_STATES", 10)
+    monkeypatch.setattr(decide, "WITNESS_STATES", 10)
     props = cases(lambda w: w.clients[0].verified)
     results = list(prove(scenario("two-clients").system(), props, Request()))
     assert [(r.verdict, r.reason) for r in results] == [(UNKNOWN, "witness not found")]
@@ -543,7 +544,7 @@ def test_a_proof_is_of_every_configuration() -> None:
     """Of a free switch at either end: four, and the proof covers a violation in any of them."""
     where = scenario("fallback")
     system = where.system()
-    assert verify.configurations(system) == 4
+    assert decide.configurations(system) == 4
     free = {n: v for n, v in system.variables.items() if len(v.initial) > 1}
     for values in itertools.product(*(v.initial for v in free.values())):
         here = zip(free.items(), values, strict=True)

@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 
 import checker.reduction as reduction
 from checker import cli
+from checker.decide import _bad, rebuilt, run_task
 from checker.engines import native_source
 from checker.engines.explicit import Explicit, Question
 from checker.engines.native import Native
 from checker.engines.reference import Reference
 from checker.reduction import reduce
+from checker.request import Request, Task, expectations, properties_of
 from checker.verdict import Result
-from checker.verify import Request, Task, _bad, expectations, properties_of, rebuilt, run_task
 from model.expr import BOOL, TRUE, Expr, conj, const, var
 from model.flaws import find, flaws
 from model.rule import Role, receive, send

@@ -11,7 +11,9 @@ from itertools import islice
 import pytest
 
 from checker.cli import main
+from checker.decide import prove
 from checker.engines.symbolic import Refuter
+from checker.request import Request, system_of
 from checker.tightness import (
     SELECTS,
     Invariant,
@@ -31,7 +33,6 @@ from checker.tightness import (
 )
 from checker.trace import Label
 from checker.verdict import PROVED, VIOLATED
-from checker.verify import Request, prove, system_of
 from model.expr import FALSE, TRUE
 from model.scenario import scenario
 from properties import find

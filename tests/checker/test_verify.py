@@ -20,11 +20,13 @@ import pytest
 
 import checker
 from checker import cli
+from checker.decide import run_task
 from checker.engines.native import Native
 from checker.engines.native_source import available
 from checker.report.text import chart, table
+from checker.request import Request, Task, scenarios_of
 from checker.verdict import Result, exit_status
-from checker.verify import Request, Task, _merge, cores, run_task, scenarios_of, share, verify
+from checker.verify import _merge, cores, share, verify
 from model.scenario import SCENARIOS
 from properties import find
 
@@ -306,7 +308,7 @@ def test_every_engine_is_asked_and_both_artefacts_are_shown(
         name = find("NEG-13")[0].name
         return [Result(name, "NEG-13", "tls12-small", "VIOLATED", method=violated, trace=trace)]
 
-    monkeypatch.setattr(f"checker.verify.{violated}", lie)
+    monkeypatch.setattr(f"checker.decide.{violated}", lie)
     assert cli.main(command) == 4
     out = capsys.readouterr().out
     assert "engines disagree" in out

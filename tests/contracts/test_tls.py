@@ -14,21 +14,12 @@ import z3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from checker.decide import _bad, run_task
 from checker.engines.explicit import Explicit
 from checker.engines.native_source import available
 from checker.engines.reference import Reference
 from checker.engines.symbolic import Symbolic, bits_of
-from checker.verify import (
-    Request,
-    Task,
-    _bad,
-    declared,
-    expectations,
-    properties_of,
-    run_task,
-    searched,
-    tasks_of,
-)
+from checker.request import Request, Task, declared, expectations, properties_of, searched, tasks_of
 from model.expr import Expr, variables
 from model.flaws import flaws
 from model.roles import role

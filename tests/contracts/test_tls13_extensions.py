@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from checker.decide import search
 from checker.engines.explicit import Explicit
 from checker.engines.reference import Reference
-from checker.verify import Request, properties_of, search
+from checker.request import Request, properties_of
 from model.expr import Expr, conj, neg
 from model.scenario import Config, scenario
 from properties import World, declared

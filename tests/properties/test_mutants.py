@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from checker.verify import Request, live, search
+from checker.decide import live, search
+from checker.request import Request
 from model.flaws import flaws
 from model.roles import role
 from model.scenario import scenario

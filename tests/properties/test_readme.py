@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import properties
-from checker.verify import Request, search, system_of
+from checker.decide import search
+from checker.request import Request, system_of
 from model.scenario import scenario
 
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-c", "pyproject.toml", "-p", "no:cacheprovider"]
