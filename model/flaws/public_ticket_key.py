@@ -20,6 +20,7 @@ FLAW = Flaw(
     breaks={
         "server": (
             "a_client_that_finished_talked_to_the_server",
+            "a_server_run_is_the_peer_of_one_client_run",
             "matching_runs_have_the_same_keys",
             "a_verified_finished_means_one_transcript",
             "session_keys_with_an_honest_peer_are_secret",

@@ -673,10 +673,10 @@ def test_the_command_says_what_it_found(tmp_path: Path, capsys: pytest.CaptureFi
     bad.write_bytes(text.replace(f"{clauses('tls12-small NEG-7')[1].text}\n", "").encode())
     other.write_bytes(b"\xff")
     assert run(capsys, 0, str(good), "--solver", "z3") == (
-        f"ACCEPTED   {good}  2 clauses, by z3\n\n1 certificate: 1 accepted\n"
+        f"ACCEPTED   {good}  3 clauses, by z3\n\n1 certificate: 1 accepted\n"
     )
     assert run(capsys, 1, str(good), str(bad), str(other), "--solver", "z3") == (
-        f"ACCEPTED   {good}  2 clauses, by z3\n"
+        f"ACCEPTED   {good}  3 clauses, by z3\n"
         f"REFUSED    {bad}\n"
         f"           query 3 is sat (z3): {certificate.QUERIES[2]}\n"
         f"UNREADABLE {other}\n"

@@ -42,7 +42,7 @@ def test_a_flaw_breaks_exactly_what_it_lists(spec: str) -> None:
     for r in results:
         if r.property in fallen:
             # Every trace was replayed on live machines; it ends in an accepted step.
-            assert len(r.trace) >= 2
+            assert len(r.trace) >= 1
             assert r.trace.steps[-1].alert is None
 
 
