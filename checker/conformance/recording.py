@@ -39,6 +39,7 @@ DIRECTIONS = (TO_SERVER, TO_CLIENT)
 WITHOUT = {
     "ignored_records": "its bound on ignored records in a row is in no RFC: a longer row is legal",
     "renegotiation": "a recording is of one handshake",
+    "session_ticket": "a session below TLS 1.3 is known by its id: the tickets are not read",
 }
 """The extensions that the machines here do without, and why."""
 ROLES = {
