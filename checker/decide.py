@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 PROOF_SECONDS = 30.0
 CHECKPOINT_SECONDS = 10.0
-FEW_QUERIES = 4_000
+FEW_QUERIES = 1_500
 """Questions to the solver in which most properties are proved."""
 WITNESS_STATES = 30_000_000
 """For the search of the interesting cases where nothing else is searched."""
