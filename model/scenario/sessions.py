@@ -5,6 +5,7 @@ from model.scenario.definition import (
     RESUMED,
     THRICE,
     TLS12,
+    TLS13,
     TWICE,
     Scenario,
     no_client_auth,
@@ -154,5 +155,15 @@ SCENARIOS = (
         configs={**RESUMED, "client2": {"offers_session": (False,)}},
         extensions=("extended_master_secret", "renegotiation", "renegotiation_info", "resumption"),
         default=False,
+    ),
+    Scenario(
+        "ticket-versions",
+        "a server that issues a ticket in TLS 1.3; in its second handshake it takes one in TLS 1.2",
+        {**TLS13, **no_client_auth("client")},
+        {"min_version": ("TLS12",), **versions("TLS12", "TLS13"), **offers("RSA"), **no_client_auth("server"), "sends_data": (False,)},
+        servers=2, later=(("server1", "server0"),),
+        configs={"server1": {**TLS12, "requires_session": (True,)}},
+        extensions=("psk", "resumption", "session_ticket"),
+        about=("RES-1", "RES-5", "RES-7", "KEY-7"),
     ),
 )  # fmt: skip
