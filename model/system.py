@@ -151,6 +151,10 @@ class System:
         """By run, what `at` found before: the same parts of expressions come again and again."""
         return {}
 
+    def place(self, run: Instance) -> int:
+        """How many handshakes the same end had before."""
+        return 0 if run.prev is None else 1 + self.place(self.by_name[run.prev])
+
     def of(self, run: Instance | str, name: str) -> Expr:
         """The global variable `run.name`."""
         full = f"{run if isinstance(run, str) else run.name}.{name}"

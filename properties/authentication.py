@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import permutations
 
 from model.adversary.capabilities import early
 from model.expr import FALSE, Expr, conj, const, disj, eq, implies, ite, neg
@@ -11,9 +12,26 @@ from model.transcript import CERTIFICATE_SUITES, PSK_SUITES, view
 from properties import Implication, View, World, invariant, when
 
 
+def heard(r: View, peer: View) -> Expr:
+    """The run used the random of `peer`, a run of the other role."""
+    random: Expr = getattr(r, f"{peer.role}_random")
+    return random == peer.name
+
+
 def paired(c: View, s: View) -> Expr:
     """The two runs used each other's randoms."""
-    return conj(c.server_random == s.name, s.client_random == c.name)
+    return conj(heard(c, s), heard(s, c))
+
+
+def one_peer(
+    ends: Sequence[View], peers: Sequence[View], authenticated: Callable[[View], Expr]
+) -> list[Implication]:
+    """Of the runs `ends` that authenticated one of `peers`, one alone has its random."""
+    return [
+        when(conj(authenticated(r), paired(r, p))).then(neg(authenticated(other) & heard(other, p)))
+        for p in peers
+        for r, other in permutations(ends, 2)
+    ]
 
 
 def agree(c: View, s: View, fields: Iterable[str], *, server_proof: bool = False) -> Expr:
@@ -140,15 +158,7 @@ def a_client_that_finished_talked_to_the_server(w: World) -> list[Implication]:
 @invariant("AUT-2", "5246 F.1.1; 8446 E.1", ("adversary", "certificates", "several-clients"))
 def a_server_run_is_the_peer_of_one_client_run(w: World) -> list[Implication]:
     """Entity authentication of the server is injective: no other client run finished with it."""
-    return [
-        when(conj(server_authenticated(c), paired(c, s))).then(
-            neg(conj(server_authenticated(other), other.server_random == s.name))
-        )
-        for s in w.servers
-        for c in w.clients
-        for other in w.clients
-        if other is not c
-    ]
+    return one_peer(w.clients, w.servers, server_authenticated)
 
 
 @invariant("AUT-3", "5246 7.4.8; 8446 E.1", ("adversary", "client-auth"))
@@ -173,15 +183,7 @@ def a_server_that_authenticated_a_client_talked_to_it(w: World) -> list[Implicat
 @invariant("AUT-4", "5246 7.4.8; 8446 E.1", ("adversary", "known-clients", "several-servers"))
 def a_client_run_is_the_peer_of_one_server_run(w: World) -> list[Implication]:
     """Entity authentication of the client is injective: no other server run finished with it."""
-    return [
-        when(conj(client_authenticated(s), paired(c, s))).then(
-            neg(conj(client_authenticated(other), other.client_random == c.name))
-        )
-        for c in w.clients
-        for s in w.servers
-        for other in w.servers
-        if other is not s
-    ]
+    return one_peer(w.servers, w.clients, client_authenticated)
 
 
 @invariant("AUT-5", "5246 8.1; 8446 7.1", ("adversary", "certificates"))

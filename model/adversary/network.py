@@ -68,11 +68,6 @@ def _at(
     }
 
 
-def _place(system: System, run: Instance) -> int:
-    """How many handshakes the same end had before."""
-    return 0 if run.prev is None else 1 + _place(system, system.by_name[run.prev])
-
-
 @dataclass(frozen=True)
 class Adversary:
     """The network as adversary, with its capabilities beyond the network."""
@@ -86,7 +81,7 @@ class Adversary:
 
     def _at_hand(self, system: System, run: Instance, maker: Instance) -> bool:
         """Whether it uses what `maker` made in what it makes up for `run`."""
-        return not self.fresh or _place(system, run) == _place(system, maker)
+        return not self.fresh or system.place(run) == system.place(maker)
 
     def broken(self, weak: Expr) -> Expr:
         """The adversary gets a private key that is export-grade when `weak`."""

@@ -151,11 +151,6 @@ class Scenario:
         alone = goes_on or self.order in TOGETHER
         return Instance(name, role, mine, before, alone=alone, takes_over=goes_on)
 
-    def _place(self, name: str) -> int:
-        """How many handshakes the same end had before."""
-        before = dict(self.later).get(name)
-        return 0 if before is None else 1 + self._place(before)
-
     def _begins(self, system: System, run: Instance) -> Expr:
         """When `run` may take its first step."""
         if run.prev is None:
@@ -170,8 +165,8 @@ class Scenario:
         old = system.of(run.prev, "version") != "TLS13" if run.takes_over else TRUE
         if self.order not in TOGETHER:
             return old & (state == "CONNECTED")
-        place = self._place(run.prev)
-        round_ = [r for r in system.runs if self._place(r.name) == place]
+        place = system.place(system.by_name[run.prev])
+        round_ = [r for r in system.runs if system.place(r) == place]
         ready = [old, *(system.of(r, "state") == "CONNECTED" for r in round_)]
         if self.order != "rounds" and isinstance(system.network, Adversary):
             (c,) = (r for r in round_ if r.role.name == "client")

@@ -42,7 +42,8 @@ def test_a_flaw_breaks_exactly_what_it_lists(spec: str) -> None:
     for r in results:
         if r.property in fallen:
             # Every trace was replayed on live machines; it ends in an accepted step.
-            assert len(r.trace) >= 1
+            # REN-3 speaks of the first hello alone.
+            assert len(r.trace) >= (1 if r.id == "REN-3" else 2)
             assert r.trace.steps[-1].alert is None
 
 

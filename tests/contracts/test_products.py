@@ -12,7 +12,7 @@ from checker.engines.symbolic import NoProof, Prover
 from model.scenario import EITHER, Scenario
 from properties import catalogue
 
-FALSE_BY_DESIGN = {"GLOBAL", "AUT-17", "AUT-18S", "ORD-2F"}
+FALSE_BY_DESIGN = {"GLOBAL", "AUT-17", "AUT-18S"}
 """What a server sends early, or thinks of a certificate, a client does not know."""
 BOTH = {"min_version": ("TLS12",), "max_version": ("TLS12", "TLS13"), "offers_ECDHE": (True,)}
 PSK = {"has_external": EITHER, "takes_psk_ke": EITHER, "takes_psk_dhe_ke": EITHER}
