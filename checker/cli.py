@@ -60,12 +60,8 @@ def parser() -> argparse.ArgumentParser:
         help="keep the states in files there, not in memory; default: in the temporary folder "
         "when memory is short; none: never",
     )
-    v.add_argument("--reduce", action="store_true",
-                   help="search fewer states; a trace may then not be a shortest one")  # fmt: skip
     v.add_argument("--cluster", metavar="ADDRESS", help="search on a Dask cluster: its scheduler")
-    ends = v.add_mutually_exclusive_group()
-    ends.add_argument("--keep-going", action="store_true", help="decide every property (default)")
-    ends.add_argument(
+    v.add_argument(
         "--stop-at-first", action="store_true", help="end a search at its first violation"
     )
     v.add_argument("--rfc", metavar="NUMBER", help="group the verdicts by the sections of an RFC")
@@ -210,7 +206,7 @@ def _verify(args: argparse.Namespace) -> int:
         tuple(args.properties), args.scenario, args.engine, args.flaw, args.drop, args.time,
         args.memory, args.states, args.stop_at_first, args.backend or "",
         args.checkpoint or args.resume or "", args.resume is not None, args.spill or "",
-        args.cluster or "", args.reduce, args.certificates or "", args.all,
+        args.cluster or "", args.certificates or "", args.all,
     )  # fmt: skip
     patch_of(request)
     if args.all and args.flaw:
@@ -248,8 +244,6 @@ def _verify(args: argparse.Namespace) -> int:
         parts += [f"{r.property}: the invariant that says otherwise\n\n{r.certificate}"
                   for r in results if r.error and r.certificate]  # fmt: skip
         parts.append(text.summary(results))
-        if args.reduce:
-            parts.append(text.REDUCED)
         if outcome.interrupted:
             parts.append("interrupted: these are the results so far")
         out = "\n\n".join(parts)

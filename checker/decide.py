@@ -159,12 +159,8 @@ def search(
     fired = {n: Question(n, e) for n, e in (patched or {}).items()}
     questions = [*bad.values(), *seen.values(), *fired.values()]
     began = time.monotonic()
-    compiled, reduced = _compiled(system, [q.expr for q in questions], request, progress)
+    compiled = system.compile(*(q.expr for q in questions))
     engine, more = _engine(compiled, request, props, bool(patched), note, threads)
-    seconds = request.seconds
-    if seconds is not None:
-        seconds = max(0.0, seconds - (time.monotonic() - began)) if reduced else seconds
-    began = time.monotonic()
 
     def tell(found: Any, frontier: int) -> None:
         if progress is not None:
@@ -183,7 +179,7 @@ def search(
     out = []
     for p in props:
         r = Result(p.name, p.id, system.name, UNKNOWN, method="search", states=found.states,
-                   depth=found.depth, reduced=reduced)  # fmt: skip
+                   depth=found.depth)  # fmt: skip
         row = bad[p.name].row
         r.witness = seen[p.name].row is not None
         if p.kind == "reachable":
@@ -224,22 +220,6 @@ def _replayed(system: System, engine: Any, row: int, goal: Expr, name: str = "")
     return replay(system, path, goal, name)
 
 
-def _compiled(
-    system: System,
-    exprs: Sequence[Expr],
-    request: Request,
-    progress: Callable[[str], None] | None = None,
-) -> tuple[Compiled, bool]:
-    """The system over what `exprs` read, and whether it is a reduced one."""
-    compiled = system.compile(*exprs)
-    if not request.reduce:
-        return compiled, False
-    from checker.reduction import reduce
-
-    reduction = reduce(compiled, exprs, progress)
-    return reduction.compiled, bool(reduction.eager)
-
-
 def _folder(request: Request) -> str:
     """Where the states lie from the start; empty if not on a disk."""
     return "" if request.spill == "none" else request.spill
@@ -249,8 +229,6 @@ def in_c(request: Request) -> bool:
     """Whether a search runs in C; LookupError if what is asked for cannot be had."""
     from checker.engines.native_source import available
 
-    if request.reduce and request.engine == "symbolic":
-        raise LookupError("--reduce is for searches: it goes not with --engine symbolic")
     why = available()
     if request.cluster:
         from checker.engines import cluster
@@ -278,16 +256,15 @@ def rebuilt(
     drop: str | None,
     names: tuple[str, ...],
     patched: bool,
-    reduce: bool,
 ) -> tuple[Compiled, list[Expr]]:
     """The system of a search and its questions in order, on a machine that has the names only."""
-    request = Request(scenario=where, flaw=flaw, drop=drop, reduce=reduce)
+    request = Request(scenario=where, flaw=flaw, drop=drop)
     system = system_of(request, scenario(where))
     props = [catalogue()[n] for n in names]
     exprs = [*(_bad(p, system) for p in props), *(p.witness(system) for p in props)]
     if patched:
         exprs += _patched(request, scenario(where), system).values()
-    return _compiled(system, exprs, request)[0], exprs
+    return system.compile(*exprs), exprs
 
 
 def _engine(
@@ -303,9 +280,7 @@ def _engine(
         from checker.engines.cluster import Cluster, Recipe
 
         names = tuple(p.name for p in props)
-        arguments = (
-            compiled.system.name, request.flaw, request.drop, names, patched, request.reduce
-        )  # fmt: skip
+        arguments = (compiled.system.name, request.flaw, request.drop, names, patched)
         recipe = Recipe("checker.decide", "rebuilt", arguments)
         # What the cluster holds for it goes with the process that runs the task.
         return Cluster(compiled, recipe, request.cluster), {}
@@ -341,7 +316,7 @@ def by_reference(system: System, props: Sequence[Property], request: Request) ->
 
     exprs = {p.name: (_bad(p, system), p.witness(system)) for p in props}
     asked = [e for pair in exprs.values() for e in pair]
-    compiled, reduced = _compiled(system, asked, request)
+    compiled = system.compile(*asked)
     reference = Reference(compiled)
     graph = reference.explore(request.states)
     complete = graph.graph["complete"]
@@ -350,7 +325,7 @@ def by_reference(system: System, props: Sequence[Property], request: Request) ->
     for p in props:
         bad, witness = (reference.predicate(e) for e in exprs[p.name])
         r = Result(p.name, p.id, system.name, UNKNOWN, method="reference", states=len(graph),
-                   depth=max(d for _, d in graph.nodes(data="depth")), reduced=reduced)  # fmt: skip
+                   depth=max(d for _, d in graph.nodes(data="depth")))  # fmt: skip
         r.witness = any(map(witness, graph))
         wrong = [s for s in graph if bad(s)] if p.kind == "invariant" else []
         if wrong:

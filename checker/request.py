@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from checker.verdict import PROVED, VIOLATED
 from model.expr import variables
@@ -17,9 +17,6 @@ from model.scenario import SCENARIOS, Scenario, scenario
 from model.system import System
 from properties import Property, catalogue
 from properties import find as find_property
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -31,9 +28,7 @@ class Request:
     `backend` is "c", "numpy" or "": C where a compiler is. `checkpoint` and `spill` are folders:
     each search keeps itself in the first, and goes on from there with `resume`; its states lie in
     files of the second. Without `spill` they go to the temporary folder when memory is short; never
-    if it is "none". `cluster` is the address of a Dask scheduler that searches instead. With
-    `reduce`, searches take eager moves (checker.reduction); proofs and what speaks of whole runs
-    are as without. `certificates` is a folder: each proof is written there as a file. With `every`,
+    if it is "none". `cluster` is the address of a Dask scheduler that searches instead. `certificates` is a folder: each proof is written there as a file. With `every`,
     the scenarios that are not default ones take part.
     """
 
@@ -51,7 +46,6 @@ class Request:
     resume: bool = False
     spill: str = ""
     cluster: str = ""
-    reduce: bool = False
     certificates: str = ""
     every: bool = False
 

@@ -34,8 +34,7 @@ class Result:
     switches) it is at once, "search+proof (...)", "reference" or "bounded";
     `states` is the number of states searched (None if by proof only), `depth` the search's depth
     or the bound; `witness` that a state of its interesting case was reached; `certificate` the
-    re-checked inductive invariant as SMT-LIB text. `reduced` says that the search took eager moves:
-    fewer states, and a trace that may not be a shortest one.
+    re-checked inductive invariant as SMT-LIB text.
     """
 
     property: str
@@ -53,7 +52,6 @@ class Result:
     witness: bool = False
     seconds: float = 0.0
     error: bool = field(default=False)
-    reduced: bool = False
 
     @builtins.property
     def as_declared(self) -> bool:

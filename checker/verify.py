@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from checker.decide import PROOF_SECONDS, SHOW_SECONDS, run_task
 from checker.request import (
@@ -31,9 +31,6 @@ from checker.request import (
 from checker.verdict import HOLDS_TO_DEPTH, PROVED, UNKNOWN, VACUOUS, VIOLATED, Result
 from model.rule import ModelError
 from model.scenario import scenario
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass

@@ -3,8 +3,7 @@
 A state is packed into 64-bit words; full words are compared, never fingerprints. Each frontier is
 unpacked into one array of codes for each variable, each step's guard is evaluated on the rows
 whose run is in its source states, and the changed bits are written into copies of the words.
-Parents and steps are kept, so a counterexample is a shortest one of the system that is given; what
-reduces a system is applied before (`checker.reduction`).
+Parents and steps are kept, so a counterexample is a shortest one.
 
 Memory: about 8 bytes a word twice, plus 6 bytes, for each state.
 """

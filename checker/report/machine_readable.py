@@ -36,7 +36,6 @@ def _row(r: Result) -> dict[str, Any]:
         "method": r.method,
         "states": r.states,
         "depth": r.depth,
-        "reduced": r.reduced,
         "trace": r.trace.as_json() if r.trace is not None else None,
         "certificate": r.certificate,
         "configurations": r.configurations,

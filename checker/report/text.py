@@ -9,10 +9,6 @@ from checker.trace import Trace, TraceStep, origin
 from checker.verdict import Result
 
 COLUMN = 44
-REDUCED = (
-    "--reduce: where it says reduced, the states are not the pinned ones and no trace is said to\n"
-    "be a shortest one. Proofs, and what speaks of whole runs, are decided without it."
-)
 
 
 def table(results: Sequence[Result], *, seconds: bool = True) -> str:
@@ -27,14 +23,12 @@ def table(results: Sequence[Result], *, seconds: bool = True) -> str:
             sizes = [x.states or 0 for x in here if x.method.startswith("search")]
             sizes = sizes or [x.states or 0 for x in here]
             size = f"  {max(sizes):,} states" if sizes else ""
-            size += ", reduced" if any(r.reduced for r in here) else ""
             lines += ["", f"{at}{size}"]
         mark = " " if r.as_declared else "!"
         verdict = r.verdict if r.verdict != "HOLDS_TO_DEPTH" else f"{r.verdict} {r.depth}"
         tail = r.method
         if r.trace is not None:
             tail += f", {len(r.trace)} steps"
-            tail += ", perhaps not the fewest" if r.reduced else ""
         if not r.as_declared:
             tail += f"; declared {r.declared}"
         if r.reason:

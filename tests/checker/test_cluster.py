@@ -135,13 +135,11 @@ def test_a_violation_replays(address: str) -> None:
             assert len(trace) == depths[q.name] == engine.depth(q.row) == found.depth
 
 
-@pytest.mark.parametrize("reduced", [[], ["--reduce"]])
-def test_the_command(address: str, reduced: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """With --reduce, too: the workers find the same eager moves."""
+def test_the_command(address: str, capsys: pytest.CaptureFixture[str]) -> None:
     shared = ["verify", "--scenario", "tls12-small", "--engine", "explicit", "--format", "json"]
     out = []
     for more in (["--cluster", address], []):
-        assert cli.main([*shared, "--flaw", "early_ccs", *reduced, *more]) == 0
+        assert cli.main([*shared, "--flaw", "early_ccs", *more]) == 0
         rows = json.loads(capsys.readouterr().out)["results"]
         out.append([(r["property"], r["verdict"], r["states"], r["depth"]) for r in rows])
     assert out[0] == out[1]
