@@ -28,13 +28,16 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--traceback", action="store_true", help="show tracebacks of internal errors")
     sub = top.add_subparsers(dest="command", required=True)
-    v = sub.add_parser("verify", help="decide properties", epilog=EXIT,
-                       formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    v = sub.add_parser(
+        "verify",
+        help="decide properties",
+        epilog=EXIT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     v.add_argument("properties", nargs="*", metavar="PROPERTY", help="names or ids; default: all")
     which = v.add_mutually_exclusive_group()
     which.add_argument("--scenario", help="one scenario; default: all default ones")
-    which.add_argument("--all", action="store_true",
-                       help="every scenario, the long ones too")  # fmt: skip
+    which.add_argument("--all", action="store_true", help="every scenario, the long ones too")
     v.add_argument(
         "--engine",
         choices=[*sorted(ENGINES), "all"],
@@ -71,13 +74,25 @@ def parser() -> argparse.ArgumentParser:
     from checker.certificate.solvers import SOLVERS
     from checker.report.certificates import EXIT as CERTIFIED
 
-    ct = sub.add_parser("certify", help="check certificates again by SMT solvers", epilog=CERTIFIED,
-                        formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    ct = sub.add_parser(
+        "certify",
+        help="check certificates again by SMT solvers",
+        epilog=CERTIFIED,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     ct.add_argument("files", nargs="+", metavar="FILE", help="written by verify --certificates")
-    ct.add_argument("--solver", action="append", choices=list(SOLVERS),
-                    help="may be repeated; default: all that are installed")  # fmt: skip
-    ct.add_argument("--time", type=_positive(float), metavar="S",
-                    help="seconds for each solver and file (default: 60)")  # fmt: skip
+    ct.add_argument(
+        "--solver",
+        action="append",
+        choices=list(SOLVERS),
+        help="may be repeated; default: all that are installed",
+    )
+    ct.add_argument(
+        "--time",
+        type=_positive(float),
+        metavar="S",
+        help="seconds for each solver and file (default: 60)",
+    )
     ct.add_argument("--format", choices=("text", "json"), default="text")
     ls = sub.add_parser("list", help="properties, scenarios, capabilities, flaws, rules, engines")
     ls.add_argument("--format", choices=("text", "json"), default="text")
@@ -103,16 +118,24 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--states", type=_positive(int), metavar="N", help="states for the search")
     c.add_argument("--format", choices=("text", "json"), default="text")
     t = sub.add_parser("tightness", help="which demands a property rests on: drop each alone")
-    t.add_argument("properties", nargs="*", metavar="PROPERTY",
-                   help="invariants, by name or id; default: all declared to hold")  # fmt: skip
+    t.add_argument(
+        "properties",
+        nargs="*",
+        metavar="PROPERTY",
+        help="invariants, by name or id; default: all declared to hold",
+    )
     t.add_argument("--scenario", help="default: the smallest searched one in which it holds")
     t.add_argument("--time", type=_positive(float), metavar="S", help="seconds for each search")
     t.add_argument("--format", choices=("text", "json"), default="text")
     from checker.export import formats
 
     x = sub.add_parser("export", help="write a scenario for another model checker")
-    x.add_argument("export_format", choices=list(formats()), metavar="FORMAT",
-                   help="; ".join(f"{n}: {m.SUMMARY}" for n, m in formats().items()))  # fmt: skip
+    x.add_argument(
+        "export_format",
+        choices=list(formats()),
+        metavar="FORMAT",
+        help="; ".join(f"{n}: {m.SUMMARY}" for n, m in formats().items()),
+    )
     x.add_argument("properties", nargs="*", metavar="PROPERTY", help="names or ids; default: all")
     x.add_argument("--scenario", required=True, help="one scenario")
     x.add_argument("--flaw", metavar="NAME[@END]", help="a published flaw, as in verify")
@@ -203,11 +226,23 @@ def _verify(args: argparse.Namespace) -> int:
     from checker.verify import verify
 
     request = Request(
-        tuple(args.properties), args.scenario, args.engine, args.flaw, args.drop, args.time,
-        args.memory, args.states, args.stop_at_first, args.backend or "",
-        args.checkpoint or args.resume or "", args.resume is not None, args.spill or "",
-        args.cluster or "", args.certificates or "", args.all,
-    )  # fmt: skip
+        tuple(args.properties),
+        args.scenario,
+        args.engine,
+        args.flaw,
+        args.drop,
+        args.time,
+        args.memory,
+        args.states,
+        args.stop_at_first,
+        args.backend or "",
+        args.checkpoint or args.resume or "",
+        args.resume is not None,
+        args.spill or "",
+        args.cluster or "",
+        args.certificates or "",
+        args.all,
+    )
     patch_of(request)
     if args.all and args.flaw:
         raise LookupError("--all goes with no --flaw: a flaw has a scenario of its own")
@@ -232,8 +267,12 @@ def _verify(args: argparse.Namespace) -> int:
         out = machine_readable.as_json(results, interrupted=outcome.interrupted)
     else:
         parts = [text.table(results)]
-        shown = [r for r in results if r.trace is not None and (
-            not r.as_declared or request.flaw or request.drop or request.properties)]  # fmt: skip
+        shown = [
+            r
+            for r in results
+            if r.trace is not None
+            and (not r.as_declared or request.flaw or request.drop or request.properties)
+        ]
         if request.flaw or request.drop:
             # Several properties may fall to one attack: show the one that tells it, or else the
             # shortest.
@@ -241,8 +280,11 @@ def _verify(args: argparse.Namespace) -> int:
             best = found[0].shows if found else ""
             shown = sorted(shown, key=lambda r: (r.property != best, len(r.trace)))[:1]
         parts += [text.chart(r.trace) for r in shown]
-        parts += [f"{r.property}: the invariant that says otherwise\n\n{r.certificate}"
-                  for r in results if r.error and r.certificate]  # fmt: skip
+        parts += [
+            f"{r.property}: the invariant that says otherwise\n\n{r.certificate}"
+            for r in results
+            if r.error and r.certificate
+        ]
         parts.append(text.summary(results))
         if outcome.interrupted:
             parts.append("interrupted: these are the results so far")
@@ -287,31 +329,53 @@ def listing() -> dict[str, Any]:
     return {
         "schema_version": 1,
         "properties": [
-            {"name": p.name, "id": p.id, "rfc": p.rfc, "kind": p.kind, "needs": list(p.needs),
-             "says": " ".join((p.function.__doc__ or "").split())}
+            {
+                "name": p.name,
+                "id": p.id,
+                "rfc": p.rfc,
+                "kind": p.kind,
+                "needs": list(p.needs),
+                "says": " ".join((p.function.__doc__ or "").split()),
+            }
             for p in catalogue().values()
         ],
         "scenarios": [
-            {"name": s.name, "summary": s.summary, "methods": list(s.methods),
-             "default": s.default, "features": sorted(s.features)}
+            {
+                "name": s.name,
+                "summary": s.summary,
+                "methods": list(s.methods),
+                "default": s.default,
+                "features": sorted(s.features),
+            }
             for s in SCENARIOS
         ],
-        "capabilities": [
-            {"name": n, "summary": str(m.SUMMARY)} for n, m in capabilities().items()
-        ],
+        "capabilities": [{"name": n, "summary": str(m.SUMMARY)} for n, m in capabilities().items()],
         "flaws": [
-            {"name": f.name, "number": f.number, "title": f.title, "source": f.source,
-             "scenario": f.scenario, "ends": list(f.ends), "capability": f.capability}
+            {
+                "name": f.name,
+                "number": f.number,
+                "title": f.title,
+                "source": f.source,
+                "scenario": f.scenario,
+                "ends": list(f.ends),
+                "capability": f.capability,
+            }
             for f in flaws().values()
         ],
         "rules": [
-            {"name": r.name, "role": r.role, "rfc": r.rfc, "from": list(r.sources), "to": r.target,
-             "checks": [c.name for c in r.checks]}
+            {
+                "name": r.name,
+                "role": r.role,
+                "rfc": r.rfc,
+                "from": list(r.sources),
+                "to": r.target,
+                "checks": [c.name for c in r.checks],
+            }
             for name in ("client", "server")
             for r in role(name).table
         ],
         "engines": [{"name": n, "summary": s} for n, s in ENGINES.items()],
-    }  # fmt: skip
+    }
 
 
 def decided(methods: Sequence[str]) -> str:
@@ -367,8 +431,9 @@ def _coverage(args: argparse.Namespace) -> int:
     from checker.coverage import as_json, as_text, coverage
     from checker.request import Request
 
-    found = coverage(Request(scenario=args.scenario, flaw=args.flaw, seconds=args.time,
-                             states=args.states))  # fmt: skip
+    found = coverage(
+        Request(scenario=args.scenario, flaw=args.flaw, seconds=args.time, states=args.states)
+    )
     sys.stdout.write((as_json if args.format == "json" else as_text)(found) + "\n")
     return 3 if found.reason else 0
 

@@ -85,8 +85,11 @@ def as_text(c: Coverage) -> str:
     for title, names in (("", left), ("no values of this scenario satisfy the guard:", dead)):
         lines += [f"  {title}"] if title and names else []
         lines += [f"  {'  ' if title else ''}{n}" for n in c.never if n in names]
-    lines += ["", f"checks of the rules taken that never decided anything: {len(c.idle)} of "
-              f"{len(c.idle) + c.decided}"]  # fmt: skip
+    lines += [
+        "",
+        f"checks of the rules taken that never decided anything: {len(c.idle)} of "
+        f"{len(c.idle) + c.decided}",
+    ]
     lines += [f"  {rule}:{check.replace(' ', '_')}" for rule, check in c.idle]
     if c.reason:
         lines += ["", "the search was not complete: what is listed may still be taken"]
@@ -97,10 +100,15 @@ def as_json(c: Coverage) -> str:
     """The same as data."""
     return json.dumps(
         {
-            "schema_version": 1, "scenario": c.scenario, "states": c.states,
-            "complete": not c.reason, "reason": c.reason, "taken": dict(sorted(c.taken.items())),
-            "never_taken": c.never, "impossible": c.impossible,
+            "schema_version": 1,
+            "scenario": c.scenario,
+            "states": c.states,
+            "complete": not c.reason,
+            "reason": c.reason,
+            "taken": dict(sorted(c.taken.items())),
+            "never_taken": c.never,
+            "impossible": c.impossible,
             "never_decided": [{"rule": r, "check": k} for r, k in c.idle],
         },
         indent=1,
-    )  # fmt: skip
+    )

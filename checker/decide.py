@@ -70,8 +70,15 @@ def run_task(
         results = by_reference(system, [p for p in props if not p.live], task.request)
         results += live(system, props)
     else:
-        results = search(system, [p for p in props if not p.live], task.request, progress,
-                         _patched(task.request, where, system), note, threads)  # fmt: skip
+        results = search(
+            system,
+            [p for p in props if not p.live],
+            task.request,
+            progress,
+            _patched(task.request, where, system),
+            note,
+            threads,
+        )
     for r in results:
         r.declared, r.reason = _declared(task.request, r, where)
         r.seconds = r.seconds or time.monotonic() - began
@@ -165,21 +172,34 @@ def search(
     def tell(found: Any, frontier: int) -> None:
         if progress is not None:
             rate = found.states / max(time.monotonic() - began, 1e-3)
-            progress(f"{system.name}: {found.states:,} distinct states, frontier {frontier:,}, "
-                     f"depth {found.depth}, {rate:,.0f} states/s")  # fmt: skip
+            progress(
+                f"{system.name}: {found.states:,} distinct states, frontier {frontier:,}, "
+                f"depth {found.depth}, {rate:,.0f} states/s"
+            )
 
     awaited = [q for n, q in bad.items() if shown or declared(n, system.name)[0] != VIOLATED]
     found = engine.search(
-        questions, states=request.states, seconds=request.seconds, memory=request.memory,
+        questions,
+        states=request.states,
+        seconds=request.seconds,
+        memory=request.memory,
         stop=(lambda: any(q.row is not None for q in awaited)) if request.first or shown else None,
-        progress=tell, **more,
-    )  # fmt: skip
+        progress=tell,
+        **more,
+    )
     if request.first and not found.complete and any(q.row is not None for q in awaited):
         found.reason = "the search stopped at the first violation"
     out = []
     for p in props:
-        r = Result(p.name, p.id, system.name, UNKNOWN, method="search", states=found.states,
-                   depth=found.depth)  # fmt: skip
+        r = Result(
+            p.name,
+            p.id,
+            system.name,
+            UNKNOWN,
+            method="search",
+            states=found.states,
+            depth=found.depth,
+        )
         row = bad[p.name].row
         r.witness = seen[p.name].row is not None
         if p.kind == "reachable":
@@ -324,8 +344,15 @@ def by_reference(system: System, props: Sequence[Property], request: Request) ->
     out = []
     for p in props:
         bad, witness = (reference.predicate(e) for e in exprs[p.name])
-        r = Result(p.name, p.id, system.name, UNKNOWN, method="reference", states=len(graph),
-                   depth=max(d for _, d in graph.nodes(data="depth")))  # fmt: skip
+        r = Result(
+            p.name,
+            p.id,
+            system.name,
+            UNKNOWN,
+            method="reference",
+            states=len(graph),
+            depth=max(d for _, d in graph.nodes(data="depth")),
+        )
         r.witness = any(map(witness, graph))
         wrong = [s for s in graph if bad(s)] if p.kind == "invariant" else []
         if wrong:
@@ -395,8 +422,15 @@ def prove(
                     _unseen(r, prover, neg(p.witness(system)), request)
             except Exception as e:  # of a solver or a certificate: it is told, exit status 4
                 prover = None
-                r = Result(p.name, p.id, system.name, UNKNOWN, method="proof", error=True,
-                           reason=f"{type(e).__name__}: {e}")  # fmt: skip
+                r = Result(
+                    p.name,
+                    p.id,
+                    system.name,
+                    UNKNOWN,
+                    method="proof",
+                    error=True,
+                    reason=f"{type(e).__name__}: {e}",
+                )
             r.seconds = time.monotonic() - began
             proved += r.certificate is not None
             yield r
@@ -422,9 +456,12 @@ def witnesses(system: System, props: Sequence[Property], request: Request) -> se
         plain = Request(backend=request.backend)
         engine, more = _engine(compiled, plain, props, False, None, lambda: 1)
         engine.search(
-            asked, states=WITNESS_STATES, memory=request.memory,
-            stop=lambda asked=asked: all(q.row is not None for q in asked), **more,
-        )  # fmt: skip
+            asked,
+            states=WITNESS_STATES,
+            memory=request.memory,
+            stop=lambda asked=asked: all(q.row is not None for q in asked),
+            **more,
+        )
         predicate = Reference(compiled).predicate
         cases = {q.name: predicate(q.expr) for q in asked}
         for q in sorted(asked, key=lambda q: -1 if q.row is None else q.row, reverse=True):

@@ -28,8 +28,9 @@ class Request:
     `backend` is "c", "numpy" or "": C where a compiler is. `checkpoint` and `spill` are folders:
     each search keeps itself in the first, and goes on from there with `resume`; its states lie in
     files of the second. Without `spill` they go to the temporary folder when memory is short; never
-    if it is "none". `cluster` is the address of a Dask scheduler that searches instead. `certificates` is a folder: each proof is written there as a file. With `every`,
-    the scenarios that are not default ones take part.
+    if it is "none". `cluster` is the address of a Dask scheduler that searches instead.
+    `certificates` is a folder: each proof is written there as a file. With `every`, the scenarios
+    that are not default ones take part.
     """
 
     properties: tuple[str, ...] = ()
@@ -139,9 +140,11 @@ def tasks_of(request: Request) -> list[Task]:
         props = properties_of(request, where)
         if not props:
             continue
-        methods = [request.engine] if request.engine else [
-            m for m in where.methods if m in ("explicit", "symbolic")
-        ]  # fmt: skip
+        methods = (
+            [request.engine]
+            if request.engine
+            else [m for m in where.methods if m in ("explicit", "symbolic")]
+        )
         if request.engine == "all":
             methods = ["explicit", "symbolic"]
         if flawed and not request.engine:

@@ -146,10 +146,14 @@ def place(name: str, where: str | None) -> tuple[Property, Scenario]:
             raise LookupError(f"{where} is not searched; a drop may need a whole search")
         return p, chosen
     fit = [
-        s for s in SCENARIOS
-        if "explicit" in s.methods and s.network == "adversary" and set(p.needs) <= s.features
-        and (not s.about or p.id in s.about) and declared(p.name, s.name)[0] == PROVED
-    ]  # fmt: skip
+        s
+        for s in SCENARIOS
+        if "explicit" in s.methods
+        and s.network == "adversary"
+        and set(p.needs) <= s.features
+        and (not s.about or p.id in s.about)
+        and declared(p.name, s.name)[0] == PROVED
+    ]
     if not fit:
         raise LookupError(f"{p.name} is declared to hold in no searched scenario")
     return p, min(fit, key=_size)
@@ -277,9 +281,10 @@ class Invariant:
                 bits[f"{n}/{i}"] = var(n, d).one_of(*having)
         self.parts = [_over(c, bits) for c in invariant.read(proved, {n: n for n in bits})]
         self.parts += [
-            var(n, d).one_of(*small[n].values) for n, d in state.items()
+            var(n, d).one_of(*small[n].values)
+            for n, d in state.items()
             if len(small[n].values) < len(d.values)
-        ]  # fmt: skip
+        ]
         if enough is not None:
             self.parts = [self.parts[i] for i in enough]
         self.refuter = Refuter()
@@ -306,9 +311,11 @@ class Invariant:
             told = len(gates.clauses)
             while (answer := solver.solve([*assumed, *places])) is None:
                 pass
-            return list(places.values()) if answer else [
-                places[x] for x in solver.core() if x in places
-            ]  # fmt: skip
+            return (
+                list(places.values())
+                if answer
+                else [places[x] for x in solver.core() if x in places]
+            )
 
         # For each step what its guard and effects read, and what was encoded of them.
         readings: list[tuple[Step, dict[str, list[int]], dict[int, Any]]] = []
@@ -615,15 +622,26 @@ def _title(found: Tightness) -> tuple[str, str, str]:
 def as_json(found: Sequence[Tightness]) -> str:
     """`schema_version`, and `tables` of `property`, `id`, `scenario`, `proof`, `rows`, `reason`."""
     tables = [
-        {"property": t.property.name, "id": t.property.id, "scenario": t.scenario,
-         "proof": t.proof, "reason": t.reason,
-         "rows": [
-             {**asdict(r.drop), "used": r.used, "verdict": r.verdict, "reason": r.reason,
-              "states": r.states, "trace": r.trace.as_json() if r.trace is not None else None}
-             for r in t.rows
-         ]}
+        {
+            "property": t.property.name,
+            "id": t.property.id,
+            "scenario": t.scenario,
+            "proof": t.proof,
+            "reason": t.reason,
+            "rows": [
+                {
+                    **asdict(r.drop),
+                    "used": r.used,
+                    "verdict": r.verdict,
+                    "reason": r.reason,
+                    "states": r.states,
+                    "trace": r.trace.as_json() if r.trace is not None else None,
+                }
+                for r in t.rows
+            ],
+        }
         for t in found
-    ]  # fmt: skip
+    ]
     return json.dumps({"schema_version": 2, "tables": tables}, indent=1)
 
 

@@ -172,8 +172,9 @@ def _failed(task: Task, why: str, *, error: bool) -> list[Result]:
     out = []
     for p in props:
         verdict, reason = declared(p.name, where.name)
-        out.append(Result(p.name, p.id, where.name, UNKNOWN, verdict, why or reason, method,
-                          error=error))  # fmt: skip
+        out.append(
+            Result(p.name, p.id, where.name, UNKNOWN, verdict, why or reason, method, error=error)
+        )
     return out
 
 

@@ -74,12 +74,17 @@ def machine(
                 "Rows that refuse a message are not drawn: they are the complement of these rows, "
                 "and all enter CLOSED."
             ),
-            "labelloc": "t", "labeljust": "l", "fontname": FONT, "fontsize": "13",
-            "rankdir": "TB", "nodesep": "0.35", "ranksep": "0.35",
+            "labelloc": "t",
+            "labeljust": "l",
+            "fontname": FONT,
+            "fontsize": "13",
+            "rankdir": "TB",
+            "nodesep": "0.35",
+            "ranksep": "0.35",
         },
         node_attr={"shape": "box", "style": "rounded,filled", "fontname": FONT, "fontsize": "12"},
         edge_attr={"fontname": FONT, "fontsize": "9", "arrowsize": "0.7"},
-    )  # fmt: skip
+    )
     for key, title in GENERATIONS.items():
         inside = [s for s in drawn if home[s] == (key,)]
         if not inside:
@@ -105,9 +110,11 @@ def machine(
                 boxes[source] = ANY if not boxes else f"{ANY} {len(boxes) + 1}"
                 left_out = [s for s in drawn if s not in source]
                 graph.node(
-                    boxes[source], f"{ANY} but\n{', '.join(left_out)}" if left_out else ANY,
-                    style="dashed", shape="box",
-                )  # fmt: skip
+                    boxes[source],
+                    f"{ANY} but\n{', '.join(left_out)}" if left_out else ANY,
+                    style="dashed",
+                    shape="box",
+                )
             source = boxes[source]
         side = {}
         if target == SAME:

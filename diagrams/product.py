@@ -61,9 +61,10 @@ def product(scenario: Scenario, end: str = "CONNECTED") -> graphviz.Digraph:
     nodes, moves = fold(system)
     last = [r.role.states.index(end) for r in system.runs]
     kept = [
-        p for p in nodes
+        p
+        for p in nodes
         if all(r.role.states.index(s) <= n for r, s, n in zip(system.runs, p, last, strict=True))
-    ]  # fmt: skip
+    ]
     names = ", ".join(r.name for r in system.runs)
     graph = graphviz.Digraph(
         f"product-{scenario.name}",
@@ -76,15 +77,23 @@ def product(scenario: Scenario, end: str = "CONNECTED") -> graphviz.Digraph:
                 f"Left out: edges to CLOSED and everything after {end} (application data, closing, "
                 "alerts). A message under way is not seen here."
             ),
-            "labelloc": "t", "labeljust": "l", "fontname": FONT, "fontsize": "14",
-            "rankdir": "TB", "nodesep": "0.3", "ranksep": "0.4",
+            "labelloc": "t",
+            "labeljust": "l",
+            "fontname": FONT,
+            "fontsize": "14",
+            "rankdir": "TB",
+            "nodesep": "0.3",
+            "ranksep": "0.4",
         },
         node_attr={
-            "shape": "box", "style": "rounded,filled", "fillcolor": "#f4f4f4", "fontname": FONT,
+            "shape": "box",
+            "style": "rounded,filled",
+            "fillcolor": "#f4f4f4",
+            "fontname": FONT,
             "fontsize": "11",
         },
         edge_attr={"fontname": FONT, "fontsize": "9", "arrowsize": "0.7"},
-    )  # fmt: skip
+    )
     for p in kept:
         text = "\n".join(f"{r.role.name} {s}" for r, s in zip(system.runs, p, strict=True))
         mark = {"fillcolor": "#dff3df"} if set(p) == {end} else {}

@@ -52,20 +52,42 @@ def sequence(trace: Trace, title: str) -> graphviz.Digraph:
     graph = graphviz.Digraph(
         "sequence",
         graph_attr={
-            "label": caption(head, 110), "labelloc": "t", "labeljust": "l", "fontname": FONT,
-            "fontsize": "13", "rankdir": "TB", "nodesep": "0.1", "ranksep": "0.06",
+            "label": caption(head, 110),
+            "labelloc": "t",
+            "labeljust": "l",
+            "fontname": FONT,
+            "fontsize": "13",
+            "rankdir": "TB",
+            "nodesep": "0.1",
+            "ranksep": "0.06",
             "splines": "line",
         },
-        node_attr={"shape": "box", "fontname": FONT, "fontsize": "10", "height": "0.2",
-                   "margin": "0.06,0.03", "color": FAINT},
+        node_attr={
+            "shape": "box",
+            "fontname": FONT,
+            "fontsize": "10",
+            "height": "0.2",
+            "margin": "0.06,0.03",
+            "color": FAINT,
+        },
         edge_attr={"fontname": FONT, "arrowsize": "0.7"},
-    )  # fmt: skip
+    )
     starts = {r: next((s.before for s in trace.steps if s.run == r), "") for r in trace.runs}
-    _row(graph, "0", columns, {
-        c: {"label": f"{c}\n{starts[c]}" if starts.get(c) else c, "style": "filled",
-            "fillcolor": "#dbe9ff" if c != NETWORK else "#f4f4f4", "fontsize": "12"}
-        for c in columns
-    }, {_gap(a, b): {"label": "", "width": WIDTH} for a, b in _pairs(columns)})  # fmt: skip
+    _row(
+        graph,
+        "0",
+        columns,
+        {
+            c: {
+                "label": f"{c}\n{starts[c]}" if starts.get(c) else c,
+                "style": "filled",
+                "fillcolor": "#dbe9ff" if c != NETWORK else "#f4f4f4",
+                "fontsize": "12",
+            }
+            for c in columns
+        },
+        {_gap(a, b): {"label": "", "width": WIDTH} for a, b in _pairs(columns)},
+    )
     last = "0"
     known: tuple[str, ...] = ()
     for i, s in enumerate(trace.steps, 1):
@@ -92,8 +114,14 @@ def sequence(trace: Trace, title: str) -> graphviz.Digraph:
         _row(graph, arrow, columns, {s.run: _mark(s)}, {}, note, line)
         for row in (text, arrow):
             for c in columns:
-                graph.edge(f"{c}.{last}", f"{c}.{row}", color=FAINT, style="dashed",
-                           arrowhead="none", weight="100")  # fmt: skip
+                graph.edge(
+                    f"{c}.{last}",
+                    f"{c}.{row}",
+                    color=FAINT,
+                    style="dashed",
+                    arrowhead="none",
+                    weight="100",
+                )
             last = row
     return graph
 
@@ -118,18 +146,28 @@ def _row(
         for a, b in _pairs(columns):
             gap = _gap(a, b)
             if gap in texts:
-                same.node(f"{gap}.{row}", _attributes={
-                    "shape": "plaintext", "group": gap, **texts[gap]})  # fmt: skip
+                same.node(
+                    f"{gap}.{row}", _attributes={"shape": "plaintext", "group": gap, **texts[gap]}
+                )
                 order.append(gap)
             same.node(f"{b}.{row}", _attributes=_in(b, marks, point))
             order.append(b)
         if note:
-            same.node(f"note.{row}", note, shape="note", style="filled", fillcolor="#ffecec",
-                      color=FORGED, fontcolor=FORGED, fontsize="9")  # fmt: skip
+            same.node(
+                f"note.{row}",
+                note,
+                shape="note",
+                style="filled",
+                fillcolor="#ffecec",
+                color=FORGED,
+                fontcolor=FORGED,
+                fontsize="9",
+            )
             order.append("note")
         for a, b in _pairs(order):
-            same.edge(f"{a}.{row}", f"{b}.{row}", _attributes={
-                "style": "invis", **arrow.get((a, b), {})})  # fmt: skip
+            same.edge(
+                f"{a}.{row}", f"{b}.{row}", _attributes={"style": "invis", **arrow.get((a, b), {})}
+            )
 
 
 def _in(
@@ -158,15 +196,21 @@ def _mark(s: TraceStep) -> dict[str, str]:
     if s.alert:
         parts.append(f"refused: {s.alert}")
     parts.append(s.after)
-    return {"label": "\n".join(parts), "style": "filled",
-            "fillcolor": "#ffecec" if s.alert else "white"}  # fmt: skip
+    return {
+        "label": "\n".join(parts),
+        "style": "filled",
+        "fillcolor": "#ffecec" if s.alert else "white",
+    }
 
 
 def _text(number: int, s: TraceStep, by: str) -> str:
     """The message, its fields that say something, its key, what the adversary did."""
     lines = [f"{number}  {s.event}"]
-    fields = [f"{k}={_value(v)}" for k, v in s.fields.items()
-              if not k.startswith("offers_") and v not in ("none", "null", False)]  # fmt: skip
+    fields = [
+        f"{k}={_value(v)}"
+        for k, v in s.fields.items()
+        if not k.startswith("offers_") and v not in ("none", "null", False)
+    ]
     lines += textwrap.wrap(", ".join(fields), 44, break_long_words=False)
     key = KEYS.get(s.key, f"the {s.key} keys")
     if key:
@@ -186,13 +230,19 @@ def _value(v: Any) -> str:
 HONEST = {
     "run-tls12": ("A full handshake of TLS 1.2 with ECDHE.", "TLS12", "ECDHE", "none"),
     "run-tls12-client-certificate": (
-        "A full handshake of TLS 1.2 with RSA and a client certificate.", "TLS12", "RSA", "honest",
+        "A full handshake of TLS 1.2 with RSA and a client certificate.",
+        "TLS12",
+        "RSA",
+        "honest",
     ),
     "run-tls13": ("A full handshake of TLS 1.3.", "TLS13", "AEAD", "none"),
     "run-tls13-client-certificate": (
-        "A full handshake of TLS 1.3 with a client certificate.", "TLS13", "AEAD", "honest",
+        "A full handshake of TLS 1.3 with a client certificate.",
+        "TLS13",
+        "AEAD",
+        "honest",
     ),
-}  # fmt: skip
+}
 """Honest runs by name: what it is, version, suite, the client's certificate."""
 
 
@@ -200,16 +250,18 @@ def honest(name: str) -> tuple[str, Trace]:
     """A shortest honest handshake of HONEST until both ends are connected: its title and trace."""
     title, version, suite, certificate = HONEST[name]
     system = scenario("honest").system()
-    goal = conj(*(
-        conj(
-            system.of(r, "state") == "CONNECTED",
-            system.of(r, "max_version") == version,
-            system.of(r, "version") == version,
-            system.of(r, "suite") == suite,
-            system.of(r, "client_certificate") == certificate,
+    goal = conj(
+        *(
+            conj(
+                system.of(r, "state") == "CONNECTED",
+                system.of(r, "max_version") == version,
+                system.of(r, "version") == version,
+                system.of(r, "suite") == suite,
+                system.of(r, "client_certificate") == certificate,
+            )
+            for r in system.runs
         )
-        for r in system.runs
-    ))  # fmt: skip
+    )
     trace = shortest(system, goal)
     if trace is None:
         raise ModelError(f"{name}: no run of scenario honest is {title!r}")
@@ -223,8 +275,7 @@ def flawed(flaw: Flaw) -> tuple[str, Trace] | None:
     """
     for end in flaw.ends:
         broken = [flaw.shows] if flaw.shows in flaw.breaks[end] else flaw.breaks[end]
-        props = [p for p in catalogue().values()
-                 if p.name in broken and p.kind == "invariant"]  # fmt: skip
+        props = [p for p in catalogue().values() if p.name in broken and p.kind == "invariant"]
         if props:
             break
     else:

@@ -85,4 +85,4 @@ ALPHABET = (
     CertificateRequest, ServerHelloDone, ClientKeyExchange, CertificateVerify, ChangeCipherSpec,
     Finished, ApplicationData, CloseNotify, AlertMessage, NoCertificate, UndecryptableRecord,
     TransportClose,
-)  # fmt: skip
+)

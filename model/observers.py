@@ -55,7 +55,7 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
             "finished_not_after_ccs", "receive", "Finished",
             legacy & neg(saw("ChangeCipherSpec")),
         )
-    )  # fmt: skip
+    )
     out.append(
         _latch("late_ccs", "receive", "ChangeCipherSpec", (own.version == "TLS13") & own.verified)
     )
@@ -65,13 +65,13 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
             (own.read_key != "handshake")
             | disj(*map(saw, ("CertificateRequest", "Certificate", "CertificateVerify"))),
         )
-    )  # fmt: skip
+    )
     out.append(
         _latch(
             "verify_out_of_place", "receive", "CertificateVerify",
             disj(saw("ChangeCipherSpec"), conj(legacy, neg(saw("ClientKeyExchange")))),
         )
-    )  # fmt: skip
+    )
     out.append(_latch("data_in_clear", "receive", "ApplicationData", own.read_key == "plaintext"))
     out.append(
         _latch(
@@ -80,7 +80,7 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
             & ((own.version == "TLS13") | (AlertMessage.f.level == "fatal")),
             live=True,
         )
-    )  # fmt: skip
+    )
     out.append(_latch("closed_in_keys", "receive", "CloseNotify", own.read_key != "plaintext"))
     out.append(_latch("closed_first", "send", "CloseNotify", own.end == "none"))
     state = var("own.state", of.state_domain)
@@ -91,7 +91,7 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
             "wrong_finished_alert", "reject", "Finished",
             wrong & state.one_of(*due),
         )
-    )  # fmt: skip
+    )
     return tuple(out)
 
 

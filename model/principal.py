@@ -20,7 +20,7 @@ Suite = Domain(
         "none", "DH_anon", "RSA_EXPORT", "DHE_EXPORT", "RSA", "DHE", "ECDHE", "AEAD",
         "PSK", "DH_RSA", "RSA_PSK", "DHE_PSK", "ECDHE_PSK",
     ),
-)  # fmt: skip
+)
 """A cipher suite, told apart by its key exchange (RFC 5246 A.5, RFC 4279, RFC 5489); `AEAD` is any
 suite of TLS 1.3, `DH_RSA` any with a static key in the server's certificate. Those of the last line
 need the extensions `psk_suites` and `fixed_dh`."""
@@ -28,7 +28,7 @@ need the extensions `psk_suites` and `fixed_dh`."""
 OFFERED = (
     "DH_anon", "RSA_EXPORT", "DHE_EXPORT", "PSK", "DH_RSA", "RSA", "RSA_PSK", "DHE", "DHE_PSK",
     "ECDHE", "ECDHE_PSK",
-)  # fmt: skip
+)
 """The suites whose offer is a configuration, in a server's order of preference, the best last;
 `AEAD` is offered with TLS 1.3."""
 
@@ -84,7 +84,7 @@ Alert = Domain(
         "no_renegotiation", "internal_error", "inappropriate_fallback", "unsupported_extension",
         "insufficient_security", "unknown_psk_identity", "bad_certificate_status_response",
     ),
-)  # fmt: skip
+)
 """Alert descriptions (RFC 5246 7.2, RFC 8446 6), close_notify apart."""
 
 Label = Domain("Label", ("client finished", "server finished"))
@@ -182,7 +182,7 @@ STATES = {
         "WAIT_CERT", "WAIT_CV", "WAIT_FINISHED",
         "CONNECTED", "ANSWER_CLOSE", "CLOSING", "CLOSED",
     ),
-}  # fmt: skip
+}
 """The local states. Those of TLS 1.3 are named as in RFC 8446 appendix A; RFC 5246 names none."""
 
 GENERATIONS = {

@@ -53,7 +53,7 @@ _encrypted_to = ite(
             {"none": "none", "empty": "none", "honest": "honest"}
             | dict.fromkeys(("adversary", "unknown_ca", "expired", "wrong_name"), "adversary"),
             EncryptedTo),
-)  # fmt: skip
+)
 
 SENDS: dict[str, dict[str, dict[str, Expr | tuple[Expr, ...]]]] = {
     "client": {

@@ -194,9 +194,21 @@ def receive(
 ) -> Rule:
     """A rule that accepts `message`."""
     return Rule(
-        role, "receive", message.name, _tuple(sources), target, when, tuple(checks), do or {},
-        message.fields, rfc, message, None, label, _file(),
-    )  # fmt: skip
+        role,
+        "receive",
+        message.name,
+        _tuple(sources),
+        target,
+        when,
+        tuple(checks),
+        do or {},
+        message.fields,
+        rfc,
+        message,
+        None,
+        label,
+        _file(),
+    )
 
 
 def send(
@@ -213,9 +225,21 @@ def send(
 ) -> Rule:
     """A rule that sends `message`; its fields are the role's `sends` entry, read after the step."""
     return Rule(
-        role, "send", message.name, _tuple(sources), target, when, (), do or {},
-        choices or {}, rfc, message, None, label, _file(),
-    )  # fmt: skip
+        role,
+        "send",
+        message.name,
+        _tuple(sources),
+        target,
+        when,
+        (),
+        do or {},
+        choices or {},
+        rfc,
+        message,
+        None,
+        label,
+        _file(),
+    )
 
 
 def step(
@@ -231,9 +255,18 @@ def step(
 ) -> Rule:
     """A local step that neither sends nor receives."""
     return Rule(
-        role, "step", event, _tuple(sources), target, when, (), do or {}, choices or {}, rfc,
+        role,
+        "step",
+        event,
+        _tuple(sources),
+        target,
+        when,
+        (),
+        do or {},
+        choices or {},
+        rfc,
         file=_file(),
-    )  # fmt: skip
+    )
 
 
 def _file() -> str:
@@ -453,9 +486,21 @@ class Role:
             if "alert" in self.variables:
                 do["alert"] = const(alert, self.variables["alert"].domain)
             return Rule(
-                self.name, "receive", message.name, states, self.closed, guard, (),
-                do, message.fields, rfc, message, alert, label, refuses=refuses,
-            )  # fmt: skip
+                self.name,
+                "receive",
+                message.name,
+                states,
+                self.closed,
+                guard,
+                (),
+                do,
+                message.fields,
+                rfc,
+                message,
+                alert,
+                label,
+                refuses=refuses,
+            )
 
         for i, row in enumerate(rows):
             passed = [row.when]

@@ -385,9 +385,17 @@ class Compiled:
             if not free[n]:
                 return None
         return Step(
-            step.run, step.rule, step.source, small, effects, free, guard, parameters,
-            self.fold(step.deliverable), self.fold(step.room),
-        )  # fmt: skip
+            step.run,
+            step.rule,
+            step.source,
+            small,
+            effects,
+            free,
+            guard,
+            parameters,
+            self.fold(step.deliverable),
+            self.fold(step.room),
+        )
 
     def initial_states(self) -> list[tuple[Value, ...]]:
         """All initial states, in order."""

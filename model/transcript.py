@@ -41,7 +41,7 @@ GROUP_OF = {
     "none": "none", "DH_anon": "dh", "RSA_EXPORT": "rsa_weak", "DHE_EXPORT": "dh_weak",
     "RSA": "none", "DHE": "dh", "ECDHE": "ecdh", "AEAD": "ecdh",
     "PSK": "none", "DH_RSA": "none", "RSA_PSK": "none", "DHE_PSK": "dh", "ECDHE_PSK": "ecdh",
-}  # fmt: skip
+}
 """The group a sound server uses with each suite."""
 
 _is_13 = {"client": client.version == "TLS13", "server": server.version == "TLS13"}
@@ -111,15 +111,15 @@ VIEWS: Mapping[str, Mapping[str, Expr]] = {
 HELLOS = (
     "client_version", "client_random", "offer", "version", "server_random", "sentinel",
     "session_id", "suite", "compression",
-)  # fmt: skip
+)
 SECRET = (
     "version", "client_random", "server_random", "sentinel", "exchange", "server_share", "group",
-)  # fmt: skip
+)
 """What the master secret (TLS 1.3: the handshake secret) is made of; TLS 1.3 adds the hellos."""
 FLIGHT = (
     *HELLOS, "exchange", "server_certificate", "server_share", "group", "requested",
     "client_certificate",
-)  # fmt: skip
+)
 """ClientHello to ClientKeyExchange (TLS 1.3: to the client's Certificate): RFC 5246 7.4.8, 7.4.9,
 RFC 8446 4.4."""
 

@@ -128,7 +128,7 @@ def fixed_key(s: View) -> Expr:
         s.client_dh,
         disj(*(conj(s.client_certificate == who, s.exchange == share)
                for who, share in (("honest", "fixed"), ("adversary", "adversary")))),
-    )  # fmt: skip
+    )
 
 
 def resumed(r: View) -> Expr:
@@ -362,4 +362,4 @@ def data_of_a_server_is_for_the_client_it_authenticated(w: World) -> list[Implic
             )
         )
         for c in w.clients
-    ]  # fmt: skip
+    ]

@@ -61,7 +61,7 @@ def can_data_be_sent_after_the_peers_close_notify(w: World) -> Expr:
             for b in w.runs
             if a.role != b.role
         )
-    )  # fmt: skip
+    )
 
 
 @leads_to("CLO-3", "8446 6.1", ("reliable", "half_close"))

@@ -19,7 +19,7 @@ def same_hello(a: View, b: View) -> Expr:
     return conj(
         a.client_random != "adversary", a.client_random != "none",
         *(eq(getattr(a, n), getattr(b, n)) for n in ("client_random", "client_offer", "exchange")),
-    )  # fmt: skip
+    )
 
 
 def sent(c: View, message: str) -> Expr:
@@ -68,7 +68,7 @@ def one_server_takes_the_early_data_of_a_hello_once(w: World) -> list[Implicatio
         for a in w.servers
         for b in w.servers
         if b.run.prev == a.name
-    ]  # fmt: skip
+    ]
 
 
 @invariant("EDT-4", "8446 8, E.5", (*NEEDS, "two-servers", "adversary"))
@@ -96,7 +96,7 @@ def early_data_is_delivered_whole_or_not_at_all(w: World) -> list[Implication]:
             for c in w.clients
             for s in w.servers
         ),
-    ]  # fmt: skip
+    ]
 
 
 @invariant("EDT-6", "8446 4.5, 4.2.10", (*NEEDS, "adversary"))
@@ -134,7 +134,7 @@ def early_data_is_from_who_has_the_key(w: World) -> list[Implication]:
             )
         )
         for s in w.servers
-    ]  # fmt: skip
+    ]
 
 
 @invariant("KEY-5E", "8446 5.1", NEEDS)
@@ -145,4 +145,4 @@ def a_key_change_is_at_a_message_boundary(w: World) -> list[Implication]:
             conj(live(s), s.early_accepted, s.read_key.one_of("handshake", "application"))
         ).then(s.saw_end_of_early_data)
         for s in w.servers
-    ]  # fmt: skip
+    ]

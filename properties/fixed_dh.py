@@ -18,4 +18,4 @@ def can_a_client_be_authenticated_by_the_key_it_exchanges(w: World) -> Expr:
             for c in w.clients
             for s in w.servers
         )
-    )  # fmt: skip
+    )

@@ -47,7 +47,7 @@ def a_receiver_is_never_ahead_of_an_honest_sender(w: World) -> list[Implication]
 def a_requested_update_is_answered_before_the_next_data(w: World) -> list[Implication]:
     """Who was asked for an update sends no data under its old key."""
     return [when(r.must_answer | (r.write_generation != "0")).then(neg(r.data_before_answer))
-            for r in w.runs]  # fmt: skip
+            for r in w.runs]
 
 
 @reachable("KEY-11C", "8446 4.6.3", ("key_update",))
@@ -76,4 +76,4 @@ def after_a_clean_close_each_end_read_what_the_other_wrote(w: World) -> list[Imp
                 )
             )
         )
-    ]  # fmt: skip
+    ]

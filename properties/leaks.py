@@ -107,7 +107,7 @@ def a_fresh_exchange_heals_a_lost_key(w: World) -> list[Implication]:
         ).then(neg(known(c) | known(s)))
         for c in w.clients
         for s in w.servers
-    ]  # fmt: skip
+    ]
 
 
 def _let_nobody_in(w: World, which: str) -> list[Implication]:
@@ -132,7 +132,7 @@ def _let_nobody_in(w: World, which: str) -> list[Implication]:
             )
             for s in w.servers
         ),
-    ]  # fmt: skip
+    ]
 
 
 @invariant("AUT-10", "8446 E.1", ("adversary", "reveal_client_key", "reveal_server_key"))
@@ -196,7 +196,7 @@ def what_was_sent_before_a_key_update_stays_secret(w: World) -> list[Implication
             neg(noted(r, "lost_first_generation") | network.knows_secret(w.system, r.run))  # type: ignore[attr-defined]
         )
         for r in w.runs
-    ]  # fmt: skip
+    ]
 
 
 @invariant("SEC-10", "8446 7.1", ("adversary", "tls13", "reveal_client_traffic_secret"))

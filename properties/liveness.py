@@ -20,7 +20,7 @@ def compatible(w: World) -> Expr:
     suites = disj(
         *(conj(getattr(c, f"offers_{x}"), getattr(s, f"offers_{x}"))
           for x in OFFERED if x not in EXPORT_SUITES)
-    )  # fmt: skip
+    )
     return conj(disj(both_13, suites), neg(canceled(w)))
 
 

@@ -50,7 +50,7 @@ def the_sentinel_stops_a_downgrade_at_the_signature(w: World) -> list[Implicatio
         ).then(implies(s.max_version == "TLS13", c.version == "TLS13"))
         for c in w.clients
         for s in w.servers
-    ]  # fmt: skip
+    ]
 
 
 @invariant("NEG-2R", "8446 4.1.3, E.1", ("adversary", "downgrade", "rsa"))

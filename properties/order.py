@@ -14,7 +14,7 @@ from properties.early import started_early
 AFTER_HELLO_DONE = (
     "SEND_CERTIFICATE", "SEND_CKE", "SEND_CERTIFICATE_VERIFY", "SEND_CCS", "SEND_FIN", "WAIT_CCS",
     "WAIT_FIN",
-)  # fmt: skip
+)
 """Client states of TLS 1.0 to 1.2 after ServerHelloDone."""
 
 
@@ -213,7 +213,7 @@ def the_certificate_handshake_is_complete(w: World) -> list[Implication]:
             )
             for s in w.servers
         ),
-    ]  # fmt: skip
+    ]
 
 
 @invariant("ORD-20", "5246 7.3; 8446 4")

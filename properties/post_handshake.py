@@ -95,4 +95,4 @@ def later_answers_arrive_as_they_were_given(w: World) -> list[Implication]:
             )
         )
         for k in CONTEXTS
-    ]  # fmt: skip
+    ]

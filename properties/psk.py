@@ -10,7 +10,7 @@ NEEDS = ("tls13", "psk")
 SESSION = (
     "client_random", "offer", "exchange", "server_random", "server_share", "server_certificate",
     "requested", "client_certificate",
-)  # fmt: skip
+)
 
 
 def key_known(r: View) -> Expr:
@@ -42,7 +42,7 @@ def a_key_is_selected_for_a_hello_of_who_has_it(w: World) -> list[Implication]:
             )
         )
         for s in w.servers
-    ]  # fmt: skip
+    ]
 
 
 @invariant("RES-10", "8446 4.2.9, 4.6.1", NEEDS)
@@ -68,7 +68,7 @@ def a_key_is_used_in_a_mode_that_was_offered(w: World) -> list[Implication]:
             )
             for s in w.servers
         ),
-    ]  # fmt: skip
+    ]
 
 
 @invariant("RES-11", "8446 7.1, 4.6.1", (*NEEDS, "psk-resumption", "adversary"))

@@ -123,7 +123,7 @@ def what_the_first_hello_decided_is_decided_again(w: World) -> list[Implication]
             )
         )
         for s in w.servers
-    ]  # fmt: skip
+    ]
 
 
 @invariant("HRR-7", "8446 4.2.2", NEEDS)

@@ -189,7 +189,7 @@ def a_new_ticket_comes_if_promised_and_in_its_place(w: World) -> list[Implicatio
         out.append(when(s.ticket_sent).then(due))
         out.append(when(conj(old, s.write_key == "application")).then(
             eq(s.ticket_promised, s.ticket_sent)
-        ))  # fmt: skip
+        ))
     for c in w.clients:
         got = conj(live(c), c.verified, c.version <= "TLS12")
         out.append(when(got).then(eq(c.ticket_promised, c.saw_new_session_ticket)))

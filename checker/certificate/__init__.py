@@ -121,9 +121,9 @@ def frame(system: System, prop: Expr, subject: Subject) -> Frame:
     symbols = {n: encoding.symbol(n) for n in named}
     symbols |= {n: encoding.symbol(n) for n, d in state.items() if d is BOOL}
     read = " ".join(
-        f"({symbols[n]} ({encoding.symbol(f'bit {n}')} "
-        f"{encoding.symbol(n.rpartition('/')[0])}))" for n in named
-    )  # fmt: skip
+        f"({symbols[n]} ({encoding.symbol(f'bit {n}')} {encoding.symbol(n.rpartition('/')[0])}))"
+        for n in named
+    )
     parameters = encoding.parameters(state)
     # Two constants: `and` needs operands where the invariant has no clause.
     read = read or "(none true)"
@@ -136,14 +136,23 @@ def frame(system: System, prop: Expr, subject: Subject) -> Frame:
     for query in (f"init (not {here})", f"{here} step (not {there})", f"{here} (not prop)"):
         after += ["(push 1)", f"(assert (and {query}))", "(check-sat)", "(pop 1)"]
     head = HEAD.format(
-        scenario=subject.scenario, property=subject.property, flaw=subject.flaw or "none",
-        drop=subject.drop or "none", method=subject.method, digest=digest(x.text for x in model),
-    )  # fmt: skip
+        scenario=subject.scenario,
+        property=subject.property,
+        flaw=subject.flaw or "none",
+        drop=subject.drop or "none",
+        method=subject.method,
+        digest=digest(x.text for x in model),
+    )
     return Frame(
-        subject, state, symbols, read, head, model,
+        subject,
+        state,
+        symbols,
+        read,
+        head,
+        model,
         tuple(encoding.Line(t, "the head of the invariant") for t in before),
         tuple(encoding.Line(t, "the queries") for t in after),
-    )  # fmt: skip
+    )
 
 
 def digest(lines: Iterable[str]) -> str:

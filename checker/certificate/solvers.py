@@ -58,8 +58,12 @@ def ask(solver: str, text: str, seconds: float | None = None) -> list[str]:
     try:
         done = subprocess.run(
             [sys.executable, "-P", __file__, solver],
-            input=text, capture_output=True, text=True, encoding="utf-8", timeout=seconds,
-        )  # fmt: skip
+            input=text,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=seconds,
+        )
     except subprocess.TimeoutExpired:
         raise NoAnswerError(f"no answer within {seconds:g} s") from None
     answers = done.stdout.split()

@@ -48,8 +48,13 @@ from model.rule import SAME, Rule
 from model.scenario import scenario
 
 LAXER, STRICTER, LATE, SILENT, ALERT, EXTRA = (
-    "laxer", "stricter", "late-reject", "silent-close", "alert-differs", "extra-output",
-)  # fmt: skip
+    "laxer",
+    "stricter",
+    "late-reject",
+    "silent-close",
+    "alert-differs",
+    "extra-output",
+)
 CONFORMS, IS_LAXER, DIFFERS, ERROR = "CONFORMS", "LAXER", "DIFFERS", "ERROR"
 RENEGOTIATION = (
     "ClientHello when connected asks for a renegotiation, which RFC 5246 7.4.1.1 and 7.2.2 leave "
@@ -57,8 +62,13 @@ RENEGOTIATION = (
 )
 
 DECRYPTION = ("bad_record_mac", "decryption_failed")
-_MALFORMED = ("illegal_parameter", "decode_error", "handshake_failure", "decrypt_error",
-              "unexpected_message")  # fmt: skip
+_MALFORMED = (
+    "illegal_parameter",
+    "decode_error",
+    "handshake_failure",
+    "decrypt_error",
+    "unexpected_message",
+)
 ALLOWED = {
     # A message out of order: RFC 5246 7.2.2 names one alert.
     "unexpected_message": ("unexpected_message",),
@@ -247,9 +257,11 @@ class Walk:
             for a in self.machine.inputs:
                 for d, after in self._compare(q, k, a, behind, notes):
                     # Behind what is laxer, the model's keys and its wording are a guess.
-                    guess = behind and d is not None and (
-                        d.kind != LAXER or d.expected == "bad_record_mac"
-                    )  # fmt: skip
+                    guess = (
+                        behind
+                        and d is not None
+                        and (d.kind != LAXER or d.expected == "bad_record_mac")
+                    )
                     if d is not None and not guess:
                         d.word, d.behind = (*word, a), behind
                         self._keep(causes, d, a)
@@ -328,9 +340,10 @@ class Walk:
                 yield replace(d, kind=LAXER, note=note), None
             else:
                 path = [
-                    p for p in self.machine.reach(to)
+                    p
+                    for p in self.machine.reach(to)
                     if any(not output(o).refuses for _, o in self.machine.move[p].values())
-                ]  # fmt: skip
+                ]
                 note = f"{s.name} is neither refused nor ignored: " + (
                     f"it opens a second path of {len(path)} states, on which no handshake completes"
                     if len(path) > 1
@@ -359,8 +372,12 @@ class Walk:
         """close_notify is answered with close_notify (RFC 5246 7.2.1), with nothing else."""
         if ("warning", "close_notify") not in got.alerts and not got.fatal:
             if self.config.version != "TLS13":
-                yield replace(d, kind=SILENT, expected="close_notify",
-                              note="close_notify is not answered"), None  # fmt: skip
+                yield (
+                    replace(
+                        d, kind=SILENT, expected="close_notify", note="close_notify is not answered"
+                    ),
+                    None,
+                )
         elif got.messages:
             yield replace(d, kind=EXTRA, note="data after close_notify"), None
 
@@ -412,17 +429,31 @@ class Walk:
             if state in ("CONNECTED", "CLOSING") and accepted:
                 note = "the connection goes on"
             yield (
-                replace(d, kind=LAXER, note=note, weakening=weakening,
-                        flaw=_published(self.model, answer, weakening, key)),
+                replace(
+                    d,
+                    kind=LAXER,
+                    note=note,
+                    weakening=weakening,
+                    flaw=_published(self.model, answer, weakening, key),
+                ),
                 (to, key, True),
-            )  # fmt: skip
+            )
         elif q in self.live:
             silent = all(
                 not output(o).text.strip("- ") or output(o).text == "Empty"
-                for p in self.machine.reach(to) for _, o in self.machine.move[p].values()
-            )  # fmt: skip
-            yield replace(d, kind=LATE, note="it answers nothing from then on" if silent else
-                          "refused only later; no handshake completes after it"), None  # fmt: skip
+                for p in self.machine.reach(to)
+                for _, o in self.machine.move[p].values()
+            )
+            yield (
+                replace(
+                    d,
+                    kind=LATE,
+                    note="it answers nothing from then on"
+                    if silent
+                    else "refused only later; no handshake completes after it",
+                ),
+                None,
+            )
 
     # the weakened row that fits best
     def _explain(
@@ -471,8 +502,13 @@ class Walk:
                 # Without keys there is nothing by which the message could have been checked.
                 keyed = bool(self.model.value(answer.key, "keyed"))
                 passes = keyed and holds(r, self.model.subject, answer.sent)
-                yield (Weakening(self.config, (state,), event, "ends the wait", r.name,
-                                 checked=passes), r.target, r)  # fmt: skip
+                yield (
+                    Weakening(
+                        self.config, (state,), event, "ends the wait", r.name, checked=passes
+                    ),
+                    r.target,
+                    r,
+                )
 
     def _selects(self, r: Rule, answer: Answer) -> bool:
         """Whether a row is the one for the message, its checks and its state apart."""
@@ -566,8 +602,10 @@ def audit(path: str, asked: str | None = None, version: str | None = None) -> Au
             if not walk.completes:
                 notes = (*notes, "no handshake completes with an honest peer")
             if version is None and config.version != "TLS13":
-                notes = (*notes, "the version is not in the file: taken as 1.2; --version changes "
-                         "that")  # fmt: skip
+                notes = (
+                    *notes,
+                    "the version is not in the file: taken as 1.2; --version changes that",
+                )
             unknown = tuple(a for a in machine.inputs if symbol(a).message is None)
             here = Audit(path, config, machine.states, divergences, unknown, notes)
             found.append((not walk.completes, len(divergences), here))

@@ -75,8 +75,10 @@ def configurations(machine: Mealy, asked: str | None, version: str | None) -> li
     known = {s.message for s in symbols if s.message}
     hello = "ClientHello" if roles[0] == "server" else "ServerHello"
     if hello not in known:
-        raise LearnedError(f"{machine.file}: expected the input {hello} for a {roles[0]}, got "
-                           f"{', '.join(machine.inputs)[:200]}")  # fmt: skip
+        raise LearnedError(
+            f"{machine.file}: expected the input {hello} for a {roles[0]}, got "
+            f"{', '.join(machine.inputs)[:200]}"
+        )
     modern = "EncryptedExtensions" in sent | given
     version = VERSIONS[version] if version else "TLS13" if modern else "TLS12"
     options = _suites(symbols, sent, hello)
@@ -188,9 +190,10 @@ class Folded:
         """The effects on the peer of the row for an event that the word puts here."""
         peer = self.peer
         rows = [
-            r for r in peer.role.table
+            r
+            for r in peer.role.table
             if r.kind == kind and r.event == message and self.of_generation(r)
-        ]  # fmt: skip
+        ]
         rows.sort(key=lambda r: peer.state not in r.sources)
         for r in rows:
             given = {**dict.fromkeys(r.choices, "none"), **values}

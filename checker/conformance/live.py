@@ -353,9 +353,15 @@ def messages(title: str, events: list[_Event], abstraction: Abstraction) -> tupl
                 f"saw {got} (True: written)"
             )
     # Each direction keeps its order: the bytes received are paired with those sent.
-    received = {d: [m for own in seen.values() for written, m in own
-                    if m.direction == d and (not written or len(seen) == 1)]
-                for d in DIRECTIONS}  # fmt: skip
+    received = {
+        d: [
+            m
+            for own in seen.values()
+            for written, m in own
+            if m.direction == d and (not written or len(seen) == 1)
+        ]
+        for d in DIRECTIONS
+    }
     for m in sent:
         abstraction.sent(m.direction, m.message, m.body)
     out = []

@@ -408,13 +408,20 @@ def _feed(runs: Mapping[str, Run], number: int, item: Recorded) -> tuple[Row, st
     rule = taken or send_rule
     return (
         Row(
-            number, item.direction, item.message,
-            (before["client"], runs["client"].state), (before["server"], runs["server"].state),
-            send_rule.name if send_rule else "", rule.name if rule else "",
-            rule.rfc if rule else "", tuple(shown), tuple(assumed), note,
+            number,
+            item.direction,
+            item.message,
+            (before["client"], runs["client"].state),
+            (before["server"], runs["server"].state),
+            send_rule.name if send_rule else "",
+            rule.name if rule else "",
+            rule.rfc if rule else "",
+            tuple(shown),
+            tuple(assumed),
+            note,
         ),
         f"{where}: " + "; and ".join(problems) if problems else None,
-    )  # fmt: skip
+    )
 
 
 def _unjudged(sender: Run, item: Recorded) -> str:
@@ -538,12 +545,17 @@ def render(report: Report) -> str:
     head = ("#", "direction", "message", "client", "server", "RFC", "assumed", "shown")
     lines = [
         (
-            str(r.number), r.direction, r.message, _move(r.client), _move(r.server), r.rfc,
+            str(r.number),
+            r.direction,
+            r.message,
+            _move(r.client),
+            _move(r.server),
+            r.rfc,
             _fields(r.message, r.assumed) + (f" [{r.note}]" if r.note else ""),
             _fields(r.message, r.shown),
         )
         for r in report.rows
-    ]  # fmt: skip
+    ]
     widths = [max(len(line[i]) for line in (head, *lines)) for i in range(len(head))]
     out = [report.title]
     for line in (head, *lines):

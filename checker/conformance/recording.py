@@ -99,49 +99,141 @@ SUITES: Mapping[str, frozenset[int]] = {
     "RSA_EXPORT": _codes(0x0003, 0x0006, 0x0008),
     "DHE_EXPORT": _codes(0x0011, 0x0014),
     "DH_anon": _codes(
-        0x0018, 0x001A, 0x001B, 0x0034, 0x003A, 0x0046, 0x006C, 0x006D, 0x0089, 0x009B,
-        (0x00A6, 0x00A7), 0x00BF, 0x00C5, (0xC046, 0xC047), (0xC05A, 0xC05B), (0xC084, 0xC085),
+        0x0018,
+        0x001A,
+        0x001B,
+        0x0034,
+        0x003A,
+        0x0046,
+        0x006C,
+        0x006D,
+        0x0089,
+        0x009B,
+        (0x00A6, 0x00A7),
+        0x00BF,
+        0x00C5,
+        (0xC046, 0xC047),
+        (0xC05A, 0xC05B),
+        (0xC084, 0xC085),
     ),
     "RSA": _codes(
-        0x0001, 0x0002, 0x0004, 0x0005, 0x0007, 0x0009, 0x000A, 0x002F, 0x0035, (0x003B, 0x003D),
-        0x0041, 0x0084, 0x0096, (0x009C, 0x009D), 0x00BA, 0x00C0, (0xC03C, 0xC03D),
-        (0xC050, 0xC051), (0xC07A, 0xC07B), (0xC09C, 0xC09D), (0xC0A0, 0xC0A1),
+        0x0001,
+        0x0002,
+        0x0004,
+        0x0005,
+        0x0007,
+        0x0009,
+        0x000A,
+        0x002F,
+        0x0035,
+        (0x003B, 0x003D),
+        0x0041,
+        0x0084,
+        0x0096,
+        (0x009C, 0x009D),
+        0x00BA,
+        0x00C0,
+        (0xC03C, 0xC03D),
+        (0xC050, 0xC051),
+        (0xC07A, 0xC07B),
+        (0xC09C, 0xC09D),
+        (0xC0A0, 0xC0A1),
     ),
     "DHE": _codes(
-        0x0012, 0x0013, 0x0015, 0x0016, 0x0032, 0x0033, 0x0038, 0x0039, 0x0040, 0x0044, 0x0045,
-        0x0067, 0x006A, 0x006B, 0x0087, 0x0088, 0x0099, 0x009A, (0x009E, 0x009F),
-        (0x00A2, 0x00A3), (0x00BD, 0x00BE), (0x00C3, 0x00C4), (0xC042, 0xC045),
-        (0xC052, 0xC053), (0xC056, 0xC057), (0xC07C, 0xC07D), (0xC080, 0xC081),
-        (0xC09E, 0xC09F), (0xC0A2, 0xC0A3), 0xCCAA,
+        0x0012,
+        0x0013,
+        0x0015,
+        0x0016,
+        0x0032,
+        0x0033,
+        0x0038,
+        0x0039,
+        0x0040,
+        0x0044,
+        0x0045,
+        0x0067,
+        0x006A,
+        0x006B,
+        0x0087,
+        0x0088,
+        0x0099,
+        0x009A,
+        (0x009E, 0x009F),
+        (0x00A2, 0x00A3),
+        (0x00BD, 0x00BE),
+        (0x00C3, 0x00C4),
+        (0xC042, 0xC045),
+        (0xC052, 0xC053),
+        (0xC056, 0xC057),
+        (0xC07C, 0xC07D),
+        (0xC080, 0xC081),
+        (0xC09E, 0xC09F),
+        (0xC0A2, 0xC0A3),
+        0xCCAA,
     ),
     "ECDHE": _codes(
-        (0xC006, 0xC00A), (0xC010, 0xC014), (0xC023, 0xC024), (0xC027, 0xC028),
-        (0xC02B, 0xC02C), (0xC02F, 0xC030), (0xC048, 0xC049), (0xC04C, 0xC04D),
-        (0xC05C, 0xC05D), (0xC060, 0xC061), (0xC072, 0xC073), (0xC076, 0xC077),
-        (0xC086, 0xC087), (0xC08A, 0xC08B), (0xC0AC, 0xC0AF), (0xCCA8, 0xCCA9),
+        (0xC006, 0xC00A),
+        (0xC010, 0xC014),
+        (0xC023, 0xC024),
+        (0xC027, 0xC028),
+        (0xC02B, 0xC02C),
+        (0xC02F, 0xC030),
+        (0xC048, 0xC049),
+        (0xC04C, 0xC04D),
+        (0xC05C, 0xC05D),
+        (0xC060, 0xC061),
+        (0xC072, 0xC073),
+        (0xC076, 0xC077),
+        (0xC086, 0xC087),
+        (0xC08A, 0xC08B),
+        (0xC0AC, 0xC0AF),
+        (0xCCA8, 0xCCA9),
     ),
     "AEAD": _codes((0x1301, 0x1305)),
-}  # fmt: skip
+}
 """Code points by key exchange (IANA TLS Cipher Suites; RFC 5246 A.5, RFC 8446 B.4). Suites of other
 key exchanges (PSK, SRP, static DH, ECDH_anon) have no counterpart in the model."""
 
 HANDSHAKE = {
-    1: "ClientHello", 2: "ServerHello", 4: "NewSessionTicket", 5: "EndOfEarlyData",
-    8: "EncryptedExtensions", 11: "Certificate", 12: "ServerKeyExchange",
-    13: "CertificateRequest", 14: "ServerHelloDone", 15: "CertificateVerify",
-    16: "ClientKeyExchange", 20: "Finished", 22: "CertificateStatus", 24: "KeyUpdate",
-}  # fmt: skip
+    1: "ClientHello",
+    2: "ServerHello",
+    4: "NewSessionTicket",
+    5: "EndOfEarlyData",
+    8: "EncryptedExtensions",
+    11: "Certificate",
+    12: "ServerKeyExchange",
+    13: "CertificateRequest",
+    14: "ServerHelloDone",
+    15: "CertificateVerify",
+    16: "ClientKeyExchange",
+    20: "Finished",
+    22: "CertificateStatus",
+    24: "KeyUpdate",
+}
 """Handshake types the model knows (RFC 5246 7.4, RFC 6066 8, RFC 8446 B.3)."""
 
 ALERTS = {
-    10: "unexpected_message", 20: "bad_record_mac", 40: "handshake_failure",
-    42: "bad_certificate", 45: "certificate_expired", 47: "illegal_parameter", 48: "unknown_ca",
-    50: "decode_error", 51: "decrypt_error", 70: "protocol_version", 80: "internal_error",
-    71: "insufficient_security", 86: "inappropriate_fallback", 90: "user_canceled",
-    100: "no_renegotiation", 109: "missing_extension", 110: "unsupported_extension",
-    113: "bad_certificate_status_response", 115: "unknown_psk_identity",
+    10: "unexpected_message",
+    20: "bad_record_mac",
+    40: "handshake_failure",
+    42: "bad_certificate",
+    45: "certificate_expired",
+    47: "illegal_parameter",
+    48: "unknown_ca",
+    50: "decode_error",
+    51: "decrypt_error",
+    70: "protocol_version",
+    80: "internal_error",
+    71: "insufficient_security",
+    86: "inappropriate_fallback",
+    90: "user_canceled",
+    100: "no_renegotiation",
+    109: "missing_extension",
+    110: "unsupported_extension",
+    113: "bad_certificate_status_response",
+    115: "unknown_psk_identity",
     116: "certificate_required",
-}  # fmt: skip
+}
 """Alert codes the model knows, close_notify (0) apart (RFC 5246 7.2, RFC 8446 6)."""
 
 SENTINELS = {b"DOWNGRD\x01": "DOWNGRD01", b"DOWNGRD\x00": "DOWNGRD00"}
@@ -282,9 +374,7 @@ def _client_hello(body: bytes) -> _ClientHello:
             f"ClientHello: expected a version of {', '.join(VERSIONS.values())}, got "
             + (", ".join(f"0x{v:04x}" for v in offered) or "none")
         )
-    return _ClientHello(
-        VERSIONS[max(known)], random, session_id, suites, compression, extensions
-    )  # fmt: skip
+    return _ClientHello(VERSIONS[max(known)], random, session_id, suites, compression, extensions)
 
 
 def _server_hello(body: bytes) -> _ServerHello:
@@ -463,8 +553,9 @@ class Abstraction:
         codes = _pairs(h.suites)
         offered = {suite_of(c) for c in codes}
         same_offer = first is not None and (h.suites, h.compression) == (
-            first.suites, first.compression,
-        )  # fmt: skip
+            first.suites,
+            first.compression,
+        )
 
         fields = {
             "version": h.version,

@@ -46,14 +46,16 @@ class Weakening:
                 when.append(own.client_auth == self.config.asks)
         ends = self.how == "ends the wait" and base is not None
         return receive(
-            self.config.role, message, self.states,
+            self.config.role,
+            message,
+            self.states,
             base.target if ends and base is not None else SAME,
             rfc=base.rfc if base else message.rfc,
             when=conj(*when, base.when if ends and base is not None else TRUE),
             checks=base.checks if base and ends and self.checked else (),
             do=base.do if base else {},
             label=f"{self.config.role}_weakened_{snake(self.message)}_{'_'.join(self.states)}",
-        )  # fmt: skip
+        )
 
     def patch(self) -> Patch:
         """The weakened role."""
@@ -77,17 +79,22 @@ class Weakening:
 def scenario_of(config: Configuration) -> Scenario:
     """The configuration as a scenario: one run of each role against the adversary."""
     both: dict[str, tuple[Any, ...]] = {
-        "min_version": (config.version,), "max_version": (config.version,),
+        "min_version": (config.version,),
+        "max_version": (config.version,),
         **{f"offers_{s}": (True,) for s in config.suites},
-    }  # fmt: skip
+    }
     asks = config.asks != "none" or (config.role == "client" and config.certificate == "honest")
     return Scenario(
-        "audit", "what a learned machine was learned in",
-        {**both, "has_certificate": (False, True) if asks else (False,),
-         "sends_data": (config.role == "client",)},
+        "audit",
+        "what a learned machine was learned in",
+        {
+            **both,
+            "has_certificate": (False, True) if asks else (False,),
+            "sends_data": (config.role == "client",),
+        },
         {**both, "asks_client": (asks,), "sends_data": (config.role == "server",)},
         ("explicit",),
-    )  # fmt: skip
+    )
 
 
 @cache
@@ -108,8 +115,15 @@ def consequences(w: Weakening) -> list[dict[str, Any]]:
 
     config = replace(w.config, suites=tuple(s for s in w.config.suites if s in OFFERED))
     where = scenario_of(config)
-    flaw = Flaw("audit", 0, f"{w.message} in {w.states[0]} {w.how}", "learned machine", "",
-                {config.role: w.patch()}, {config.role: ()})  # fmt: skip
+    flaw = Flaw(
+        "audit",
+        0,
+        f"{w.message} in {w.states[0]} {w.how}",
+        "learned machine",
+        "",
+        {config.role: w.patch()},
+        {config.role: ()},
+    )
     system = where.system(*flaw.roles(config.role, where.extensions))
     props = [p for p in properties_of(Request(), where) if p.kind == "invariant"]
     sound = _sound(config)

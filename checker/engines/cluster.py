@@ -349,10 +349,13 @@ class Cluster:
         level, target = self.found[row]
         out: list[tuple[Step | None, tuple[Any, ...]]] = []
         for back in range(level - 1, -1, -1):
-            answers = self._wait([
-                self._submit(_before, back, p, f, target, name=f"before-{row}")
-                for p, f in self.frontiers[back].items()
-            ], None)  # fmt: skip
+            answers = self._wait(
+                [
+                    self._submit(_before, back, p, f, target, name=f"before-{row}")
+                    for p, f in self.frontiers[back].items()
+                ],
+                None,
+            )
             step, state = next(a for a in answers or () if a is not None)
             out.append((self.compiled.steps[step], self._decode(target)))
             target = state
@@ -372,9 +375,14 @@ class Cluster:
                 self.homes[p] = slots[p % len(slots)]
 
     def _submit(
-        self, function: Any, level: int, part: int, *args: Any,
-        home: int | None = None, name: str = "",
-    ) -> Any:  # fmt: skip
+        self,
+        function: Any,
+        level: int,
+        part: int,
+        *args: Any,
+        home: int | None = None,
+        name: str = "",
+    ) -> Any:
         if function is not _item:
             args = (self.recipe, self.wanted, *args)
         where: dict[str, Any] = {}

@@ -250,8 +250,9 @@ class Explicit:
         KeyboardInterrupt ends the search with what was found so far.
         """
         result = Search()
-        asked = [(q, numpy_function(self.compiled.fold(q.expr), self.compiled.index))
-                 for q in questions]  # fmt: skip
+        asked = [
+            (q, numpy_function(self.compiled.fold(q.expr), self.compiled.index)) for q in questions
+        ]
         began = time.monotonic()
         collecting = gc.isenabled()
         gc.disable()

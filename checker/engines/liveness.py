@@ -67,8 +67,12 @@ def fair_component(
     return None
 
 
-def _path(graph: nx.MultiDiGraph[Any], start: Node, goal: Callable[[Node], bool],
-          among: set[Node] | None = None) -> list[Node]:  # fmt: skip
+def _path(
+    graph: nx.MultiDiGraph[Any],
+    start: Node,
+    goal: Callable[[Node], bool],
+    among: set[Node] | None = None,
+) -> list[Node]:
     """A shortest path from `start` to a node with `goal`, within `among`."""
     before: dict[Node, Node] = {start: None}
     queue = deque([start])
@@ -86,8 +90,9 @@ def _path(graph: nx.MultiDiGraph[Any], start: Node, goal: Callable[[Node], bool]
     raise ValueError("no path")
 
 
-def _loop(graph: nx.MultiDiGraph[Any], start: Node, part: set[Node], fairness: str
-          ) -> list[tuple[Label, Node]]:  # fmt: skip
+def _loop(
+    graph: nx.MultiDiGraph[Any], start: Node, part: set[Node], fairness: str
+) -> list[tuple[Label, Node]]:
     """A cycle through `start` in `part` that is fair: steps as (label, state reached)."""
     inside = graph.subgraph(part)
     by_label: dict[Label, tuple[Node, Node]] = {}
@@ -182,9 +187,14 @@ def _lasso(
 
 
 def _show(
-    r: Result, system: System, compiled: Any, graph: nx.MultiDiGraph[Any], stem: list[Node],
-    end: Node, loop: list[tuple[Label, Node]],
-) -> None:  # fmt: skip
+    r: Result,
+    system: System,
+    compiled: Any,
+    graph: nx.MultiDiGraph[Any],
+    stem: list[Node],
+    end: Node,
+    loop: list[tuple[Label, Node]],
+) -> None:
     from dataclasses import replace
 
     from checker.trace import replay
@@ -212,8 +222,15 @@ def decide_ends(system: System, props: Sequence[Property]) -> list[Result]:
     out = []
     for p in props:
         holds, witness = (reference.predicate(e) for e in exprs[p.name])
-        r = Result(p.name, p.id, system.name, PROVED, method="reference", states=len(graph),
-                   depth=max(d for _, d in graph.nodes(data="depth")))  # fmt: skip
+        r = Result(
+            p.name,
+            p.id,
+            system.name,
+            PROVED,
+            method="reference",
+            states=len(graph),
+            depth=max(d for _, d in graph.nodes(data="depth")),
+        )
         wrong = [s for members in final for s in members if not holds(s)]
         if wrong:
             r.verdict = VIOLATED

@@ -55,11 +55,17 @@ class _Head(ctypes.Structure):
     """The first fields of `Search` in native.c."""
 
     _fields_ = (
-        ("words", ctypes.c_void_p), ("parent", ctypes.c_void_p), ("via", ctypes.c_void_p),
-        ("count", ctypes.c_uint64), ("next", ctypes.c_uint64), ("limit", ctypes.c_uint64),
-        ("memory", ctypes.c_uint64), ("seen", ctypes.POINTER(ctypes.c_uint64)),
-        ("edges", ctypes.POINTER(ctypes.c_uint64)), ("batches", ctypes.c_uint64),
-    )  # fmt: skip
+        ("words", ctypes.c_void_p),
+        ("parent", ctypes.c_void_p),
+        ("via", ctypes.c_void_p),
+        ("count", ctypes.c_uint64),
+        ("next", ctypes.c_uint64),
+        ("limit", ctypes.c_uint64),
+        ("memory", ctypes.c_uint64),
+        ("seen", ctypes.POINTER(ctypes.c_uint64)),
+        ("edges", ctypes.POINTER(ctypes.c_uint64)),
+        ("batches", ctypes.c_uint64),
+    )
 
     words: int | None
     parent: int | None
@@ -472,9 +478,14 @@ class Checkpoint:
     NAMES = ("words.bin", "parent.bin", "via.bin")
 
     def __init__(
-        self, folder: Path, identity: str, engine: Native, questions: Sequence[Question],
-        resume: bool, budget: _Budget,
-    ) -> None:  # fmt: skip
+        self,
+        folder: Path,
+        identity: str,
+        engine: Native,
+        questions: Sequence[Question],
+        resume: bool,
+        budget: _Budget,
+    ) -> None:
         self.folder, self.identity, self.engine = folder, identity, engine
         self.questions = questions
         self.rows = 0

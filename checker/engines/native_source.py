@@ -176,10 +176,13 @@ class Source:
         self.defines = "".join(
             f"#define {n} {v}\n"
             for n, v in (
-                ("WORDS", layout.words), ("WIDEST", 64 * self.widest), ("EDGES", int(edges)),
-                ("STEPS", len(compiled.steps)), ("QUESTIONS", len(asked)),
+                ("WORDS", layout.words),
+                ("WIDEST", 64 * self.widest),
+                ("EDGES", int(edges)),
+                ("STEPS", len(compiled.steps)),
+                ("QUESTIONS", len(asked)),
             )
-        )  # fmt: skip
+        )
         self.made = f"{ask}\n{expand}"
 
     def text(self) -> str:
@@ -204,12 +207,16 @@ class Source:
     def _ask(self, asked: Sequence[Expr]) -> str:
         circuit = Circuit(self.planes)
         hits = [circuit.truth(self.compiled.fold(e)) for e in asked]
-        return "\n".join([
-            "static void ask_block(Worker *k, u64 row, const u64 *p, u64 valid)", "{",
-            *circuit.lines,
-            *(f"    note(k, {i}, row, {h} & valid);" for i, h in enumerate(hits) if h != ZERO),
-            "}", "",
-        ])  # fmt: skip
+        return "\n".join(
+            [
+                "static void ask_block(Worker *k, u64 row, const u64 *p, u64 valid)",
+                "{",
+                *circuit.lines,
+                *(f"    note(k, {i}, row, {h} & valid);" for i, h in enumerate(hits) if h != ZERO),
+                "}",
+                "",
+            ]
+        )
 
     def _expand(self) -> str:
         circuit = Circuit(self.planes)
@@ -229,8 +236,9 @@ class Source:
                         f"their free values; {'.'.join(step.label)} is the one too many"
                     )
                 effects = {n: bind(e, bound) if bound else e for n, e in step.effects.items()}
-                effects = {n: e for n, e in effects.items()
-                           if not (e.op == "var" and e.payload == n)}  # fmt: skip
+                effects = {
+                    n: e for n, e in effects.items() if not (e.op == "var" and e.payload == n)
+                }
                 mask = circuit.truth(guard)
                 # One successor is enough where several steps do the same.
                 what = tuple(sorted((n, e.serial) for n, e in effects.items()))
@@ -245,10 +253,16 @@ class Source:
                     body += circuit.lines
                     circuit.lines.clear()
                     body += self._apply(circuit, number, mask, effects)
-        return "\n".join([
-            "static void expand_block(Worker *k, u64 row, const u64 *p, u64 valid)", "{",
-            "    const u64 *rows = k->s->words + row * WORDS;", *body, "}", "",
-        ])  # fmt: skip
+        return "\n".join(
+            [
+                "static void expand_block(Worker *k, u64 row, const u64 *p, u64 valid)",
+                "{",
+                "    const u64 *rows = k->s->words + row * WORDS;",
+                *body,
+                "}",
+                "",
+            ]
+        )
 
     def _apply(
         self, circuit: Circuit, number: int, mask: str, effects: Mapping[str, Expr]

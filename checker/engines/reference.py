@@ -190,9 +190,14 @@ class Reference:
                     graph.add_node(dst, depth=at + 1, initial=False)
                     queue.append(dst)
                 graph.add_edge(
-                    s, dst, key=step.label, run=step.run, rule=step.rule, source=step.source,
+                    s,
+                    dst,
+                    key=step.label,
+                    run=step.run,
+                    rule=step.rule,
+                    source=step.source,
                     fields=fields,
-                )  # fmt: skip
+                )
         return graph
 
 

@@ -138,17 +138,30 @@ def write(compiled: Compiled, properties: Sequence[Asked], live: Sequence[Live] 
         )
         parts += [f"#{'elif' if parts else 'if'} defined({macro})", *_live(q, names, memo)]
     head = HEAD.format(
-        title=plain(compiled.system.name), variables=len(compiled.names),
-        bits=sum(d.bits for d in compiled.domains), steps=len(compiled.steps), extra=EXTRA,
-        properties="".join(listing), live=_live_head(live),
-    )  # fmt: skip
+        title=plain(compiled.system.name),
+        variables=len(compiled.names),
+        bits=sum(d.bits for d in compiled.domains),
+        steps=len(compiled.steps),
+        extra=EXTRA,
+        properties="".join(listing),
+        live=_live_head(live),
+    )
     # SPIN leaves out of its state what is only written. This option reads all and is never taken.
     every = " + ".join(["0", *(names(n) for n in compiled.names)])
     search = [
-        *_declared(compiled, names, kept), "", "init {", *_start(compiled, names), "end:", "    do",
+        *_declared(compiled, names, kept),
+        "",
+        "init {",
+        *_start(compiled, names),
+        "end:",
+        "    do",
         "    /* never taken: keeps in the state what the steps only write */",
-        f"    :: (false && ({every})) -> skip", *checks, *body, "    od", "}",
-    ]  # fmt: skip
+        f"    :: (false && ({every})) -> skip",
+        *checks,
+        *body,
+        "    od",
+        "}",
+    ]
     out = [head, *parts, "#else", *search, "#endif"] if parts else [head, *search]
     return "\n".join(out) + "\n"
 
@@ -245,11 +258,21 @@ def _live(asked: Live, names: Names, memo: dict[int, Any]) -> list[str]:
 def _ends_wrong(wrong: Sequence[str], settled: str, fair: str) -> list[str]:
     """A run with `fair` and one of `wrong` again and again, once it is settled."""
     return [
-        "search:", "    if", f"    :: ({settled} && ({' || '.join(wrong)})) -> goto wait",
-        "    :: else -> goto search", "    fi;",
-        "wait:", "    if", f"    :: ({fair}) -> goto accept", "    :: else -> goto wait", "    fi;",
-        "accept:", "    if", "    :: (true) -> goto search", "    fi;",
-    ]  # fmt: skip
+        "search:",
+        "    if",
+        f"    :: ({settled} && ({' || '.join(wrong)})) -> goto wait",
+        "    :: else -> goto search",
+        "    fi;",
+        "wait:",
+        "    if",
+        f"    :: ({fair}) -> goto accept",
+        "    :: else -> goto wait",
+        "    fi;",
+        "accept:",
+        "    if",
+        "    :: (true) -> goto search",
+        "    fi;",
+    ]
 
 
 def _never_holds(pairs: Sequence[Sequence[str]], started: str, mark: str, fair: str) -> list[str]:
@@ -262,10 +285,16 @@ def _never_holds(pairs: Sequence[Sequence[str]], started: str, mark: str, fair: 
     out.append("    fi;")
     for i, (_, unmet) in enumerate(pairs):
         out += [
-            f"wait{i}:", "    if", f"    :: ({unmet} && {fair or 'true'}) -> goto accept{i}",
-            *([f"    :: ({unmet} && !{fair}) -> goto wait{i}"] * bool(fair)), "    fi;",
-            f"accept{i}:", "    if", f"    :: {unmet} -> goto wait{i}", "    fi;",
-        ]  # fmt: skip
+            f"wait{i}:",
+            "    if",
+            f"    :: ({unmet} && {fair or 'true'}) -> goto accept{i}",
+            *([f"    :: ({unmet} && !{fair}) -> goto wait{i}"] * bool(fair)),
+            "    fi;",
+            f"accept{i}:",
+            "    if",
+            f"    :: {unmet} -> goto wait{i}",
+            "    fi;",
+        ]
     return out
 
 
@@ -319,26 +348,46 @@ def _watched(options: Options, start: Sequence[str], names: Names, wrong: str) -
     clear = " ".join(f"{w} = 0;" for w in paid)
     early = f"({last} && {last} < {mark} && ({wrong}))"
     return [
-        f"bit {settled}, {fair};", f"short {mark}, {last};", *(f"int {w};" for w in owed + paid),
-        "init {", *start, "    do", "    :: atomic {",
-        "    if", *steps,
+        f"bit {settled}, {fair};",
+        f"short {mark}, {last};",
+        *(f"int {w};" for w in owed + paid),
+        "init {",
+        *start,
+        "    do",
+        "    :: atomic {",
+        "    if",
+        *steps,
         "    /* the end: nothing can follow, for ever */",
-        f"    :: else -> {settled} = 1", "    fi;",
+        f"    :: else -> {settled} = 1",
+        "    fi;",
         "    if",
         f"    :: {early} -> {fair} = 0; {last} = 0; goto dead",
         f"    :: ({settled} && !{early}) -> skip",
         f"    :: (!{settled} && {last} == {mark} && ({wrong})) -> {settled} = 1",
         f"    :: (!{settled} && !{mark} && ({wrong})) -> {mark} = {last}",
-        f"    :: (!{settled} && ({last} > {mark} || !({wrong}))) -> skip", "    fi;",
+        f"    :: (!{settled} && ({last} > {mark} || !({wrong}))) -> skip",
+        "    fi;",
         "    d_step {",
-        "    if", f"    :: ({settled}) ->",
+        "    if",
+        f"    :: ({settled}) ->",
         *take,
-        "        if", f"        :: ({nothing}) -> {fair} = 1; {clear}",
-        f"        :: else -> {fair} = 0;", "        fi;",
+        "        if",
+        f"        :: ({nothing}) -> {fair} = 1; {clear}",
+        f"        :: else -> {fair} = 0;",
+        "        fi;",
         *owe,
-        "    :: else -> skip;", "    fi;", f"    {last} = 0;", "    }", "    }", "    od;",
-        "dead:", "    do", f"    :: (!{fair}) -> skip", "    od", "}",
-    ]  # fmt: skip
+        "    :: else -> skip;",
+        "    fi;",
+        f"    {last} = 0;",
+        "    }",
+        "    }",
+        "    od;",
+        "dead:",
+        "    do",
+        f"    :: (!{fair}) -> skip",
+        "    od",
+        "}",
+    ]
 
 
 def expression(e: Expr, names: Names, memo: dict[int, Any]) -> str:
@@ -405,9 +454,10 @@ def _assignments(
     last: list[str] = []
     while waiting:
         ready = [
-            n for n in waiting
+            n
+            for n in waiting
             if not any(n in variables(e) for other, e in waiting.items() if other != n)
-        ]  # fmt: skip
+        ]
         if ready:
             for n in ready:
                 then.append(f"{names(n)} = {expression(waiting.pop(n), names, memo)};")

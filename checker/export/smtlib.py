@@ -44,18 +44,18 @@ Bits = list[str]
 def write(compiled: Compiled, properties: Sequence[Asked]) -> str:
     """The clauses' text."""
     names = Names(RESERVED)
-    env = {
-        n: _bits(n, d, names) for n, d in zip(compiled.names, compiled.domains, strict=True)
-    }  # fmt: skip
+    env = {n: _bits(n, d, names) for n, d in zip(compiled.names, compiled.domains, strict=True)}
     every = [b for n in compiled.names for b in env[n]]
     here = _call(every)
     out = [
         HEAD.format(
-            title=plain(compiled.system.name), variables=len(compiled.names), bits=len(every),
+            title=plain(compiled.system.name),
+            variables=len(compiled.names),
+            bits=len(every),
             steps=len(compiled.steps),
         ),
         "(set-logic HORN)",
-    ]  # fmt: skip
+    ]
     for n, d in zip(compiled.names, compiled.domains, strict=True):
         codes = ", ".join(f"{i} {v}" for i, v in enumerate(d.values))
         out.append(f"; {' '.join(env[n])}: {plain(n)}: {plain(codes)}")

@@ -49,11 +49,15 @@ def write(compiled: Compiled, properties: Sequence[Asked]) -> str:
     memo: dict[int, Any] = {}
     out = [
         f"---- MODULE {module} ----",
-        HEAD.format(title=plain(compiled.system.name), module=module,
-                    variables=len(compiled.names), steps=len(compiled.steps)),
+        HEAD.format(
+            title=plain(compiled.system.name),
+            module=module,
+            variables=len(compiled.names),
+            steps=len(compiled.steps),
+        ),
         "EXTENDS Naturals",
         "",
-    ]  # fmt: skip
+    ]
     every = ", ".join(names(n) for n in compiled.names)
     if compiled.names:
         out.append("VARIABLES")

@@ -48,9 +48,17 @@ def _file(r: Audit) -> dict[str, Any]:
         "states": r.states,
         "divergences": [
             {
-                "class": d.kind, "word": list(d.word), "state": d.state, "expected": d.expected,
-                "got": d.got, "rule": d.rule, "rfc": d.rfc, "note": d.note, "also": list(d.also),
-                "behind": d.behind, "weakened": d.weakening.how if d.weakening else None,
+                "class": d.kind,
+                "word": list(d.word),
+                "state": d.state,
+                "expected": d.expected,
+                "got": d.got,
+                "rule": d.rule,
+                "rfc": d.rfc,
+                "note": d.note,
+                "also": list(d.also),
+                "behind": d.behind,
+                "weakened": d.weakening.how if d.weakening else None,
                 "properties": [p for p in d.properties if "problem" not in p],
                 "problem": next((p["problem"] for p in d.properties if "problem" in p), None),
                 "flaw": d.flaw or None,
@@ -60,7 +68,7 @@ def _file(r: Audit) -> dict[str, Any]:
         "unknown_inputs": list(r.unknown),
         "notes": list(r.notes),
         "error": r.error or None,
-    }  # fmt: skip
+    }
 
 
 def as_text(results: Sequence[Audit], *, interrupted: bool = False) -> str:
@@ -69,8 +77,12 @@ def as_text(results: Sequence[Audit], *, interrupted: bool = False) -> str:
     for r in results:
         alike: object = r.file
         if not r.error:
-            alike = (r.config, r.states, r.notes,
-                     tuple((d.kind, d.word, d.got, d.also) for d in r.divergences))  # fmt: skip
+            alike = (
+                r.config,
+                r.states,
+                r.notes,
+                tuple((d.kind, d.word, d.got, d.also) for d in r.divergences),
+            )
         groups.setdefault(alike, []).append(r)
     rows = [("", "verdict", "role", "version", "states", *SAYS, "files")]
     for number, group in enumerate(groups.values(), 1):
@@ -78,11 +90,15 @@ def as_text(results: Sequence[Audit], *, interrupted: bool = False) -> str:
         counts = [sum(d.kind == k for d in first.divergences) or "" for k in SAYS]
         rows.append(
             (
-                str(number), first.verdict, first.config.role if first.config else "",
-                _NUMBER[first.config.version] if first.config else "", str(first.states or ""),
-                *map(str, counts), _names([r.file for r in group]),
+                str(number),
+                first.verdict,
+                first.config.role if first.config else "",
+                _NUMBER[first.config.version] if first.config else "",
+                str(first.states or ""),
+                *map(str, counts),
+                _names([r.file for r in group]),
             )
-        )  # fmt: skip
+        )
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
         "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows

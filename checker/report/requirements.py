@@ -130,11 +130,12 @@ def sections(
                 tuple(carried),
                 tuple(n for n in dict.fromkeys(rows.get(number, ())) if n not in named_rows),
                 tuple(
-                    told(i, verdicts[i]) for i in sorted(cites.get(number, set()) - named)
+                    told(i, verdicts[i])
+                    for i in sorted(cites.get(number, set()) - named)
                     if i in verdicts
                 ),
             )
-        )  # fmt: skip
+        )
     return out
 
 
@@ -177,8 +178,10 @@ def as_text(rfc: str, found: Sequence[Section]) -> str:
             lines.append("  further:")
             lines += [f"      {x}" for x in (*s.properties, *s.rules)]
     total = sum(counts.values())
-    lines += ["", f"{total} requirements, carried by: " + ", ".join(
-        f"{k} {n}" for k, n in counts.items())]  # fmt: skip
+    lines += [
+        "",
+        f"{total} requirements, carried by: " + ", ".join(f"{k} {n}" for k, n in counts.items()),
+    ]
     return "\n".join(lines)
 
 
@@ -195,13 +198,19 @@ def as_json(rfc: str, found: Sequence[Section]) -> str:
             "section": s.number,
             "title": s.title,
             "requirements": [
-                {"level": r.level, "says": r.says, "rules": list(rules), "properties": list(said),
-                 "carried_by": _carried(r, rules, said), "left": r.left}
+                {
+                    "level": r.level,
+                    "says": r.says,
+                    "rules": list(rules),
+                    "properties": list(said),
+                    "carried_by": _carried(r, rules, said),
+                    "left": r.left,
+                }
                 for r, rules, said in s.requirements
             ],
             "rules": list(s.rules),
             "properties": list(s.properties),
         }
         for s in found
-    ]  # fmt: skip
+    ]
     return json.dumps({"schema_version": 1, "rfc": rfc, "sections": rows}, indent=1)

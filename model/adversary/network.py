@@ -216,9 +216,11 @@ class Adversary:
         is_13 = system.of(a, "version") == "TLS13"
         secret = (f"secret.{n}" for n in a.role.covered["secret"])
         return conj(
-            system.of(a, "keyed"), system.of(b, "keyed"), self._both(system, a, b, secret),
+            system.of(a, "keyed"),
+            system.of(b, "keyed"),
+            self._both(system, a, b, secret),
             implies(is_13, self._both(system, a, b, a.role.covered["hellos"])),
-        )  # fmt: skip
+        )
 
     def same_keys(self, system: System, a: Instance, b: Instance) -> Expr:
         """Runs `a` and `b`, of different roles, hold the same session keys.
@@ -280,8 +282,9 @@ class Adversary:
             for m in r.role.sends
             if m not in NEVER_SENT_HONESTLY
         ]
-        noted = [n for x in leaks(self.capabilities) for r in system.runs
-                 for n in x.noted(system, r)]  # fmt: skip
+        noted = [
+            n for x in leaks(self.capabilities) for r in system.runs for n in x.noted(system, r)
+        ]
         return {n: Variable(BOOL, (False,)) for n in (*seen, *noted)}
 
     def emit(self, system: System, run: Instance, message: Message) -> tuple[Expr, dict[str, Expr]]:

@@ -82,7 +82,7 @@ next_skipped = mapping(server.skipped, {0: 1, 1: 2, 2: 2}, Count)
 _FLIGHT = (
     "NEGOTIATED", "SEND_EE", "SEND_CR_CERT", "SEND_CERT", "SEND_CV", "SEND_FINISHED", "WAIT_CERT",
     "WAIT_FINISHED",
-)  # fmt: skip
+)
 """Where records of rejected early data can come in, before the first good one."""
 _READING = ("NEGOTIATED", "SEND_EE", "SEND_FINISHED", "WAIT_EOED")
 # The first good record of the client's flight ends the skipping.
@@ -93,7 +93,7 @@ def _skip(message: Message) -> Rule:
     return receive(
         "server", message, _FLIGHT, SAME, rfc="8446 4.2.10", when=_read & _none_yet,
         do={"skipped": next_skipped}, label=f"server_skip_{snake(message.name)}",
-    )  # fmt: skip
+    )
 
 
 ROWS = (
@@ -116,7 +116,7 @@ ROWS = (
             do={"read_key": handshake}),
     _skip(EarlyData),
     _skip(UndecryptableRecord),
-)  # fmt: skip
+)
 
 _KEY = ("psk", *(f"session_{n}" for n in SESSION_FIELDS), "version", "random", "offer", "exchange")
 """What the early key is made of: the pre-shared key, and the hello."""
@@ -210,4 +210,4 @@ EXTENSION = Extension(
         "client": psk_client.offered_psk == "external",
         "server": psk_server.psk == "external",
     },
-)  # fmt: skip
+)

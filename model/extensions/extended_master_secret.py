@@ -76,4 +76,4 @@ EXTENSION = Extension(
               checks=(check("EMS of the session", flag == prev.ems, "handshake_failure"), _there),
               do={"ems": flag}),
     ),
-)  # fmt: skip
+)

@@ -54,4 +54,4 @@ EXTENSION = Extension(
             when=server.verified, do={"delivered": const(True)},
         ),
     ),
-)  # fmt: skip
+)

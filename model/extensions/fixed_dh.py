@@ -41,7 +41,7 @@ _fits = check("kind of key", ~dh_key | (server.suite == "DH_RSA"), "illegal_para
 EMPTY = check("empty", cke.exchange == "none", "illegal_parameter")
 _CKE = "client_key_exchange"
 OWN_SHARE = ite(server.client_certificate == "honest", const("fixed", ClientOwner),
-                const("adversary", ClientOwner))  # fmt: skip
+                const("adversary", ClientOwner))
 """Whose share an empty ClientKeyExchange stands for: the key of the certificate."""
 
 ROWS = [
@@ -53,7 +53,7 @@ ROWS = [
             do={"keyed": TRUE,
                 "exchange": OWN_SHARE},
             label=f"server_receive_{_CKE}_empty"),
-]  # fmt: skip
+]
 
 EXTENSION = Extension(
     "fixed_dh",
@@ -91,4 +91,4 @@ EXTENSION = Extension(
         Amend(f"client_send_{_CKE}_SEND_CKE_to_SEND_CERTIFICATE_VERIFY", when=~_uses_it),
         Amend(f"server_receive_{_CKE}_WAIT_CKE_to_WAIT_CERTIFICATE_VERIFY", when=~its.client_dh),
     ),
-)  # fmt: skip
+)

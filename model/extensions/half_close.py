@@ -54,7 +54,7 @@ def _rows(role: str, of: Fields) -> list[Rule]:
         send(role, CloseNotify, "CANCELED", "CLOSED", rfc="8446 6.1"),
         receive(role, CloseNotify, handshake, "CLOSED", rfc="8446 6.1", when=begins,
                 do=failed(of), label=f"{role}_receive_close_notify_in_handshake"),
-    ]  # fmt: skip
+    ]
 
 
 def _amends(role: str, of: Fields) -> list[Amend]:
@@ -83,7 +83,7 @@ def _observers(of: Fields) -> tuple[Observer, ...]:
             "delivered_before_close", "receive", "CloseNotify",
             own.delivered_before_close | of.delivered,
         ),
-    )  # fmt: skip
+    )
 
 
 ENDS = {"client": client, "server": server}

@@ -51,7 +51,7 @@ def one_more(count: Expr) -> Expr:
 PROGRESS = (
     *(m.name for m in ALPHABET if m.name not in ("Alert", "UndecryptableRecord", "TransportClose")),
     "CertificateStatus", "NewSessionTicket", "HelloRetryRequest", "EndOfEarlyData",
-)  # fmt: skip
+)
 """The messages that start the count again; ChangeCipherSpec only below TLS 1.3."""
 
 

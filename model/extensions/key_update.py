@@ -112,7 +112,7 @@ def _rows(role: str) -> list[Rule]:
                 do={"read_generation": following(own.read_generation),
                     "must_answer": own.must_answer | (update.request_update == "update_requested")},
                 label=f"{role}_receive_key_update"),
-    ]  # fmt: skip
+    ]
 
 
 def _amends(role: str) -> list[Amend]:
@@ -120,7 +120,7 @@ def _amends(role: str) -> list[Amend]:
     sends = [f"{role}_send_application_data_CONNECTED_to_SAME"]
     takes = [f"{role}_receive_application_data_{s}_to_SAME" for s in ("CONNECTED", "CLOSING")]
     takes += [f"{role}_receive_close_notify_{s}" for s in
-              ("CONNECTED_to_ANSWER_CLOSE", "CLOSING_to_CLOSED")]  # fmt: skip
+              ("CONNECTED_to_ANSWER_CLOSE", "CLOSING_to_CLOSED")]
     if role == "client":
         takes.append(early)
     else:
@@ -161,7 +161,7 @@ def _in(generation: str, sent: Expr, **fields: Expr) -> Edition:
         f"in generation {generation}", sent,
         {"generation": const(generation, Generation), **fields},
         to.read_generation == generation,
-    )  # fmt: skip
+    )
 
 
 _EDITIONS = {
@@ -190,7 +190,7 @@ def _observers(role: str) -> tuple[Observer, ...]:
             "data_before_answer", "send", "ApplicationData",
             own.data_before_answer | own.must_answer,
         ),
-    )  # fmt: skip
+    )
 
 
 EXTENSION = Extension(

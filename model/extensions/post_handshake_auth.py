@@ -124,7 +124,7 @@ _verify_data = check(
     "decrypt_error",
 )
 _show = {**_per_context("shown", certificate, its, context), "checking": context,
-         "presented": certificate}  # fmt: skip
+         "presented": certificate}
 _idle = own.answering == "none"
 _proved = _at("proved", own, own.answering)
 _shows = disj(*((own.answering == k) & (own[f"answer_{k}"] == "honest") for k in CONTEXTS))
@@ -174,12 +174,12 @@ ROWS: list[Rule] = [
                 **{f"done_{k}": its[f"done_{k}"] | (its.checking == k) for k in CONTEXTS}}),
     *(receive("server", m, "CLOSING", SAME, rfc="8446 6.1", when=_asked)
       for m in (CertificateMessage, CertificateVerify, Finished)),
-]  # fmt: skip
+]
 
 _to = Fields("the receiver", "to", {
     "verified": BOOL, "checking": Context, **{f"asked_{k}": BOOL for k in CONTEXTS},
     **{f"shown_{k}": Certificate for k in CONTEXTS},
-})  # fmt: skip
+})
 
 
 def _request(k: str) -> Edition:
@@ -188,7 +188,7 @@ def _request(k: str) -> Edition:
         f"for context {k}", asked, {"context": const(k, Context)},
         _to.verified & (_to.asked_1 if k == "2" else ~_to.asked_1), server.write_key,
         asked if k == "2" else asked & ~its.request_2,
-    )  # fmt: skip
+    )
 
 
 def _answers(message: str) -> tuple[Edition, ...]:
@@ -216,7 +216,7 @@ def _answers(message: str) -> tuple[Edition, ...]:
         )
         latest = (own[f"answer_{other}"] == "none") | (own.first_answer == other)
         out.append(Edition(f"for context {k}", sent, fields, _to.verified & order,
-                           client.write_key, sent & latest))  # fmt: skip
+                           client.write_key, sent & latest))
     return tuple(out)
 
 
@@ -312,4 +312,4 @@ EXTENSION = Extension(
         },
     },
     signer={"server": (its.presented != "none", its.presented)},
-)  # fmt: skip
+)

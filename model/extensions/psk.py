@@ -275,7 +275,7 @@ def server_binder() -> tuple[Expr, ...]:
     session = _whole("server", part, resumption)
     return (
         kind, hello.identity, *session.values(), ch.version, ch.random, ch.offer, ch.key_share
-    )  # fmt: skip
+    )
 
 
 # Not due without pre_shared_key, and due with it.
@@ -335,7 +335,7 @@ ROWS = (
          when=server.issues & ~server.issued & server.modes_offered
          & (base_server.client_auth == "none"),
          do={"issued": TRUE}),
-)  # fmt: skip
+)
 
 _SH = "client_receive_server_hello_WAIT_SH_to"
 _CH = "server_receive_client_hello_START_to"
@@ -442,4 +442,4 @@ EXTENSION = Extension(
         "client": ~client.resumes | _has_ticket,
         "server": ~server.resumes | before["server"].issued,
     },
-)  # fmt: skip
+)

@@ -74,7 +74,7 @@ ROWS = [
     send("server", ServerKeyExchange, "SEND_CR_SHD", SAME, rfc="4279 4",
          when=(server.suite == "RSA_PSK") & its.hints & ~its.hinted, do={"hinted": TRUE},
          label="server_send_server_key_exchange_hint_rsa"),
-]  # fmt: skip
+]
 
 _no_share = server.suite.one_of(*HINT_SUITES)
 EXTENSION = Extension(
@@ -123,4 +123,4 @@ EXTENSION = Extension(
     ),
     shared={"client": shared_key["client"] == "honest", "server": its.named_key == "honest"},
     unexchanged={"client": client.suite == "PSK", "server": server.suite == "PSK"},
-)  # fmt: skip
+)

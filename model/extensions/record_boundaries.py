@@ -42,7 +42,7 @@ def _rows(role: str, of: Fields) -> list[Rule]:
     started = tuple(s for s in STATES[role] if s not in ("START", "CLOSED"))
     below = of.version <= "TLS12"  # or not chosen yet
     now = ite(of.read_key == "plaintext", const("plaintext", Fragment),
-              const("protected", Fragment))  # fmt: skip
+              const("protected", Fragment))
     return [
         receive(role, AlertFragment, started, SAME, rfc="5246 6.2.1",
                 when=conj(below, own.fragment == "none"), do={"fragment": now},
@@ -50,7 +50,7 @@ def _rows(role: str, of: Fields) -> list[Rule]:
         receive(role, AlertFragment, started, "CLOSED", rfc="5246 6.2.1, 7.2.2",
                 when=conj(below, own.fragment != "none"), do=failed(of),
                 label=f"{role}_receive_alert_fragment_last"),
-    ]  # fmt: skip
+    ]
 
 
 def _amends(role: str) -> list[Amend]:

@@ -62,7 +62,7 @@ def _data(role: str, fields: Fields) -> Rule:
         rfc="5246 7.1, 10",
         when=own.renegotiating & own.interleaves & (fields.read_key == "previous"),
         do={"old_data": TRUE}, label=f"{role}_receive_application_data_under_old_keys",
-    )  # fmt: skip
+    )
 
 
 ROWS = (
@@ -80,7 +80,7 @@ ROWS = (
             label="server_receive_client_hello_of_tls13_in_a_renegotiation"),
     _data("client", client),
     _data("server", server),
-)  # fmt: skip
+)
 
 _late = var("own.late_data", BOOL) | (
     var("own.renegotiating", BOOL) & ~client.verified & (client.read_key != "previous")
@@ -118,4 +118,4 @@ EXTENSION = Extension(
         "server": (Observer("late_data", "receive", "ApplicationData", _late),),
     },
     again={"client": {"HelloRequest": TRUE}, "server": {"ClientHello": server.verified}},
-)  # fmt: skip
+)

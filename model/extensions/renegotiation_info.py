@@ -37,7 +37,7 @@ FIELDS = {"renegotiation_info": RenegotiationInfo, "renegotiated_connection": CO
 own = Fields(
     "the run", "own", {**{n: v.domain for n, v in VARIABLES["client"].items()},
                        "renegotiating": BOOL},
-)  # fmt: skip
+)
 prev = Fields("the handshake before", "prev", {n: v.domain for n, v in _SHARED.items()})
 hello = Fields("the hello", "msg", FIELDS)
 info = hello.renegotiation_info
@@ -64,7 +64,7 @@ def _checks(first: tuple[str, ...]) -> tuple[Check, ...]:
             | (own.allows_insecure & (info == "none")),
             "handshake_failure",
         ),
-    )  # fmt: skip
+    )
 
 
 _DO = {"secure": own.knows_ri & (info != "none"), "indication": info}
@@ -122,4 +122,4 @@ EXTENSION = Extension(
                              ("of_tls13_in_a_renegotiation", "renegotiation"))
         ),
     ),
-)  # fmt: skip
+)

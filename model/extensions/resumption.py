@@ -150,7 +150,7 @@ ROWS = (
     receive("server", Finished, "RES_WAIT_FIN", "CONNECTED", rfc="5246 7.4.9, 7.3",
             checks=[check("verify_data", finished_ok("server", "client"), "decrypt_error")],
             do={"verified": TRUE}),
-)  # fmt: skip
+)
 
 _STATES = ("RES_WAIT_CCS", "RES_WAIT_FIN", "RES_SEND_CCS", "RES_SEND_FIN")
 
@@ -198,4 +198,4 @@ EXTENSION = Extension(
               do={"offered_session": hello.session_id}),
         Amend("server_send_finished_SEND_FIN_to_CONNECTED", do={"stored": TRUE}),
     ),
-)  # fmt: skip
+)

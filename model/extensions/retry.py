@@ -167,7 +167,7 @@ ROWS = (
             do={"client_version": ch.version, "client_random": ch.random,
                 "client_offer": ch.offer, "exchange": ch.key_share,
                 "named_group": hello.group, "keyed": TRUE}),
-)  # fmt: skip
+)
 
 _nobody = const("none", ClientOwner)
 _client_hello = {
@@ -260,4 +260,4 @@ EXTENSION = Extension(
                      server.wrong_cookie | (second.cookie != server.cookie)),
         ),
     },
-)  # fmt: skip
+)

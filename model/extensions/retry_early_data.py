@@ -24,7 +24,7 @@ def _skip(message: Message) -> Rule:
     return receive(
         "server", message, _WAITING, SAME, rfc="8446 4.2.10", when=skips,
         do={"skipped": next_skipped}, label=f"server_skip_{snake(message.name)}_after_retry",
-    )  # fmt: skip
+    )
 
 
 _CH2 = "server_receive_second_client_hello"
@@ -55,4 +55,4 @@ EXTENSION = Extension(
         Amend("server_skip_undecryptable_record", of="early_data",
               when=neg(retry_server.retried)),
     ),
-)  # fmt: skip
+)

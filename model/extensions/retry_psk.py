@@ -77,7 +77,7 @@ ROWS = (
                 "random": base_server.me, "psk": kind, "psk_ke": ~dhe, "modes_offered": TRUE,
                 **copied("server", resumption)},
             label="server_receive_second_client_hello_psk"),
-)  # fmt: skip
+)
 
 EXTENSION = Extension(
     "retry_psk",
@@ -113,4 +113,4 @@ EXTENSION = Extension(
         Amend(_SECOND, of="retry", when=neg(selects), checks=(modes,),
               do={"random": base_server.me, "modes_offered": common_mode}),
     ),
-)  # fmt: skip
+)

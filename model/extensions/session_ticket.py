@@ -84,9 +84,9 @@ _held = {
 }
 _resumed = {"client": own.resumed, "server": its.resumed}
 _in_time = {"client": ~own.ticket_promised | own.ticket_taken,
-            "server": ~its.ticket_promised | its.ticket_sent}  # fmt: skip
+            "server": ~its.ticket_promised | its.ticket_sent}
 _asked = check("tickets asked for", ~answer.session_tickets | own.uses_tickets,
-               "unsupported_extension")  # fmt: skip
+               "unsupported_extension")
 _promise = its.uses_tickets & hello.session_tickets
 _id = ite(its.by_ticket, its.offered_session, session_id)
 
@@ -98,7 +98,7 @@ ROWS = (
     send("server", NewSessionTicket, ("SEND_CCS", "RES_SEND_CCS"), SAME, rfc="5077 3.3",
          when=its.ticket_promised & ~its.ticket_sent, do={"ticket_sent": TRUE},
          label="server_send_new_session_ticket_promised"),
-)  # fmt: skip
+)
 
 _CH = "server_receive_client_hello_START_to"
 _SH = "client_receive_server_hello_WAIT_SH_to"
@@ -171,4 +171,4 @@ EXTENSION = Extension(
             )
         ),
     ),
-)  # fmt: skip
+)

@@ -70,12 +70,12 @@ _taken = [
             when=conj(here, own.status_acked, own.status == "none"), checks=[_about_it],
             do={"status": response})
     for state, here in _after_certificate("client")
-]  # fmt: skip
+]
 _sent = [
     send("server", CertificateStatus, state, SAME, rfc="6066 8",
          when=conj(here, acked, its.status == "none"), do={"status": const("honest", Status)})
     for state, here in _after_certificate("server")
-]  # fmt: skip
+]
 
 _asked = check("status asked for", ~hello.status_request | own.asks_status, "unsupported_extension")
 _not_here = check("no status", ~hello.status_request, "illegal_parameter")
@@ -123,4 +123,4 @@ EXTENSION = Extension(
             ),
         )
     },
-)  # fmt: skip
+)

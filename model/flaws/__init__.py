@@ -245,11 +245,11 @@ def dropped(spec: str) -> Flaw:
             if checks and (not what or what in checks):
                 patch = without_check(row, *([checks[what]] if what else []))
                 return Flaw(spec, 0, f"{row} without {what or 'its checks'}", "generated", "",
-                            {of.name: patch}, {of.name: ()})  # fmt: skip
+                            {of.name: patch}, {of.name: ()})
             if what in covered:
                 patch = without_fields(r.event, what)
                 return Flaw(spec, 0, f"{r.event} does not cover {what}", "generated", "",
-                            {"client": patch, "server": patch}, {"both": ()})  # fmt: skip
+                            {"client": patch, "server": patch}, {"both": ()})
     if known:
         near = difflib.get_close_matches(what, known, 3, 0.4) or known
         raise LookupError(f"{row} has no check {what!r}; did you mean {', '.join(near)}?")

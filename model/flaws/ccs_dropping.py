@@ -44,4 +44,4 @@ FLAW = Flaw(
     breaks={
         "both": _FALLEN, "client": _FALLEN, "server": _FALLEN,
     },
-)  # fmt: skip
+)

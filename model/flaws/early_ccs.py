@@ -17,7 +17,7 @@ def _row(role: str, own: Fields, states: tuple[str, ...]) -> Rule:
     return receive(
         role, ChangeCipherSpec, states, SAME, rfc="5246 7.1", when=first,
         do={"read_key": activated(own)}, label=f"{role}_early_change_cipher_spec",
-    )  # fmt: skip
+    )
 
 
 _ONE_END = (

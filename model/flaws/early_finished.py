@@ -38,4 +38,4 @@ FLAW = Flaw(
             "data_sent_to_an_honest_peer_is_secret",
         ),
     },
-)  # fmt: skip
+)

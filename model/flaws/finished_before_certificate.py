@@ -40,4 +40,4 @@ FLAW = Flaw(
             "data_of_a_server_is_sent_in_the_clients_own_handshake",
         ),
     },
-)  # fmt: skip
+)

@@ -46,4 +46,4 @@ FLAW = Flaw(
         "server_key_exchange_is_there_where_the_suite_demands_it",
         "parameters_fit_the_negotiated_suite",
     ),
-)  # fmt: skip
+)

@@ -20,4 +20,4 @@ FLAW = Flaw(
     },
     shows="tls13_is_not_renegotiated_nor_negotiated_so",
     breaks={"client": ("tls13_is_not_renegotiated_nor_negotiated_so",)},
-)  # fmt: skip
+)

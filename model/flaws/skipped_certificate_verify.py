@@ -34,4 +34,4 @@ FLAW = Flaw(
             "data_sent_to_an_honest_peer_is_secret",
         ),
     },
-)  # fmt: skip
+)

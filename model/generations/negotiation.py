@@ -123,4 +123,4 @@ RULES = [
                     check("key share", ch.key_share != "none", "missing_extension")],
             do={**take_client_hello, "suite": const("AEAD", Suite), "exchange": ch.key_share,
                 "keyed": const(True)}),
-]  # fmt: skip
+]

@@ -49,7 +49,7 @@ def _rows(role: str, own: Fields, states: tuple[str, ...]) -> list[Rule]:
                 when=~ignored, do=error, label=f"{role}_receive_alert_fatal"),
         receive(role, TransportClose, started, "CLOSED", rfc="5246 7.2.1; 8446 6.1", do=error,
                 label=f"{role}_receive_transport_close"),
-    ]  # fmt: skip
+    ]
 
 
 def failed(own: Fields) -> dict[str, Expr]:

@@ -102,4 +102,4 @@ RULES = [
                           same(Finished.f.verify_data, *verify_data("client", "server")),
                           "decrypt_error")],
             do={"verified": const(True)}),
-]  # fmt: skip
+]

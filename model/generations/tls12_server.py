@@ -61,7 +61,7 @@ to_me = ite(
     mapping(own.me, {v: v if v in EncryptedTo.codes else "none" for v in ServerOwner.values},
             EncryptedTo),
     const("honest", EncryptedTo),
-)  # fmt: skip
+)
 decrypts = cke.encrypted_to == to_me
 version_inside = cke.premaster_version == own.client_version
 premaster: Expr = ite(
@@ -71,7 +71,7 @@ premaster: Expr = ite(
 )
 # PSK alone (RFC 4279 2): the message names a key and carries nothing else.
 _made = ite(own.suite == "PSK", cke.exchange == "none",
-            ~cke.exchange.one_of("none", "random", "fixed"))  # fmt: skip
+            ~cke.exchange.one_of("none", "random", "fixed"))
 _keyed = {"exchange": premaster, "keyed": const(True)}
 _share = (check("exchange", _made, "illegal_parameter"),)
 
@@ -116,4 +116,4 @@ RULES = [
     send("server", ChangeCipherSpec, "SEND_CCS", "SEND_FIN", rfc="5246 7.1",
          do={"write_key": activated(own)}),
     send("server", Finished, "SEND_FIN", "CONNECTED", rfc="5246 7.4.9"),
-]  # fmt: skip
+]

@@ -71,4 +71,4 @@ RULES = [
             rfc="8446 5, D.4", label="client_receive_change_cipher_spec_dropped"),
     receive("client", ChangeCipherSpec, "WAIT_SH", SAME, rfc="8446 5, D.4",
             when=own.max_version == "TLS13"),
-]  # fmt: skip
+]

@@ -75,4 +75,4 @@ RULES = [
     send("server", ApplicationData, ("WAIT_CERT", "WAIT_CV", "WAIT_FINISHED"), SAME, rfc="8446 2",
          when=own.sends_data, do={"sent_data": const(True)},
          label="server_send_application_data_early"),
-]  # fmt: skip
+]

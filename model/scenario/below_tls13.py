@@ -86,4 +86,4 @@ SCENARIOS = (
          "sends_data": (False,)},
         extensions=("extended_master_secret",),
     ),
-)  # fmt: skip
+)

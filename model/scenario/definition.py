@@ -65,7 +65,7 @@ class Scenario:
             if all(True in c.get(f"offers_{s}", ()) for c in (self.client, self.server))
         }
         versions = [set(c["max_version"]) | set(c.get("min_version", ("TLS10",)))
-                    for c in (self.client, self.server)]  # fmt: skip
+                    for c in (self.client, self.server)]
         found = {self.network, *self.extensions, *self.capabilities}
         on = {
             n
@@ -74,7 +74,7 @@ class Scenario:
             if True in v
         }
         found |= {f"several-{n}" for n, k in (("clients", self.clients), ("servers", self.servers))
-                  if k > 1}  # fmt: skip
+                  if k > 1}
         if {"reveal_client_key", "reveal_server_key", "reveal_external_key"} & found:
             found.add("long-term")
         if "resumes" in on:
@@ -175,7 +175,7 @@ class Scenario:
             if self.order == "relayed":
                 hellos = c.role.covered["hellos"]
                 ready += [eq(system.at(c, view(c.role, n)), system.at(s, view(s.role, n)))
-                          for n in hellos]  # fmt: skip
+                          for n in hellos]
         return conj(*ready)
 
 
@@ -217,9 +217,9 @@ PSK_FREE = {"has_external": EITHER, "takes_psk_ke": EITHER, "takes_psk_dhe_ke": 
 """An end with an external key or not, in any mode."""
 EARLY_CLIENT = {
     **TLS13, "has_external": (True,), "sends_early": (True,), **no_client_auth("client")
-}  # fmt: skip
+}
 EARLY_SERVER = {
     **TLS13, "has_external": (True,), "takes_early": (True,), "issues": (False,),
     **no_client_auth("server"), "sends_data": (False,),
-}  # fmt: skip
+}
 """Two ends with an external key that send and take early data."""

@@ -153,4 +153,4 @@ SCENARIOS = (
         clients=2,
         default=False,
     ),
-)  # fmt: skip
+)

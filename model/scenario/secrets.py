@@ -14,11 +14,11 @@ from model.scenario.definition import (
 
 REFLECTING_CLIENT = {
     **TLS13, "has_external": (True,), "takes_psk_ke": EITHER, **no_client_auth("client")
-}  # fmt: skip
+}
 REFLECTING_SERVER = {
     **TLS13, "has_external": (True,), "takes_psk_ke": EITHER, "issues": (False,),
     "principal": ("A", "B"), **no_client_auth("server"), "sends_data": (False,),
-}  # fmt: skip
+}
 LEAKS = ("AUT-1", "AUT-6", "SEC-5", "SEC-9")
 
 SCENARIOS = (
@@ -122,4 +122,4 @@ SCENARIOS = (
         capabilities=("reveal_external_key",),
         about=("AUT-1", "SEC-5", "SEC-6", "SEC-12"),
     ),
-)  # fmt: skip
+)

@@ -167,4 +167,4 @@ SCENARIOS = (
         extensions=("psk", "resumption", "session_ticket"),
         about=("RES-1", "RES-5", "RES-7", "KEY-7"),
     ),
-)  # fmt: skip
+)

@@ -211,4 +211,4 @@ SCENARIOS = (
          "issues": (False,), **no_client_auth("server"), "sends_data": (False,)},
         extensions=("early_data", "psk", "retry"),
     ),
-)  # fmt: skip
+)

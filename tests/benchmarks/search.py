@@ -77,8 +77,10 @@ def apart(engine: str, scenario: str, questions: str, threads: int = 1) -> dict[
     command = [sys.executable, "-m", "tests.benchmarks.search", "--one"]
     done = subprocess.run(
         [*command, engine, scenario, questions, str(threads)],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     out: dict[str, Any] = json.loads(done.stdout)
     return out
 
@@ -144,8 +146,9 @@ def main(scenarios: list[str]) -> int:
                 r = run_spin(text, bfs)
                 counts.add(r["states"] - EXTRA)
                 title = f"SPIN {'-DBFS' if bfs else 'depth first'}, no property"
-                lines.append(row(title, r["states"] - EXTRA, r["cpu_seconds"],
-                                 r["bytes_per_state"], None))  # fmt: skip
+                lines.append(
+                    row(title, r["states"] - EXTRA, r["cpu_seconds"], r["bytes_per_state"], None)
+                )
         if len(counts) != 1:
             wrong = 1
             lines.append(f"\nDIFFERENT COUNTS: {sorted(counts)}")

@@ -24,10 +24,13 @@ class SpinError(Exception):
 def missing() -> str:
     """What is not installed of what a run needs; empty if all is there."""
     return " and ".join(
-        what for what, there in (
-            ("spin", shutil.which("spin")), ("a C compiler (gcc)", shutil.which("gcc")),
-        ) if not there
-    )  # fmt: skip
+        what
+        for what, there in (
+            ("spin", shutil.which("spin")),
+            ("a C compiler (gcc)", shutil.which("gcc")),
+        )
+        if not there
+    )
 
 
 def run_spin(
@@ -106,9 +109,14 @@ def _cpu() -> float:
 
 def _call(command: list[str], where: Path, seconds: float) -> str:
     done = subprocess.run(
-        command, cwd=where, timeout=seconds, text=True, check=False,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        command,
+        cwd=where,
+        timeout=seconds,
+        text=True,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     if done.returncode:
         raise SpinError(f"{' '.join(command)}: exit status {done.returncode}\n{done.stdout}")
     return done.stdout

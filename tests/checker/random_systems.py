@@ -83,22 +83,41 @@ def _role(random: Random, name: str) -> Role:
     for message in MESSAGES:
         if random.random() < 0.4:
             rows.append(
-                receive(name, message, STATES[:3], SAME, rfc="random 1", when=_guard(random),
-                        do=_effects(random, BIT))
-            )  # fmt: skip
+                receive(
+                    name,
+                    message,
+                    STATES[:3],
+                    SAME,
+                    rfc="random 1",
+                    when=_guard(random),
+                    do=_effects(random, BIT),
+                )
+            )
             continue
         for here in STATES[:3]:
             if random.random() < 0.35:
                 rows.append(
-                    receive(name, message, here, random.choice((*STATES[1:], SAME)),
-                            rfc="random 1", when=_guard(random), do=_effects(random, BIT))
-                )  # fmt: skip
+                    receive(
+                        name,
+                        message,
+                        here,
+                        random.choice((*STATES[1:], SAME)),
+                        rfc="random 1",
+                        when=_guard(random),
+                        do=_effects(random, BIT),
+                    )
+                )
     alphabet = MESSAGES if random.random() < 0.6 else ()
     rows = [r for r in rows if r.kind != "receive" or alphabet]
     return Role(
-        name, STATES, VARIABLES, tuple(rows), alphabet,
-        {m.name: {"bit": own("x")} for m in MESSAGES}, refuse=_effects(random),
-    )  # fmt: skip
+        name,
+        STATES,
+        VARIABLES,
+        tuple(rows),
+        alphabet,
+        {m.name: {"bit": own("x")} for m in MESSAGES},
+        refuse=_effects(random),
+    )
 
 
 def random_system(random: Random, runs: int = 2) -> System:

@@ -38,11 +38,23 @@ fin   Finished          connected   ApplicationData
 connected ApplicationData connected Empty
 """
 INPUTS = {
-    "server": ("ClientHello", "ClientKeyExchange", "ChangeCipherSpec", "Finished",
-               "ApplicationData"),
-    "client": ("ServerHello", "Certificate", "EmptyCertificate", "ServerHelloDone",
-               "ChangeCipherSpec", "Finished", "ApplicationData"),
-}  # fmt: skip
+    "server": (
+        "ClientHello",
+        "ClientKeyExchange",
+        "ChangeCipherSpec",
+        "Finished",
+        "ApplicationData",
+    ),
+    "client": (
+        "ServerHello",
+        "Certificate",
+        "EmptyCertificate",
+        "ServerHelloDone",
+        "ChangeCipherSpec",
+        "Finished",
+        "ApplicationData",
+    ),
+}
 
 
 def dot(rows: str, *more: str, role: str = "server", inputs: tuple[str, ...] = ()) -> str:
@@ -141,9 +153,13 @@ def test_silence_may_be_buffering(check) -> None:
 
 def test_stricter(check) -> None:
     # A server that asks for a certificate and refuses an empty one: mandatory, not stricter.
-    asks = dot(ASKING, "certificate EmptyCertificate dead Alert Fatal (Handshake failure)",
-               "certificate Certificate verify Empty", "verify ClientKeyExchange cv Empty",
-               "cv CertificateVerify ccs Empty")  # fmt: skip
+    asks = dot(
+        ASKING,
+        "certificate EmptyCertificate dead Alert Fatal (Handshake failure)",
+        "certificate Certificate verify Empty",
+        "verify ClientKeyExchange cv Empty",
+        "cv CertificateVerify ccs Empty",
+    )
     result = check(asks)
     assert result.config is not None and result.config.asks == "mandatory"
     assert result.verdict == "CONFORMS"
@@ -163,8 +179,10 @@ def test_silent_close_and_alert_differs_are_one_cause_each(check) -> None:
     quiet = [f"cke {a} dead ConnectionClosed" for a in ("Finished", "ApplicationData")]
     wrong = "ccs Finished dead Alert Fatal (Internal error) & ConnectionClosed"
     result = check(dot(SERVER, *quiet, wrong))
-    assert sorted(classes(result)) == [("alert-differs", "Finished"),
-                                       ("silent-close", "ApplicationData")]  # fmt: skip
+    assert sorted(classes(result)) == [
+        ("alert-differs", "Finished"),
+        ("silent-close", "ApplicationData"),
+    ]
     (quiet_one,) = [d for d in result.divergences if d.kind == "silent-close"]
     assert quiet_one.also == ("Finished in WAIT_CKE",)
 
@@ -212,9 +230,16 @@ def test_a_record_without_data_may_be_ignored(check) -> None:
 
 def test_the_shortest_word_and_one_divergence_for_a_cause(check) -> None:
     """The same laxness on two paths is one cause, told by the shorter word."""
-    result = check(dot(ASKING, "certificate EmptyCertificate cke Empty",
-                       "certificate Certificate cke2 Empty", "cke2 ClientKeyExchange cv Empty",
-                       "cv CertificateVerify ccs Empty", "ccs ClientHello ccs Empty"))  # fmt: skip
+    result = check(
+        dot(
+            ASKING,
+            "certificate EmptyCertificate cke Empty",
+            "certificate Certificate cke2 Empty",
+            "cke2 ClientKeyExchange cv Empty",
+            "cv CertificateVerify ccs Empty",
+            "ccs ClientHello ccs Empty",
+        )
+    )
     (d,) = result.divergences
     assert d.kind == "laxer"
     assert d.word == ("ClientHello", "EmptyCertificate", "ClientKeyExchange", "ClientHello")
@@ -246,18 +271,48 @@ def learned(machine: Folded, inputs: tuple[str, ...]) -> str:
 
 
 ALPHABETS = {
-    ("server", "TLS12"): ("ClientHello", "Certificate", "EmptyCertificate", "ClientKeyExchange",
-                          "CertificateVerify", "ChangeCipherSpec", "Finished", "ApplicationData",
-                          "AlertWarningCloseNotify"),
-    ("client", "TLS12"): ("ServerHello", "Certificate", "EmptyCertificate", "ServerKeyExchange",
-                          "CertificateRequest", "ServerHelloDone", "ChangeCipherSpec", "Finished",
-                          "ApplicationData"),
-    ("server", "TLS13"): ("ClientHello", "Certificate", "EmptyCertificate", "CertificateVerify",
-                          "ChangeCipherSpec", "Finished", "ApplicationData"),
-    ("client", "TLS13"): ("ServerHello", "EncryptedExtensions", "Certificate",
-                          "CertificateRequest", "CertificateVerify", "ChangeCipherSpec", "Finished",
-                          "ApplicationData"),
-}  # fmt: skip
+    ("server", "TLS12"): (
+        "ClientHello",
+        "Certificate",
+        "EmptyCertificate",
+        "ClientKeyExchange",
+        "CertificateVerify",
+        "ChangeCipherSpec",
+        "Finished",
+        "ApplicationData",
+        "AlertWarningCloseNotify",
+    ),
+    ("client", "TLS12"): (
+        "ServerHello",
+        "Certificate",
+        "EmptyCertificate",
+        "ServerKeyExchange",
+        "CertificateRequest",
+        "ServerHelloDone",
+        "ChangeCipherSpec",
+        "Finished",
+        "ApplicationData",
+    ),
+    ("server", "TLS13"): (
+        "ClientHello",
+        "Certificate",
+        "EmptyCertificate",
+        "CertificateVerify",
+        "ChangeCipherSpec",
+        "Finished",
+        "ApplicationData",
+    ),
+    ("client", "TLS13"): (
+        "ServerHello",
+        "EncryptedExtensions",
+        "Certificate",
+        "CertificateRequest",
+        "CertificateVerify",
+        "ChangeCipherSpec",
+        "Finished",
+        "ApplicationData",
+    ),
+}
 CONFIGURATIONS = [
     Configuration("server", "TLS12", ("RSA",)),
     Configuration("server", "TLS12", ("RSA",), "optional"),
@@ -329,19 +384,34 @@ def test_inputs(name: str, message: str | None, suite: str, empty: bool) -> None
         ("Empty", (), "", False, False),
         ("-", (), "", False, False),
         ("ConnectionClosed", (), "", True, False),
-        ("ServerHello Certificate & ServerHelloDone",
-         ("ServerHello", "Certificate", "ServerHelloDone"), "", False, False),
+        (
+            "ServerHello Certificate & ServerHelloDone",
+            ("ServerHello", "Certificate", "ServerHelloDone"),
+            "",
+            False,
+            False,
+        ),
         ("SERVER_HELLO|CERTIFICATE", ("ServerHello", "Certificate"), "", False, False),
-        ("HandshakeCertificateHandshakeClientKeyExchangeChangeCipherSpec & Finished",
-         ("Certificate", "ClientKeyExchange", "ChangeCipherSpec", "Finished"), "", False, False),
+        (
+            "HandshakeCertificateHandshakeClientKeyExchangeChangeCipherSpec & Finished",
+            ("Certificate", "ClientKeyExchange", "ChangeCipherSpec", "Finished"),
+            "",
+            False,
+            False,
+        ),
         ("ALERT_FATAL_UNEXPECTED_MESSAGE|ConnectionClosed", (), "unexpected_message", True, False),
         ("ALERT_FATAL_DECRYPTION_FAILED_RESERVED", (), "decryption_failed", False, False),
-        ("Alert Fatal (Handshake failure)Alert Warning (Close notify)", (), "handshake_failure",
-         False, False),
+        (
+            "Alert Fatal (Handshake failure)Alert Warning (Close notify)",
+            (),
+            "handshake_failure",
+            False,
+            False,
+        ),
         ("Alert Warning (Close notify) & ConnectionClosed", (), "", True, False),
         ("ChangeCipherSpecDecryption failed", ("ChangeCipherSpec",), "", False, True),
     ],
-)  # fmt: skip
+)
 def test_outputs(
     text: str, messages: tuple[str, ...], fatal: str, closed: bool, hidden: bool
 ) -> None:
@@ -498,8 +568,13 @@ def test_gnutls_second_path_is_named_and_later_gone(samples: dict[str, Audit]) -
 
 
 @pytest.mark.parametrize(
-    "name", ["miTLS_0.1.3_server_regular", "OpenSSL_1.0.2_server_regular", "openssl-1.1.1g-TLS12",
-             "OpenSSL_1.0.2_client_full"],
-)  # fmt: skip
+    "name",
+    [
+        "miTLS_0.1.3_server_regular",
+        "OpenSSL_1.0.2_server_regular",
+        "openssl-1.1.1g-TLS12",
+        "OpenSSL_1.0.2_client_full",
+    ],
+)
 def test_clean_ones_are_not_laxer(samples: dict[str, Audit], name: str) -> None:
     assert lax(samples[name]) == []

@@ -105,9 +105,12 @@ def verified(folder: Path, seed: str, *words: str) -> dict[str, bytes]:
     """The files that `verify` writes into `folder`."""
     done = subprocess.run(
         [sys.executable, "-m", "checker", "verify", *words, "--certificates", str(folder)],
-        env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True,
-        cwd=Path(__file__).parents[2], timeout=300,
-    )  # fmt: skip
+        env={**os.environ, "PYTHONHASHSEED": seed},
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr
     return {p.name: p.read_bytes() for p in sorted(folder.iterdir())}
 
@@ -138,19 +141,26 @@ def test_the_text_is_plain_and_says_what_it_is() -> None:
     text = written("forger-4")
     assert text.split("\n")[:5] == [
         "; Certificate: an inductive invariant, found by the symbolic engine.",
-        "; scenario: forger", "; property: law", "; flaw: none", "; drop: none",
-    ]  # fmt: skip
+        "; scenario: forger",
+        "; property: law",
+        "; flaw: none",
+        "; drop: none",
+    ]
     lines = text.split("\n")
     assert "; taker.colour: 0 none, 1 red, 2 green, 3 blue" in lines
     assert "(declare-const taker.colour (_ BitVec 2))" in lines
     assert "(declare-const |taker.colour'| (_ BitVec 2))" in lines
     # Of the values none, red, green, blue all occur: a bit is that of the code.
-    assert ("(define-fun |bit taker.colour/1| ((x (_ BitVec 2))) Bool (or (= x #b10) (= x #b11)))"
-            in lines)  # fmt: skip
+    assert (
+        "(define-fun |bit taker.colour/1| ((x (_ BitVec 2))) Bool (or (= x #b10) (= x #b11)))"
+        in lines
+    )
     assert "(define-fun prop () Bool (or (not (= #b10 taker.colour)) maker.sent_Leak))" in lines
     at = lines.index(OPENING)
-    assert lines[at + 3 : at + 5] == ["(or (not taker.colour/1) maker.sent_Leak taker.colour/0)",
-                                      ")))"]  # fmt: skip
+    assert lines[at + 3 : at + 5] == [
+        "(or (not taker.colour/1) maker.sent_Leak taker.colour/0)",
+        ")))",
+    ]
     assert lines[lines.index(CLOSING) :].count("(check-sat)") == 3
     assert text.isascii()
 
@@ -213,11 +223,14 @@ def test_a_term_means_what_the_expression_means(e: Expr) -> None:
     declared = "".join(f"(declare-const v.{n} {encoding.sort(d)})" for n, d in SMALL.items())
     text = encoding.term(e, {n: f"v.{n}" for n in SMALL}, {})
     (term,) = z3.parse_smt2_string(f"{declared}(assert (= true {text}))")
-    sorts = {n: z3.Bool(f"v.{n}") if d is BOOL else z3.BitVec(f"v.{n}", 2)
-             for n, d in SMALL.items()}  # fmt: skip
+    sorts = {
+        n: z3.Bool(f"v.{n}") if d is BOOL else z3.BitVec(f"v.{n}", 2) for n, d in SMALL.items()
+    }
     for env in VALUATIONS:
-        pairs = [(sorts[n], z3.BoolVal(v) if SMALL[n] is BOOL
-                  else z3.BitVecVal(SMALL[n].code(v), 2)) for n, v in env.items()]  # fmt: skip
+        pairs = [
+            (sorts[n], z3.BoolVal(v) if SMALL[n] is BOOL else z3.BitVecVal(SMALL[n].code(v), 2))
+            for n, v in env.items()
+        ]
         assert z3.is_true(z3.simplify(z3.substitute(term, *pairs))) is meaning(env)[0]
 
 
@@ -318,8 +331,10 @@ class Oracle:
         system, law, _ = subject(name)
         self.system, self.state = system, list(encoding.depended(system, law))
         held = system.values.domain
-        every = [dict(zip(self.state, v, strict=True))
-                 for v in itertools.product(*(held[n].values for n in self.state))]  # fmt: skip
+        every = [
+            dict(zip(self.state, v, strict=True))
+            for v in itertools.product(*(held[n].values for n in self.state))
+        ]
         read = f"env[{'{!r}'}]".format
         self.bits = [self.bits_of(s) for s in every]
         where = {tuple(s.values()): i for i, s in enumerate(every)}
@@ -525,15 +540,18 @@ def test_each_line_of_the_model_counts() -> None:
     ("old", "new", "part"),
     [
         ("(define-fun prop () Bool (or ", "(define-fun prop () Bool (or true ", "the property law"),
-        ("(define-fun init () Bool (and ", "(define-fun init () Bool (and false ",
-         "the initial states"),
+        (
+            "(define-fun init () Bool (and ",
+            "(define-fun init () Bool (and false ",
+            "the initial states",
+        ),
         ("(check-sat)", "", "the queries"),
         ("(assert (and init ", "(assert (and false init ", "the queries"),
         ("; scenario: forger", "; scenario: toy", "the head"),
         ("(set-logic QF_BV)", "(set-logic ALL)", "the logic"),
         ("(exit)", "", ""),
     ],
-)  # fmt: skip
+)
 def test_the_part_that_differs_is_named(old: str, new: str, part: str) -> None:
     text = written("forger-4")
     changed = text.replace(old, new)
@@ -578,10 +596,12 @@ def test_a_line_that_is_no_clause_is_not_read(line: str) -> None:
     [
         ("", "the first line does not say that it is one"),
         ("(check-sat)", "the first line does not say that it is one"),
-        ("; Certificate: an inductive invariant, found by hand.\n; scenario: toy\n",
-         "its head does not say property, flaw, drop, model"),
+        (
+            "; Certificate: an inductive invariant, found by hand.\n; scenario: toy\n",
+            "its head does not say property, flaw, drop, model",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_text_without_a_head_is_no_certificate(text: str, said: str) -> None:
     verdict = checked("toy-0", text)
     assert (verdict.verdict, verdict.reasons) == ("unreadable", [f"no certificate: {said}"])
@@ -598,8 +618,10 @@ def test_no_command_hides_in_the_head() -> None:
 # -- the solvers -----------------------------------------------------------------------------------
 @each_solver
 def test_a_solver_answers_or_says_why_not(solver: str) -> None:
-    text = "(set-logic QF_BV)(declare-const x (_ BitVec 2))(push 1)(assert (bvult x #b01))" \
-           "(check-sat)(pop 1)(push 1)(assert (bvult x #b00))(check-sat)(pop 1)"  # fmt: skip
+    text = (
+        "(set-logic QF_BV)(declare-const x (_ BitVec 2))(push 1)(assert (bvult x #b01))"
+        "(check-sat)(pop 1)(push 1)(assert (bvult x #b00))(check-sat)(pop 1)"
+    )
     assert solvers.ask(solver, text) == ["sat", "unsat"]
     with pytest.raises(solvers.NoAnswerError, match="exit status"):
         solvers.ask(solver, "(assert nothing)")
@@ -611,19 +633,34 @@ def test_a_solver_answers_or_says_why_not(solver: str) -> None:
     ("answers", "verdict", "reasons"),
     [
         ({"z3": THREE, "cvc5": THREE}, "accepted", []),
-        ({"z3": ["unsat", "sat", "unsat"], "cvc5": ["unsat", "sat", "unsat"]}, "refused",
-         ["query 2 is sat (z3, cvc5): a step leaves the invariant"]),
-        ({"z3": ["unsat", "sat", "unsat"], "cvc5": "no answer within 1 s"}, "refused",
-         ["query 2 is sat (z3): a step leaves the invariant"]),
-        ({"z3": ["unsat", "sat", "sat"], "cvc5": ["unsat", "sat", "unsat"]}, "solvers disagree",
-         ["query 3 is sat for z3 and unsat for cvc5"]),
-        ({"z3": THREE, "cvc5": "no answer within 1 s"}, "a solver gave up",
-         ["cvc5: no answer within 1 s"]),
-        ({"z3": THREE, "cvc5": ["unsat", "unknown", "unsat"]}, "a solver gave up",
-         ["cvc5: unknown"]),
+        (
+            {"z3": ["unsat", "sat", "unsat"], "cvc5": ["unsat", "sat", "unsat"]},
+            "refused",
+            ["query 2 is sat (z3, cvc5): a step leaves the invariant"],
+        ),
+        (
+            {"z3": ["unsat", "sat", "unsat"], "cvc5": "no answer within 1 s"},
+            "refused",
+            ["query 2 is sat (z3): a step leaves the invariant"],
+        ),
+        (
+            {"z3": ["unsat", "sat", "sat"], "cvc5": ["unsat", "sat", "unsat"]},
+            "solvers disagree",
+            ["query 3 is sat for z3 and unsat for cvc5"],
+        ),
+        (
+            {"z3": THREE, "cvc5": "no answer within 1 s"},
+            "a solver gave up",
+            ["cvc5: no answer within 1 s"],
+        ),
+        (
+            {"z3": THREE, "cvc5": ["unsat", "unknown", "unsat"]},
+            "a solver gave up",
+            ["cvc5: unknown"],
+        ),
         ({}, "a solver gave up", []),
     ],
-)  # fmt: skip
+)
 def test_the_verdict_of_several_solvers(
     answers: dict[str, Any], verdict: str, reasons: list[str]
 ) -> None:
@@ -701,12 +738,19 @@ def test_the_command_says_what_it_found(tmp_path: Path, capsys: pytest.CaptureFi
         "schema_version": 1,
         "interrupted": False,
         "results": [
-            {"file": str(bad), "verdict": "refused",
-             "reasons": [f"query 3 is sat (z3): {certificate.QUERIES[2]}"],
-             "scenario": "tls12-small", "property": "the_suite_is_the_best_both_know",
-             "flaw": None, "drop": None, "clauses": 2, "answers": {"z3": ["unsat", "unsat", "sat"]}}
+            {
+                "file": str(bad),
+                "verdict": "refused",
+                "reasons": [f"query 3 is sat (z3): {certificate.QUERIES[2]}"],
+                "scenario": "tls12-small",
+                "property": "the_suite_is_the_best_both_know",
+                "flaw": None,
+                "drop": None,
+                "clauses": 2,
+                "answers": {"z3": ["unsat", "unsat", "sat"]},
+            }
         ],
-    }  # fmt: skip
+    }
 
 
 def _with(path: Path, text: str, old: str, new: str) -> str:
@@ -749,8 +793,9 @@ def test_a_flawed_model_has_certificates_of_its_own(
 ) -> None:
     files = verified(tmp_path, "1", "ORD-1", "--engine", "symbolic", "--flaw", "early_ccs@client")
     (name,) = files
-    assert name == ("tls12-small.data_is_delivered_only_after_finished_is_verified."
-                    "early_ccs@client.smt2")  # fmt: skip
+    assert name == (
+        "tls12-small.data_is_delivered_only_after_finished_is_verified.early_ccs@client.smt2"
+    )
     assert run(capsys, 0, str(tmp_path / name), "--solver", "z3").startswith("ACCEPTED")
     sound = tmp_path / "sound.smt2"
     sound.write_bytes(files[name].replace(b"; flaw: early_ccs@client\n", b"; flaw: none\n"))

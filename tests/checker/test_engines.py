@@ -192,8 +192,9 @@ class Lost:
 
 def many(roles: int) -> Compiled:
     """Independent askers whose one choice is a colour, so that a state takes several words."""
-    runs = tuple(Instance(f"maker{i}", forger.maker, {"colour": ("red", "blue")})
-                 for i in range(roles))  # fmt: skip
+    runs = tuple(
+        Instance(f"maker{i}", forger.maker, {"colour": ("red", "blue")}) for i in range(roles)
+    )
 
     system = System("many", runs, Lost())
     return system.compile(*(system.of(r, "colour") for r in runs))
@@ -221,8 +222,9 @@ def test_states_of_several_words_are_told_apart() -> None:
 
 def replace_initial(c: Compiled, runs: int) -> Compiled:
     """The same with one initial state."""
-    c.initial = [("red",) if n.endswith("colour") else v for n, v in
-                 zip(c.names, c.initial, strict=True)]  # fmt: skip
+    c.initial = [
+        ("red",) if n.endswith("colour") else v for n, v in zip(c.names, c.initial, strict=True)
+    ]
     assert len(c.initial_states()) == 1
     assert len(c.names) == 2 * runs
     return c
@@ -274,22 +276,33 @@ def test_batches_do_not_change_what_is_found(monkeypatch: pytest.MonkeyPatch) ->
 
 # -- symbolic ------------------------------------------------------------------------------------
 LAWS: list[tuple[str, Expr, bool]] = [
-    ("toy", implies(of("toy", "asker", "state") == "DONE",
-                    of("toy", "asker", "colour") != "green"), True),
+    (
+        "toy",
+        implies(of("toy", "asker", "state") == "DONE", of("toy", "asker", "colour") != "green"),
+        True,
+    ),
     ("toy", implies(of("toy", "asker", "warm"), of("toy", "asker", "colour") == "red"), True),
     ("toy", of("toy", "asker", "state") != "DONE", False),
     ("toy", of("toy", "answerer", "state") != "CLOSED", False),
-    ("counters", implies(of("counters", "keeper", "state") == "KEPT",
-                         of("counters", "ticker", "flag") == of("counters", "keeper", "flag")),
-     True),
+    (
+        "counters",
+        implies(
+            of("counters", "keeper", "state") == "KEPT",
+            of("counters", "ticker", "flag") == of("counters", "keeper", "flag"),
+        ),
+        True,
+    ),
     ("counters", of("counters", "keeper", "count") <= 2, False),
     ("counters", of("counters", "ticker", "idle") < 3, True),
-    ("forger", implies(of("forger", "taker", "colour") == "green",
-                       var("maker.sent_Leak", TRUE.domain)), True),
+    (
+        "forger",
+        implies(of("forger", "taker", "colour") == "green", var("maker.sent_Leak", TRUE.domain)),
+        True,
+    ),
     ("forger", of("forger", "taker", "colour") != "green", False),
     ("forger", TRUE, True),
     ("forger", FALSE, False),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "law", "holds"), LAWS, ids=lambda v: str(v)[:40])
@@ -449,9 +462,13 @@ def test_a_reject_row_that_disappears_is_a_disagreement() -> None:
     graph = engine.explore()
     closing = [k for *_, k in graph.edges(keys=True) if "reject" in k[1]]
     assert closing == [("answerer", "answerer_reject_hello_START_0_not_green", "asker")]
-    lax = replace(handshake.answerer, table=(
-        replace(handshake.answerer.table[0], checks=()), handshake.answerer.table[1],
-    ))  # fmt: skip
+    lax = replace(
+        handshake.answerer,
+        table=(
+            replace(handshake.answerer.table[0], checks=()),
+            handshake.answerer.table[1],
+        ),
+    )
     runs = (handshake.system.runs[0], Instance("answerer", lax))
     system = System("lax", runs, handshake.system.network)
     law = of("toy", "asker", "colour") != "green"

@@ -61,18 +61,34 @@ mixer = Role(
     _own,
     (
         step("mixer", "rotate", "MIXING", SAME, rfc="toy", do={"a": b, "b": c, "c": a}),
-        step("mixer", "swap", "MIXING", SAME, rfc="toy", when=le(a, b) & ~(b == c),
-             do={"a": b, "b": a, "odd": ~odd}),
-        step("mixer", "raise", "MIXING", SAME, rfc="toy", when=odd | (a == c),
-             do={"c": ite(odd, mapping(a, _next, Rank), b), "last": mapping(a, {
-                 "low": "none", "middle": 1, "high": 2}, Mixed)}),
+        step(
+            "mixer",
+            "swap",
+            "MIXING",
+            SAME,
+            rfc="toy",
+            when=le(a, b) & ~(b == c),
+            do={"a": b, "b": a, "odd": ~odd},
+        ),
+        step(
+            "mixer",
+            "raise",
+            "MIXING",
+            SAME,
+            rfc="toy",
+            when=odd | (a == c),
+            do={
+                "c": ite(odd, mapping(a, _next, Rank), b),
+                "last": mapping(a, {"low": "none", "middle": 1, "high": 2}, Mixed),
+            },
+        ),
         step("mixer", "stop", "MIXING", "DONE", rfc="toy", when=(last == 2) & (odd == le(c, a))),
     ),
     (),
     {},
     "DONE",
     ("DONE",),
-)  # fmt: skip
+)
 mixing = System("mixer", (Instance("mixer", mixer),), Reliable(1))
 SYSTEMS = {s.name: s for s in (handshake.system, counters.system, forger.system, mixing)}
 
@@ -88,21 +104,35 @@ def of(name: str, run: str, variable: str) -> Expr:
 
 
 LAWS: list[tuple[str, Expr, bool]] = [
-    ("toy", implies(of("toy", "asker", "state") == "DONE",
-                    of("toy", "answerer", "state") == "DONE"), True),
+    (
+        "toy",
+        implies(of("toy", "asker", "state") == "DONE", of("toy", "answerer", "state") == "DONE"),
+        True,
+    ),
     ("toy", of("toy", "asker", "state") != "DONE", False),
     ("counters", of("counters", "keeper", "state") != "KEPT", False),
-    ("counters", implies(of("counters", "keeper", "state") == "KEPT",
-                         of("counters", "keeper", "count") == 3), True),
-    ("forger", implies(of("forger", "taker", "colour") == "green",
-                       var("maker.sent_Leak", BOOL)), True),
+    (
+        "counters",
+        implies(
+            of("counters", "keeper", "state") == "KEPT", of("counters", "keeper", "count") == 3
+        ),
+        True,
+    ),
+    (
+        "forger",
+        implies(of("forger", "taker", "colour") == "green", var("maker.sent_Leak", BOOL)),
+        True,
+    ),
     ("forger", of("forger", "taker", "colour") != "green", False),
     ("mixer", of("mixer", "mixer", "state") != "DONE", False),
-    ("mixer", implies(of("mixer", "mixer", "state") == "DONE",
-                      of("mixer", "mixer", "last") == 2), True),
+    (
+        "mixer",
+        implies(of("mixer", "mixer", "state") == "DONE", of("mixer", "mixer", "last") == 2),
+        True,
+    ),
     ("mixer", TRUE, True),
     ("mixer", FALSE, False),
-]  # fmt: skip
+]
 
 
 def explored(c: Compiled, bad: Expr | None = None) -> tuple[int, bool]:
@@ -128,8 +158,16 @@ def test_names_are_legal_stable_and_never_collide() -> None:
     names = Names({"own"})
     found = [names(t) for t in texts]
     assert found == [
-        "a_b", "a_b_2", "a_b_3", "own_2", "v1st", "v", "v_x", "vWF_fair", "a_b_2_2",
-    ]  # fmt: skip
+        "a_b",
+        "a_b_2",
+        "a_b_3",
+        "own_2",
+        "v1st",
+        "v",
+        "v_x",
+        "vWF_fair",
+        "a_b_2_2",
+    ]
     assert [names(t) for t in texts] == found
     assert names("a.b", "another kind") == "a_b_4"
 
@@ -171,9 +209,12 @@ def test_what_cannot_be_exported_is_refused() -> None:
 
 def arguments(name: str, output: Path | None, *properties: str) -> argparse.Namespace:
     return argparse.Namespace(
-        export_format=name, scenario="tls12-small", flaw=None, properties=list(properties),
+        export_format=name,
+        scenario="tls12-small",
+        flaw=None,
+        properties=list(properties),
         output=output and str(output),
-    )  # fmt: skip
+    )
 
 
 def test_the_command_writes_to_stdout_or_to_files(
@@ -184,8 +225,10 @@ def test_the_command_writes_to_stdout_or_to_files(
     assert main(arguments("tlaplus", tmp_path / "tls12_small.tla", "ORD-1")) == 0
     assert main(arguments("promela", tmp_path / "small.pml", "ORD-1")) == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "small.pml", "tls12_small.cfg", "tls12_small.tla",
-    ]  # fmt: skip
+        "small.pml",
+        "tls12_small.cfg",
+        "tls12_small.tla",
+    ]
     assert (tmp_path / "tls12_small.cfg").read_text() == (
         "SPECIFICATION Spec\nCHECK_DEADLOCK FALSE\n"
         "INVARIANT data_is_delivered_only_after_finished_is_verified\n"
@@ -347,8 +390,15 @@ def _balanced(text: str) -> str:
 # -- TLA+ ------------------------------------------------------------------------------------------
 # TLC is not at hand. The fragment that is written is small: it is read here and searched.
 TOKEN = re.compile(r'\s*(/\\|\\/|\\in\b|\\E\b|"(?:[^"\\]|\\.)*"|[A-Za-z]\w*|\d+|[(){},~=])')
-WORD = {"/\\": " and ", "\\/": " or ", "\\in": " in ", "~": " not ", "=": " == ",
-        "TRUE": "True", "FALSE": "False"}  # fmt: skip
+WORD = {
+    "/\\": " and ",
+    "\\/": " or ",
+    "\\in": " in ",
+    "~": " not ",
+    "=": " == ",
+    "TRUE": "True",
+    "FALSE": "False",
+}
 
 
 class Module:
@@ -473,8 +523,9 @@ def test_the_invariants_of_a_toy_have_their_verdicts(name: str, law: Expr, holds
     assert len(states) == explored(c)[0]
     assert all(map(module.function(module.defined["law"]), states)) is holds
     assert [line.split()[-1] for line in _lines(module.cfg) if "INVARIANT" in line] == [
-        "law", "Never_goal",
-    ]  # fmt: skip
+        "law",
+        "Never_goal",
+    ]
 
 
 @pytest.mark.parametrize("scenario", ["honest", "tls12-small", "tls13", "weak-dhe"])

@@ -138,12 +138,14 @@ FLAW = Flaw(name="mine", number=0, title="t", source="s", scenario="tls12-small"
 
 def test_a_users_own_flaw_file(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
-    file.write_text(USER_FLAW.format(
-        op="without_check",
-        patch='without_check("client_receive_certificate_WAIT_CERTIFICATE_to_WAIT_CR_SHD",'
-              ' "right name")',
-        breaks="",
-    ))  # fmt: skip
+    file.write_text(
+        USER_FLAW.format(
+            op="without_check",
+            patch='without_check("client_receive_certificate_WAIT_CERTIFICATE_to_WAIT_CR_SHD",'
+            ' "right name")',
+            breaks="",
+        )
+    )
     results = run_task(Task(Request(flaw=str(file)), "tls12-small", "explicit"))
     fallen = {r.property for r in results if r.verdict == "VIOLATED"}
     assert "an_empty_or_untrusted_server_certificate_is_refused" in fallen
@@ -172,10 +174,14 @@ def test_a_patched_row_that_never_fires_is_an_error(tmp_path: Path) -> None:
     [
         ("x = 1\n", "defines no FLAW"),
         ("import nothing_like_this\n", "ModuleNotFoundError"),
-        (USER_FLAW.format(op="without_check", patch='without_check("client_nothing")', breaks=""),
-         "no row of the client is called client_nothing"),
+        (
+            USER_FLAW.format(
+                op="without_check", patch='without_check("client_nothing")', breaks=""
+            ),
+            "no row of the client is called client_nothing",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_malformed_flaw_file_is_one_clear_error(tmp_path: Path, text: str, says: str) -> None:
     file = tmp_path / "bad.py"
     file.write_text(text)
@@ -193,8 +199,14 @@ def _fallen(drop: str, where: str) -> set[str]:
 def test_dropping_the_signature_check_is_goto_fail() -> None:
     row = "client_receive_server_key_exchange_WAIT_SKE_to_WAIT_CR_SHD"
     assert _fallen(f"{row}:signature", "tls12") == {
-        "AUT-1", "AUT-5", "AUT-6", "AUT-7", "ORD-7", "SEC-1", "SEC-4",
-    }  # fmt: skip
+        "AUT-1",
+        "AUT-5",
+        "AUT-6",
+        "AUT-7",
+        "ORD-7",
+        "SEC-1",
+        "SEC-4",
+    }
 
 
 def test_dropping_a_field_from_finished() -> None:

@@ -184,9 +184,8 @@ def test_spin_agrees_on_any_small_graph(
 
 
 LIVE = [
-    p.name for p in catalogue().values()
-    if p.live and set(p.needs) <= scenario("honest").features
-]  # fmt: skip
+    p.name for p in catalogue().values() if p.live and set(p.needs) <= scenario("honest").features
+]
 
 
 @needs_spin

@@ -262,44 +262,76 @@ def test_an_altered_handshake_is_refused(
 # What a peer may not do: the message that is put in, after which, by whom; where it is refused.
 PUT_IN = {
     "a KeyUpdate before the client's Finished": (
-        "TLS13", TO_SERVER, "KeyUpdate", (TO_CLIENT, "Finished"), "server_reject_key_update",
+        "TLS13",
+        TO_SERVER,
+        "KeyUpdate",
+        (TO_CLIENT, "Finished"),
+        "server_reject_key_update",
     ),
     "a KeyUpdate before the server's Finished": (
-        "TLS13", TO_CLIENT, "KeyUpdate", (TO_CLIENT, "EncryptedExtensions"),
+        "TLS13",
+        TO_CLIENT,
+        "KeyUpdate",
+        (TO_CLIENT, "EncryptedExtensions"),
         "client_reject_key_update",
     ),
     "a second HelloRetryRequest": (
-        "prime256v1", TO_CLIENT, "HelloRetryRequest", (TO_SERVER, "SecondClientHello"),
+        "prime256v1",
+        TO_CLIENT,
+        "HelloRetryRequest",
+        (TO_SERVER, "SecondClientHello"),
         "client_reject_hello_retry_request",
     ),
     "a HelloRetryRequest after ServerHello": (
-        "TLS13", TO_CLIENT, "HelloRetryRequest", (TO_CLIENT, "ServerHello"),
+        "TLS13",
+        TO_CLIENT,
+        "HelloRetryRequest",
+        (TO_CLIENT, "ServerHello"),
         "client_reject_hello_retry_request",
     ),
     "a second ClientHello nobody asked for": (
-        "TLS13", TO_SERVER, "SecondClientHello", (TO_CLIENT, "ServerHello"),
+        "TLS13",
+        TO_SERVER,
+        "SecondClientHello",
+        (TO_CLIENT, "ServerHello"),
         "server_reject_second_client_hello",
     ),
     "a ticket before the server's Finished": (
-        "TLS13", TO_CLIENT, "NewSessionTicket", (TO_CLIENT, "EncryptedExtensions"),
+        "TLS13",
+        TO_CLIENT,
+        "NewSessionTicket",
+        (TO_CLIENT, "EncryptedExtensions"),
         "client_reject_new_session_ticket",
     ),
     "a ticket from the client": (
-        "TLS13", TO_SERVER, "NewSessionTicket", (TO_SERVER, "Finished"),
+        "TLS13",
+        TO_SERVER,
+        "NewSessionTicket",
+        (TO_SERVER, "Finished"),
         "server_reject_new_session_ticket",
     ),
     "an answer to a request that was not made": (
-        "TLS13", TO_SERVER, "Certificate", (TO_SERVER, "Finished"), "server_reject_certificate",
+        "TLS13",
+        TO_SERVER,
+        "Certificate",
+        (TO_SERVER, "Finished"),
+        "server_reject_certificate",
     ),
     "a certificate beside a pre-shared key": (
-        "resumed", TO_CLIENT, "Certificate", (TO_CLIENT, "EncryptedExtensions"),
+        "resumed",
+        TO_CLIENT,
+        "Certificate",
+        (TO_CLIENT, "EncryptedExtensions"),
         "client_reject_certificate",
     ),
     "a request in a handshake by a pre-shared key": (
-        "resumed", TO_CLIENT, "CertificateRequest", (TO_CLIENT, "EncryptedExtensions"),
+        "resumed",
+        TO_CLIENT,
+        "CertificateRequest",
+        (TO_CLIENT, "EncryptedExtensions"),
         "client_reject_certificate_request",
     ),
-}  # fmt: skip
+}
 
 
 @needs_live
@@ -842,21 +874,38 @@ def test_names_are_enough_with_extensions(what: str) -> None:
 @pytest.mark.parametrize(
     ("text", "refused", "problem"),
     [
-        (FULL + "c KeyUpdate request_update=update_requested, s ApplicationData", 9,
-         "server's machine does not send it in CONNECTED"),
-        (FULL + "s CertificateRequest, c Certificate, c ApplicationData", 10,
-         "client's machine does not send it in CONNECTED"),
-        (FULL + "s CertificateRequest, c Certificate, c Finished", 10,
-         "server's machine in PH_WAIT_CV answers it with unexpected_message"),
+        (
+            FULL + "c KeyUpdate request_update=update_requested, s ApplicationData",
+            9,
+            "server's machine does not send it in CONNECTED",
+        ),
+        (
+            FULL + "s CertificateRequest, c Certificate, c ApplicationData",
+            10,
+            "client's machine does not send it in CONNECTED",
+        ),
+        (
+            FULL + "s CertificateRequest, c Certificate, c Finished",
+            10,
+            "server's machine in PH_WAIT_CV answers it with unexpected_message",
+        ),
         (FULL + "s CertificateRequest, c Certificate context=2", 9, "illegal_parameter"),
-        (BY_A_KEY.replace("c Finished", "c EndOfEarlyData, c Finished").replace(
-            "s EncryptedExtensions", "s EncryptedExtensions early_data=false"), 5,
-         "client's machine does not send it in SEND_FINISHED"),
+        (
+            BY_A_KEY.replace("c Finished", "c EndOfEarlyData, c Finished").replace(
+                "s EncryptedExtensions", "s EncryptedExtensions early_data=false"
+            ),
+            5,
+            "client's machine does not send it in SEND_FINISHED",
+        ),
         (FULL + "c CloseNotify, c ApplicationData", 9, "does not send it in CLOSING"),
-        ("c ClientHello, s ServerHello, s EncryptedExtensions, "
-         "c Alert level=warning description=user_canceled, s Certificate", 5, "nothing may follow"),
+        (
+            "c ClientHello, s ServerHello, s EncryptedExtensions, "
+            "c Alert level=warning description=user_canceled, s Certificate",
+            5,
+            "nothing may follow",
+        ),
     ],
-)  # fmt: skip
+)
 def test_names_show_what_is_illegal(text: str, refused: int, problem: str) -> None:
     report = monitor.watch(named(text))
     assert report.refused == refused, report.problem
@@ -886,11 +935,15 @@ def test_a_file_says_what_a_connection_resumes(tmp_path: Path) -> None:
     assert report.ok, report.problem
     assert "the client's part in extensions: resumes True" in report.assumptions
     for bad, error in (
-        (text.replace('"resumes": "full"', '"resumes": "ful"'), "line 10: expected resumes to name "
-         "a recording above it, got 'ful'; did you mean full"),
-        (text + text.splitlines()[9].replace("again", "more").replace("full", "again"),
-         "'again' is a resumption itself"),
-    ):  # fmt: skip
+        (
+            text.replace('"resumes": "full"', '"resumes": "ful"'),
+            "line 10: expected resumes to name a recording above it, got 'ful'; did you mean full",
+        ),
+        (
+            text + text.splitlines()[9].replace("again", "more").replace("full", "again"),
+            "'again' is a resumption itself",
+        ),
+    ):
         with pytest.raises(RecordingError, match=error):
             recording.parse(bad, "x")
 

@@ -67,8 +67,13 @@ def _no_default_cache(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
 # -- circuits ------------------------------------------------------------------------------------
 D3, D5 = Domain("D3", ("a", "b", "c")), Domain("D5", (0, 1, 2, 3, 4))
 READS = {
-    "x": D3, "y": D3, "n": D5, "m": D5, "p": BOOL, "q": BOOL,
-}  # fmt: skip
+    "x": D3,
+    "y": D3,
+    "n": D5,
+    "m": D5,
+    "p": BOOL,
+    "q": BOOL,
+}
 
 
 def expressions() -> st.SearchStrategy[Expr]:
@@ -77,9 +82,9 @@ def expressions() -> st.SearchStrategy[Expr]:
     def values(domain: Domain) -> st.SearchStrategy[Expr]:
         names = [n for n, d in READS.items() if d is domain]
         leaf = st.sampled_from([var(n, domain) for n in names])
-        tables = st.lists(
-            st.sampled_from(domain.values), min_size=5, max_size=5
-        ).map(lambda t: dict(zip(D5.values, t, strict=True)))  # fmt: skip
+        tables = st.lists(st.sampled_from(domain.values), min_size=5, max_size=5).map(
+            lambda t: dict(zip(D5.values, t, strict=True))
+        )
         moved = st.tuples(st.sampled_from(["n", "m"]), tables).map(
             lambda a: mapping(var(a[0], D5), a[1], domain)
         )
@@ -179,8 +184,10 @@ def asked(name: str, flaw: str | None = None) -> tuple[System, list[Question], C
     questions = []
     for p in properties_of(Request(), where):
         if not p.live:
-            questions += [Question(p.name, _bad(p, system)),
-                          Question(f"{p.name} (witness)", p.witness(system))]  # fmt: skip
+            questions += [
+                Question(p.name, _bad(p, system)),
+                Question(f"{p.name} (witness)", p.witness(system)),
+            ]
     return system, questions, system.compile(*(q.expr for q in questions))
 
 
@@ -331,9 +338,14 @@ def test_a_checkpoint_does_not_know_the_threads(
     for n, budget in ((2, 9_000), (1, 30_000), (3, 70_000)):
         part = Native(c, cache=cache)
         part.search(
-            copies(questions), states=budget, checkpoint=tmp_path / "kept", resume=True, every=0.0,
-            threads=lambda n=n: n, spill=tmp_path if n == 3 else None,  # type: ignore[misc]
-        )  # fmt: skip
+            copies(questions),
+            states=budget,
+            checkpoint=tmp_path / "kept",
+            resume=True,
+            every=0.0,
+            threads=lambda n=n: n,
+            spill=tmp_path if n == 3 else None,  # type: ignore[misc]
+        )
     engine = Native(c, cache=cache)
     assert engine.search(
         rest, checkpoint=tmp_path / "kept", resume=True, threads=lambda: 2
@@ -392,11 +404,17 @@ def test_few_rows_are_for_one_thread(cache: Path) -> None:
 @pytest.mark.parametrize(
     "budget",
     [
-        {"states": 0}, {"states": 6}, {"states": 10}, {"states": 11}, {"seconds": -1.0},
-        {"memory": 0}, {"stop": lambda: True}, {"states": 11, "seconds": 60, "memory": 1 << 20},
+        {"states": 0},
+        {"states": 6},
+        {"states": 10},
+        {"states": 11},
+        {"seconds": -1.0},
+        {"memory": 0},
+        {"stop": lambda: True},
+        {"states": 11, "seconds": 60, "memory": 1 << 20},
     ],
     ids=lambda b: "-".join(b),
-)  # fmt: skip
+)
 @pytest.mark.parametrize("name", ["toy", "counters"])
 def test_a_budget_ends_the_search_as_in_the_other_engine(
     name: str, budget: dict[str, Any], cache: Path
@@ -571,8 +589,9 @@ def test_the_default_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
 
 
 # -- checkpoints and spilling --------------------------------------------------------------------
-def test_a_stopped_search_goes_on(monkeypatch: pytest.MonkeyPatch, cache: Path, tmp_path: Path
-) -> None:  # fmt: skip
+def test_a_stopped_search_goes_on(
+    monkeypatch: pytest.MonkeyPatch, cache: Path, tmp_path: Path
+) -> None:
     monkeypatch.setattr(native, "SLICE", 100)
     _, questions, c = asked("tls12-small", "early_ccs")
     whole = copies(questions)
@@ -662,8 +681,11 @@ def test_a_killed_search_goes_on(cache: Path, tmp_path: Path) -> None:
     while killed < 5:
         child = subprocess.Popen(
             [sys.executable, "-c", CHILD, str(cache), str(folder)],
-            cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            cwd=ROOT,
+            env=env,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         assert child.stdout is not None
         assert child.stdout.readline() == "begun\n"
         time.sleep(clock.uniform(0.05, 0.5))
@@ -744,8 +766,9 @@ def test_states_go_to_a_disk_when_the_budget_ends(
     (note,) = notes
     assert re.fullmatch(
         r"the memory budget of 1000000 bytes ended: ([\d,]+) bytes of states go to files in "
-        + re.escape(str(tmp_path)), note,
-    )  # fmt: skip
+        + re.escape(str(tmp_path)),
+        note,
+    )
     assert list(tmp_path.iterdir()) == []
 
 

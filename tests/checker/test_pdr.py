@@ -172,16 +172,27 @@ def exprs(domain: Domain) -> st.SearchStrategy[Expr]:
         b, d = bools, values
         tables = st.tuples(*[st.sampled_from(D.values)] * 3)
         bools = st.one_of(
-            b, st.builds(neg, b), st.builds(conj, b, b), st.builds(disj, b, b),
-            st.builds(eq, b, b), st.builds(le, b, b), st.builds(eq, d, d), st.builds(le, d, d),
+            b,
+            st.builds(neg, b),
+            st.builds(conj, b, b),
+            st.builds(disj, b, b),
+            st.builds(eq, b, b),
+            st.builds(le, b, b),
+            st.builds(eq, d, d),
+            st.builds(le, d, d),
             st.builds(lambda e, s: e.one_of(*s), d, st.sets(st.sampled_from(D.values), min_size=1)),
-        )  # fmt: skip
+        )
         values = st.one_of(
-            d, st.builds(choose, b, d, d),
+            d,
+            st.builds(choose, b, d, d),
             st.builds(lambda e, t: mapping(e, dict(zip(D.values, t, strict=True)), D), d, tables),
-            st.builds(lambda e, x, y: mapping(e, {False: x, True: y}, D), b,
-                      st.sampled_from(D.values), st.sampled_from(D.values)),
-        )  # fmt: skip
+            st.builds(
+                lambda e, x, y: mapping(e, {False: x, True: y}, D),
+                b,
+                st.sampled_from(D.values),
+                st.sampled_from(D.values),
+            ),
+        )
     return bools if domain is BOOL else values
 
 
@@ -255,8 +266,12 @@ def systems(draw: st.DrawFn) -> tuple[System, Expr]:
     n, flag = var("own.n", COUNT), var("own.flag", BOOL)
     guards: list[Expr] = [TRUE, flag, neg(flag), *(n == k for k in COUNT.values), n >= 1]
     pick = choice("pick", COUNT)
-    values: list[Expr] = [*(const(k, COUNT) for k in COUNT.values), pick,
-                          mapping(n, {0: 1, 1: 2, 2: 0}, COUNT), choose(flag, n, pick)]  # fmt: skip
+    values: list[Expr] = [
+        *(const(k, COUNT) for k in COUNT.values),
+        pick,
+        mapping(n, {0: 1, 1: 2, 2: 0}, COUNT),
+        choose(flag, n, pick),
+    ]
     rows = []
     for i in range(draw(st.integers(1, 4))):
         when = conj(draw(st.sampled_from(guards)), draw(st.sampled_from(guards)))
@@ -266,10 +281,22 @@ def systems(draw: st.DrawFn) -> tuple[System, Expr]:
         if draw(st.booleans()):
             do["flag"] = draw(st.sampled_from([TRUE, FALSE, neg(flag), n == 2]))
         target = draw(st.sampled_from((*WHERE, SAME)))
-        rows.append(step("roamer", f"move{i}", draw(st.sampled_from(WHERE)), target, rfc="toy",
-                         when=when, do=do, choices={"pick": COUNT}))  # fmt: skip
-    variables = {"n": Variable(COUNT, draw(st.sampled_from([(0,), (0, 1)])), write_once=False),
-                 "flag": Variable(BOOL, (False,), write_once=False)}  # fmt: skip
+        rows.append(
+            step(
+                "roamer",
+                f"move{i}",
+                draw(st.sampled_from(WHERE)),
+                target,
+                rfc="toy",
+                when=when,
+                do=do,
+                choices={"pick": COUNT},
+            )
+        )
+    variables = {
+        "n": Variable(COUNT, draw(st.sampled_from([(0,), (0, 1)])), write_once=False),
+        "flag": Variable(BOOL, (False,), write_once=False),
+    }
     role = Role("roamer", WHERE, variables, tuple(rows), (), {}, closed="C", final=())
     runs = tuple(Instance(f"r{i}", role) for i in range(draw(st.integers(1, 2))))
     system = System("random", runs, Lost())
@@ -343,9 +370,18 @@ def test_every_invariant_is_proved_or_violated_as_declared(where: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "where",
-    ["two-servers", "two-two", "tls12", "export-offered", "weak-dhe", "honest", "tls13-resumption",
-     "early-data-two-servers", "retry-psk"],
-)  # fmt: skip
+    [
+        "two-servers",
+        "two-two",
+        "tls12",
+        "export-offered",
+        "weak-dhe",
+        "honest",
+        "tls13-resumption",
+        "early-data-two-servers",
+        "retry-psk",
+    ],
+)
 def test_larger_scenarios_are_proved_as_declared(where: str) -> None:
     results = run_task(Task(Request(engine="symbolic"), where, "symbolic"))
     assert [r.id for r in results if not r.as_declared] == []
@@ -472,8 +508,11 @@ def test_an_error_in_one_proof_leaves_the_others(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Pdr, "prove", once)
     props = [p for p in invariants("tls12-small") if p.id in ("SEC-1", "KEY-1", "KEY-2")]
     results = list(prove(scenario("tls12-small").system(), props, Request()))
-    assert [(r.verdict, r.error) for r in results] == [(PROVED, False), (UNKNOWN, True),
-                                                       (PROVED, False)]  # fmt: skip
+    assert [(r.verdict, r.error) for r in results] == [
+        (PROVED, False),
+        (UNKNOWN, True),
+        (PROVED, False),
+    ]
     assert results[1].reason == "Z3Exception: out of luck"
 
 
@@ -489,12 +528,15 @@ def test_a_proof_that_does_not_stop_is_stopped_and_the_next_ones_go_on(
 
     monkeypatch.setattr(decide, "_prove", stuck)
     monkeypatch.setattr(verify, "_limit", lambda task: 15.0)
-    request = Request(properties=("KEY-1", "KEY-2", "SEC-1"), scenario="tls12-small",
-                      engine="symbolic")  # fmt: skip
+    request = Request(
+        properties=("KEY-1", "KEY-2", "SEC-1"), scenario="tls12-small", engine="symbolic"
+    )
     results = {r.id: r for r in verify.verify(request).results}
     assert {n: r.verdict for n, r in results.items()} == {
-        "SEC-1": PROVED, "KEY-1": PROVED, "KEY-2": UNKNOWN
-    }  # fmt: skip
+        "SEC-1": PROVED,
+        "KEY-1": PROVED,
+        "KEY-2": UNKNOWN,
+    }
     assert results["KEY-2"].reason == "no answer within 15 s"
 
 
@@ -558,10 +600,26 @@ def test_a_proof_is_of_every_configuration() -> None:
 def test_a_variable_too_large_to_walk_is_proved_without_the_walk() -> None:
     big = Domain("Big", tuple(range(300)))
     n = var("own.n", big)
-    rows = (step("ticker", "tick", "ON", SAME, rfc="toy",
-                 do={"n": mapping(n, {i: min(i + 2, 298) for i in range(300)}, big)}),)  # fmt: skip
-    role = Role("ticker", ("ON", "OFF"), {"n": Variable(big, (0,), write_once=False)}, rows, (), {},
-                closed="OFF", final=("OFF",))  # fmt: skip
+    rows = (
+        step(
+            "ticker",
+            "tick",
+            "ON",
+            SAME,
+            rfc="toy",
+            do={"n": mapping(n, {i: min(i + 2, 298) for i in range(300)}, big)},
+        ),
+    )
+    role = Role(
+        "ticker",
+        ("ON", "OFF"),
+        {"n": Variable(big, (0,), write_once=False)},
+        rows,
+        (),
+        {},
+        closed="OFF",
+        final=("OFF",),
+    )
     system = System("big", (Instance("t", role),), Lost())
     assert isinstance(
         Prover(system, [system.of("t", "n") != 3]).prove(system.of("t", "n") != 3), Proof

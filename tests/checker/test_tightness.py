@@ -64,8 +64,11 @@ def test_a_field_that_the_property_rests_on() -> None:
 
 def test_an_assumption_of_the_property() -> None:
     assert verdict("assumption", AUT1, "client0.server_certificate != adversary") == VIOLATED
-    named = next(d.what for d in drops(find(AUT1)[0], scenario("tls12-small"))
-                 if d.kind == "assumption" and "suite" in d.what)  # fmt: skip
+    named = next(
+        d.what
+        for d in drops(find(AUT1)[0], scenario("tls12-small"))
+        if d.kind == "assumption" and "suite" in d.what
+    )
     assert verdict("assumption", AUT1, named) == PROVED
 
 
@@ -194,8 +197,11 @@ def test_the_command_prints_every_drop(capsys: pytest.CaptureFixture[str]) -> No
     (table,) = json.loads(capsys.readouterr().out)["tables"]
     assert len(table["rows"]) == 43
     assert table["proof"].startswith("proof (PDR")
-    broken = {(r["kind"], r["what"]): len(r["trace"]["steps"])
-              for r in table["rows"] if r["verdict"] == VIOLATED}  # fmt: skip
+    broken = {
+        (r["kind"], r["what"]): len(r["trace"]["steps"])
+        for r in table["rows"]
+        if r["verdict"] == VIOLATED
+    }
     checks = ("not empty", "known CA", "not expired", "right name")
     assumed = ("assumption", "client0.server_certificate != none")
     assert broken == {**{("check", c): 3 for c in checks}, assumed: 0}

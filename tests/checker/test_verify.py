@@ -42,8 +42,17 @@ SCHEMA = {
             "items": {
                 "type": "object",
                 "required": [
-                    "property", "scenario", "verdict", "declared", "method", "states", "depth",
-                    "trace", "certificate", "configurations", "witness",
+                    "property",
+                    "scenario",
+                    "verdict",
+                    "declared",
+                    "method",
+                    "states",
+                    "depth",
+                    "trace",
+                    "certificate",
+                    "configurations",
+                    "witness",
                 ],
                 "properties": {
                     "verdict": {
@@ -59,7 +68,7 @@ SCHEMA = {
             },
         },
     },
-}  # fmt: skip
+}
 
 
 def run(*args: str, status: int, capsys: pytest.CaptureFixture[str]) -> str:
@@ -84,16 +93,16 @@ def test_search_and_proof_are_both_told(capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.parametrize("engine", ["explicit", "symbolic", "reference"])
 def test_each_engine_by_name(engine: str, capsys: pytest.CaptureFixture[str]) -> None:
-    out = run("verify", "KEY-7", "--scenario", "tls12-small", "--engine", engine, status=0,
-              capsys=capsys)  # fmt: skip
+    out = run(
+        "verify", "KEY-7", "--scenario", "tls12-small", "--engine", engine, status=0, capsys=capsys
+    )
     assert "PROVED" in out
 
 
 def test_a_budget_that_ends_before_the_answer_is_unknown(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    out = run("verify", "ORD-1", "--scenario", "tls12", "--states", "1000", status=3,
-              capsys=capsys)  # fmt: skip
+    out = run("verify", "ORD-1", "--scenario", "tls12", "--states", "1000", status=3, capsys=capsys)
     assert "UNKNOWN" in out
     assert "the budget of 1000 states ended before the search" in out
 
@@ -101,14 +110,23 @@ def test_a_budget_that_ends_before_the_answer_is_unknown(
 def test_a_budget_that_does_not_gives_the_true_verdict(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    out = run("verify", "ORD-1", "--scenario", "integrity-only", "--states", "115992", status=0,
-              capsys=capsys)  # fmt: skip
+    out = run(
+        "verify",
+        "ORD-1",
+        "--scenario",
+        "integrity-only",
+        "--states",
+        "115992",
+        status=0,
+        capsys=capsys,
+    )
     assert "PROVED" in out
 
 
 def test_a_violation_within_the_budget_is_definite(capsys: pytest.CaptureFixture[str]) -> None:
-    out = run("verify", "GLOBAL", "--scenario", "tls13", "--states", "10000", status=0,
-              capsys=capsys)  # fmt: skip
+    out = run(
+        "verify", "GLOBAL", "--scenario", "tls13", "--states", "10000", status=0, capsys=capsys
+    )
     assert "VIOLATED" in out
 
 
@@ -133,8 +151,10 @@ def test_a_memory_budget_moves_states_to_a_disk(
     out = capsys.readouterr()
     assert re.search(
         r"^tls12: the memory budget of 31457280 bytes ended: [\d,]+ bytes of states go to files in "
-        + re.escape(str(tmp_path)), out.err, re.MULTILINE,
-    )  # fmt: skip
+        + re.escape(str(tmp_path)),
+        out.err,
+        re.MULTILINE,
+    )
     (row,) = json.loads(out.out)["results"]
     assert (row["verdict"], row["states"]) == ("PROVED", 1_784_736)
     assert list(tmp_path.iterdir()) == []
@@ -153,13 +173,15 @@ def test_a_memory_budget_moves_states_to_a_disk(
         (["verify", "--scenario", "tls12-smal"], "tls12-small"),
         (["verify", "--flaw", "goto_fial"], "goto_fail"),
         (["verify", "--flaw", "goto_fail@midle"], "both"),
-        (["verify", "--drop", "client_receive_finished_WAIT_FIN_to_CONECTED"],
-         "client_receive_finished_WAIT_FIN_to_CONNECTED"),
+        (
+            ["verify", "--drop", "client_receive_finished_WAIT_FIN_to_CONECTED"],
+            "client_receive_finished_WAIT_FIN_to_CONNECTED",
+        ),
         (["verify", "AUT-16", "--scenario", "tls13"], "no property asked for applies"),
         (["verify", "--flaw", "nowhere.py"], "no file nowhere.py"),
         (["verify", "--flaw", "goto_fail", "--all"], "--all goes with no --flaw"),
     ],
-)  # fmt: skip
+)
 def test_bad_names_list_the_near_ones(
     args: list[str], near: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -196,8 +218,17 @@ def test_json_and_its_schema(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     texts = []
     for i in range(2):
         file = tmp_path / f"{i}.json"
-        run("verify", "--scenario", "integrity-only", "--format", "json", "-o", str(file), status=0,
-            capsys=capsys)  # fmt: skip
+        run(
+            "verify",
+            "--scenario",
+            "integrity-only",
+            "--format",
+            "json",
+            "-o",
+            str(file),
+            status=0,
+            capsys=capsys,
+        )
         document = json.loads(file.read_text())
         jsonschema.validate(document, SCHEMA)
         del document["timings"]
@@ -227,9 +258,13 @@ def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
 def test_interrupted_it_writes_what_it_has_and_exits_130() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "checker", "verify", "--format", "json"],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"}, start_new_session=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        start_new_session=True,
+    )
     time.sleep(9)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
@@ -299,8 +334,9 @@ def test_every_engine_is_asked_and_both_artefacts_are_shown(
     command = ["verify", "NEG-13", "--scenario", "tls12-small", "--engine", "all"]
     assert cli.main(command) == 0
     assert "search+proof" in capsys.readouterr().out
-    trace = run_task(Task(Request(properties=("SEC-1",), flaw="early_ccs"), "tls12-small",
-                          "explicit"))[0].trace  # fmt: skip
+    trace = run_task(
+        Task(Request(properties=("SEC-1",), flaw="early_ccs"), "tls12-small", "explicit")
+    )[0].trace
     assert trace is not None
 
     def lie(*_: object, **__: object) -> list[Result]:
@@ -399,19 +435,36 @@ def test_what_the_back_end_cannot_do_is_a_usage_error(
 
 
 def test_never_a_disk_is_no_wish_for_c(capsys: pytest.CaptureFixture[str]) -> None:
-    run("verify", "ORD-1", "--scenario", "tls13", "--backend", "numpy", "--engine", "explicit",
-        "--spill", "none", status=0, capsys=capsys)  # fmt: skip
+    run(
+        "verify",
+        "ORD-1",
+        "--scenario",
+        "tls13",
+        "--backend",
+        "numpy",
+        "--engine",
+        "explicit",
+        "--spill",
+        "none",
+        status=0,
+        capsys=capsys,
+    )
 
 
 @pytest.mark.parametrize(
     ("methods", "waiting", "workers", "each"),
     [
-        (["explicit"], 0, 1, 1), (["explicit"], 0, 2, 2), (["explicit"], 1, 2, 1),
-        (["explicit", "symbolic"], 0, 2, 1), (["explicit", "symbolic"], 0, 8, 7),
-        (["explicit", "explicit", "liveness"], 0, 8, 3), (["symbolic"], 0, 8, 1), ([], 0, 8, 1),
+        (["explicit"], 0, 1, 1),
+        (["explicit"], 0, 2, 2),
+        (["explicit"], 1, 2, 1),
+        (["explicit", "symbolic"], 0, 2, 1),
+        (["explicit", "symbolic"], 0, 8, 7),
+        (["explicit", "explicit", "liveness"], 0, 8, 3),
+        (["symbolic"], 0, 8, 1),
+        ([], 0, 8, 1),
         (["explicit"] * 4, 0, 2, 1),
     ],
-)  # fmt: skip
+)
 def test_a_search_gets_the_cores_that_would_be_idle(
     methods: list[str], waiting: int, workers: int, each: int
 ) -> None:
@@ -439,8 +492,19 @@ def test_the_last_search_has_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_both_back_ends_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     out = []
     for backend in ("numpy", *(() if available() else ("c",))):
-        cli.main(["verify", "--scenario", "tls12-small", "--engine", "explicit", "--format", "json",
-                  "--backend", backend])  # fmt: skip
+        cli.main(
+            [
+                "verify",
+                "--scenario",
+                "tls12-small",
+                "--engine",
+                "explicit",
+                "--format",
+                "json",
+                "--backend",
+                backend,
+            ]
+        )
         rows = json.loads(capsys.readouterr().out)["results"]
         out.append([(r["property"], r["verdict"], r["states"], r["depth"]) for r in rows])
     assert len({str(x) for x in out}) == 1

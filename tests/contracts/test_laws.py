@@ -67,9 +67,10 @@ def solver_step(name: str, item: tuple[Step, Any, dict[str, Any]], state: State)
     """The successors of `state` by one step, as the terms say."""
     c, (engine, _), (s, guard, effects) = compiled(name), symbolic(name), item
     here = [
-        p for n, d, v in zip(c.names, c.domains, state, strict=True)
+        p
+        for n, d, v in zip(c.names, c.domains, state, strict=True)
         for p in _pairs(engine.now[n], d.code(v), d)
-    ]  # fmt: skip
+    ]
     out = set()
     for values in itertools.product(*(s.parameters[n].values for n in s.free)):
         pairs = list(here)

@@ -23,24 +23,60 @@ TLS13 = Scenario(
     "all-of-tls13",
     "TLS 1.2 and 1.3 with all that TLS 1.3 has",
     {**BOTH, **PSK, "sends_early": EITHER, "offers_pha": EITHER, "updates": (True,)},
-    {**BOTH, **PSK, "takes_early": EITHER, "asks_later": EITHER, "updates": (True,),
-     "supports_x25519": EITHER, "asks_cookie": EITHER},
-    extensions=("early_data", "half_close", "ignored_records", "key_update",
-                "post_handshake_auth", "psk", "record_boundaries", "retry"),
-)  # fmt: skip
+    {
+        **BOTH,
+        **PSK,
+        "takes_early": EITHER,
+        "asks_later": EITHER,
+        "updates": (True,),
+        "supports_x25519": EITHER,
+        "asks_cookie": EITHER,
+    },
+    extensions=(
+        "early_data",
+        "half_close",
+        "ignored_records",
+        "key_update",
+        "post_handshake_auth",
+        "psk",
+        "record_boundaries",
+        "retry",
+    ),
+)
 SUITES = {f"offers_{s}": (True,) for s in ("RSA", "DHE", "DH_RSA", "PSK", "RSA_PSK", "DHE_PSK")}
 TLS12 = Scenario(
     "all-of-tls12",
     "TLS 1.1 and 1.2 with all that a single handshake of theirs has",
-    {"min_version": ("TLS11",), "max_version": ("TLS11", "TLS12"), **SUITES, "fallback": EITHER,
-     "asks_status": EITHER, "false_starts": EITHER, "dh_certificate": EITHER,
-     "requires_ems": (True,)},
-    {"min_version": ("TLS11",), "max_version": ("TLS11", "TLS12"), **SUITES, "staples": EITHER,
-     "hints": EITHER, "requires_ems": (True,)},
-    extensions=("extended_master_secret", "fallback", "false_start", "fixed_dh",
-                "half_close", "ignored_records", "psk_suites", "record_boundaries",
-                "status_request"),
-)  # fmt: skip
+    {
+        "min_version": ("TLS11",),
+        "max_version": ("TLS11", "TLS12"),
+        **SUITES,
+        "fallback": EITHER,
+        "asks_status": EITHER,
+        "false_starts": EITHER,
+        "dh_certificate": EITHER,
+        "requires_ems": (True,),
+    },
+    {
+        "min_version": ("TLS11",),
+        "max_version": ("TLS11", "TLS12"),
+        **SUITES,
+        "staples": EITHER,
+        "hints": EITHER,
+        "requires_ems": (True,),
+    },
+    extensions=(
+        "extended_master_secret",
+        "fallback",
+        "false_start",
+        "fixed_dh",
+        "half_close",
+        "ignored_records",
+        "psk_suites",
+        "record_boundaries",
+        "status_request",
+    ),
+)
 BEST_IS_TLS12 = replace(
     TLS12, name="client-of-tls12", client={**TLS12.client, "max_version": ("TLS12",)}
 )
@@ -53,9 +89,10 @@ def test_every_invariant_is_proved_where_all_extensions_are(where: Scenario) -> 
     system = where.system()
     left_out = FALSE_BY_DESIGN | ({"ORD-2F"} if where is TLS12 else set())
     asked = {
-        p.id: p.holds(system) for p in catalogue().values()
+        p.id: p.holds(system)
+        for p in catalogue().values()
         if p.kind == "invariant" and set(p.needs) <= where.features and p.id not in left_out
-    }  # fmt: skip
+    }
     prover = Prover(system, list(asked.values()))
     found = {name: prover.prove(holds, 120) for name, holds in asked.items()}
     assert {n: f.reason for n, f in found.items() if isinstance(f, NoProof)} == {}

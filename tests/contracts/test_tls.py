@@ -169,9 +169,11 @@ def _sent_fields_are_final(compiled: Compiled, graph: nx.MultiDiGraph[State]) ->
             fields = r.role.sends[message]
             exprs = [x for e in fields.values() for x in (e if isinstance(e, tuple) else (e,))]
             read = [
-                compiled.index[n] for e in exprs for n in variables(compiled.system.at(r, e))
+                compiled.index[n]
+                for e in exprs
+                for n in variables(compiled.system.at(r, e))
                 if n in compiled.index
-            ]  # fmt: skip
+            ]
             checks.append((r.name, message, sent, read, exprs))
     for state in itertools.islice(graph, 0, None, 11):
         for after in set(graph.successors(state)):
@@ -207,9 +209,13 @@ def _encoded() -> tuple[Compiled, Reference, Explicit, Symbolic, list[Any]]:
     explicit = Explicit(compiled)
     explicit.search()
     symbolic = Symbolic(compiled)
-    return compiled, Reference(compiled), explicit, symbolic, [
-        (s, *symbolic.parts(s)) for s in compiled.steps
-    ]  # fmt: skip
+    return (
+        compiled,
+        Reference(compiled),
+        explicit,
+        symbolic,
+        [(s, *symbolic.parts(s)) for s in compiled.steps],
+    )
 
 
 @settings(max_examples=25, deadline=None)
@@ -242,9 +248,10 @@ def test_a_reference_step_and_a_solver_step_agree(seed: int) -> None:
                 after[i] = compiled.domains[i].values[sum(b << k for k, b in enumerate(bits))]
             found.add(tuple(after))
             values = [
-                (b, model.eval(b, model_completion=True)) for n, b in symbolic.inputs.items()
+                (b, model.eval(b, model_completion=True))
+                for n, b in symbolic.inputs.items()
                 if n.startswith(f"{step.run}:") and n.split(":")[1].split("/")[0] in step.free
-            ]  # fmt: skip
+            ]
             if not values:
                 break
             solver.add(z3.Or([b != v for b, v in values]))

@@ -39,16 +39,12 @@ def test_the_reference_agrees_as_far_as_it_comes(name: str) -> None:
     """The same states at each distance, down to a depth that the reference reaches quickly."""
     where = scenario(name)
     client, server = SMALL[name]
-    where = replace(
-        where, client={**where.client, **client}, server={**where.server, **server}
-    )  # fmt: skip
+    where = replace(where, client={**where.client, **client}, server={**where.server, **server})
     system = where.system()
     compiled = system.compile(*(p.holds(system) for p in properties_of(Request(), where)))
     engine = Explicit(compiled)
     found = engine.search()
-    depth = next(
-        d for d in range(len(found.levels)) if sum(found.levels[: d + 2]) > 1000
-    )  # fmt: skip
+    depth = next(d for d in range(len(found.levels)) if sum(found.levels[: d + 2]) > 1000)
     graph = Reference(compiled).explore(depth=depth)
     by_depth: dict[int, set[object]] = {}
     for state, d in graph.nodes(data="depth"):
@@ -63,9 +59,13 @@ def test_the_reference_agrees_as_far_as_it_comes(name: str) -> None:
 def _both(w: World, last: int) -> Expr:
     c, s = w.clients[last], w.servers[last]
     return conj(
-        c.state == "CONNECTED", s.state == "CONNECTED", c.server_random == s.name,
-        s.client_random == c.name, neg(known(c)), neg(known(s)),
-    )  # fmt: skip
+        c.state == "CONNECTED",
+        s.state == "CONNECTED",
+        c.server_random == s.name,
+        s.client_random == c.name,
+        neg(known(c)),
+        neg(known(s)),
+    )
 
 
 HONEST = {
@@ -76,16 +76,16 @@ HONEST = {
     "tls13-resumption": lambda w: conj(_both(w, 1), w.servers[1].psk == "resumption"),
     "tls13-early-data": lambda w: conj(_both(w, 0), w.servers[0].early_delivered),
     "leaks-tickets": lambda w: conj(
-        _both(w, 1), w.clients[1].psk == "resumption", w.servers[1].sent_ResumptionKey,
+        _both(w, 1),
+        w.clients[1].psk == "resumption",
+        w.servers[1].sent_ResumptionKey,
         neg(w.servers[0].sent_ResumptionKey),
     ),
-    "retry-psk": lambda w: conj(
-        _both(w, 0), w.servers[0].psk == "external", w.clients[0].retried
-    ),
+    "retry-psk": lambda w: conj(_both(w, 0), w.servers[0].psk == "external", w.clients[0].retried),
     "retry-early-data": lambda w: conj(
         _both(w, 0), w.clients[0].retried, w.clients[0].sent_early, w.servers[0].psk == "external"
     ),
-}  # fmt: skip
+}
 STEPS = {
     "tls13-retry": 18,
     "tls13-psk": 10,

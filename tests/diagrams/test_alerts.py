@@ -20,8 +20,11 @@ def test_a_cell_has_every_alert_that_the_machine_answers_with(name: str) -> None
         for message in of.alphabet:
             run = Run(of, me)
             run.state = state
-            values = {f: next(v for v in d.values if v != "none")
-                      for f, d in message.fields.items() if message.demands(f)}  # fmt: skip
+            values = {
+                f: next(v for v in d.values if v != "none")
+                for f, d in message.fields.items()
+                if message.demands(f)
+            }
             alert = getattr(run, f"receive_{snake(message.name)}")(**fields_of(message, values))
             cell = row[message.name]
             assert (alert in cell.alerts) if alert is not None else cell.taken

@@ -78,9 +78,21 @@ def test_an_honest_run_ends_connected(name: str) -> None:
 
 def delivery(source: str, known: tuple[str, ...] = (), run: str = "client0") -> TraceStep:
     return TraceStep(
-        run, "receive", "ServerHello", source, {"version": "TLS12", "suite": "none"}, "row", "5246",
-        "True", "WAIT_SH", "WAIT_CERTIFICATE", "plaintext", None, known, {},
-    )  # fmt: skip
+        run,
+        "receive",
+        "ServerHello",
+        source,
+        {"version": "TLS12", "suite": "none"},
+        "row",
+        "5246",
+        "True",
+        "WAIT_SH",
+        "WAIT_CERTIFICATE",
+        "plaintext",
+        None,
+        known,
+        {},
+    )
 
 
 def test_forged_deliveries_are_red_and_knowledge_is_noted_once() -> None:
@@ -154,8 +166,10 @@ def test_the_library_draws_a_real_picture() -> None:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A written gallery of two pictures, that needs no Graphviz."""
-    shown = [Picture("a", "Machines", "The first.", DOT),
-             Picture("b", "Machines", "The second.", DOT.replace("toy", "other"))]  # fmt: skip
+    shown = [
+        Picture("a", "Machines", "The first.", DOT),
+        Picture("b", "Machines", "The second.", DOT.replace("toy", "other")),
+    ]
     monkeypatch.setattr(gallery, "pictures", lambda: iter(shown))
     monkeypatch.setattr(render.shutil, "which", lambda _: "/usr/bin/dot")
     monkeypatch.setattr(render, "_by_program", lambda _: SVG)
@@ -171,8 +185,14 @@ def told(capsys: pytest.CaptureFixture[str], folder: Path) -> tuple[int, list[st
 
 def test_what_was_written_is_fresh(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert sorted(f.name for f in small.iterdir()) == [
-        "README.md", "a.dot", "a.svg", "alerts.json", "alerts.md", "b.dot", "b.svg",
-    ]  # fmt: skip
+        "README.md",
+        "a.dot",
+        "a.svg",
+        "alerts.json",
+        "alerts.md",
+        "b.dot",
+        "b.svg",
+    ]
     assert told(capsys, small) == (0, [])
     assert "![a](a.svg)" in (small / "README.md").read_text()
 
@@ -224,11 +244,14 @@ def test_the_dot_texts_do_not_depend_on_hash_order() -> None:
     )
     runs = [
         subprocess.Popen(
-            [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True,
+            [sys.executable, "-c", script],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
             env={**os.environ, "PYTHONHASHSEED": seed},
         )
         for seed in ("1", "2")
-    ]  # fmt: skip
+    ]
     first, second = (p.communicate()[0] for p in runs)
     assert [p.returncode for p in runs] == [0, 0]
     assert first == second

@@ -238,8 +238,14 @@ def test_orders() -> None:
     for left, right in itertools.product(Count.values, repeat=2):
         env = {"n": left, "m": right}
         got = [value(e, env) for e in (n <= m, n >= m, n < m, n > m, n == m, n != m)]
-        assert got == [left <= right, left >= right, left < right, left > right, left == right,
-                       left != right]  # fmt: skip
+        assert got == [
+            left <= right,
+            left >= right,
+            left < right,
+            left > right,
+            left == right,
+            left != right,
+        ]
         assert value(n <= right, env) == (left <= right)
         assert value(const(left, Count) <= m, env) == (left <= right)
     assert (n <= 4) is TRUE
@@ -346,7 +352,9 @@ def test_the_order_of_booleans_in_z3() -> None:
 
 
 def test_only_a_boolean_is_negated() -> None:
-    for colour in (const("red", Colour), mapping(x, dict.fromkeys(("red", "blue"), "red")
-                                                 | {"green": "blue"}, Colour)):  # fmt: skip
+    for colour in (
+        const("red", Colour),
+        mapping(x, dict.fromkeys(("red", "blue"), "red") | {"green": "blue"}, Colour),
+    ):
         with pytest.raises(TypeError):
             neg(colour)

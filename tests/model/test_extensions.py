@@ -96,15 +96,27 @@ def _overlay(**change: object) -> Extension:
     ("change", "message"),
     [
         ({"amends": (Amend("client_send_nothing"),)}, "not there; did you mean"),
-        ({"amends": (Amend("client_receive_server_hello_WAIT_SH_to_WAIT_EE", without=("x",)),)},
-         "has no check x"),
-        ({"amends": (Amend("client_receive_server_hello_WAIT_SH_to_WAIT_EE",
-                           do={"keyed": const(True)}),)}, "do not go together: both set keyed"),
-        ({"variables": {"client": {"version": role("client").variables["version"]}}},
-         "already has a variable version"),
+        (
+            {"amends": (Amend("client_receive_server_hello_WAIT_SH_to_WAIT_EE", without=("x",)),)},
+            "has no check x",
+        ),
+        (
+            {
+                "amends": (
+                    Amend(
+                        "client_receive_server_hello_WAIT_SH_to_WAIT_EE", do={"keyed": const(True)}
+                    ),
+                )
+            },
+            "do not go together: both set keyed",
+        ),
+        (
+            {"variables": {"client": {"version": role("client").variables["version"]}}},
+            "already has a variable version",
+        ),
         ({"fields": {"Hello": {}}}, "no message Hello"),
     ],
-)  # fmt: skip
+)
 def test_a_malformed_overlay_is_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         extended(role("client"), (_overlay(**change),))
@@ -112,8 +124,9 @@ def test_a_malformed_overlay_is_refused(change: dict[str, object], message: str)
 
 def test_an_overlay_that_changes_nothing_changes_nothing() -> None:
     sound = role("client")
-    same = extended(sound, (_overlay(amends=(Amend("client_send_client_hello_START_to_WAIT_SH",
-                                                   when=TRUE),)),))  # fmt: skip
+    same = extended(
+        sound, (_overlay(amends=(Amend("client_send_client_hello_START_to_WAIT_SH", when=TRUE),)),)
+    )
     assert [r.name for r in same.rules] == [r.name for r in sound.rules]
     assert [r.guard for r in same.rules] == [r.guard for r in sound.rules]
 

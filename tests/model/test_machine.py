@@ -110,14 +110,29 @@ HANDSHAKES: dict[str, tuple[str, str, Callable[[], Iterator[Move]], int, str]] =
     "RSA export in TLS 1.0": ("RSA_EXPORT", "TLS10", lambda: moves12("RSA_EXPORT"), 10, "none"),
     "RSA, client certificate": ("RSA", "TLS12", lambda: moves12("RSA", "mandatory"), 12, "honest"),
     "ECDHE, client certificate": (
-        "ECDHE", "TLS12", lambda: moves12("ECDHE", "mandatory"), 13, "honest"),
+        "ECDHE",
+        "TLS12",
+        lambda: moves12("ECDHE", "mandatory"),
+        13,
+        "honest",
+    ),
     "ECDHE, no client certificate": (
-        "ECDHE", "TLS12", lambda: moves12("ECDHE", "optional", "empty"), 12, "empty"),
+        "ECDHE",
+        "TLS12",
+        lambda: moves12("ECDHE", "optional", "empty"),
+        12,
+        "empty",
+    ),
     "TLS 1.3": ("AEAD", "TLS13", moves13, 7, "none"),
     "TLS 1.3, client certificate": ("AEAD", "TLS13", lambda: moves13("mandatory"), 10, "honest"),
     "TLS 1.3, no client certificate": (
-        "AEAD", "TLS13", lambda: moves13("optional", "empty"), 9, "empty"),
-}  # fmt: skip
+        "AEAD",
+        "TLS13",
+        lambda: moves13("optional", "empty"),
+        9,
+        "empty",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", HANDSHAKES)
@@ -144,8 +159,14 @@ def test_a_whole_handshake(name: str) -> None:
 
 
 def test_the_server_takes_the_best_common_suite_and_version() -> None:
-    client = Run(role("client"), "client0", max_version="TLS13",
-                 offers_RSA=True, offers_ECDHE=True, offers_DHE=True)  # fmt: skip
+    client = Run(
+        role("client"),
+        "client0",
+        max_version="TLS13",
+        offers_RSA=True,
+        offers_ECDHE=True,
+        offers_DHE=True,
+    )
     server = Run(role("server"), "server0", offers_RSA=True, offers_DHE=True)
     accept(server, client.send_client_hello(), "SEND_SH")
     assert (server.version, server.suite) == ("TLS12", "DHE")
@@ -167,8 +188,9 @@ def changed(sent: Any, **fields: Any) -> Sent:
     return Sent(sent.message, {**sent.fields, **fields})
 
 
-def before(suite: str, until: str, moves: Iterator[Move], version: str = "TLS12",
-           **config: Any) -> tuple[Run, Run]:  # fmt: skip
+def before(
+    suite: str, until: str, moves: Iterator[Move], version: str = "TLS12", **config: Any
+) -> tuple[Run, Run]:
     """Client and server just before the call `until`."""
     client, server = pair(suite, version, **config)
     drive(client, server, moves, until)
@@ -220,8 +242,9 @@ def test_a_downgrade_to_tls12_is_seen_by_its_sentinel() -> None:
 def test_an_export_suite_is_refused_after_tls10() -> None:
     client, server = pair("RSA_EXPORT", "TLS12")
     refused(server, client.send_client_hello(), "handshake_failure")
-    client, server = before("RSA_EXPORT", "server.server_hello", moves12("RSA_EXPORT"),
-                            export_after_tls10=True)  # fmt: skip
+    client, server = before(
+        "RSA_EXPORT", "server.server_hello", moves12("RSA_EXPORT"), export_after_tls10=True
+    )
     client.export_after_tls10 = False
     refused(client, server.send_server_hello(), "illegal_parameter")
 
@@ -309,18 +332,26 @@ def test_a_proof_that_is_not_right_is_a_decrypt_error(suite: str, version: str, 
 
 
 def test_one_changed_field_of_the_hellos_spoils_the_finished() -> None:
-    for name, value in (("client_version", "TLS13"), ("client_offer", "adversary"),
-                        ("client_random", "client1"), ("exchange", "adversary"),
-                        ("client_certificate", "empty")):  # fmt: skip
+    for name, value in (
+        ("client_version", "TLS13"),
+        ("client_offer", "adversary"),
+        ("client_random", "client1"),
+        ("exchange", "adversary"),
+        ("client_certificate", "empty"),
+    ):
         client, server = before("RSA", "client.finished", moves12("RSA"))
         setattr(server, name, value)
         refused(server, client.send_finished(), "decrypt_error")
 
 
 def test_a_message_that_is_not_due() -> None:
-    for sent in (Sent("ServerHelloDone", {}), Sent("ApplicationData", {}),
-                 Sent("ChangeCipherSpec", {}), Sent("Finished", {"verify_data": JUNK}),
-                 Sent("CloseNotify", {})):  # fmt: skip
+    for sent in (
+        Sent("ServerHelloDone", {}),
+        Sent("ApplicationData", {}),
+        Sent("ChangeCipherSpec", {}),
+        Sent("Finished", {"verify_data": JUNK}),
+        Sent("CloseNotify", {}),
+    ):
         client, server = before("RSA", "server.certificate", moves12("RSA"))
         refused(client, sent, "unexpected_message")
     refused(server, Sent("UndecryptableRecord", {}), "bad_record_mac")
@@ -363,25 +394,42 @@ def unchanged(run: Run, call: Callable[[], object], *said: str) -> None:
 
 def test_a_call_that_the_state_has_no_row_for() -> None:
     client, server = pair("RSA")
-    unchanged(client, lambda: client.send_finished(),
-              "client client0 in START: send_finished is not enabled",
-              "expected one of:", "send_client_hello")  # fmt: skip
+    unchanged(
+        client,
+        lambda: client.send_finished(),
+        "client client0 in START: send_finished is not enabled",
+        "expected one of:",
+        "send_client_hello",
+    )
     client.send_client_hello()
-    unchanged(client, lambda: client.send_client_hello(), "client client0 in WAIT_SH",
-              "receive_server_hello")  # fmt: skip
+    unchanged(
+        client,
+        lambda: client.send_client_hello(),
+        "client client0 in WAIT_SH",
+        "receive_server_hello",
+    )
     server.receive(Sent("UndecryptableRecord", {}))
     hello = client.message("ClientHello")
-    unchanged(server, lambda: server.receive(hello),
-              "server0 in CLOSED: receive_client_hello", "expected one of: nothing")  # fmt: skip
+    unchanged(
+        server,
+        lambda: server.receive(hello),
+        "server0 in CLOSED: receive_client_hello",
+        "expected one of: nothing",
+    )
 
 
 def test_a_call_whose_guard_is_false_shows_the_guard() -> None:
-    client, _ = before("RSA", "client.certificate", moves12("RSA", "optional"),
-                       has_certificate=False)  # fmt: skip
-    unchanged(client, lambda: client.send_certificate(certificate="honest"),
-              "client client0 in SEND_CERTIFICATE: send_certificate(certificate=honest)",
-              "is not enabled; expected", "own.has_certificate",
-              "client_send_certificate_SEND_CERTIFICATE_to_SEND_CKE")  # fmt: skip
+    client, _ = before(
+        "RSA", "client.certificate", moves12("RSA", "optional"), has_certificate=False
+    )
+    unchanged(
+        client,
+        lambda: client.send_certificate(certificate="honest"),
+        "client client0 in SEND_CERTIFICATE: send_certificate(certificate=honest)",
+        "is not enabled; expected",
+        "own.has_certificate",
+        "client_send_certificate_SEND_CERTIFICATE_to_SEND_CKE",
+    )
     unchanged(client, lambda: client.send_certificate(certificate="expired"), "not enabled")
     client.send_certificate(certificate="empty")
     assert client.state == "SEND_CKE"
@@ -400,15 +448,21 @@ def test_a_call_with_malformed_fields() -> None:
         ({**good, "version": ["TLS12"]}, "is not a Version"),
     ):
         unchanged(client, lambda f=fields: client.receive_server_hello(**f), where, said)  # type: ignore[misc]
-    unchanged(client, lambda: client.receive(Sent("Goodbye", {})),
-              "client knows no message Goodbye: one of ClientHello, ServerHello")  # fmt: skip
+    unchanged(
+        client,
+        lambda: client.receive(Sent("Goodbye", {})),
+        "client knows no message Goodbye: one of ClientHello, ServerHello",
+    )
     assert client.receive_server_hello(**good) is None
 
 
 def test_a_composite_must_be_a_tuple() -> None:
     _, server = before("RSA", "client.finished", moves12("RSA"))
-    unchanged(server, lambda: server.receive_finished(verify_data="right"),
-              "verify_data is a composite, expected the tuple")  # fmt: skip
+    unchanged(
+        server,
+        lambda: server.receive_finished(verify_data="right"),
+        "verify_data is a composite, expected the tuple",
+    )
     unchanged(server, lambda: server.receive_finished(), "missing verify_data")
 
 

@@ -98,9 +98,15 @@ def test_every_message_has_exactly_one_row_in_every_state_but_the_final(name: st
 
 @pytest.mark.parametrize(
     ("name", "written", "generated"),
-    [("asker", 2, 3), ("answerer", 2, 3), ("ticker", 2, 1), ("keeper", 1, 2),
-     ("maker", 2, 1), ("taker", 1, 2)],
-)  # fmt: skip
+    [
+        ("asker", 2, 3),
+        ("answerer", 2, 3),
+        ("ticker", 2, 1),
+        ("keeper", 1, 2),
+        ("maker", 2, 1),
+        ("taker", 1, 2),
+    ],
+)
 def test_the_number_of_rows(name: str, written: int, generated: int) -> None:
     r = ROLES[name]
     assert len(r.accepts) == written
@@ -154,8 +160,14 @@ def test_rows_that_exclude_each_other_are_no_overlap() -> None:
 
 def test_a_check_does_not_tell_rows_apart() -> None:
     # What the first row demands, the second would take: the reject of one and the other overlap.
-    first = receive("asker", Reply, "WAIT", "DONE", rfc="toy",
-                    checks=[check("warm", Reply.f.warm, "illegal_parameter")])  # fmt: skip
+    first = receive(
+        "asker",
+        Reply,
+        "WAIT",
+        "DONE",
+        rfc="toy",
+        checks=[check("warm", Reply.f.warm, "illegal_parameter")],
+    )
     second = receive("asker", Reply, "WAIT", "CLOSED", rfc="toy", when=~Reply.f.warm)
     with pytest.raises(ModelError, match="can both fire"):
         _ = replace(asker, table=(asker.table[0], first, second)).rules
@@ -191,8 +203,15 @@ BAD = {
         r"asker, row bad, field do: no variable 'shade'",
     ),
     "another domain": (
-        receive("asker", Hello, "WAIT", "DONE", rfc="t", label="bad",
-                do={"colour": const("left", other)}),
+        receive(
+            "asker",
+            Hello,
+            "WAIT",
+            "DONE",
+            rfc="t",
+            label="bad",
+            do={"colour": const("left", other)},
+        ),
         r"asker, row bad, field do: colour is a Colour, got left \(Other\)",
     ),
     "a field of another message": (
@@ -200,8 +219,9 @@ BAD = {
         r"asker, row bad: msg.warm is not a field it may read",
     ),
     "a global variable": (
-        receive("asker", Hello, "WAIT", "DONE", rfc="t", label="bad",
-                when=var("answerer.warm", BOOL)),
+        receive(
+            "asker", Hello, "WAIT", "DONE", rfc="t", label="bad", when=var("answerer.warm", BOOL)
+        ),
         r"asker, row bad: answerer.warm is not a field it may read",
     ),
     "a choice that is not declared": (
@@ -216,7 +236,7 @@ BAD = {
         receive("asker", Hello, "WAIT", "DONE", rfc="t", label="asker_send_hello_START_to_WAIT"),
         r"model/test_rule.py: asker, row asker_send_hello_START_to_WAIT: two rows have this name",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", sorted(BAD))
@@ -254,13 +274,16 @@ def _watched(*observers: Observer) -> Role:
 
 
 def test_an_observer_is_told_of_the_event_not_the_row() -> None:
-    r = _watched(Observer("replied", "receive", "Reply", const(True)),
-                 Observer("refused", "reject", "Reply", const(True)))  # fmt: skip
+    r = _watched(
+        Observer("replied", "receive", "Reply", const(True)),
+        Observer("refused", "reject", "Reply", const(True)),
+    )
     told = {v: sorted(x.name for x in r.rules if v in x.do) for v in ("replied", "refused")}
     assert told["replied"] == ["asker_receive_reply_WAIT_to_DONE"]
     assert told["refused"] == [
-        "asker_reject_reply_WAIT_0_same_colour", "asker_reject_reply_elsewhere",
-    ]  # fmt: skip
+        "asker_reject_reply_WAIT_0_same_colour",
+        "asker_reject_reply_elsewhere",
+    ]
     late = receive("asker", Reply, "START", "DONE", rfc="a flaw's row", label="late")
     assert "replied" in with_rows(r, late).rule("late").do
 

@@ -48,16 +48,24 @@ def test_what_is_asked_about_is_kept(name: str) -> None:
 
 def test_the_variables_that_are_kept() -> None:
     assert handshake.system.compile().names == (
-        "asker.state", "asker.colour", "answerer.state", "answerer.colour",
-        "to_asker.0", "to_asker.1", "to_answerer.0", "to_answerer.1",
-    )  # fmt: skip
+        "asker.state",
+        "asker.colour",
+        "answerer.state",
+        "answerer.colour",
+        "to_asker.0",
+        "to_asker.1",
+        "to_answerer.0",
+        "to_answerer.1",
+    )
     warm = handshake.system.compile(handshake.system.of("asker", "warm"))
     assert set(warm.names) - set(handshake.system.compile().names) == {
-        "asker.warm", "answerer.warm"
-    }  # fmt: skip
+        "asker.warm",
+        "answerer.warm",
+    }
     assert set(everything(counters.system).names) - set(counters.system.compile().names) == {
-        "ticker.idle", "keeper.count"
-    }  # fmt: skip
+        "ticker.idle",
+        "keeper.count",
+    }
 
 
 # -- value analysis ------------------------------------------------------------------------------
@@ -100,8 +108,9 @@ def test_a_value_beyond_the_domain_is_not_assumed_possible() -> None:
     assert possible(const("red", colour), None) == {"red"}
     assert possible(x, None) == set(colour.values)
     assert possible(ite(x == "red", const("red", colour), const("blue", colour)), None) == {
-        "red", "blue"
-    }  # fmt: skip
+        "red",
+        "blue",
+    }
     assert possible(f, f.one_of("red", "green")) == {"red", "green"}
     assert bind(f == "red", {"msg.f": "red"}) is const(True)
     assert bind(f == "red", {"msg.g": "red"}) is (f == "red")
@@ -118,8 +127,11 @@ def test_a_row_is_grounded_once_for_each_source() -> None:
     assert "maker.sent_Order" in str(own.full)
     assert set(own.parameters) == set()
     assert set(forged.parameters) == {"msg.colour", f"msg.seal{OK}"}
-    (kept,) = [s for s in forger.system.compile(forger.system.of("taker", "colour")).steps
-               if s.label == forged.label]  # fmt: skip
+    (kept,) = [
+        s
+        for s in forger.system.compile(forger.system.of("taker", "colour")).steps
+        if s.label == forged.label
+    ]
     # The seal is read by the guard alone, so it is eliminated; the colour is written, so it is not.
     assert dict(kept.free) == {"msg.colour": ("red", "green", "blue")}
     assert "maker.sent_Leak" in str(kept.guard)
@@ -135,9 +147,13 @@ def test_initial_states_are_the_product_of_the_initial_values() -> None:
 def test_a_state_is_described_by_names() -> None:
     c = everything(forger.system)
     assert c.describe(c.initial_states()[0]) == {
-        "maker.state": "START", "maker.colour": "red", "taker.state": "START",
-        "taker.colour": "none", "maker.sent_Order": False, "maker.sent_Leak": False,
-    }  # fmt: skip
+        "maker.state": "START",
+        "maker.colour": "red",
+        "taker.state": "START",
+        "taker.colour": "none",
+        "maker.sent_Order": False,
+        "maker.sent_Leak": False,
+    }
     assert c.write_once() == ("maker.colour", "taker.colour", "maker.sent_Order", "maker.sent_Leak")
 
 

@@ -50,4 +50,4 @@ MUTANTS = {
             )
         ),
     ),
-}  # fmt: skip
+}

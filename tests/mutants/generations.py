@@ -143,4 +143,4 @@ MUTANTS = {
         "honest", changed("client_receive_application_data_CONNECTED_to_SAME", do={})),
     "can_connect_both_ends": c(
         "tls12-small", without_rows("client_receive_finished_WAIT_FIN_to_CONNECTED")),
-}  # fmt: skip
+}

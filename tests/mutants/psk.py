@@ -109,4 +109,4 @@ MUTANTS = {
         "tls13-resumption", {"client": unbound, "server": unbound}
     ),
     "the_session_id_is_echoed": c("tls13-psk", without_check(SH_PSK, "session id echo")),
-}  # fmt: skip
+}

@@ -49,4 +49,4 @@ MUTANTS = {
     "a_renegotiation_carries_what_it_goes_on_from": s(
         "renegotiation-info", without_check(SERVER, "renegotiation_info of a renegotiation")
     ),
-}  # fmt: skip
+}

@@ -37,8 +37,11 @@ def test_the_pytest_example_passes(tmp_path: Path) -> None:
     file.write_text(BLOCKS[1])
     done = subprocess.run(
         [*PYTEST, str(file)],
-        cwd=ROOT, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 passed" in done.stdout
 
@@ -53,8 +56,11 @@ def test_a_failing_property_prints_its_chart(tmp_path: Path) -> None:
     )
     done = subprocess.run(
         [*PYTEST, str(file)],
-        cwd=ROOT, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 1
     assert "ClientKeyExchange" in done.stdout
     assert "network" in done.stdout

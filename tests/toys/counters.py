@@ -33,7 +33,7 @@ ticker = Role(
     {"Total": {"count": own.count, "seal": (own.count, own.flag)}},
     closed="SENT",
     final=("SENT",),
-)  # fmt: skip
+)
 
 keeper = Role(
     "keeper",
@@ -48,6 +48,6 @@ keeper = Role(
     (Total,),
     {},
     final=("KEPT", "CLOSED"),
-)  # fmt: skip
+)
 
 system = System("counters", (Instance("ticker", ticker), Instance("keeper", keeper)), Reliable(1))

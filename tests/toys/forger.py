@@ -29,7 +29,7 @@ maker = Role(
     ),
     (Leak,),
     {"Order": {"colour": own.colour, "seal": (own.colour,)}, "Leak": {}},
-)  # fmt: skip
+)
 
 taker = Role(
     "taker",
@@ -44,7 +44,7 @@ taker = Role(
     (Order,),
     {},
     final=("TAKEN", "CLOSED"),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ asker = Role(
     (Hello, Reply),
     {"Hello": {"colour": own.colour}},
     final=("DONE", "CLOSED"),
-)  # fmt: skip
+)
 
 answerer = Role(
     "answerer",
@@ -43,6 +43,6 @@ answerer = Role(
     (Hello, Reply),
     {"Reply": {"colour": own.colour, "warm": own.warm}},
     final=("DONE", "CLOSED"),
-)  # fmt: skip
+)
 
 system = System("toy", (Instance("asker", asker), Instance("answerer", answerer)), Reliable(2))

@@ -27,7 +27,7 @@ def graph(edges: Mapping[str, Mapping[int, Sequence[int]]], begin: Sequence[int]
         two = {p: ways.get(p, (p,))[-1] for p in Place.values}
         after = ite(other, mapping(at, one, Place), mapping(at, two, Place))
         rows.append(step("walker", event, "ON", SAME, rfc="toy 5", when=at.one_of(*ways),
-                         do={"at": after}, choices={"other": BOOL}))  # fmt: skip
+                         do={"at": after}, choices={"other": BOOL}))
     place = {"at": Variable(Place, tuple(begin), write_once=False)}
     walker = Role("walker", ("ON", "CLOSED"), place, tuple(rows), (), {}, final=("CLOSED",))
     keeper = Role("keeper", ("STILL", "CLOSED"), {}, (), (), {}, final=("CLOSED",))

@@ -76,10 +76,16 @@ def leaking(role: Role, names: tuple[str, ...]) -> Role:
     if not lost:
         return role
     rows = tuple(
-        send(role.name, x.message, role.states, SAME, rfc=x.message.rfc,
-             when=(x.when or {}).get(role.name, TRUE),
-             label=f"{role.name}_loses_{x.message.name}")
+        send(
+            role.name,
+            x.message,
+            role.states,
+            SAME,
+            rfc=x.message.rfc,
+            when=(x.when or {}).get(role.name, TRUE),
+            label=f"{role.name}_loses_{x.message.name}",
+        )
         for x in lost
-    )  # fmt: skip
+    )
     sends = {**role.sends, **{x.message.name: {} for x in lost}}
     return replace(role, table=(*role.table, *rows), sends=sends)
