@@ -47,7 +47,7 @@ def coverage(request: Request) -> Coverage:
     out = Coverage(where.name, found.states, "" if found.complete else found.reason)
     for (_, rule, _), n in found.edges.items():
         out.taken[rule] = out.taken.get(rule, 0) + n
-    possible = {s.rule.name for s, _ in system.values.live}
+    possible = {s.rule.name for s, _ in system.values.fireable}
     for role in {r.role.name: r.role for r in system.runs}.values():
         for r in role.rules:
             if r.rejects:

@@ -65,14 +65,14 @@ def run_task(
                 report(r)
         return results
     if task.method == "liveness":
-        results = live(system, props)
+        results = temporal(system, props)
     elif task.method == "reference":
-        results = by_reference(system, [p for p in props if not p.live], task.request)
-        results += live(system, props)
+        results = by_reference(system, [p for p in props if not p.temporal], task.request)
+        results += temporal(system, props)
     else:
         results = search(
             system,
-            [p for p in props if not p.live],
+            [p for p in props if not p.temporal],
             task.request,
             progress,
             _patched(task.request, where, system),
@@ -85,7 +85,7 @@ def run_task(
     return results
 
 
-def live(system: System, props: Sequence[Property]) -> list[Result]:
+def temporal(system: System, props: Sequence[Property]) -> list[Result]:
     """Decide those that speak of whole runs, on the graph of fired machines."""
     from checker.engines.liveness import decide_ends, decide_leads_to
 
@@ -183,11 +183,13 @@ def search(
         states=request.states,
         seconds=request.seconds,
         memory=request.memory,
-        stop=(lambda: any(q.row is not None for q in awaited)) if request.first or shown else None,
+        stop=(lambda: any(q.state is not None for q in awaited))
+        if request.first or shown
+        else None,
         progress=tell,
         **more,
     )
-    if request.first and not found.complete and any(q.row is not None for q in awaited):
+    if request.first and not found.complete and any(q.state is not None for q in awaited):
         found.reason = "the search stopped at the first violation"
     out = []
     for p in props:
@@ -200,8 +202,8 @@ def search(
             states=found.states,
             depth=found.depth,
         )
-        row = bad[p.name].row
-        r.witness = seen[p.name].row is not None
+        row = bad[p.name].state
+        r.witness = seen[p.name].state is not None
         if p.kind == "reachable":
             row = None
             if r.witness:
@@ -223,7 +225,7 @@ def search(
             r.trace = _replayed(system, engine, row, bad[p.name].expr, p.name)
             r.depth = len(r.trace)
         out.append(r)
-    idle = [n for n, q in fired.items() if q.row is None]
+    idle = [n for n, q in fired.items() if q.state is None]
     if fired and len(idle) == len(fired) and found.complete:
         for r in out:
             r.error = True
@@ -232,7 +234,7 @@ def search(
 
 
 def _replayed(system: System, engine: Any, row: int, goal: Expr, name: str = "") -> Trace:
-    """The way to the state numbered `row`, where `goal` holds, on live machines."""
+    """The way to the state numbered `row`, where `goal` holds, on the machines."""
     from checker.trace import replay
 
     describe = engine.compiled.describe
@@ -459,15 +461,15 @@ def witnesses(system: System, props: Sequence[Property], request: Request) -> se
             asked,
             states=WITNESS_STATES,
             memory=request.memory,
-            stop=lambda asked=asked: all(q.row is not None for q in asked),
+            stop=lambda asked=asked: all(q.state is not None for q in asked),
             **more,
         )
         predicate = Reference(compiled).predicate
         cases = {q.name: predicate(q.expr) for q in asked}
-        for q in sorted(asked, key=lambda q: -1 if q.row is None else q.row, reverse=True):
-            if q.row is not None and q.name not in out:
-                _replayed(system, engine, q.row, q.expr)
-                states = [s for _, s in engine.path(q.row)]
+        for q in sorted(asked, key=lambda q: -1 if q.state is None else q.state, reverse=True):
+            if q.state is not None and q.name not in out:
+                _replayed(system, engine, q.state, q.expr)
+                states = [s for _, s in engine.path(q.state)]
                 out.update(n for n, case in cases.items() if any(map(case, states)))
     return out
 

@@ -106,7 +106,7 @@ def scenarios_of(request: Request) -> list[Scenario]:
             s
             for s in default
             if "explicit" in s.methods
-            and any(step.rule.name == row for step, _ in system_of(request, s).values.live)
+            and any(step.rule.name == row for step, _ in system_of(request, s).values.fireable)
         ]
     return default
 
@@ -166,16 +166,16 @@ def tasks_of(request: Request) -> list[Task]:
                 out += [Task(request, where.name, m, names)] if names else []
             else:
                 out.append(Task(request, where.name, m))
-        if any(p.live for p in props) and "reference" not in methods:
+        if any(p.temporal for p in props) and "reference" not in methods:
             out.append(Task(request, where.name, "liveness"))
     order = {"explicit": 0, "reference": 0, "liveness": 1, "symbolic": 2}
 
-    def place(t: Task) -> tuple[int, int]:
+    def rank(t: Task) -> tuple[int, int]:
         # Of proofs those of many runs take long, and should not be what is left at the end.
         where = scenario(t.scenario)
         return order.get(t.method, 3), -(where.clients + where.servers) if t.properties else 0
 
-    return sorted(out, key=place)
+    return sorted(out, key=rank)
 
 
 def _to_prove(p: Property, where: Scenario, request: Request) -> bool:

@@ -76,7 +76,7 @@ class Drop:
 
 
 @dataclass(frozen=True)
-class Proof:
+class Support:
     """An invariant that implies a property, as `Result.certificate`, what found it, the places of
     the parts of it that are enough, and the steps of a run that reaches the interesting case."""
 
@@ -187,12 +187,12 @@ def _size(of: Scenario) -> int:
 def drops(p: Property, where: Scenario) -> list[Drop]:
     """Everything that can be dropped, in the order of the tables."""
     system = _sound(where.name)
-    live = {s.rule.name for s, _ in system.values.live}
+    fireable = {s.rule.name for s, _ in system.values.fireable}
     out: list[Drop] = []
     covered: dict[str, dict[str, str]] = {}
     for role in {r.role.name: r.role for r in system.runs}.values():
         for r in role.accepts:
-            if r.name not in live:
+            if r.name not in fireable:
                 continue
             if r.kind == "receive":
                 out += [Drop("check", r.name, c.name, r.rfc, i) for i, c in enumerate(r.checks)]
@@ -413,7 +413,7 @@ def _invariant(
     return Invariant(proved, system, catalogue()[name].holds(system), enough)
 
 
-def proof(name: str, where: str, request: Request, proved: str, method: str) -> Proof | None:
+def proof(name: str, where: str, request: Request, proved: str, method: str) -> Support | None:
     """What drops are held against; None if no run reaches the interesting case within the budget,
     or a solver gives up."""
     p, system = catalogue()[name], _sound(where)
@@ -425,10 +425,10 @@ def proof(name: str, where: str, request: Request, proved: str, method: str) -> 
     if r.verdict != VIOLATED or r.trace is None:
         return None
     steps = frozenset((s.run, s.rule, s.source) for s in r.trace.steps)
-    return Proof(proved, method, enough, steps)
+    return Support(proved, method, enough, steps)
 
 
-def uses(found: Proof, asked: Property, where: str, system: System) -> bool:
+def uses(found: Support, asked: Property, where: str, system: System) -> bool:
     """Whether the proof of a property does not hold of `system` as it stands.
 
     So it counts, too, if the run that reaches the interesting case may not be one there.
@@ -443,7 +443,7 @@ def uses(found: Proof, asked: Property, where: str, system: System) -> bool:
 
 # -- deciding --------------------------------------------------------------------------------------
 def decide(
-    drop: Drop, proofs: Mapping[str, Proof | None], where: str, request: Request
+    drop: Drop, proofs: Mapping[str, Support | None], where: str, request: Request
 ) -> dict[str, Row]:
     """Each named property without one demand: by its proof, if that does not use the demand, else
     by a search of the whole space."""
@@ -497,7 +497,7 @@ def tightness(
                 jobs.setdefault(d, []).append(p.name)
         pool: Pool
         with context.Pool(workers or cores(), _ignore_interrupt) as pool:
-            proofs: dict[str, Proof | None] = dict.fromkeys(p.name for p in props)
+            proofs: dict[str, Support | None] = dict.fromkeys(p.name for p in props)
             found = pool.imap(_prepare, [(n, of, request, *x) for n, x in proved.items()])
             proofs.update(zip(proved, found, strict=True))
             for p in props:
@@ -534,11 +534,11 @@ def _proved(
     return {r.property: (r.certificate, r.method) for r in outcome.results if r.certificate}
 
 
-def _prepare(job: tuple[str, str, Request, str, str]) -> Proof | None:
+def _prepare(job: tuple[str, str, Request, str, str]) -> Support | None:
     return proof(*job)
 
 
-def _job(job: tuple[Drop, Mapping[str, Proof | None], str, Request]) -> dict[str, Row]:
+def _job(job: tuple[Drop, Mapping[str, Support | None], str, Request]) -> dict[str, Row]:
     return decide(*job)
 
 

@@ -2,7 +2,7 @@
 
 A path of the explicit or reference engine names rows and sources only. Here each step is derived
 again from the concrete state, over all variables: a message that the network can really deliver is
-found, a live `transitions` machine takes it, and the machine must take the row named and reach the
+found, a real `transitions` machine takes it, and the machine must take the row named and reach the
 state named.
 """
 
@@ -79,17 +79,17 @@ def replay(
     goal: Expr | None,
     name: str = "",
 ) -> Trace:
-    """Replay `path` (label and described state of each step) on live machines.
+    """Replay `path` (label and described state of each step) on the machines.
 
     The last state must satisfy `goal`, if given. EngineError if anything does not replay.
     """
     full = every_variable(system)
     reference = Reference(full)
     first = {n: path[0][1].get(n, v.initial[0]) for n, v in system.variables.items()}
-    live: dict[str, Run] = {}
+    machines: dict[str, Run] = {}
     for r in system.runs:
         config = {n: first[f"{r.name}.{n}"] for n in r.role.variables}
-        live[r.name] = Run(r.role, r.name, live[r.prev] if r.prev else None, **config)
+        machines[r.name] = Run(r.role, r.name, machines[r.prev] if r.prev else None, **config)
     state = tuple(first[n] for n in full.names)
     knows = getattr(system.network, "knows_traffic_key", None)
     known = {}
@@ -110,7 +110,7 @@ def replay(
         if found is None:
             raise EngineError(f"step {i} of the trace does not replay: {label}")
         step, fields, after = found
-        run = live[step.run]
+        run = machines[step.run]
         before = run.valuation()
         alert = getattr(run, step.rule.trigger)(**fields)
         if run.taken is not step.rule:

@@ -21,7 +21,7 @@ Pair = tuple[str, ...]
 Move = tuple[int, str]
 
 
-def fold(system: System) -> tuple[dict[Pair, int], dict[tuple[Pair, Pair], list[Move]]]:
+def by_local_states(system: System) -> tuple[dict[Pair, int], dict[tuple[Pair, Pair], list[Move]]]:
     """Pairs of local states with their least depth, and the moves between them, both sorted.
 
     A move is the run's number and its event. Moves that leave the pair as it is are left out.
@@ -58,7 +58,7 @@ def product(scenario: Scenario, end: str = "CONNECTED") -> graphviz.Digraph:
     A pair is kept if both its states come before or at `end` in the order of the roles' states.
     """
     system = scenario.system()
-    nodes, moves = fold(system)
+    nodes, moves = by_local_states(system)
     last = [r.role.states.index(end) for r in system.runs]
     kept = [
         p

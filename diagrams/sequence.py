@@ -307,9 +307,9 @@ def shortest(system: System, goal: Expr, which: list[Expr] | None = None) -> Tra
     each = [Question(str(i), e) for i, e in enumerate(which or [])]
     compiled = system.compile(goal, *(q.expr for q in each))
     engine = Explicit(compiled)
-    engine.search([question, *each], stop=lambda: question.row is not None)
-    if question.row is None:
+    engine.search([question, *each], stop=lambda: question.state is not None)
+    if question.state is None:
         return None
-    hit = next((q for q in each if q.row == question.row), question)
-    path = [(s.label if s else None, compiled.describe(v)) for s, v in engine.path(question.row)]
+    hit = next((q for q in each if q.state == question.state), question)
+    path = [(s.label if s else None, compiled.describe(v)) for s, v in engine.path(question.state)]
     return replay(system, path, hit.expr, hit.name)

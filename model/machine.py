@@ -56,7 +56,7 @@ def _sender(
     return python_function(flat, "own, msg", _read)
 
 
-class Compiled:
+class Callables:
     """The callables of one role, compiled once and shared by its runs."""
 
     def __init__(self, role: Role) -> None:
@@ -114,14 +114,14 @@ class Compiled:
         return rows
 
 
-_compiled: dict[int, tuple[Role, Compiled]] = {}
+_compiled: dict[int, tuple[Role, Callables]] = {}
 
 
-def compiled(role: Role) -> Compiled:
+def compiled(role: Role) -> Callables:
     """The role's callables, compiled on first use."""
     hit = _compiled.get(id(role))
     if hit is None:
-        hit = _compiled[id(role)] = (role, Compiled(role))
+        hit = _compiled[id(role)] = (role, Callables(role))
     return hit[1]
 
 

@@ -22,8 +22,10 @@ def saw(message: str) -> Expr:
     return var(f"own.saw_{snake(message)}", BOOL)
 
 
-def _latch(name: str, kind: str, event: str, condition: Expr, *, live: bool = False) -> Observer:
-    return Observer(name, kind, event, var(f"own.{name}", BOOL) | condition, live)
+def _latch(
+    name: str, kind: str, event: str, condition: Expr, *, transient: bool = False
+) -> Observer:
+    return Observer(name, kind, event, var(f"own.{name}", BOOL) | condition, transient)
 
 
 def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
@@ -36,7 +38,7 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
     for m in (m.name for m in of.alphabet if m.handshake and m.name not in UNOBSERVED):
         # A dropped ChangeCipherSpec of TLS 1.3 is not part of the handshake (RFC 8446 5).
         counts = legacy & (own.version != "none") if m == "ChangeCipherSpec" else TRUE
-        out.append(Observer(f"saw_{snake(m)}", "receive", m, saw(m) | counts, live=True))
+        out.append(Observer(f"saw_{snake(m)}", "receive", m, saw(m) | counts, transient=True))
         if m == "ChangeCipherSpec":
             out.append(_latch("repeated_ccs", "receive", m, saw(m) & counts))
         elif m != "CloseNotify":
@@ -78,7 +80,7 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
             "survived_fatal_alert", "receive", "Alert",
             neg((own.version == "TLS13") & (AlertMessage.f.description == "user_canceled"))
             & ((own.version == "TLS13") | (AlertMessage.f.level == "fatal")),
-            live=True,
+            transient=True,
         )
     )
     out.append(_latch("closed_in_keys", "receive", "CloseNotify", own.read_key != "plaintext"))
@@ -98,5 +100,5 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
 def observed(of: Role, peer: Role) -> Role:
     """`of` with the observers and their variables."""
     found = observers(of, peer)
-    more = {o.variable: Variable(BOOL, (False,), write_once=not o.live) for o in found}
+    more = {o.variable: Variable(BOOL, (False,), write_once=not o.transient) for o in found}
     return replace(of, variables={**of.variables, **more}, observers=(*found, *of.observers))

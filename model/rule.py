@@ -165,7 +165,7 @@ class Rule:
         return conj(self.when, *(c.expr for c in self.checks))
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Where an error message sends the reader: file, role and row."""
         return f"{self.file + ': ' if self.file else ''}{self.role}, row {self.name}"
 
@@ -289,7 +289,7 @@ class Observer:
     """What happened before: `variable` takes `value` whenever a run accepts or does `event`.
 
     It names the event, never a row, so that a flaw's new row triggers it too. `kind` is "receive",
-    "send", "step" or "reject" (any message refused; `msg.alert` is the alert sent). A `live`
+    "send", "step" or "reject" (any message refused; `msg.alert` is the alert sent). A `transient`
     observer tells of the handshake under way and is cleared when the run is closed.
     """
 
@@ -297,7 +297,7 @@ class Observer:
     kind: str
     event: str
     value: Expr
-    live: bool = False
+    transient: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -429,13 +429,13 @@ class Role:
         kind = "reject" if rule.rejects else rule.kind
         if rule.target == self.closed:
             for o in self.observers:
-                if o.live:
+                if o.transient:
                     v = self.variables[o.variable]
                     do[o.variable] = const(v.initial[0], v.domain)
         alert = self.variables["alert"].domain if "alert" in self.variables else None
         for o in self.observers:
             if o.kind == kind and o.event == rule.event:
-                if o.live and rule.target == self.closed:
+                if o.transient and rule.target == self.closed:
                     continue
                 value = o.value
                 if rule.alert is not None and alert is not None:
@@ -445,7 +445,7 @@ class Role:
                         lambda v, s=sent: s if v.payload == "msg.alert" else v,  # type: ignore[misc]
                     )
                 if o.variable in do:
-                    raise ModelError(f"{rule.place}: observer and row both set {o.variable}")
+                    raise ModelError(f"{rule.location}: observer and row both set {o.variable}")
                 do[o.variable] = value
         return replace(rule, do=do)
 
@@ -464,12 +464,12 @@ class Role:
         """What the reject rows are made from: the row's guard and alerts."""
         for what, e in (("when", rule.when), *((f"check {c.name}", c.expr) for c in rule.checks)):
             if e.domain is not BOOL:
-                raise ModelError(f"{rule.place}, field {what}: expected a boolean, got {e}")
+                raise ModelError(f"{rule.location}, field {what}: expected a boolean, got {e}")
         alerts = self.variables["alert"].domain if "alert" in self.variables else None
         for c in rule.checks:
             if alerts is not None and c.alert not in alerts.codes:
                 raise ModelError(
-                    f"{rule.place}, field check {c.name}: {c.alert} is no alert; "
+                    f"{rule.location}, field check {c.name}: {c.alert} is no alert; "
                     f"expected one of {', '.join(map(str, alerts.values))}"
                 )
 
@@ -523,24 +523,24 @@ class Role:
         own = {f"own.{n}": v.domain for n, v in self.all_variables.items()}
         for r in rows:
             if r.name in seen:
-                raise ModelError(f"{r.place}: two rows have this name; give one a label")
+                raise ModelError(f"{r.location}: two rows have this name; give one a label")
             seen.add(r.name)
             for s in (*r.sources, r.target):
                 if s not in self.states and not (s == SAME and s is r.target):
                     raise ModelError(
-                        f"{r.place}, field source/target: {s!r} is not a state; "
+                        f"{r.location}, field source/target: {s!r} is not a state; "
                         f"expected one of {', '.join(self.states)}"
                     )
             if r.kind == "receive" and r.message not in self.alphabet:
-                raise ModelError(f"{r.place}, field message: {r.event} is not in the alphabet")
+                raise ModelError(f"{r.location}, field message: {r.event} is not in the alphabet")
             if r.kind == "send" and r.event not in self.sends:
-                raise ModelError(f"{r.place}: sends has no fields for {r.event}")
+                raise ModelError(f"{r.location}: sends has no fields for {r.event}")
             for name, value in r.do.items():
                 if name not in self.variables:
-                    raise ModelError(f"{r.place}, field do: no variable {name!r}")
+                    raise ModelError(f"{r.location}, field do: no variable {name!r}")
                 if value.domain.values != self.variables[name].domain.values:
                     raise ModelError(
-                        f"{r.place}, field do: {name} is a "
+                        f"{r.location}, field do: {name} is a "
                         f"{self.variables[name].domain.name}, got {value} ({value.domain.name})"
                     )
             for name in variables(r.guard, *r.do.values()):
@@ -552,9 +552,9 @@ class Role:
                     continue
                 if kind == "msg" and rest in r.choices:
                     continue
-                raise ModelError(f"{r.place}: {name} is not a field it may read")
+                raise ModelError(f"{r.location}: {name} is not a field it may read")
         for a, b in overlaps(rows):
-            raise ModelError(f"{a.place} and {b.place} can both fire")
+            raise ModelError(f"{a.location} and {b.location} can both fire")
 
 
 def overlaps(rows: Sequence[Rule]) -> Iterable[tuple[Rule, Rule]]:

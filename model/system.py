@@ -151,9 +151,9 @@ class System:
         """By run, what `at` found before: the same parts of expressions come again and again."""
         return {}
 
-    def place(self, run: Instance) -> int:
+    def round_of(self, run: Instance) -> int:
         """How many handshakes the same end had before."""
-        return 0 if run.prev is None else 1 + self.place(self.by_name[run.prev])
+        return 0 if run.prev is None else 1 + self.round_of(self.by_name[run.prev])
 
     def of(self, run: Instance | str, name: str) -> Expr:
         """The global variable `run.name`."""
@@ -279,7 +279,7 @@ class Values:
     def __init__(self, system: System) -> None:
         held: dict[str, set[Value]] = {n: set(v.initial) for n, v in system.variables.items()}
         waiting = list(system.raw_steps)
-        live: list[Step] = []
+        fireable: list[Step] = []
         grown = True
         while grown:
             grown = False
@@ -292,28 +292,28 @@ class Values:
             self._memo: dict[int, Expr] = {}
             ready = [s for s in waiting if self._can_fire(s)]
             waiting = [s for s in waiting if not any(s is r for r in ready)]
-            live.extend(ready)
-            for s in live:
+            fireable.extend(ready)
+            for s in fireable:
                 guard = None
                 for n, e in s.effects.items():
-                    small = self.fold(e)
+                    small = self.narrow(e)
                     if small.op != "const" and any(p.startswith("msg.") for p in variables(small)):
-                        guard = self.fold(s.full) if guard is None else guard
+                        guard = self.narrow(s.full) if guard is None else guard
                     for value in possible(small, guard):
                         if value not in held[n]:
                             held[n].add(value)
                             grown = True
         order = {id(s): i for i, s in enumerate(system.raw_steps)}
-        live.sort(key=lambda s: order[id(s)])
-        self.live = [(s, self.fold(s.full)) for s in live]
+        fireable.sort(key=lambda s: order[id(s)])
+        self.fireable = [(s, self.narrow(s.full)) for s in fireable]
 
     def _can_fire(self, step: Step) -> bool:
-        guard = self.fold(step.full)
+        guard = self.narrow(step.full)
         for n, d in step.parameters.items():
             guard = exists(n, d.values, d, guard)
         return guard is not FALSE
 
-    def fold(self, e: Expr) -> Expr:
+    def narrow(self, e: Expr) -> Expr:
         """`e` over this system's variables, with their smaller domains."""
 
         def leaf(v: Expr) -> Expr:
@@ -338,18 +338,18 @@ class Compiled:
 
     def __init__(self, system: System, reads: Sequence[Expr]) -> None:
         self.system = system
-        live = system.values.live
-        self.fold = system.values.fold
+        fireable = system.values.fireable
+        self.narrow = system.values.narrow
         self._domain = system.values.domain
         self.constants = {n: d.values[0] for n, d in self._domain.items() if len(d.values) == 1}
-        needed = set(variables(*(g for _, g in live), *map(self.fold, reads)))
+        needed = set(variables(*(g for _, g in fireable), *map(self.narrow, reads)))
         changed = True
         while changed:
             changed = False
-            for s, _ in live:
+            for s, _ in fireable:
                 for n, e in s.effects.items():
                     if n in needed:
-                        new = set(variables(self.fold(e))) - needed
+                        new = set(variables(self.narrow(e))) - needed
                         if new:
                             needed |= new
                             changed = True
@@ -357,14 +357,14 @@ class Compiled:
         self.domains = tuple(self._domain[n] for n in self.names)
         self.index = {n: i for i, n in enumerate(self.names)}
         self.initial = [system.variables[n].initial for n in self.names]
-        self.steps = tuple(s for s in (self._restrict(s, g) for s, g in live) if s is not None)
+        self.steps = tuple(s for s in (self._restrict(s, g) for s, g in fireable) if s is not None)
 
     def _restrict(self, step: Step, guard: Expr) -> Step | None:
         effects: dict[str, Expr] = {}
         for n, e in step.effects.items():
             if n in self.index:
                 d = self._domain[n]
-                small = self.fold(e)
+                small = self.narrow(e)
                 # Values outside `d` do not occur when the step fires; they need some image.
                 table = {v: v if v in d.codes else d.values[0] for v in small.domain.values}
                 effects[n] = mapping(small, table, d) if d.values != small.domain.values else small
@@ -393,8 +393,8 @@ class Compiled:
             free,
             guard,
             parameters,
-            self.fold(step.deliverable),
-            self.fold(step.room),
+            self.narrow(step.deliverable),
+            self.narrow(step.room),
         )
 
     def initial_states(self) -> list[tuple[Value, ...]]:

@@ -85,7 +85,7 @@ class Property:
     fairness: str = ""
 
     @property
-    def live(self) -> bool:
+    def temporal(self) -> bool:
         """Whether it speaks of whole runs: decided on the graph of an honest network."""
         return self.kind in ("ends", "leads_to")
 

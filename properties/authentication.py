@@ -136,7 +136,7 @@ def resumed(r: View) -> Expr:
     return r.resumed if "resumed" in r.run.role.variables else FALSE
 
 
-def live(r: View) -> Expr:
+def is_open(r: View) -> Expr:
     """The run is not closed."""
     return r.state != "CLOSED"
 
@@ -260,7 +260,7 @@ def an_authenticated_peer_proved_it_has_its_key(w: World) -> list[Implication]:
     for s in w.servers:
         shown = conj(s.client_certificate.one_of("honest", "adversary"), neg(resumed(s)))
         proof = s.saw_certificate_verify | fixed_key(s)
-        out.append(when(conj(live(s), s.verified, shown)).then(proof))
+        out.append(when(conj(is_open(s), s.verified, shown)).then(proof))
     for c in w.clients:
         signed = c.suite.one_of("DHE", "ECDHE", "RSA_EXPORT", "DHE_EXPORT")
         proof = disj(
@@ -279,7 +279,7 @@ def mandatory_client_authentication_is_enforced(w: World) -> list[Implication]:
     """A handshake with mandatory client authentication completes with a certificate and its
     proof."""
     return [
-        when(conj(live(s), s.verified, s.client_auth == "mandatory")).then(
+        when(conj(is_open(s), s.verified, s.client_auth == "mandatory")).then(
             conj(
                 s.client_certificate.one_of("honest", "adversary"),
                 s.saw_certificate_verify | fixed_key(s),
@@ -293,7 +293,7 @@ def mandatory_client_authentication_is_enforced(w: World) -> list[Implication]:
 def no_certificate_is_not_taken_in_tls(w: World) -> list[Implication]:
     """The SSL 3.0 warning 41 never stands for an empty Certificate unless the switch is on."""
     return [
-        when(conj(live(s), s.client_auth != "none", neg(s.no_certificate_alert))).then(
+        when(conj(is_open(s), s.client_auth != "none", neg(s.no_certificate_alert))).then(
             neg(s.saw_no_certificate)
         )
         for s in w.servers

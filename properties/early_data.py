@@ -6,7 +6,7 @@ import itertools
 
 from model.expr import Expr, conj, disj, eq, implies, neg
 from properties import Implication, View, World, invariant, when
-from properties.authentication import live, paired
+from properties.authentication import is_open, paired
 from properties.order import connected
 from properties.psk import key_known
 from properties.retry import field_of
@@ -109,7 +109,7 @@ def the_end_of_early_data_is_sent_if_it_was_accepted(w: World) -> list[Implicati
             for c in w.clients
         ),
         *(
-            when(conj(live(s), s.saw_end_of_early_data)).then(
+            when(conj(is_open(s), s.saw_end_of_early_data)).then(
                 conj(s.early_accepted, neg(s.end_not_in_early_keys), s.read_key != "early")
             )
             for s in w.servers
@@ -142,7 +142,7 @@ def a_key_change_is_at_a_message_boundary(w: World) -> list[Implication]:
     """A server leaves the early key only with an EndOfEarlyData that came under it."""
     return [
         when(
-            conj(live(s), s.early_accepted, s.read_key.one_of("handshake", "application"))
+            conj(is_open(s), s.early_accepted, s.read_key.one_of("handshake", "application"))
         ).then(s.saw_end_of_early_data)
         for s in w.servers
     ]

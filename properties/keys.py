@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from model.expr import FALSE, Expr, conj, disj, neg
 from properties import Implication, View, World, invariant, when
-from properties.authentication import by_key, live
+from properties.authentication import by_key, is_open
 from properties.order import connected, legacy
 
 
@@ -45,7 +45,7 @@ def the_read_key_changes_only_where_it_should(w: World) -> list[Implication]:
     """Not before ChangeCipherSpec; in TLS 1.3 to the application key only with the peer's
     Finished, to that of early data only by a pre-shared key."""
     return [
-        when(conj(live(r), own_key(r.read_key))).then(
+        when(conj(is_open(r), own_key(r.read_key))).then(
             disj(
                 conj(legacy(r), r.saw_change_cipher_spec),
                 conj(r.version == "TLS13", r.read_key == "handshake", neg(r.verified)),

@@ -6,7 +6,7 @@ from model.expr import Expr, conj, const, disj, eq, implies, ite
 from model.principal import OFFERED, Suite
 from model.transcript import EXPORT_SUITES, GROUP_OF, SKE_SUITES
 from properties import Implication, View, World, invariant, when
-from properties.authentication import live, paired, server_authenticated
+from properties.authentication import is_open, paired, server_authenticated
 from properties.order import legacy
 
 
@@ -172,7 +172,7 @@ def compression_is_offered_and_null_in_tls13(w: World) -> list[Implication]:
 def the_version_is_one_decision(w: World) -> list[Implication]:
     """No state of TLS 1.3 with an older version's hello, nor the other way round."""
     return [
-        when(conj(live(r), r.version != "none")).then(
+        when(conj(is_open(r), r.version != "none")).then(
             conj(
                 implies(r.state.one_of(*r.run.role.generations["tls13"]), r.version == "TLS13"),
                 implies(r.state.one_of(*r.run.role.generations["tls12"]), legacy(r)),

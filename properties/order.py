@@ -8,7 +8,7 @@ from __future__ import annotations
 from model.expr import Expr, conj, disj, eq, neg
 from model.transcript import CERTIFICATE_SUITES, HINT_SUITES, SKE_SUITES
 from properties import Implication, View, World, invariant, when
-from properties.authentication import agree, by_key, fixed_key, flight, known, live, resumed
+from properties.authentication import agree, by_key, fixed_key, flight, is_open, known, resumed
 from properties.early import started_early
 
 AFTER_HELLO_DONE = (
@@ -189,7 +189,7 @@ def a_run_is_connected_only_with_a_verified_finished(w: World) -> list[Implicati
 def encrypted_extensions_come_first_under_the_handshake_key(w: World) -> list[Implication]:
     """EncryptedExtensions directly after ServerHello."""
     return [
-        when(conj(live(c), c.saw_encrypted_extensions)).then(neg(c.misplaced_extensions))
+        when(conj(is_open(c), c.saw_encrypted_extensions)).then(neg(c.misplaced_extensions))
         for c in w.clients
     ]
 
@@ -199,7 +199,7 @@ def the_certificate_handshake_is_complete(w: World) -> list[Implication]:
     """TLS 1.3 with certificates: EncryptedExtensions, Certificate, CertificateVerify, Finished."""
     return [
         *(
-            when(conj(live(c), c.verified, c.version == "TLS13", neg(by_key(c)))).then(
+            when(conj(is_open(c), c.verified, c.version == "TLS13", neg(by_key(c)))).then(
                 conj(
                     c.saw_encrypted_extensions, c.saw_certificate, c.saw_certificate_verify,
                     c.saw_finished,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from model.expr import Expr, conj, disj, eq, implies, ite, neg
 from properties import Implication, View, World, invariant, when
-from properties.authentication import agree, known, live, paired
+from properties.authentication import agree, is_open, known, paired
 
 NEEDS = ("tls13", "psk")
 SESSION = (
@@ -134,7 +134,8 @@ def what_a_hello_answers_was_offered(w: World) -> list[Implication]:
     """A client goes on with no answer to an extension that it did not send: with a pre-shared key
     or early data only if it offered that."""
     out = [
-        when(conj(live(c), c.version == "TLS13")).then(neg(c.unoffered_answer)) for c in w.clients
+        when(conj(is_open(c), c.version == "TLS13")).then(neg(c.unoffered_answer))
+        for c in w.clients
     ]
     for c in w.clients:
         if "early_offered" in c.run.role.variables:
@@ -148,5 +149,5 @@ def the_session_id_is_echoed(w: World) -> list[Implication]:
     """A client of TLS 1.3 has the session id back that it sent, none or a made-up one, and takes no
     other for a resumption."""
     return [
-        when(conj(live(c), c.version == "TLS13")).then(c.session_id == "none") for c in w.clients
+        when(conj(is_open(c), c.version == "TLS13")).then(c.session_id == "none") for c in w.clients
     ]

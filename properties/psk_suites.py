@@ -5,7 +5,7 @@ from __future__ import annotations
 from model.expr import conj, disj, eq
 from model.transcript import PSK_SUITES
 from properties import Implication, World, invariant, when
-from properties.authentication import agree, flight, live, paired, shared_key
+from properties.authentication import agree, flight, is_open, paired, shared_key
 
 
 @invariant("PSK-1", "4279 2, 3, 4; 5489 2", ("adversary", "psk_suites"))
@@ -23,7 +23,7 @@ def a_server_that_shares_the_honest_key_talked_to_its_holder(w: World) -> list[I
 def a_known_key_is_named_where_the_suite_has_one(w: World) -> list[Implication]:
     """And none where it has none."""
     return [
-        when(conj(live(s), s.saw_client_key_exchange)).then(
+        when(conj(is_open(s), s.saw_client_key_exchange)).then(
             eq(s.named_key.one_of("honest", "adversary"), s.suite.one_of(*PSK_SUITES))
         )
         for s in w.servers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from model.expr import conj, neg
 from properties import Implication, World, invariant, when
-from properties.authentication import live
+from properties.authentication import is_open
 from properties.order import legacy
 
 
@@ -21,6 +21,6 @@ def no_handshake_bytes_are_left_over_when_keys_change(w: World) -> list[Implicat
 def half_an_alert_never_waits_across_a_change_of_keys(w: World) -> list[Implication]:
     """What came in the clear is never completed by what comes under keys."""
     return [
-        when(conj(live(r), legacy(r), r.read_key != "plaintext")).then(r.fragment != "plaintext")
+        when(conj(is_open(r), legacy(r), r.read_key != "plaintext")).then(r.fragment != "plaintext")
         for r in w.runs
     ]

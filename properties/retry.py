@@ -5,7 +5,7 @@ from __future__ import annotations
 from model.expr import Expr, conj, const, disj, eq, implies, ite, neg
 from model.extensions.retry import SUPPORTED, NamedGroup
 from properties import Implication, View, World, invariant, when
-from properties.authentication import agree, by_key, live, paired, server_authenticated
+from properties.authentication import agree, by_key, is_open, paired, server_authenticated
 
 NEEDS = ("tls13", "retry")
 CHANGED = ("group", "cookie", "binder", "early_data")
@@ -140,7 +140,7 @@ def a_cookie_is_echoed_and_taken_only_from_its_maker(w: World) -> list[Implicati
             )
             for c in w.clients
         ),
-        *(when(conj(live(s), s.retried)).then(neg(s.wrong_cookie)) for s in w.servers),
+        *(when(conj(is_open(s), s.retried)).then(neg(s.wrong_cookie)) for s in w.servers),
     ]
 
 

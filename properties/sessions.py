@@ -7,7 +7,7 @@ from properties import Implication, View, World, ends, invariant, when
 from properties.authentication import (
     VIEW_FIELDS,
     agree,
-    live,
+    is_open,
     paired,
     resumed,
     server_authenticated,
@@ -191,7 +191,7 @@ def a_new_ticket_comes_if_promised_and_in_its_place(w: World) -> list[Implicatio
             eq(s.ticket_promised, s.ticket_sent)
         ))
     for c in w.clients:
-        got = conj(live(c), c.verified, c.version <= "TLS12")
+        got = conj(is_open(c), c.verified, c.version <= "TLS12")
         out.append(when(got).then(eq(c.ticket_promised, c.saw_new_session_ticket)))
         for s in w.servers:
             given = conj(server_authenticated(c), paired(c, s), c.ticket_promised)

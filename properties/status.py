@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from model.expr import conj, disj, neg
 from properties import Implication, World, invariant, when
-from properties.authentication import live
+from properties.authentication import is_open
 
 
 @invariant("ORD-17", "6066 8", ("status_request",))
 def certificate_status_comes_right_after_the_certificate(w: World) -> list[Implication]:
     """Only if both hellos have status_request, right after Certificate; it may be left out."""
     return [
-        when(conj(live(c), c.saw_certificate_status)).then(
+        when(conj(is_open(c), c.saw_certificate_status)).then(
             conj(c.asks_status, c.status_acked, neg(c.status_out_of_place))
         )
         for c in w.clients

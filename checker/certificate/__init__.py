@@ -255,7 +255,7 @@ _CLAUSE = re.compile(r"[\w./|() ]+", re.ASCII)
 
 
 @dataclass
-class Verdict:
+class Certified:
     """What is said of one file.
 
     `answers` has, for each solver asked, its answers to the queries or why there is none; it is
@@ -338,12 +338,12 @@ def certify(
     solvers: Sequence[str],
     seconds: float = SECONDS,
     progress: Callable[[str], None] | None = None,
-) -> Verdict:
+) -> Certified:
     """Whether a certificate is what the model says, and what each solver says of it.
 
     `resolve` gives the system and the property; what it cannot find is a LookupError.
     """
-    out = Verdict(file)
+    out = Certified(file)
     try:
         out.subject = subject_of(text)
         around = frame(*resolve(out.subject), out.subject)
@@ -455,7 +455,7 @@ def main(args: argparse.Namespace, progress: Callable[[str], None]) -> int:
                 text = Path(file).read_bytes().decode()
             except (OSError, UnicodeDecodeError) as e:
                 reason = e.strerror if isinstance(e, OSError) else "it is no UTF-8 text"
-                out.append(Verdict(file, UNREADABLE, [reason or str(e)]))
+                out.append(Certified(file, UNREADABLE, [reason or str(e)]))
                 continue
             out.append(certify(file, text, of_model, solvers, args.time or SECONDS, progress))
     except KeyboardInterrupt:

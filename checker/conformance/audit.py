@@ -24,10 +24,10 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from checker.conformance.folded import (
+from checker.conformance.honest import (
     Answer,
     Configuration,
-    Folded,
+    HonestMachine,
     Key,
     configurations,
     holds,
@@ -143,17 +143,17 @@ class Audit:
 
 # -- the walk --------------------------------------------------------------------------------------
 @cache
-def folded(config: Configuration) -> Folded:
-    """The folded machine, shared by all files of a configuration."""
-    return Folded(config)
+def honest_machine(config: Configuration) -> HonestMachine:
+    """The honest machine, shared by all files of a configuration."""
+    return HonestMachine(config)
 
 
 class Walk:
-    """The product of a learned machine and the folded one."""
+    """The product of a learned machine and the honest one."""
 
     def __init__(self, machine: Mealy, config: Configuration) -> None:
         self.machine, self.config = machine, config
-        self.model = folded(config)
+        self.model = honest_machine(config)
         self.symbols = {a: symbol(a) for a in machine.inputs}
         self.alphabet = [a for a in machine.inputs if not self.symbols[a].harmless]
         self._hopeful: dict[Key, bool] = {}
@@ -562,7 +562,7 @@ def _merged(found: list[Divergence]) -> list[Divergence]:
     return list(out.values())
 
 
-def _published(model: Folded, answer: Answer, w: Weakening, key: Key) -> str:
+def _published(model: HonestMachine, answer: Answer, w: Weakening, key: Key) -> str:
     """The published flaw whose patch takes the same step there, if any."""
     if answer.sent is None:
         return ""

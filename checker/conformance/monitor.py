@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Protocol
 
-from checker.conformance.folded import completed
+from checker.conformance.honest import completed
 from checker.conformance.recording import (
     MESSAGES,
     ROLES,

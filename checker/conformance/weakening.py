@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from checker.conformance.folded import Configuration
+from checker.conformance.honest import Configuration
 from model.expr import TRUE, conj, disj, neg
 from model.flaws import Flaw, Patch, with_rows, without_check
 from model.principal import OFFERED, client, server

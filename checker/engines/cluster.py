@@ -90,7 +90,7 @@ def fingerprint(engine: Explicit, asked: Sequence[Any]) -> str:
     sha.update(repr([s.label for s in c.steps]).encode())
     rows = np.arange(1, PROBES + 1, dtype=np.uint64)
     probe = np.zeros((engine.layout.words, PROBES), dtype=np.uint64)
-    for i, (d, (w, shift, _)) in enumerate(zip(c.domains, engine.layout.place, strict=True)):
+    for i, (d, (w, shift, _)) in enumerate(zip(c.domains, engine.layout.slots, strict=True)):
         mixed = rows * np.uint64(0x9E3779B97F4A7C15 * (2 * i + 1) % 2**64) >> np.uint64(40)
         probe[w] |= mixed % np.uint64(len(d.values)) << np.uint64(shift)
     found = [probe, *(w for w, _, _ in engine._expand(probe, 0, None))]
@@ -110,7 +110,7 @@ Part = tuple[list[tuple[Array, Array]], Array, tuple[int, Hits]]
 @lru_cache(maxsize=4)
 def _built(recipe: Recipe) -> tuple[str, Explicit, list[Any]]:
     compiled, exprs = recipe.build()
-    asked = [numpy_function(compiled.fold(e), compiled.index) for e in exprs]
+    asked = [numpy_function(compiled.narrow(e), compiled.index) for e in exprs]
     engine = Explicit(compiled)
     return fingerprint(engine, asked), engine, asked
 
@@ -161,7 +161,7 @@ def _merge(
         visited.add(words)
     questions = {i: Question("", TRUE) for i in pending}
     engine._ask([(q, asked[i]) for i, q in questions.items()], words, 0)
-    hits = {i: _column(words, q.row) for i, q in questions.items() if q.row is not None}
+    hits = {i: _column(words, q.state) for i, q in questions.items() if q.state is not None}
     return visited.runs, words, (words.shape[1], hits)
 
 
@@ -267,7 +267,9 @@ class Cluster:
 
     def _begin(self, questions: Sequence[Question]) -> None:
         """See that the recipe builds what is asked for, on every worker."""
-        asked = [numpy_function(self.compiled.fold(q.expr), self.compiled.index) for q in questions]
+        asked = [
+            numpy_function(self.compiled.narrow(q.expr), self.compiled.index) for q in questions
+        ]
         self.wanted = fingerprint(self.local, asked)
         self.name = f"search-{uuid.uuid4().hex}"
         self.frontiers, self.found = [], []
@@ -295,7 +297,7 @@ class Cluster:
         every, each = range(self.parts), 16 * self.local.layout.words + 8
         for level in range(1 << 62):
             self._settle()
-            pending = tuple(i for i, q in enumerate(questions) if q.row is None)
+            pending = tuple(i for i, q in enumerate(questions) if q.state is None)
             held = [
                 self._submit(_merge, level, p, held[p], batches[p], pending, home=p) for p in every
             ]
@@ -314,7 +316,7 @@ class Cluster:
             for i in pending:
                 hit = next((hits[i] for _, hits in answers if i in hits), None)
                 if hit is not None:
-                    questions[i].row = len(self.found)
+                    questions[i].state = len(self.found)
                     self.found.append((level, hit))
             if states is not None and result.states + n > states:
                 result.levels.append(states - result.states)

@@ -34,14 +34,14 @@ class Layout:
     """Where each variable lies: word, shift and mask. Variables never straddle words."""
 
     def __init__(self, compiled: Compiled) -> None:
-        self.place: list[tuple[int, int, int]] = []
+        self.slots: list[tuple[int, int, int]] = []
         word, shift = 0, 0
         for n, d in zip(compiled.names, compiled.domains, strict=True):
             if len(d.values) > 256:
                 raise ValueError(f"{n} has {len(d.values)} values; the explicit engine takes 256")
             if shift + d.bits > 64:
                 word, shift = word + 1, 0
-            self.place.append((word, shift, (1 << d.bits) - 1))
+            self.slots.append((word, shift, (1 << d.bits) - 1))
             shift += d.bits
         self.words = word + 1
         self.bits = word * 64 + shift
@@ -107,11 +107,11 @@ def numpy_function(expr: Expr, index: Mapping[str, int]) -> Callable[[Any, Any, 
 
 @dataclass
 class Question:
-    """An expression watched for during the search; `row` is the first state where it is true."""
+    """An expression that a search looks for; `state` numbers the first state where it is true."""
 
     name: str
     expr: Expr
-    row: int | None = None
+    state: int | None = None
 
 
 @dataclass
@@ -191,7 +191,7 @@ class Explicit:
         out = np.zeros((self.layout.words, len(states)), dtype=np.uint64)
         for j, s in enumerate(states):
             for value, d, (w, shift, _) in zip(
-                s, self.compiled.domains, self.layout.place, strict=True
+                s, self.compiled.domains, self.layout.slots, strict=True
             ):
                 out[w, j] |= np.uint64(d.code(value) << shift)
         return out
@@ -199,7 +199,7 @@ class Explicit:
     def unpack(self, words: Array) -> list[Array]:
         """One uint8 array of codes for each variable."""
         out = []
-        for w, shift, mask in self.layout.place:
+        for w, shift, mask in self.layout.slots:
             code = (words[w] >> np.uint64(shift)).astype(np.uint8)
             code &= np.uint8(mask)
             out.append(code)
@@ -215,7 +215,7 @@ class Explicit:
         """One packed state as a tuple of values."""
         return tuple(
             d.values[(int(column[w]) >> shift) & mask]
-            for d, (w, shift, mask) in zip(self.compiled.domains, self.layout.place, strict=True)
+            for d, (w, shift, mask) in zip(self.compiled.domains, self.layout.slots, strict=True)
         )
 
     def path(self, row: int) -> list[tuple[Step | None, tuple[Any, ...]]]:
@@ -251,7 +251,8 @@ class Explicit:
         """
         result = Search()
         asked = [
-            (q, numpy_function(self.compiled.fold(q.expr), self.compiled.index)) for q in questions
+            (q, numpy_function(self.compiled.narrow(q.expr), self.compiled.index))
+            for q in questions
         ]
         began = time.monotonic()
         collecting = gc.isenabled()
@@ -338,7 +339,7 @@ class Explicit:
         result.complete = True
 
     def _ask(self, asked: Sequence[tuple[Question, Any]], frontier: Array, base: int) -> None:
-        pending = [(q, f) for q, f in asked if q.row is None]
+        pending = [(q, f) for q, f in asked if q.state is None]
         for begin in range(0, frontier.shape[1], CHUNK):
             if not pending:
                 return
@@ -351,8 +352,8 @@ class Explicit:
                     where = int(np.argmax(hit))
                     where = where if hit[where] else -1
                 if where >= 0:
-                    q.row = base + begin + where
-            pending = [(q, f) for q, f in pending if q.row is None]
+                    q.state = base + begin + where
+            pending = [(q, f) for q, f in pending if q.state is None]
 
     def _expand(
         self, part: Array, base: int, edges: dict[tuple[str, str, str], int] | None
@@ -418,7 +419,7 @@ class Explicit:
                 parameters = {k: v[mask] for k, v in parameters.items()}
         words = _take(part, rows)
         for i, value in a.effects:
-            w, shift, mask = self.layout.place[i]
+            w, shift, mask = self.layout.slots[i]
             code: Any = value if isinstance(value, int) else value(local, parameters, np)
             clear = np.uint64(~(mask << shift) & 0xFFFFFFFFFFFFFFFF)
             if np.ndim(code) == 0:

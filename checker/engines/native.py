@@ -28,7 +28,7 @@ from typing import IO, Any
 
 from checker.engines import room
 from checker.engines.explicit import Layout, Question, Search
-from checker.engines.native_source import NativeError, Source, load
+from checker.engines.native_source import NativeError, Program, load
 from model.system import Compiled, Step
 
 MOST = (1 << 32) - 2
@@ -130,7 +130,7 @@ class Native:
         cell = (ctypes.c_uint64 * width).from_address(self._head.contents.words + 8 * width * row)
         return tuple(
             d.values[(cell[w] >> shift) & mask]
-            for d, (w, shift, mask) in zip(self.compiled.domains, self.layout.place, strict=True)
+            for d, (w, shift, mask) in zip(self.compiled.domains, self.layout.slots, strict=True)
         )
 
     def path(self, row: int) -> list[tuple[Step | None, tuple[Any, ...]]]:
@@ -222,7 +222,7 @@ class Native:
         spill: Path | None,
         overflow: bool,
     ) -> None:
-        source = Source(self.compiled, self.layout, [q.expr for q in questions], edges)
+        source = Program(self.compiled, self.layout, [q.expr for q in questions], edges)
         self._lib = _declare(load(source.text(), self.cache))
         with ExitStack() as stack:
             files = [-1, -1, -1]
@@ -278,8 +278,8 @@ class Native:
             self._lib.search_ask(self._head, self._asked, end, self._crew())
             self._asked = end
         for i, q in enumerate(questions):
-            if q.row is None and head.seen[i] != NEVER:
-                q.row = int(head.seen[i])
+            if q.state is None and head.seen[i] != NEVER:
+                q.state = int(head.seen[i])
 
     def _search(self, result: Search, questions: Sequence[Question], budget: _Budget) -> None:
         head = self._head.contents
@@ -343,7 +343,7 @@ class Native:
         for values in self.compiled.initial_states():
             words = (ctypes.c_uint64 * self.layout.words)()
             for v, d, (w, shift, _) in zip(
-                values, self.compiled.domains, self.layout.place, strict=True
+                values, self.compiled.domains, self.layout.slots, strict=True
             ):
                 words[w] |= d.code(v) << shift
             self._failed(self._lib.search_begin(self._head, words), budget)

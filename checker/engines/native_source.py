@@ -162,13 +162,13 @@ class Circuit:
                 raise TypeError(f"a composite comparison was not grounded: {e}")
 
 
-class Source:
+class Program:
     """The C source of the search of a compiled system with some questions."""
 
     def __init__(self, compiled: Compiled, layout: Layout, asked: Sequence[Expr], edges: bool):
         self.compiled, self.layout, self.edges = compiled, layout, edges
         self.planes: dict[str, list[str]] = {}
-        for n, d, (w, shift, _) in zip(compiled.names, compiled.domains, layout.place, strict=True):
+        for n, d, (w, shift, _) in zip(compiled.names, compiled.domains, layout.slots, strict=True):
             self.planes[n] = [f"p[{64 * w + shift + k}]" for k in range(d.bits)]
         if len(compiled.steps) > 1 << 16:
             raise NativeError(f"{len(compiled.steps)} steps; the native engine takes {1 << 16}")
@@ -206,7 +206,7 @@ class Source:
 
     def _ask(self, asked: Sequence[Expr]) -> str:
         circuit = Circuit(self.planes)
-        hits = [circuit.truth(self.compiled.fold(e)) for e in asked]
+        hits = [circuit.truth(self.compiled.narrow(e)) for e in asked]
         return "\n".join(
             [
                 "static void ask_block(Worker *k, u64 row, const u64 *p, u64 valid)",
@@ -271,11 +271,11 @@ class Source:
         clear, put = [0 for _ in words], [0 for _ in words]
         more: list[list[str]] = [[] for _ in words]
         for n, e in effects.items():
-            w, shift, ones = self.layout.place[self.compiled.index[n]]
+            w, shift, ones = self.layout.slots[self.compiled.index[n]]
             clear[w] |= ones << shift
             copied = self.compiled.index.get(e.payload) if e.op == "var" else None
             if copied is not None:
-                v, from_shift, from_ones = self.layout.place[copied]
+                v, from_shift, from_ones = self.layout.slots[copied]
                 more[w].append(f"((f[{v}] >> {from_shift} & {from_ones}ull) << {shift})")
                 continue
             for k, plane in enumerate(circuit.value(e)):

@@ -160,7 +160,7 @@ def _starts(engine: Explicit, random: np.random.Generator) -> Any:
     compiled = engine.compiled
     words = np.zeros((engine.layout.words, STARTS), dtype=np.uint64)
     for values, d, (w, shift, _) in zip(
-        compiled.initial, compiled.domains, engine.layout.place, strict=True
+        compiled.initial, compiled.domains, engine.layout.slots, strict=True
     ):
         codes = np.resize(np.array([d.code(v) for v in values], dtype=np.uint64), STARTS)
         words[w] |= random.permutation(codes) << np.uint64(shift)
@@ -485,7 +485,7 @@ class Pdr:
         machine does changes no verdict. At most so many `queries` are put to the solver."""
         self.most = self.queries + queries
         self.deadline = time.process_time() + seconds
-        folded = self.compiled.fold(prop)
+        folded = self.compiled.narrow(prop)
         begin = len(self.gates.clauses)
         holds = self.gates.encode(folded, self.env, self.memo)
         self._sync(begin)
@@ -566,7 +566,7 @@ class Pdr:
 
     def names_for(self, prop: Expr) -> list[str]:
         """All variables that the clauses of a proof of `prop` can have."""
-        names = self.core | self.cone(self._names(self.compiled.fold(prop)))
+        names = self.core | self.cone(self._names(self.compiled.narrow(prop)))
         return [n for n in self.domains if n in names]
 
     def show(self, mask: int) -> str:

@@ -29,7 +29,7 @@ State = tuple[Any, ...]
 
 
 class Reference:
-    """The compiled system with one live `transitions` machine for each run."""
+    """The compiled system with one `transitions` machine for each run."""
 
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = compiled
@@ -96,7 +96,7 @@ class Reference:
 
     def predicate(self, expr: Expr) -> Callable[[State], bool]:
         """`expr`, over the system's variables, as a function of a state."""
-        _, f = self.function({"value": self.compiled.fold(expr)})
+        _, f = self.function({"value": self.compiled.narrow(expr)})
         return lambda s: f(s, {})[0]
 
     def fire(
@@ -217,7 +217,7 @@ class _Before:
         }
         self.names = tuple(read)
         at = engine.compiled.system.at
-        wanted = {n: engine.compiled.fold(at(run, var(f"prev.{n}", d))) for n, d in read.items()}
+        wanted = {n: engine.compiled.narrow(at(run, var(f"prev.{n}", d))) for n, d in read.items()}
         _, self._read = engine.function(wanted)
 
     def values(self, state: State) -> tuple[Any, ...]:
@@ -268,10 +268,10 @@ class _Event:
         }
         # Bound fields, and the values that composites must have, as functions of the state.
         bound: dict[str, Expr] = {}
-        fold = engine.compiled.fold
+        narrow = engine.compiled.narrow
         for f, e in first.source.fields.items():
             for i, part in enumerate(e if isinstance(e, tuple) else (e,)):
-                bound[f"{f}/{i}" if isinstance(e, tuple) else f] = fold(part)
+                bound[f"{f}/{i}" if isinstance(e, tuple) else f] = narrow(part)
         self.bound = engine.function(bound)
         self.expected: dict[int, dict[str, Any]] = {}
         for k, s in enumerate(steps):
@@ -376,7 +376,7 @@ def _same_nodes(expr: Expr) -> Iterator[Expr]:
 def _parts(node: Expr, step: Step, engine: Reference) -> Callable[[State, Mapping[str, Any]], Any]:
     system = engine.compiled.system
     parts = {
-        str(i): engine.compiled.fold(system.at(step.run, e)) for i, e in enumerate(node.args[1:])
+        str(i): engine.compiled.narrow(system.at(step.run, e)) for i, e in enumerate(node.args[1:])
     }
     _, f = engine.function(parts)
     return f

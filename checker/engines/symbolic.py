@@ -230,7 +230,7 @@ class Prover:
 
     def _by_pdr(self, prop: Expr, seconds: float, queries: float = math.inf) -> Proof | NoProof:
         began = time.monotonic()
-        if self.compiled.fold(prop) is TRUE:
+        if self.compiled.narrow(prop) is TRUE:
             return self.symbolic.settled(prop, began)
         try:
             clauses = self.pdr.prove(prop, seconds, queries)
@@ -287,7 +287,7 @@ class Symbolic:
 
     def formula(self, expr: Expr) -> Any:
         """`expr` over the present state."""
-        return encode(self.compiled.fold(expr), self.now, self.memo)
+        return encode(self.compiled.narrow(expr), self.now, self.memo)
 
     def parts(self, step: Step) -> tuple[Any, dict[str, Term]]:
         """A step's guard, its parameters limited to their values, and its effects as terms."""
@@ -335,7 +335,7 @@ class Symbolic:
     def prove(self, prop: Expr, seconds: float = 30.0) -> Proof | NoProof:
         """Prove `prop` in every reachable state, by Spacer, and re-check the invariant found."""
         began = time.monotonic()
-        if self.compiled.fold(prop) is TRUE:
+        if self.compiled.narrow(prop) is TRUE:
             return self.settled(prop, began)
         # A property that is inductive as it stands needs no search (and Spacer's answer for one
         # that no state contradicts is an image with quantifiers).

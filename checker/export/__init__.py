@@ -2,8 +2,8 @@
 
 One file a format; a name that begins with `_` is no format. A format has a `SUMMARY`, the `SUFFIX`
 of its files and `write(compiled, properties)`, the text; it may have `beside(compiled,
-properties)`, more files by suffix. One that can say liveness has `LIVE = True` and takes a third
-argument, those properties. Guards, effects and properties are the system's own
+properties)`, more files by suffix. One that can say liveness has `TEMPORAL = True` and takes a
+third argument, those properties. Guards, effects and properties are the system's own
 expressions, written by one `fold`: nothing about a transition is said twice.
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from checker.export._asked import Asked, Live
+from checker.export._asked import Asked, Temporal
 from model.expr import neg
 from model.system import Compiled, System
 from properties import Property
@@ -29,7 +29,17 @@ if TYPE_CHECKING:
     from checker.request import Request
     from model.scenario import Scenario
 
-__all__ = ["Asked", "Live", "asked", "asked_live", "export", "find", "formats", "live", "main"]
+__all__ = [
+    "Asked",
+    "Temporal",
+    "asked",
+    "asked_temporal",
+    "export",
+    "find",
+    "formats",
+    "main",
+    "temporal",
+]
 
 
 @cache
@@ -53,7 +63,7 @@ def asked(
     """The system and properties that `verify` searches with the same words, compiled as there.
 
     So the numbers of states are the same. Only invariants and goals speak of single states: for the
-    others see `asked_live`. LookupError if a name is not known.
+    others see `asked_temporal`. LookupError if a name is not known.
     """
     from checker.decide import changed_rows
     from checker.request import patch_of
@@ -72,21 +82,21 @@ def asked(
     return system.compile(*reads), found
 
 
-def asked_live(
+def asked_temporal(
     scenario: str, flaw: str | None = None, properties: Sequence[str] = ()
-) -> list[Live]:
+) -> list[Temporal]:
     """The properties of whole runs that `verify` decides with the same words."""
     _, _, system, props = _named(scenario, flaw, properties)
-    return [live(system, p) for p in props if p.live]
+    return [temporal(system, p) for p in props if p.temporal]
 
 
-def live(system: System, p: Property) -> Live:
+def temporal(system: System, p: Property) -> Temporal:
     """A property of kind "ends" or "leads_to", and the system compiled for it."""
     pairs = tuple((i.given, i.holds) for i in p.implications(system))
     compiled = system.compile(*(e for pair in pairs for e in pair))
     # What the ends of runs look like is a matter of the strongest fairness there is to say.
     fairness = p.fairness or "strong"
-    return Live(p.name, compiled, pairs, fairness, p.kind == "ends", f"{p.id}, RFC {p.rfc}")
+    return Temporal(p.name, compiled, pairs, fairness, p.kind == "ends", f"{p.id}, RFC {p.rfc}")
 
 
 def _named(
@@ -112,7 +122,9 @@ def _arguments(
 ) -> tuple[Any, ...]:
     """What a format's `write` takes; LookupError if the format can say none of the properties."""
     compiled, props = asked(scenario, flaw, properties)
-    more = (asked_live(scenario, flaw, properties),) if getattr(module, "LIVE", False) else ()
+    more = (
+        (asked_temporal(scenario, flaw, properties),) if getattr(module, "TEMPORAL", False) else ()
+    )
     if not props and not any(more):
         raise LookupError("no property asked for can be exported from the scenario asked for")
     return (compiled, props, *more)

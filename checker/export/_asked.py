@@ -29,7 +29,7 @@ class Asked:
 
 
 @dataclass(frozen=True, eq=False)
-class Live:
+class Temporal:
     """A property of whole runs in an export, with the system over what it reads.
 
     `pairs` are (given, holds): given leads to holds in every run that is fair, weakly or strongly,
@@ -97,6 +97,6 @@ def cases(step: Step) -> Iterator[tuple[Mapping[str, Value], Expr, dict[str, Exp
             yield chosen, guard, {n: bind(e, chosen) for n, e in effects(step).items()}
 
 
-def folded(compiled: Compiled, properties: Iterable[Asked]) -> list[tuple[Asked, Expr]]:
+def narrowed(compiled: Compiled, properties: Iterable[Asked]) -> list[tuple[Asked, Expr]]:
     """Each property with its bad states over the compiled variables."""
-    return [(p, compiled.fold(p.bad)) for p in properties]
+    return [(p, compiled.narrow(p.bad)) for p in properties]

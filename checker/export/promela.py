@@ -39,13 +39,13 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from checker.export._asked import Asked, Live, Names, about, cases, folded, plain
+from checker.export._asked import Asked, Names, Temporal, about, cases, narrowed, plain
 from model.expr import BOOL, Expr, fold, neg, variables
 from model.system import Compiled
 
 SUMMARY = "a Promela model for SPIN, one property for each run, liveness included"
 SUFFIX = ".pml"
-LIVE = True
+TEMPORAL = True
 EXTRA = 1
 """The states that SPIN stores beyond the model's: the one before the initial values are chosen."""
 
@@ -81,15 +81,15 @@ HEAD = """\
  * "errors: 0" that it holds (a goal: is not reached). pan's exit status is 0 in either case. A
  * search that says "max search depth too small" or "out of memory" is not complete.
  * Its path: spin -DCHECK_NAME -t -p -g FILE.pml
-{live} * Whether a property's interesting case is ever reached is not asked here: `verify` then says
- * VACUOUS.
+{whole} * Whether a property's interesting case is ever reached is not asked here: `verify` then
+ * says VACUOUS.
  *
  * The properties, as NAME:
 {properties} */
 """
 
 
-LIVE_HEAD = """\
+TEMPORAL_HEAD = """\
  * A property of whole runs (liveness): SPIN looks for a cycle. Name it when SPIN writes pan.c:
  *   spin -DCHECK_NAME -a FILE.pml
  *   gcc -O2 -DNOREDUCE -DMEMLIM=16000{options} -o pan pan.c
@@ -101,7 +101,9 @@ LIVE_HEAD = """\
 """
 
 
-def write(compiled: Compiled, properties: Sequence[Asked], live: Sequence[Live] = ()) -> str:
+def write(
+    compiled: Compiled, properties: Sequence[Asked], temporal: Sequence[Temporal] = ()
+) -> str:
     """The model's text, for properties of states and of whole runs.
 
     LookupError if a system has more steps than SPIN has processes, where weak fairness needs them.
@@ -119,7 +121,7 @@ def write(compiled: Compiled, properties: Sequence[Asked], live: Sequence[Live] 
             body.append(f"    :: d_step {{ {inside} }}")
     checks: list[str] = []
     listing: list[str] = []
-    for p, bad in folded(compiled, properties):
+    for p, bad in narrowed(compiled, properties):
         macro = names(f"CHECK_{p.name}")
         kind = "goal" if p.goal else "invariant"
         listing.append(f" *   {macro.removeprefix('CHECK_')} ({kind}; {plain(p.about)})\n")
@@ -129,14 +131,14 @@ def write(compiled: Compiled, properties: Sequence[Asked], live: Sequence[Live] 
             "#endif",
         ]
     parts: list[str] = []
-    for q in live:
+    for q in temporal:
         macro = names(f"CHECK_{q.name}")
         option = " -f" if q.fairness == "weak" else ""
         listing.append(
             f" *   {macro.removeprefix('CHECK_')} (liveness, {q.fairness} fairness: "
             f"./pan -a{option}; {plain(q.about)})\n"
         )
-        parts += [f"#{'elif' if parts else 'if'} defined({macro})", *_live(q, names, memo)]
+        parts += [f"#{'elif' if parts else 'if'} defined({macro})", *_temporal(q, names, memo)]
     head = HEAD.format(
         title=plain(compiled.system.name),
         variables=len(compiled.names),
@@ -144,7 +146,7 @@ def write(compiled: Compiled, properties: Sequence[Asked], live: Sequence[Live] 
         steps=len(compiled.steps),
         extra=EXTRA,
         properties="".join(listing),
-        live=_live_head(live),
+        whole=_temporal_head(temporal),
     )
     # SPIN leaves out of its state what is only written. This option reads all and is never taken.
     every = " + ".join(["0", *(names(n) for n in compiled.names)])
@@ -214,18 +216,18 @@ def _start(compiled: Compiled, names: Names, then: str = "") -> list[str]:
 
 
 # -- liveness --------------------------------------------------------------------------------------
-def _live_head(live: Sequence[Live]) -> str:
+def _temporal_head(temporal: Sequence[Temporal]) -> str:
     """The commands for properties of whole runs; nothing where there are none."""
-    steps = max((len(q.compiled.steps) for q in live if q.fairness == "weak"), default=0)
-    if not live:
+    steps = max((len(q.compiled.steps) for q in temporal if q.fairness == "weak"), default=0)
+    if not temporal:
         return ""
     # pan.c takes fewer than 4 processes for each; `init`, the claim and the one that rests are
     # among them. A process needs 8 bytes of the state.
     options = f" -DVECTORSZ=4096 -DNFAIR={max(2, (steps + 4) // 4 + 1)}" if steps else ""
-    return LIVE_HEAD.format(options=options)
+    return TEMPORAL_HEAD.format(options=options)
 
 
-def _live(asked: Live, names: Names, memo: dict[int, Any]) -> list[str]:
+def _temporal(asked: Temporal, names: Names, memo: dict[int, Any]) -> list[str]:
     """A system with its property as a never claim."""
     compiled = asked.compiled
     options, spares = _options(compiled, names, memo)
@@ -233,7 +235,7 @@ def _live(asked: Live, names: Names, memo: dict[int, Any]) -> list[str]:
     out = [*_declared(compiled, names, spares), f"bit {started};"]
     start = _start(compiled, names, f"{started} = 1;")
     pairs = [
-        [_bare(expression(compiled.fold(e), names, memo)) for e in (given, neg(holds))]
+        [_bare(expression(compiled.narrow(e), names, memo)) for e in (given, neg(holds))]
         for given, holds in asked.pairs
     ]
     if asked.ends:
@@ -298,7 +300,7 @@ def _never_holds(pairs: Sequence[Sequence[str]], started: str, mark: str, fair: 
     return out
 
 
-def _processes(asked: Live, options: Options, start: Sequence[str]) -> list[str]:
+def _processes(asked: Temporal, options: Options, start: Sequence[str]) -> list[str]:
     """A process for each step: for SPIN's -f."""
     if len(options) > PROCESSES:
         raise LookupError(

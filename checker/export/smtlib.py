@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from checker.export._asked import Asked, Names, about, effects, folded, plain
+from checker.export._asked import Asked, Names, about, effects, narrowed, plain
 from model.expr import BOOL, Domain, Expr, Value, fold
 from model.system import Compiled, Step
 
@@ -69,7 +69,7 @@ def write(compiled: Compiled, properties: Sequence[Asked]) -> str:
     for step in compiled.steps:
         out.append(f"; {about(step)}")
         out.append(_step(compiled, step, env, every, names, memo))
-    for i, (p, bad) in enumerate(folded(compiled, properties)):
+    for i, (p, bad) in enumerate(narrowed(compiled, properties)):
         kind = "goal" if p.goal else "invariant"
         out += ["", f"; {plain(p.name)} ({kind}; {plain(p.about)})"]
         query = _clause(every, _and([here, terms(bad, env, memo)[0]]), "false")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from checker.export._asked import Asked, Names, about, effects, folded, plain
+from checker.export._asked import Asked, Names, about, effects, narrowed, plain
 from model.expr import BOOL, Domain, Expr, Value, fold
 from model.system import Compiled, Step
 
@@ -79,7 +79,7 @@ def write(compiled: Compiled, properties: Sequence[Asked]) -> str:
         out += _action(compiled, step, names, memo)
     out += ["", "Next ==", *(f"    \\/ {a}" for a in actions or ["FALSE"])]
     out += ["", "Spec == Init /\\ [][Next]_vars"]
-    for p, bad in folded(compiled, properties):
+    for p, bad in narrowed(compiled, properties):
         kind = "goal" if p.goal else "invariant"
         out += ["", f"\\* {kind}; {plain(p.about)}"]
         out.append(f"{_invariant(p, names)} == ~({expression(bad, names, {}, memo)})")

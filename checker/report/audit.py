@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from checker.conformance.audit import IS_LAXER, LAXER, Audit, Divergence
-from checker.conformance.folded import VERSIONS
+from checker.conformance.honest import VERSIONS
 
 SCHEMA_VERSION = 1
 _NUMBER = {v: k for k, v in VERSIONS.items()}

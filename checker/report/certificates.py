@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from checker.certificate import ACCEPTED, DISAGREE, GAVE_UP, REFUSED, UNREADABLE, Verdict
+from checker.certificate import ACCEPTED, DISAGREE, GAVE_UP, REFUSED, UNREADABLE, Certified
 
 SCHEMA_VERSION = 1
 STATUS = {DISAGREE: 4, REFUSED: 1, UNREADABLE: 2, GAVE_UP: 3, ACCEPTED: 0}
@@ -21,13 +21,13 @@ EXIT = """exit status, the first that fits:
 """
 
 
-def exit_status(verdicts: Sequence[Verdict]) -> int:
+def exit_status(verdicts: Sequence[Certified]) -> int:
     """That of the worst verdict."""
     there = {v.verdict for v in verdicts}
     return next((status for verdict, status in STATUS.items() if verdict in there), 0)
 
 
-def as_text(verdicts: Sequence[Verdict], *, interrupted: bool = False) -> str:
+def as_text(verdicts: Sequence[Certified], *, interrupted: bool = False) -> str:
     """A line a file, with its reasons under it, and the sum."""
     lines = []
     for v in verdicts:
@@ -45,7 +45,7 @@ def as_text(verdicts: Sequence[Verdict], *, interrupted: bool = False) -> str:
     return "\n".join(lines)
 
 
-def as_json(verdicts: Sequence[Verdict], *, interrupted: bool = False) -> str:
+def as_json(verdicts: Sequence[Certified], *, interrupted: bool = False) -> str:
     """`schema_version`, `interrupted`, and `results`, one a file.
 
     `answers` has for each solver its answers to the three queries, or why there are none.

@@ -81,7 +81,7 @@ class Adversary:
 
     def _at_hand(self, system: System, run: Instance, maker: Instance) -> bool:
         """Whether it uses what `maker` made in what it makes up for `run`."""
-        return not self.fresh or system.place(run) == system.place(maker)
+        return not self.fresh or system.round_of(run) == system.round_of(maker)
 
     def broken(self, weak: Expr) -> Expr:
         """The adversary gets a private key that is export-grade when `weak`."""

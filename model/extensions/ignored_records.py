@@ -65,7 +65,7 @@ def counter(role: str, name: str) -> tuple[Observer, ...]:
         **dict.fromkeys(("Alert", "EmptyRecord", "KeyUpdate"), more),
         "ChangeCipherSpec": ite(dropped, more, zero),
     }
-    return tuple(Observer(name, "receive", m, e, live=True) for m, e in counts.items())
+    return tuple(Observer(name, "receive", m, e, transient=True) for m, e in counts.items())
 
 
 def _amends(role: str) -> list[Amend]:

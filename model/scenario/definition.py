@@ -165,8 +165,8 @@ class Scenario:
         old = system.of(run.prev, "version") != "TLS13" if run.takes_over else TRUE
         if self.order not in TOGETHER:
             return old & (state == "CONNECTED")
-        place = system.place(system.by_name[run.prev])
-        round_ = [r for r in system.runs if system.place(r) == place]
+        place = system.round_of(system.by_name[run.prev])
+        round_ = [r for r in system.runs if system.round_of(r) == place]
         ready = [old, *(system.of(r, "state") == "CONNECTED" for r in round_)]
         if self.order != "rounds" and isinstance(system.network, Adversary):
             (c,) = (r for r in round_ if r.role.name == "client")

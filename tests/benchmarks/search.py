@@ -38,7 +38,7 @@ def measure(engine: str, scenario: str, questions: str, threads: str = "1") -> d
 
     where = find(scenario)
     system = where.system()
-    props = [p for p in properties_of(Request(), where) if not p.live]
+    props = [p for p in properties_of(Request(), where) if not p.temporal]
     exprs = {p.name: neg(p.holds(system)) for p in props if p.kind == "invariant"}
     # The same system whether the properties are asked or not.
     compiled = system.compile(*exprs.values(), *(p.witness(system) for p in props))

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from checker.cli import main
-from checker.conformance.audit import Audit, audit, audit_all, folded
-from checker.conformance.folded import Configuration, Folded
+from checker.conformance.audit import Audit, audit, audit_all, honest_machine
+from checker.conformance.honest import Configuration, HonestMachine
 from checker.conformance.learned import LearnedError, output, read, symbol
 from checker.conformance.weakening import consequences
 from checker.report.audit import exit_status
@@ -246,8 +246,8 @@ def test_the_shortest_word_and_one_divergence_for_a_cause(check) -> None:
 
 
 # -- the model itself, and the model with a flaw ---------------------------------------------------
-def learned(machine: Folded, inputs: tuple[str, ...]) -> str:
-    """The folded machine as a learner would write it."""
+def learned(machine: HonestMachine, inputs: tuple[str, ...]) -> str:
+    """The honest machine as a learner would write it."""
     order: list[object] = [machine.initial]
     lines = []
     for i, key in enumerate(order):
@@ -326,7 +326,7 @@ CONFIGURATIONS = [
 
 @pytest.mark.parametrize("config", CONFIGURATIONS, ids=str)
 def test_the_models_own_machine_conforms(check, config: Configuration) -> None:
-    result = check(learned(folded(config), ALPHABETS[config.role, config.version]))
+    result = check(learned(honest_machine(config), ALPHABETS[config.role, config.version]))
     assert result.divergences == []
     assert result.config is not None
     assert (result.config.role, result.config.version) == (config.role, config.version)
@@ -348,7 +348,7 @@ def test_the_models_own_machine_conforms(check, config: Configuration) -> None:
 )
 def test_a_published_flaw_is_named(check, name: str, config: Configuration) -> None:
     flawed = flaws()[name].patches[config.role](role(config.role))
-    result = check(learned(Folded(config, flawed), ALPHABETS[config.role, config.version]))
+    result = check(learned(HonestMachine(config, flawed), ALPHABETS[config.role, config.version]))
     lax = [d for d in result.divergences if d.kind == "laxer" and not d.behind]
     assert {d.flaw for d in lax} == {name}
     falls = {p["name"] for d in lax for p in consequences(d.weakening)}

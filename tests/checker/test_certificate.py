@@ -119,7 +119,7 @@ def clauses(name: str) -> tuple[Formula, ...]:
     return clauses_of(written(name), around(name))
 
 
-def checked(name: str, text: str, *names: str) -> certificate.Verdict:
+def checked(name: str, text: str, *names: str) -> certificate.Certified:
     """`certify` by the solvers `names` (Z3 alone, if none are named)."""
     return certify("f", text, lambda _: subject(name)[:2], names or ("z3",))
 
@@ -670,7 +670,7 @@ def test_the_verdict_of_several_solvers(
 def test_the_exit_status_is_that_of_the_worst() -> None:
     order = ["solvers disagree", "refused", "unreadable", "a solver gave up", "accepted"]
     for i, status in enumerate((4, 1, 2, 3, 0)):
-        assert report.exit_status([certificate.Verdict("f", v) for v in order[i:]]) == status
+        assert report.exit_status([certificate.Certified("f", v) for v in order[i:]]) == status
     assert report.exit_status([]) == 0
 
 

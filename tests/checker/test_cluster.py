@@ -41,7 +41,7 @@ def asked(where: str, flaw: str | None = None) -> tuple[Compiled, list[Expr]]:
     """What `verify.search` asks of a scenario."""
     request = Request(scenario=where, flaw=flaw)
     system = system_of(request, scenario(where))
-    props = [p for p in properties_of(request, scenario(where)) if not p.live]
+    props = [p for p in properties_of(request, scenario(where)) if not p.temporal]
     exprs = [_bad(p, system) for p in props] + [p.witness(system) for p in props]
     exprs += _patched(request, scenario(where), system).values()
     return system.compile(*exprs), exprs
@@ -77,9 +77,9 @@ def local(c: Compiled, exprs: Sequence[Expr]) -> tuple[Search, dict[str, int]]:
     engine = Explicit(c)
     found = engine.search(questions)
     depths = {
-        q.name: int(np.searchsorted(engine.starts, q.row, side="right")) - 1
+        q.name: int(np.searchsorted(engine.starts, q.state, side="right")) - 1
         for q in questions
-        if q.row is not None
+        if q.state is not None
     }
     return found, depths
 
@@ -91,7 +91,7 @@ def compare(address: str, r: Recipe, progress: Any = None) -> None:
     with Cluster(c, r, address) as engine:
         found = engine.search(questions, progress=progress and progress(engine))
         assert (found.complete, found.levels) == (True, wanted.levels)
-        assert {q.name: engine.depth(q.row) for q in questions if q.row is not None} == depths
+        assert {q.name: engine.depth(q.state) for q in questions if q.state is not None} == depths
 
 
 @pytest.mark.parametrize(("name", "full", "levels", "edges"), COUNTS)
@@ -116,23 +116,23 @@ def test_a_violation_replays(address: str) -> None:
     """Its trace is as short as that of the local search."""
     request = Request(scenario="tls12-small", flaw="early_ccs")
     system = system_of(request, scenario("tls12-small"))
-    props = [p for p in properties_of(request, scenario("tls12-small")) if not p.live]
+    props = [p for p in properties_of(request, scenario("tls12-small")) if not p.temporal]
     c, exprs = asked("tls12-small", "early_ccs")
     _, depths = local(c, exprs)
     questions = [Question(str(i), e) for i, e in enumerate(exprs)]
     with Cluster(c, recipe("asked", "tls12-small", "early_ccs"), address) as engine:
         found = engine.search(
-            questions, stop=lambda: any(q.row is not None for q in questions[: len(props)])
+            questions, stop=lambda: any(q.state is not None for q in questions[: len(props)])
         )
         assert not found.complete
         assert found.reason == "every question was answered"
-        broken = [(p, q) for p, q in zip(props, questions, strict=False) if q.row is not None]
+        broken = [(p, q) for p, q in zip(props, questions, strict=False) if q.state is not None]
         assert broken
         for p, q in broken:
-            assert q.row is not None
-            path = [(s.label if s else None, c.describe(v)) for s, v in engine.path(q.row)]
+            assert q.state is not None
+            path = [(s.label if s else None, c.describe(v)) for s, v in engine.path(q.state)]
             trace = replay(system, path, q.expr, p.name)
-            assert len(trace) == depths[q.name] == engine.depth(q.row) == found.depth
+            assert len(trace) == depths[q.name] == engine.depth(q.state) == found.depth
 
 
 def test_the_command(address: str, capsys: pytest.CaptureFixture[str]) -> None:

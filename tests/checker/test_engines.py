@@ -109,9 +109,9 @@ def test_a_question_is_answered_by_a_shortest_path() -> None:
     q, never = Question("green", green), Question("never", FALSE)
     engine = Explicit(c)
     assert engine.search([q, never]).complete
-    assert never.row is None
-    assert q.row is not None
-    path = engine.path(q.row)
+    assert never.state is None
+    assert q.state is not None
+    path = engine.path(q.state)
     assert [s.rule.event if s else None for s, _ in path] == [None, "Order", "Leak", "Order"]
     last = path[-1][0]
     assert last is not None
@@ -127,7 +127,7 @@ def test_a_question_true_at_once_is_row_0() -> None:
     q = Question("any", TRUE)
     engine = Explicit(compiled("counters"))
     engine.search([q])
-    assert q.row == 0
+    assert q.state == 0
     assert len(engine.path(0)) == 1
 
 
@@ -208,7 +208,7 @@ def test_wide_states() -> None:
     assert found.states == 4**5
     layout = Layout(many(40))
     assert layout.words == 2
-    assert all(shift + mask.bit_length() <= 64 for _, shift, mask in layout.place)
+    assert all(shift + mask.bit_length() <= 64 for _, shift, mask in layout.slots)
 
 
 def test_states_of_several_words_are_told_apart() -> None:
@@ -311,7 +311,7 @@ def test_symbolic_and_explicit_agree_on_a_law(name: str, law: Expr, holds: bool)
     q = Question("broken", neg(law))
     engine = Explicit(c)
     assert engine.search([q]).complete
-    assert (q.row is None) is holds
+    assert (q.state is None) is holds
     symbolic = Symbolic(c)
     answer = symbolic.prove(law, 20)
     if holds:
@@ -319,10 +319,10 @@ def test_symbolic_and_explicit_agree_on_a_law(name: str, law: Expr, holds: bool)
         assert "(check-sat)" in answer.invariant
         assert symbolic.bounded(law, 6, 20) == 6
     else:
-        assert q.row is not None
+        assert q.state is not None
         assert isinstance(answer, NoProof)
         assert answer.violated
-        depth = len(engine.path(q.row)) - 1
+        depth = len(engine.path(q.state)) - 1
         assert symbolic.bounded(law, 6, 20) == -1
         if depth:
             # The shortest counterexample has as many steps as the first bound that finds one.
@@ -476,4 +476,4 @@ def test_a_reject_row_that_disappears_is_a_disagreement() -> None:
     broken = Question("green", neg(implies(done, law)))
     lax_engine = Explicit(system.compile(implies(done, law)))
     assert lax_engine.search([broken]).states == 13
-    assert broken.row is not None
+    assert broken.state is not None

@@ -140,7 +140,7 @@ def explored(c: Compiled, bad: Expr | None = None) -> tuple[int, bool]:
     question = Question("bad", FALSE if bad is None else bad)
     found = Explicit(c).search([question])
     assert found.complete
-    return found.states, question.row is not None
+    return found.states, question.state is not None
 
 
 # -- formats and names -----------------------------------------------------------------------------

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checker.decide import live
+from checker.decide import temporal
 from checker.engines.liveness import decide_leads_to, fair_component
 from checker.engines.reference import Reference
-from checker.export import Live, asked, asked_live, export, promela
-from checker.export import live as exported
+from checker.export import Temporal, asked, asked_temporal, export, promela
+from checker.export import temporal as exported
 from checker.report.text import chart
 from checker.verdict import PROVED, VACUOUS, VIOLATED
 from model.roles import role
@@ -125,16 +125,16 @@ def test_honest_runs_end_only_under_strong_fairness() -> None:
 needs_spin = pytest.mark.skipif(bool(missing()), reason=f"not installed: {missing()}")
 
 
-def spin(asked: Live) -> bool:
+def spin(asked: Temporal) -> bool:
     """Whether SPIN finds a run that breaks the property."""
     text = promela.write(asked.compiled, [], [asked])
-    found = run_spin(text, check=asked.name, live=asked.fairness, optimise="-O0", table=18)
+    found = run_spin(text, check=asked.name, temporal=asked.fairness, optimise="-O0", table=18)
     return bool(found["violated"])
 
 
 def agrees(system: System, prop: Property) -> str:
     """The verdict here, which SPIN shares."""
-    (r,) = live(system, [prop])
+    (r,) = temporal(system, [prop])
     assert spin(exported(system, prop)) is (r.verdict == VIOLATED), r
     return r.verdict
 
@@ -179,17 +179,19 @@ def test_spin_agrees_on_any_small_graph(
         not all(map(holds, p)) and fair(graph, p, "strong") for p in parts
     )
     assert spin(exported(system, prop)) is wrong
-    (r,) = live(system, [prop])
+    (r,) = temporal(system, [prop])
     assert wrong or r.verdict != VIOLATED
 
 
-LIVE = [
-    p.name for p in catalogue().values() if p.live and set(p.needs) <= scenario("honest").features
+TEMPORAL = [
+    p.name
+    for p in catalogue().values()
+    if p.temporal and set(p.needs) <= scenario("honest").features
 ]
 
 
 @needs_spin
-@pytest.mark.parametrize("name", LIVE)
+@pytest.mark.parametrize("name", TEMPORAL)
 def test_spin_agrees_on_the_honest_scenario(name: str) -> None:
     assert agrees(scenario("honest").system(), catalogue()[name]) == PROVED
 
@@ -219,12 +221,12 @@ def test_spin_agrees_on_a_weakened_honest_scenario(name: str) -> None:
 @needs_spin
 def test_the_export_of_a_scenario_has_its_liveness_beside_what_is_searched() -> None:
     text = export("promela", "honest")
-    assert [a.name for a in asked_live("honest")] == LIVE
-    for name in LIVE:
+    assert [a.name for a in asked_temporal("honest")] == TEMPORAL
+    for name in TEMPORAL:
         assert f" *   {name} (liveness, strong fairness: ./pan -a; " in text
     closed = "every_run_ends_closed"
-    assert text == promela.write(*asked("honest"), asked_live("honest"))
-    assert not run_spin(text, check=closed, live="strong", optimise="-O0", table=18)["violated"]
+    assert text == promela.write(*asked("honest"), asked_temporal("honest"))
+    assert not run_spin(text, check=closed, temporal="strong", optimise="-O0", table=18)["violated"]
     alone = export("promela", "honest", None, ["LIV-3"])
     assert f"CHECK_{closed}" in alone
     with pytest.raises(LookupError, match="no property asked for can be exported"):

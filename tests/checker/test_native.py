@@ -183,7 +183,7 @@ def asked(name: str, flaw: str | None = None) -> tuple[System, list[Question], C
     system = system_of(Request(flaw=flaw), where)
     questions = []
     for p in properties_of(Request(), where):
-        if not p.live:
+        if not p.temporal:
             questions += [
                 Question(p.name, _bad(p, system)),
                 Question(f"{p.name} (witness)", p.witness(system)),
@@ -209,10 +209,10 @@ def test_scenarios(name: str, flaw: str | None, cache: Path) -> None:
     assert found.states == wanted.states
     broken = 0
     for a, b in zip(mine, theirs, strict=True):
-        assert (a.row is None) == (b.row is None), a.name
-        if a.row is not None and b.row is not None:
-            path = engine.path(a.row)
-            assert len(path) == len(judge.path(b.row)), a.name
+        assert (a.state is None) == (b.state is None), a.name
+        if a.state is not None and b.state is not None:
+            path = engine.path(a.state)
+            assert len(path) == len(judge.path(b.state)), a.name
             if not a.name.endswith("(witness)"):
                 broken += 1
                 named = [(s.label if s else None, c.describe(v)) for s, v in path]
@@ -368,7 +368,7 @@ def test_threads_find_the_first_row_of_each_question(
     with monkeypatch.context() as m:
         m.setattr(Native, "_ask", lambda *_: None)
         engine.search(again, threads=lambda: 3)
-    assert all(q.row is None for q in again)
+    assert all(q.state is None for q in again)
     engine._ask(again)
     assert again == whole
 
@@ -447,7 +447,7 @@ def test_time_and_memory_end_a_search_within_a_level(
     again = copies(questions)
     Native(c, cache=cache).search(again, states=found.states)
     assert questions == again
-    assert any(q.row is not None for q in questions)
+    assert any(q.state is not None for q in questions)
     began = time.monotonic()
     assert engine.search(seconds=0.0).reason == "the time budget of 0 s ended"
     assert time.monotonic() - began < 60
@@ -616,8 +616,8 @@ def test_a_stopped_search_goes_on(
         assert (found.complete, found.levels, found.edges) == (True, wanted.levels, wanted.edges)
         assert rest == whole
     for q in rest:
-        if q.row is not None:
-            assert engine.path(q.row)
+        if q.state is not None:
+            assert engine.path(q.state)
 
 
 def test_a_checkpoint_of_another_search_is_refused(cache: Path, tmp_path: Path) -> None:

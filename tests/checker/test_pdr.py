@@ -325,7 +325,7 @@ def test_pdr_proves_exactly_what_the_search_finds_no_violation_of(
         prover = Prover(system, [law])
         prover.pdr = Pdr(prover.compiled, guided=guided)
         answer = prover.prove(law, 20)
-        if q.row is None:
+        if q.state is None:
             assert isinstance(answer, Proof)
             assert answer.method in ("PDR", "values")
         else:
@@ -345,7 +345,7 @@ def test_what_was_proved_before_changes_no_answer(drawn: tuple[System, Expr], da
         q = Question("broken", neg(asked))
         Explicit(system.compile(asked)).search([q])
         answer = prover.prove(asked, 20)
-        assert isinstance(answer, Proof) is (q.row is None)
+        assert isinstance(answer, Proof) is (q.state is None)
 
 
 # -- TLS -------------------------------------------------------------------------------------------

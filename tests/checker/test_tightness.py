@@ -17,7 +17,7 @@ from checker.request import Request, system_of
 from checker.tightness import (
     SELECTS,
     Invariant,
-    Proof,
+    Support,
     as_text,
     carried,
     decide,
@@ -106,7 +106,7 @@ def test_what_it_cannot_do_is_told(name: str, where: str | None, message: str) -
 
 
 @cache
-def proved(name: str, at: str) -> Proof:
+def proved(name: str, at: str) -> Support:
     """The proof of a property, as the drops are held against it."""
     (r,) = prove(scenario(at).system(), find(name), Request())
     assert r.certificate is not None

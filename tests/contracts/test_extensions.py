@@ -73,9 +73,9 @@ def test_what_was_sent_stays_as_it_was(name: str, end: str) -> None:
                 parts: list[Expr] = []
                 for x in whole.fields.values():
                     parts += x if isinstance(x, tuple) else (x,)
-                fold = compiled.fold
+                narrow = compiled.narrow
                 _, values = reference.function(
-                    {str(i): fold(system.at(r, x)) for i, x in enumerate(parts)}
+                    {str(i): narrow(system.at(r, x)) for i, x in enumerate(parts)}
                 )
                 there = reference.predicate(conj(system.at(r, e.when), sent))
                 checks.append((r.name, message, e.name, there, values))

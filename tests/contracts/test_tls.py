@@ -74,7 +74,7 @@ def _graph(name: str) -> tuple[Compiled, Reference, nx.MultiDiGraph[State]]:
     system = where.system()
     exprs: list[Expr] = []
     for p in properties_of(Request(), where):
-        if not p.live:
+        if not p.temporal:
             exprs += [_bad(p, system), p.witness(system)]
     compiled = system.compile(*exprs)
     reference = Reference(compiled)
@@ -110,7 +110,7 @@ def _same_verdicts_and_lengths(
     system = where.system()
     by_search = {r.property: r for r in run_task(Task(Request(), name, "explicit"))}
     for p in properties_of(Request(), where):
-        if p.live:
+        if p.temporal:
             continue
         bad, witness = reference.predicate(_bad(p, system)), reference.predicate(p.witness(system))
         wrong = [d for s, d in graph.nodes(data="depth") if bad(s)] if p.kind == "invariant" else []

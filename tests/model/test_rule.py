@@ -289,7 +289,7 @@ def test_an_observer_is_told_of_the_event_not_the_row() -> None:
 
 
 def test_a_live_observer_is_cleared_when_the_run_is_closed() -> None:
-    r = _watched(Observer("replied", "receive", "Reply", const(True), live=True))
+    r = _watched(Observer("replied", "receive", "Reply", const(True), transient=True))
     assert all(x.do["replied"] is const(False) for x in r.rules if x.target == "CLOSED")
     assert r.rule("asker_receive_reply_WAIT_to_DONE").do["replied"] is const(True)
 

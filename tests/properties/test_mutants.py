@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from checker.decide import live, search
+from checker.decide import search, temporal
 from checker.request import Request
 from model.flaws import flaws
 from model.roles import role
@@ -31,7 +31,9 @@ def test_a_mutant_breaks_the_property(name: str) -> None:
         for n in ("client", "server")
     ]
     system = where.system(*roles)
-    decide = live(system, [prop]) if prop.live else search(system, [prop], Request(first=True))
+    decide = (
+        temporal(system, [prop]) if prop.temporal else search(system, [prop], Request(first=True))
+    )
     result = decide[0]
     assert result.verdict == "VIOLATED", (result.verdict, result.reason)
     assert prop.kind == "reachable" or len(result.trace) > 0

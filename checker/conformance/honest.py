@@ -1,9 +1,9 @@
-"""A role's machine folded to a learned alphabet: one honest peer, its messages in any order.
+"""A role's machine over a learned alphabet: one honest peer, its messages in any order.
 
-`Folded` drives the `transitions` machine of the audited role. Each input is the message an honest
-peer would send, with the fields it would have if all were in order; its Finished and its
+`HonestMachine` drives the `transitions` machine of the audited role. Each input is the message an
+honest peer would send, with the fields it would have if all were in order; its Finished and its
 CertificateVerify cover the messages as they were sent, as the machine sees them. The machine then
-sends all it can by itself. So the folded machine is deterministic, and its states are the values of
+sends all it can by itself. So it is deterministic, and its states are the values of
 the run and of its peer. The peer is not driven: it takes the effects of its own rows without their
 checks, because the word decides the order.
 """
@@ -129,8 +129,8 @@ def _read(v: Any) -> str:
     return f"own.{name}" if kind == "own" else f"msg[{name!r}]"
 
 
-class Folded:
-    """The folded machine of one configuration; of another role than the sound one if given."""
+class HonestMachine:
+    """The machine of one configuration; of another role than the sound one if given."""
 
     def __init__(self, config: Configuration, audited: Role | None = None) -> None:
         self.config = config
