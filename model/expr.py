@@ -10,10 +10,11 @@ symbolic engine), each by one `fold` over the operators named in `OPERATORS`.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from model.near import hint
 
 OPERATORS = ("const", "var", "eq", "and", "or", "not", "ite", "le", "map", "same")
 
@@ -38,11 +39,9 @@ class Domain:
         try:
             return self.codes[value]
         except (KeyError, TypeError):
-            near = difflib.get_close_matches(str(value), [str(v) for v in self.values], 3, 0.4)
-            hint = f"; did you mean {' or '.join(near)}?" if near else ""
             raise ValueError(
                 f"{value!r} is not a {self.name}: expected one of "
-                f"{', '.join(map(str, self.values))}{hint}"
+                f"{', '.join(map(str, self.values))}{hint(value, self.values)}"
             ) from None
 
     @property

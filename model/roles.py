@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from functools import cache
 
-import model.generations
 from model.expr import Expr, const, ite, mapping
 from model.extensions import ENDS, Extension, chosen, extended
+from model.folder import modules
 from model.generations import records
 from model.message import ALPHABET, AlertMessage
 from model.observers import observed
@@ -26,7 +24,7 @@ from model.principal import (
     client,
     server,
 )
-from model.rule import ModelError, Role, Rule
+from model.rule import Role, Rule
 from model.transcript import (
     FLIGHT,
     HELLOS,
@@ -116,14 +114,7 @@ def _sends(role: str) -> dict[str, dict[str, object]]:
 @cache
 def table() -> tuple[Rule, ...]:
     """The rows of every file in `model.generations`, sorted by file."""
-    rows: list[Rule] = []
-    for info in sorted(pkgutil.iter_modules(model.generations.__path__), key=lambda i: i.name):
-        try:
-            module = importlib.import_module(f"model.generations.{info.name}")
-        except (AttributeError, TypeError, ValueError) as e:
-            raise ModelError(f"model/generations/{info.name}.py: {e}") from e
-        rows.extend(getattr(module, "RULES", ()))
-    return tuple(rows)
+    return tuple(r for m in modules("model.generations", "RULES").values() for r in m.RULES)
 
 
 def _under(role: str) -> dict[str, Expr]:
@@ -163,7 +154,7 @@ def _bare(name: str, overlays: tuple[Extension, ...]) -> Role:
 def role(name: str, extensions: tuple[str, ...] = ()) -> Role:
     """The client or the server, with the extensions of those names.
 
-    LookupError for a name that is no extension, ModelError if two do not go together.
+    UsageError for a name that is no extension, ModelError if two do not go together.
     """
     overlays = chosen(extensions)
     return observed(_bare(name, overlays), _bare(ENDS[name], overlays))

@@ -10,15 +10,14 @@ hold in every reachable state; what it assumes must be reached in some (else it 
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from model.expr import TRUE, Expr, conj, disj, implies
+from model.folder import modules
+from model.near import meant
 from model.system import Instance, System
 
 
@@ -161,19 +160,12 @@ def declared(kind: str, name: str, expr: Callable[[Any], Any], fairness: str = "
 @cache
 def catalogue() -> dict[str, Property]:
     """Every property by name, in the order of the files and of each file."""
-    import properties
-
-    for info in sorted(pkgutil.iter_modules(properties.__path__), key=lambda i: i.name):
-        importlib.import_module(f"properties.{info.name}")
+    modules(__name__)
     return dict(_registry)
 
 
 def find(name: str) -> list[Property]:
-    """The properties called `name`, or with that id; LookupError with the near names."""
-    every = catalogue()
-    hits = [p for p in every.values() if name in (p.name, p.id)]
-    if hits:
-        return hits
-    names = [*every, *(p.id for p in every.values())]
-    near = difflib.get_close_matches(name, names, 3, 0.4) or names[:3]
-    raise LookupError(f"no property is called {name!r}; did you mean {', '.join(near)}?")
+    """The properties called `name`, or with that id; UsageError with the near names."""
+    every = catalogue().values()
+    name = meant("property", name, [*(p.id for p in every), *(p.name for p in every)])
+    return [p for p in every if name in (p.name, p.id)]

@@ -21,7 +21,6 @@ of which no recorded ticket tells is `external`.
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from typing import Any
 
 from model.expr import BOOL, COMPOSITE, Domain
 from model.extensions import extensions
+from model.near import hint
 from model.principal import OFFERED
 from model.roles import role
 from model.rule import Message
@@ -709,18 +709,13 @@ def _earlier(number: int, done: Iterable[Recording], title: object) -> Recording
     if found is None:
         raise RecordingError(
             f"line {number}: expected resumes to name a recording above it, got {title!r}"
-            + _near(title, [r.title for r in done])
+            + hint(title, [r.title for r in done])
         )
     if found.before is not None:
         raise RecordingError(
             f"line {number}: {title!r} is a resumption itself; the model resumes full handshakes"
         )
     return found
-
-
-def _near(word: object, words: Iterable[str]) -> str:
-    near = difflib.get_close_matches(str(word), list(words), 2, 0.5)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def _parse_message(number: int, item: object) -> Recorded:
@@ -731,7 +726,7 @@ def _parse_message(number: int, item: object) -> Recorded:
     for key in item:
         if key not in known:
             raise RecordingError(
-                f"{where}: expected the keys {', '.join(known)}, got {key!r}{_near(key, known)}"
+                f"{where}: expected the keys {', '.join(known)}, got {key!r}{hint(key, known)}"
             )
     direction, name, fields = item.get("direction"), item.get("message"), item.get("fields", {})
     if direction not in DIRECTIONS:
@@ -741,7 +736,7 @@ def _parse_message(number: int, item: object) -> Recorded:
     if not isinstance(name, str) or name not in MESSAGES:
         raise RecordingError(
             f"{where}: expected a message of {', '.join(MESSAGES)}, got {name!r}"
-            + _near(name, MESSAGES)
+            + hint(name, MESSAGES)
         )
     if not isinstance(fields, dict):
         raise RecordingError(
@@ -768,7 +763,7 @@ def _parse_value(
     if field not in domains:
         raise RecordingError(
             f"{where}: expected the fields {', '.join(domains) or '(none)'}, got {field!r}"
-            + _near(field, domains)
+            + hint(field, domains)
         )
     domain = domains[field]
     if domain is COMPOSITE:

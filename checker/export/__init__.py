@@ -10,9 +10,6 @@ expressions, written by one `fold`: nothing about a transition is said twice.
 from __future__ import annotations
 
 import argparse
-import difflib
-import importlib
-import pkgutil
 import sys
 from collections.abc import Sequence
 from functools import cache
@@ -22,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from checker.export._asked import Asked, Temporal
 from model.expr import neg
+from model.folder import modules
+from model.near import UsageError, meant
 from model.system import Compiled, System
 from properties import Property
 
@@ -45,16 +44,12 @@ __all__ = [
 @cache
 def formats() -> dict[str, ModuleType]:
     """Every format by name, sorted."""
-    names = sorted(i.name for i in pkgutil.iter_modules(__path__) if not i.name.startswith("_"))
-    return {n: importlib.import_module(f"{__name__}.{n}") for n in names}
+    return modules(__name__, "SUMMARY", "SUFFIX", "write")
 
 
 def find(name: str) -> ModuleType:
-    """The format called `name`; LookupError with the near names."""
-    if name in formats():
-        return formats()[name]
-    near = difflib.get_close_matches(name, formats(), 3, 0.4) or list(formats())
-    raise LookupError(f"no export format is called {name!r}; did you mean {', '.join(near)}?")
+    """The format called `name`; UsageError with the near names."""
+    return formats()[meant("export format", name, formats())]
 
 
 def asked(
@@ -63,7 +58,7 @@ def asked(
     """The system and properties that `verify` searches with the same words, compiled as there.
 
     So the numbers of states are the same. Only invariants and goals speak of single states: for the
-    others see `asked_temporal`. LookupError if a name is not known.
+    others see `asked_temporal`. UsageError if a name is not known.
     """
     from checker.decide import changed_rows
     from checker.request import patch_of
@@ -120,13 +115,13 @@ def export(
 def _arguments(
     module: ModuleType, scenario: str, flaw: str | None, properties: Sequence[str]
 ) -> tuple[Any, ...]:
-    """What a format's `write` takes; LookupError if the format can say none of the properties."""
+    """What a format's `write` takes; UsageError if the format can say none of the properties."""
     compiled, props = asked(scenario, flaw, properties)
     more = (
         (asked_temporal(scenario, flaw, properties),) if getattr(module, "TEMPORAL", False) else ()
     )
     if not props and not any(more):
-        raise LookupError("no property asked for can be exported from the scenario asked for")
+        raise UsageError("no property asked for can be exported from the scenario asked for")
     return (compiled, props, *more)
 
 

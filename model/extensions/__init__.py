@@ -8,15 +8,14 @@ in `excludes`; where both set the same thing, building the role is an error.
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import pkgutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
 from model.expr import FALSE, TRUE, Domain, Expr, conj, disj, ite, neg, same, substitute
+from model.folder import modules
+from model.near import hint, meant
 from model.rule import Check, Edition, Message, ModelError, Observer, Role, Rule, Variable
 from model.transcript import earlier, hidden, view
 
@@ -111,11 +110,7 @@ class Extension:
 @cache
 def extensions() -> dict[str, Extension]:
     """Every extension by name, sorted by file."""
-    out: dict[str, Extension] = {}
-    for info in sorted(pkgutil.iter_modules(__path__), key=lambda i: i.name):
-        found = importlib.import_module(f"{__name__}.{info.name}").EXTENSION
-        out[found.name] = found
-    return out
+    return {m.EXTENSION.name: m.EXTENSION for m in modules(__name__, "EXTENSION").values()}
 
 
 def with_needed(*names: str) -> tuple[str, ...]:
@@ -129,7 +124,7 @@ def with_needed(*names: str) -> tuple[str, ...]:
 def chosen(names: Iterable[str]) -> tuple[Extension, ...]:
     """The extensions called `names`, each after those that it needs or whose rows it amends.
 
-    LookupError for a name that is none, ModelError where two may not go together or one is missing.
+    UsageError for a name that is none, ModelError where two may not go together or one is missing.
     """
     every = extensions()
     out: dict[str, Extension] = {}
@@ -139,9 +134,6 @@ def chosen(names: Iterable[str]) -> tuple[Extension, ...]:
         if name in begun:
             return
         begun.add(name)
-        if name not in every:
-            near = difflib.get_close_matches(name, list(every), 3, 0.4) or list(every)
-            raise LookupError(f"no extension is called {name!r}; did you mean {', '.join(near)}?")
         for n in every[name].needs:
             if n not in wanted:
                 raise ModelError(f"extension {name} needs {n}, which the scenario does not have")
@@ -151,7 +143,7 @@ def chosen(names: Iterable[str]) -> tuple[Extension, ...]:
                 add(a.of, wanted)
         out[name] = every[name]
 
-    wanted = set(names)
+    wanted = {meant("extension", n, every) for n in names}
     while more := {e.name for e in every.values() if e.implied and set(e.needs) <= wanted} - wanted:
         wanted |= more
     names = sorted(wanted)
@@ -209,10 +201,8 @@ def _with(role: Role, e: Extension) -> Role:
     for a in e.amends:
         ours = a.row.startswith(f"{name}_")
         if ours and a.row not in here and (not a.of or a.of in role.extensions):
-            near = difflib.get_close_matches(a.row, here, 3, 0.4)
-            raise ModelError(
-                f"extension {e.name} amends {a.row}, which is not there; did you mean {near}?"
-            )
+            near = hint(a.row, here)
+            raise ModelError(f"extension {e.name} amends {a.row}, which is not there{near}")
     table += rows
     signer = role.signer
     if name in e.signer:

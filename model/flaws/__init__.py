@@ -7,10 +7,7 @@ exactly the properties that fall in the flaw's scenario.
 
 from __future__ import annotations
 
-import difflib
-import importlib
 import importlib.util
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -18,6 +15,8 @@ from pathlib import Path
 
 from model.expr import Expr, same, substitute
 from model.extensions import extensions, with_messages, with_needed
+from model.folder import modules
+from model.near import UsageError, meant, unknown
 from model.roles import role
 from model.rule import ModelError, Role, Rule
 
@@ -79,8 +78,7 @@ def without_check(row: str, *checks: str) -> Patch:
     def patch(r: Role) -> Role:
         hit = [x for x in r.table if x.name == row]
         if not hit:
-            near = difflib.get_close_matches(row, [x.name for x in r.table], 3, 0.4)
-            raise ModelError(f"no row of the {r.name} is called {row}; did you mean {near}?")
+            raise ModelError(unknown(f"row of the {r.name}", row, [x.name for x in r.table]))
         names = [c.name for c in hit[0].checks]
         for c in checks:
             if c not in names:
@@ -117,8 +115,7 @@ def with_effects(row: str, **effects: Expr) -> Patch:
     def patch(r: Role) -> Role:
         hit = [x for x in r.table if x.name == row]
         if not hit:
-            near = difflib.get_close_matches(row, [x.name for x in r.table], 3, 0.4)
-            raise ModelError(f"no row of the {r.name} is called {row}; did you mean {near}?")
+            raise ModelError(unknown(f"row of the {r.name}", row, [x.name for x in r.table]))
         return replace(
             r,
             table=tuple(
@@ -180,35 +177,26 @@ def together(*patches: Patch) -> Patch:
 @cache
 def flaws() -> dict[str, Flaw]:
     """Every flaw by name, sorted by file."""
-    out = {}
-    for info in sorted(pkgutil.iter_modules(__path__), key=lambda i: i.name):
-        flaw = importlib.import_module(f"{__name__}.{info.name}").FLAW
-        out[flaw.name] = flaw
-    return out
+    return {m.FLAW.name: m.FLAW for m in modules(__name__, "FLAW").values()}
 
 
 def find(spec: str) -> tuple[Flaw, str]:
     """`NAME`, `NAME@client`, `NAME@server` or a path to a file with `FLAW`: flaw and ends.
 
-    LookupError with the near names; ModelError if a file does not define a flaw.
+    UsageError with the near names; ModelError if a file does not define a flaw.
     """
     name, _, end = spec.partition("@")
-    if name.endswith(".py"):
-        flaw = _from_file(Path(name))
-    elif name in flaws():
-        flaw = flaws()[name]
-    else:
-        near = difflib.get_close_matches(name, list(flaws()), 3, 0.4) or list(flaws())
-        raise LookupError(f"no flaw is called {name!r}; did you mean {', '.join(near)}?")
+    file = name.endswith(".py")
+    flaw = _from_file(Path(name)) if file else flaws()[meant("flaw", name, flaws())]
     end = end or flaw.ends[0]
     if end not in ("client", "server", "both"):
-        raise LookupError(f"a flaw is at client, server or both ends, not {end!r}")
+        raise UsageError(f"a flaw is at client, server or both ends, not {end!r}")
     return flaw, end
 
 
 def _from_file(path: Path) -> Flaw:
     if not path.is_file():
-        raise LookupError(f"no file {path}")
+        raise UsageError(f"no file {path}")
     spec = importlib.util.spec_from_file_location(f"flaw_{path.stem}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -226,7 +214,7 @@ def dropped(spec: str) -> Flaw:
     """`--drop ROW`, `ROW:CHECK` or `ROW:FIELD`: a generated flaw with one check or field dropped.
 
     A check is named as in the row, with `_` for a space; a field is one that the row's message
-    signs or MACs, and is then left out at both ends. LookupError with the near names.
+    signs or MACs, and is then left out at both ends. UsageError with the near names.
     """
     row, _, what = spec.partition(":")
     places = [
@@ -251,11 +239,8 @@ def dropped(spec: str) -> Flaw:
                 return Flaw(spec, 0, f"{r.event} does not cover {what}", "generated", "",
                             {"client": patch, "server": patch}, {"both": ()})
     if known:
-        near = difflib.get_close_matches(what, known, 3, 0.4) or known
-        raise LookupError(f"{row} has no check {what!r}; did you mean {', '.join(near)}?")
+        raise UsageError(unknown(f"check of {row}", what, known))
     rows = {r.name: bool(r.checks) for of in places for r in of.table}
     if row in rows:
-        raise LookupError(f"{row} has no check to drop")
-    names = [n for n, checked in rows.items() if checked]
-    near = difflib.get_close_matches(row, names, 3, 0.4) or names[:3]
-    raise LookupError(f"no rule with checks is called {row!r}; did you mean {', '.join(near)}?")
+        raise UsageError(f"{row} has no check to drop")
+    raise UsageError(unknown("rule with checks", row, [n for n, some in rows.items() if some]))

@@ -21,6 +21,9 @@ from model.rule import SAME, Fields, Rule, receive, send
 
 alert = AlertMessage.f
 
+RULES: tuple[Rule, ...] = ()
+"""The rows here depend on the states of a role: see `rows`."""
+
 
 def _rows(role: str, own: Fields, states: tuple[str, ...]) -> list[Rule]:
     is_13 = own.version == "TLS13"

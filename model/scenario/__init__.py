@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-
+from model.near import meant
 from model.scenario import below_tls13, generations, secrets, sessions, tls13
 from model.scenario.definition import EITHER, Config, Scenario
 
@@ -19,10 +18,6 @@ SCENARIOS: tuple[Scenario, ...] = (
 
 
 def scenario(name: str) -> Scenario:
-    """The scenario called `name`; LookupError with the near names."""
-    for s in SCENARIOS:
-        if s.name == name:
-            return s
-    names = [s.name for s in SCENARIOS]
-    near = difflib.get_close_matches(name, names, 3, 0.4) or names
-    raise LookupError(f"no scenario is called {name!r}; did you mean {', '.join(near)}?")
+    """The scenario called `name`; UsageError with the near names."""
+    named = {s.name: s for s in SCENARIOS}
+    return named[meant("scenario", name, named)]

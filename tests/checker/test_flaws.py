@@ -178,7 +178,7 @@ def test_a_patched_row_that_never_fires_is_an_error(tmp_path: Path) -> None:
             USER_FLAW.format(
                 op="without_check", patch='without_check("client_nothing")', breaks=""
             ),
-            "no row of the client is called client_nothing",
+            "no row of the client is called 'client_nothing'",
         ),
     ],
 )

@@ -5,12 +5,11 @@ A file defines `MUTANTS`: by the name of the property that falls, the scenario a
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from model.flaws import Patch, together
+from model.folder import modules
 from model.rule import Role, Rule
 
 
@@ -77,8 +76,7 @@ def s(scenario: str, *patches: Patch) -> Mutant:
 def mutants() -> dict[str, Mutant]:
     """Every mutant, by the property it breaks."""
     out: dict[str, Mutant] = {}
-    for info in sorted(pkgutil.iter_modules(__path__), key=lambda i: i.name):
-        found = importlib.import_module(f"{__name__}.{info.name}").MUTANTS
-        assert not set(found) & set(out)
-        out |= found
+    for module in modules(__name__, "MUTANTS").values():
+        assert not set(module.MUTANTS) & set(out)
+        out |= module.MUTANTS
     return out

@@ -12,14 +12,13 @@ that it was lost is `sent_M`, as with all that the adversary has seen, and a tra
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from types import ModuleType
 
 from model.expr import BOOL, TRUE, Expr, neg, var
+from model.folder import modules
 from model.rule import SAME, Message, Role, send
 from model.system import Instance, System
 
@@ -57,10 +56,7 @@ class Leak:
 @cache
 def capabilities() -> dict[str, ModuleType]:
     """Every capability by name, sorted."""
-    return {
-        name: importlib.import_module(f"{__name__}.{name}")
-        for name in sorted(info.name for info in pkgutil.iter_modules(__path__))
-    }
+    return modules(__name__, "SUMMARY")
 
 
 def leaks(names: Iterable[str]) -> tuple[Leak, ...]:

@@ -1,0 +1,54 @@
+"""The modules of a package that are found by being there: extensions, flaws, properties."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import traceback
+from pathlib import Path
+from types import ModuleType
+
+from model.near import UsageError
+from model.rule import ModelError
+
+
+def modules(package: str, *names: str) -> dict[str, ModuleType]:
+    """The modules of `package`, by file name and sorted by it, each with all of `names`.
+
+    A file whose name begins with `_` is none of them. ModelError with the file and the line if one
+    cannot be imported, or defines too little.
+    """
+    out = {}
+    folders = [Path(p) for p in importlib.import_module(package).__path__]
+    found = sorted({i.name for i in pkgutil.iter_modules(map(str, folders))})
+    for name in found:
+        if name.startswith("_"):
+            continue
+        try:
+            module = importlib.import_module(f"{package}.{name}")
+        except (ModelError, UsageError):
+            raise
+        except Exception as e:
+            raise ModelError(failure(e, folders[0] / f"{name}.py")) from e
+        for n in names:
+            if not hasattr(module, n):
+                raise ModelError(f"{_short(folders[0] / name)}.py: it must define {n}")
+        out[name] = module
+    return out
+
+
+def failure(error: Exception, file: Path) -> str:
+    """What is wrong with a file that cannot be run: "model/flaws/x.py:3: invalid syntax"."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{_short(Path(error.filename))}:{error.lineno}: {error.msg}"
+    folder = file.resolve().parent
+    ran = [(Path(f.filename), f.lineno) for f in traceback.extract_tb(error.__traceback__)]
+    where, line = ([(p, n) for p, n in ran if p.resolve().parent == folder] or [(file, 0)])[-1]
+    plain = isinstance(error, (AttributeError, TypeError, ValueError))
+    return f"{_short(where)}:{line}: {'' if plain else type(error).__name__ + ': '}{error}"
+
+
+def _short(path: Path) -> Path:
+    """`path` from the working directory, if it is below."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

@@ -1,0 +1,52 @@
+"""Names as people write them: the known name that is meant, or an error with the near ones.
+
+Case, and `-`, `_` or a space between words, make no difference.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+LISTED = 12
+"""How many known names an error lists where none is near."""
+
+
+class UsageError(LookupError):
+    """A mistake of whoever asks: what, expected against got, near names. Exit status 2."""
+
+
+def meant(what: str, name: str, known: Iterable[str]) -> str:
+    """The one of `known` that `name` is. UsageError with the near ones if there is none."""
+    names = list(known)
+    if name in names:
+        return name
+    for n in names:
+        if _plain(n) == _plain(name):
+            return n
+    raise UsageError(unknown(what, name, names))
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """The whole sentence: "no flaw is called 'freek'; did you mean freak?"."""
+    names = list(dict.fromkeys(known))
+    more = ", ..." if len(names) > LISTED else ""
+    some = f": expected one of {', '.join(names[:LISTED])}{more}" if names else ": there is none"
+    return f"no {what} is called {name!r}{hint(name, names) or some}"
+
+
+def hint(word: object, known: Iterable[object]) -> str:
+    """The end of an error's sentence: "; did you mean freak?", or nothing if none is near."""
+    plain: dict[str, str] = {}
+    for k in known:
+        plain.setdefault(_plain(k), str(k))
+    near = [plain[n] for n in difflib.get_close_matches(_plain(word), plain, 3, 0.4)]
+    return f"; did you mean {_either(near)}?" if near else ""
+
+
+def _plain(word: object) -> str:
+    return str(word).casefold().replace("_", "-").replace(" ", "-")
+
+
+def _either(words: Sequence[str]) -> str:
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
