@@ -42,7 +42,7 @@ def graph(scenario: str, *, flaw: str | None = None, drop: str | None = None) ->
 
     Nodes are tuples of values in the order of `graph.graph["variables"]`, with `depth` and
     `initial`; edges have `run`, `rule`, `source` and the message's `fields`. All variables that a
-    guard reads are kept. About 2 KB a state: meant for scenarios of up to 10^5 states. LookupError
+    guard reads are kept. About 2 KB a state: meant for scenarios of up to 10^5 states. UsageError
     with the near names if there is no such scenario.
     """
     from checker.engines.reference import Reference

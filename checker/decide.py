@@ -23,6 +23,7 @@ from checker.request import (
 from checker.verdict import HOLDS_TO_DEPTH, PROVED, UNKNOWN, VACUOUS, VIOLATED, Result
 from model.expr import FALSE, Expr, conj, disj, exists, neg
 from model.flaws import find as find_flaw
+from model.near import UsageError
 from model.rule import Rule
 from model.scenario import Scenario, scenario
 from model.system import Compiled, System
@@ -248,7 +249,7 @@ def _folder(request: Request) -> str:
 
 
 def in_c(request: Request) -> bool:
-    """Whether a search runs in C; LookupError if what is asked for cannot be had."""
+    """Whether a search runs in C; UsageError if what is asked for cannot be had."""
     from checker.engines.native_source import available
 
     why = available()
@@ -256,16 +257,16 @@ def in_c(request: Request) -> bool:
         from checker.engines import cluster
 
         if request.backend or request.checkpoint or _folder(request):
-            raise LookupError("--cluster goes with none of --backend, --checkpoint, --spill")
+            raise UsageError("--cluster goes with none of --backend, --checkpoint, --spill")
         if cluster.available():
-            raise LookupError(f"--cluster: {cluster.available()}")
+            raise UsageError(f"--cluster: {cluster.available()}")
         return False
     if request.backend == "c" and why:
-        raise LookupError(f"--backend c: {why}")
+        raise UsageError(f"--backend c: {why}")
     if request.backend != "numpy" and not why:
         return True
     if request.checkpoint or _folder(request):
-        raise LookupError(
+        raise UsageError(
             f"--checkpoint, --resume and --spill need the search in C: "
             f"{why or 'leave out --backend numpy'}"
         )

@@ -85,7 +85,7 @@ def searched() -> frozenset[str]:
 
 
 def patch_of(request: Request) -> tuple[Flaw, str] | None:
-    """The flaw and the flawed ends of a request; LookupError or ModelError if it has none such."""
+    """The flaw and the flawed ends of a request; UsageError or ModelError if it has none such."""
     if request.drop:
         flaw = dropped(request.drop)
         return flaw, flaw.ends[0]

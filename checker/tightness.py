@@ -53,6 +53,7 @@ from model.expr import (
     variables,
 )
 from model.flaws import without_check, without_fields
+from model.near import UsageError
 from model.rule import ModelError, Role, Rule
 from model.scenario import SCENARIOS, Scenario, scenario
 from model.system import Step, System
@@ -130,20 +131,20 @@ class Tightness:
 def place(name: str, where: str | None) -> tuple[Property, Scenario]:
     """The property and the scenario: the smallest searched one in which it is declared to hold.
 
-    LookupError if there is none, or the one asked for will not do.
+    UsageError if there is none, or the one asked for will not do.
     """
     (p, *others) = find_property(name)
     if others:
         names = ", ".join(x.name for x in (p, *others))
-        raise LookupError(f"{name} is the id of several properties: say which of {names}")
+        raise UsageError(f"{name} is the id of several properties: say which of {names}")
     if p.kind != "invariant":
-        raise LookupError(f"{p.name} is no invariant: tightness drops what an invariant rests on")
+        raise UsageError(f"{p.name} is no invariant: tightness drops what an invariant rests on")
     if where is not None:
         chosen = scenario(where)
         if not set(p.needs) <= chosen.features:
-            raise LookupError(f"{p.name} does not apply in {where}: it needs {', '.join(p.needs)}")
+            raise UsageError(f"{p.name} does not apply in {where}: it needs {', '.join(p.needs)}")
         if "explicit" not in chosen.methods:
-            raise LookupError(f"{where} is not searched; a drop may need a whole search")
+            raise UsageError(f"{where} is not searched; a drop may need a whole search")
         return p, chosen
     fit = [
         s
@@ -155,7 +156,7 @@ def place(name: str, where: str | None) -> tuple[Property, Scenario]:
         and declared(p.name, s.name)[0] == PROVED
     ]
     if not fit:
-        raise LookupError(f"{p.name} is declared to hold in no searched scenario")
+        raise UsageError(f"{p.name} is declared to hold in no searched scenario")
     return p, min(fit, key=_size)
 
 
@@ -169,12 +170,12 @@ def places(names: Sequence[str], where: str | None) -> list[tuple[Property, Scen
         for p in catalogue().values():
             try:
                 at = place(p.name, where)
-            except LookupError:
+            except UsageError:
                 continue
             if declared(p.name, at[1].name)[0] == PROVED:
                 found.append(at)
         if not found:
-            raise LookupError(f"no invariant can be asked about in {where}")
+            raise UsageError(f"no invariant can be asked about in {where}")
     return sorted(found, key=lambda x: _size(x[1]))
 
 
@@ -480,7 +481,7 @@ def tightness(
 ) -> Iterator[list[Tightness]]:
     """The tables of the named properties, or of all, as they grow; at the end they are whole.
 
-    Properties of one scenario are searched together. LookupError as `place`.
+    Properties of one scenario are searched together. UsageError as `place`.
     """
     groups: dict[str, list[Property]] = {}
     for p, at in places(names, where):

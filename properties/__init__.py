@@ -17,7 +17,9 @@ from typing import Any
 
 from model.expr import TRUE, Expr, conj, disj, implies
 from model.folder import modules
-from model.near import meant
+from model.near import meant, unknown
+from model.rule import ModelError
+from model.scenario import SCENARIOS
 from model.system import Instance, System
 
 
@@ -89,6 +91,12 @@ class Property:
         return self.kind in ("ends", "leads_to")
 
     @property
+    def place(self) -> str:
+        """The module and the function."""
+        f = self.function
+        return f"{f.__module__}.{getattr(f, '__qualname__', self.name)}"
+
+    @property
     def sentence(self) -> str:
         """The name as a sentence."""
         return self.name.replace("_", " ")
@@ -118,7 +126,12 @@ def _register(
 ) -> Callable[..., Any]:
     def decorate(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         name = getattr(function, "__name__", "property")
-        _registry[name] = Property(name, id, rfc, kind, tuple(needs), function, fairness)
+        new = Property(name, id, rfc, kind, tuple(needs), function, fairness)
+        for p in _registry.values():
+            if (p.name == name or p.id == id) and p.place != new.place:
+                what = f"name {name}" if p.name == name else f"id {id}"
+                raise ModelError(f"{new.place}: {what} is that of {p.place}, too")
+        _registry[name] = new
         return function
 
     return decorate
@@ -161,6 +174,12 @@ def declared(kind: str, name: str, expr: Callable[[Any], Any], fairness: str = "
 def catalogue() -> dict[str, Property]:
     """Every property by name, in the order of the files and of each file."""
     modules(__name__)
+    features = frozenset().union(*(s.features for s in SCENARIOS))
+    for p in _registry.values():
+        for need in p.needs:
+            if need not in features:
+                what = unknown("feature of a scenario", need, sorted(features))
+                raise ModelError(f"{p.place}: needs: {what}")
     return dict(_registry)
 
 

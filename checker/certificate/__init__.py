@@ -22,6 +22,7 @@ from checker.certificate import encoding, invariant
 from checker.certificate.invariant import Formula
 from checker.certificate.solvers import NoAnswerError, Session, ask, installed
 from model.expr import BOOL, Domain, Expr
+from model.near import UsageError
 from model.rule import ModelError
 from model.system import System
 
@@ -341,14 +342,14 @@ def certify(
 ) -> Certified:
     """Whether a certificate is what the model says, and what each solver says of it.
 
-    `resolve` gives the system and the property; what it cannot find is a LookupError.
+    `resolve` gives the system and the property; what it cannot find is a UsageError.
     """
     out = Certified(file)
     try:
         out.subject = subject_of(text)
         around = frame(*resolve(out.subject), out.subject)
         out.clauses = len(clauses_of(text, around))
-    except (CertificateError, LookupError, ModelError) as e:
+    except (CertificateError, UsageError, ModelError) as e:
         out.verdict, out.reasons = UNREADABLE, [str(e.args[0] if e.args else e)]
         return out
     except RefusedError as e:
@@ -412,12 +413,12 @@ def _steps(text: str, around: Frame, solver: str, seconds: float) -> str:
 
 # -- the command line ------------------------------------------------------------------------------
 def of_model(subject: Subject) -> tuple[System, Expr]:
-    """The system and the property that `subject` names; LookupError if there are none such."""
+    """The system and the property that `subject` names; UsageError if there are none such."""
     from checker.request import Request, properties_of, system_of
     from model.scenario import scenario
 
     if subject.flaw.partition("@")[0].endswith(".py"):
-        raise LookupError(f"its flaw is a file, which is not run: {subject.flaw}")
+        raise UsageError(f"its flaw is a file, which is not run: {subject.flaw}")
     request = Request(
         (subject.property,), subject.scenario, flaw=subject.flaw or None, drop=subject.drop or None
     )
@@ -426,7 +427,7 @@ def of_model(subject: Subject) -> tuple[System, Expr]:
         if p.kind == "invariant" and p.name == subject.property:
             system = system_of(request, where)
             return system, p.holds(system)
-    raise LookupError(f"{subject.property} is no invariant that is asked of {subject.scenario}")
+    raise UsageError(f"{subject.property} is no invariant that is asked of {subject.scenario}")
 
 
 def keep(folder: str, system: System, prop: Expr, found: str, subject: Subject) -> None:
@@ -445,7 +446,7 @@ def main(args: argparse.Namespace, progress: Callable[[str], None]) -> int:
     there = installed()
     for name in args.solver or ():
         if name not in there:
-            raise LookupError(f"--solver {name}: it is not installed (pip install '.[solvers]')")
+            raise UsageError(f"--solver {name}: it is not installed (pip install '.[solvers]')")
     solvers = list(dict.fromkeys(args.solver or there))
     out = []
     interrupted = False

@@ -41,6 +41,7 @@ from typing import Any
 
 from checker.export._asked import Asked, Names, Temporal, about, cases, narrowed, plain
 from model.expr import BOOL, Expr, fold, neg, variables
+from model.near import UsageError
 from model.system import Compiled
 
 SUMMARY = "a Promela model for SPIN, one property for each run, liveness included"
@@ -106,7 +107,7 @@ def write(
 ) -> str:
     """The model's text, for properties of states and of whole runs.
 
-    LookupError if a system has more steps than SPIN has processes, where weak fairness needs them.
+    UsageError if a system has more steps than SPIN has processes, where weak fairness needs them.
     """
     names = Names(RESERVED)
     for n in compiled.names:
@@ -303,7 +304,7 @@ def _never_holds(pairs: Sequence[Sequence[str]], started: str, mark: str, fair: 
 def _processes(asked: Temporal, options: Options, start: Sequence[str]) -> list[str]:
     """A process for each step: for SPIN's -f."""
     if len(options) > PROCESSES:
-        raise LookupError(
+        raise UsageError(
             f"{asked.name} cannot be exported: weak fairness takes a process for each of "
             f"{len(options)} steps, and SPIN has {PROCESSES}"
         )

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from checker.verdict import PROVED, Result
+from model.near import UsageError
 from model.rule import ModelError, Rule
 from properties import Property
 
@@ -50,12 +51,12 @@ class Section:
 
 @cache
 def requirements(rfc: str) -> tuple[dict[str, str], tuple[Requirement, ...]]:
-    """Titles and requirements of an RFC; LookupError if they are not listed, ModelError if a
+    """Titles and requirements of an RFC; UsageError if they are not listed, ModelError if a
     requirement is malformed."""
     path = FOLDER / f"{rfc}.toml"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.toml")))
-        raise LookupError(
+        raise UsageError(
             f"the requirements of RFC {rfc} are not listed; there are those of {known}"
         )
     with path.open("rb") as f:
