@@ -6,9 +6,9 @@ reject row of the check stands for, so it decided if that row was taken.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 
+from checker.report.document import document
 from checker.request import Request, system_of
 from model.rule import Rule
 from model.scenario import scenario
@@ -98,17 +98,14 @@ def as_text(c: Coverage) -> str:
 
 def as_json(c: Coverage) -> str:
     """The same as data."""
-    return json.dumps(
-        {
-            "schema_version": 1,
-            "scenario": c.scenario,
-            "states": c.states,
-            "complete": not c.reason,
-            "reason": c.reason,
-            "taken": dict(sorted(c.taken.items())),
-            "never_taken": c.never,
-            "impossible": c.impossible,
-            "never_decided": [{"rule": r, "check": k} for r, k in c.idle],
-        },
-        indent=1,
+    return document(
+        "coverage",
+        scenario=c.scenario,
+        states=c.states,
+        complete=not c.reason,
+        reason=c.reason,
+        taken=dict(sorted(c.taken.items())),
+        never_taken=c.never,
+        impossible=c.impossible,
+        never_decided=[{"rule": r, "check": k} for r, k in c.idle],
     )

@@ -20,7 +20,6 @@ told as one that only chooses a row.
 from __future__ import annotations
 
 import builtins
-import json
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -34,6 +33,7 @@ from checker.engines.pdr import Gates
 from checker.engines.reference import EngineError
 from checker.engines.sat import Sat
 from checker.engines.symbolic import Refuter
+from checker.report.document import document
 from checker.report.text import chart
 from checker.request import Request, declared, expectations, system_of
 from checker.trace import Label
@@ -621,7 +621,7 @@ def _title(found: Tightness) -> tuple[str, str, str]:
 
 
 def as_json(found: Sequence[Tightness]) -> str:
-    """`schema_version`, and `tables` of `property`, `id`, `scenario`, `proof`, `rows`, `reason`."""
+    """`tables` of `property`, `id`, `scenario`, `proof`, `rows`, `reason`."""
     tables = [
         {
             "property": t.property.name,
@@ -643,7 +643,7 @@ def as_json(found: Sequence[Tightness]) -> str:
         }
         for t in found
     ]
-    return json.dumps({"schema_version": 2, "tables": tables}, indent=1)
+    return document("tightness", 2, tables=tables)
 
 
 def status(found: Sequence[Tightness]) -> int:

@@ -7,10 +7,10 @@ every alert of the cell is allowed there.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from checker.report.document import document
 from model.rule import Role
 
 
@@ -100,11 +100,12 @@ def as_markdown(roles: Sequence[Role]) -> str:
 
 
 def as_json(roles: Sequence[Role]) -> str:
-    """`schema_version`, then by role, state and message: `taken`, `alerts`."""
-    document: dict[str, object] = {"schema_version": 1}
-    for role in roles:
-        document[role.name] = {
+    """By role, state and message: `taken`, `alerts`."""
+    cells = {
+        role.name: {
             s: {m: {"taken": c.taken, "alerts": list(c.alerts)} for m, c in row.items()}
             for s, row in alerts(role).items()
         }
-    return json.dumps(document, indent=1) + "\n"
+        for role in roles
+    }
+    return document("diagrams", **cells) + "\n"

@@ -39,6 +39,7 @@ from checker.conformance.recording import (
     dump,
     read,
 )
+from checker.report.columns import columns
 from model.expr import BOOL, COMPOSITE, Expr, const, substitute, var
 from model.machine import CallError, Run, Sent
 from model.message import ALPHABET
@@ -556,11 +557,7 @@ def render(report: Report) -> str:
         )
         for r in report.rows
     ]
-    widths = [max(len(line[i]) for line in (head, *lines)) for i in range(len(head))]
-    out = [report.title]
-    for line in (head, *lines):
-        cells = (c.ljust(w) for c, w in zip(line, widths, strict=True))
-        out.append("  " + "  ".join(cells).rstrip())
+    out = [report.title, *(f"  {line}" for line in columns([head, *lines]))]
     out += [f"  assumed: {a}" for a in report.assumptions]
     if report.problem is None:
         last = report.rows[-1]

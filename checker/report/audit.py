@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from checker.conformance.audit import IS_LAXER, LAXER, Audit, Divergence
 from checker.conformance.honest import VERSIONS
+from checker.report.columns import columns
+from checker.report.document import document
 
-SCHEMA_VERSION = 1
 _NUMBER = {v: k for k, v in VERSIONS.items()}
 SAYS = {
     "laxer": "accepts what the model refuses",
@@ -30,13 +30,8 @@ def exit_status(results: Sequence[Audit]) -> int:
 
 
 def as_json(results: Sequence[Audit], *, interrupted: bool = False) -> str:
-    """`schema_version`, `interrupted`, and `results`, one a file."""
-    document = {
-        "schema_version": SCHEMA_VERSION,
-        "interrupted": interrupted,
-        "results": [_file(r) for r in results],
-    }
-    return json.dumps(document, indent=1)
+    """`interrupted`, and `results`, one a file."""
+    return document("audit", interrupted=interrupted, results=[_file(r) for r in results])
 
 
 def _file(r: Audit) -> dict[str, Any]:
@@ -99,10 +94,7 @@ def as_text(results: Sequence[Audit], *, interrupted: bool = False) -> str:
                 _names([r.file for r in group]),
             )
         )
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
+    lines = columns(rows)
     for number, group in enumerate(groups.values(), 1):
         first = group[0]
         lines += ["", f"{number}. {_names([r.file for r in group])}: {first.verdict}"]

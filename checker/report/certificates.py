@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from checker.certificate import ACCEPTED, DISAGREE, GAVE_UP, REFUSED, UNREADABLE, Certified
+from checker.report.document import document
 
-SCHEMA_VERSION = 1
 STATUS = {DISAGREE: 4, REFUSED: 1, UNREADABLE: 2, GAVE_UP: 3, ACCEPTED: 0}
 """The exit status of each verdict, the worst first."""
 
@@ -46,7 +45,7 @@ def as_text(verdicts: Sequence[Certified], *, interrupted: bool = False) -> str:
 
 
 def as_json(verdicts: Sequence[Certified], *, interrupted: bool = False) -> str:
-    """`schema_version`, `interrupted`, and `results`, one a file.
+    """`interrupted`, and `results`, one a file.
 
     `answers` has for each solver its answers to the three queries, or why there are none.
     """
@@ -64,5 +63,4 @@ def as_json(verdicts: Sequence[Certified], *, interrupted: bool = False) -> str:
         }
         for v in verdicts
     ]
-    document = {"schema_version": SCHEMA_VERSION, "interrupted": interrupted, "results": results}
-    return json.dumps(document, indent=1)
+    return document("certify", interrupted=interrupted, results=results)

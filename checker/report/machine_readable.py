@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
+from checker.report.document import document
 from checker.verdict import Result
-
-SCHEMA_VERSION = 1
 
 
 def as_json(results: Sequence[Result], *, interrupted: bool = False) -> str:
-    """`schema_version`, `results`, `interrupted`, `timings`."""
-    document: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        "interrupted": interrupted,
-        "results": [_row(r) for r in results],
-        "timings": [
-            {"property": r.property, "scenario": r.scenario, "seconds": round(r.seconds, 3)}
-            for r in results
-        ],
-    }
-    return json.dumps(document, indent=1)
+    """`results`, `interrupted`, `timings`."""
+    timings = [
+        {"property": r.property, "scenario": r.scenario, "seconds": round(r.seconds, 3)}
+        for r in results
+    ]
+    rows = [_row(r) for r in results]
+    return document("verify", interrupted=interrupted, results=rows, timings=timings)
 
 
 def _row(r: Result) -> dict[str, Any]:

@@ -7,7 +7,6 @@ its requirements are listed after them.
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from checker.report.document import document
 from checker.verdict import PROVED, Result
 from model.near import UsageError
 from model.rule import ModelError, Rule
@@ -193,7 +193,7 @@ def _carried(r: Requirement, rules: Sequence[str], said: Sequence[str]) -> str:
 
 
 def as_json(rfc: str, found: Sequence[Section]) -> str:
-    """`schema_version`, `rfc`, `sections`."""
+    """`rfc`, `sections`."""
     rows: list[dict[str, Any]] = [
         {
             "section": s.number,
@@ -214,4 +214,4 @@ def as_json(rfc: str, found: Sequence[Section]) -> str:
         }
         for s in found
     ]
-    return json.dumps({"schema_version": 1, "rfc": rfc, "sections": rows}, indent=1)
+    return document("verify", rfc=rfc, sections=rows)

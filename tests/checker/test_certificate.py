@@ -736,6 +736,7 @@ def test_the_command_says_what_it_found(tmp_path: Path, capsys: pytest.CaptureFi
     found = json.loads(run(capsys, 1, str(bad), "--solver", "z3", "--format", "json"))
     assert found == {
         "schema_version": 1,
+        "command": "certify",
         "interrupted": False,
         "results": [
             {

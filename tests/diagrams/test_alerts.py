@@ -42,7 +42,7 @@ def test_cells_that_the_rfc_names() -> None:
 def test_markdown_and_json_say_the_same() -> None:
     ends = [role("client"), role("server")]
     data, text = json.loads(as_json(ends)), as_markdown(ends)
-    assert set(data) == {"schema_version", "client", "server"}
+    assert set(data) == {"schema_version", "command", "client", "server"}
     for name in ("client", "server"):
         assert all(f"| {state} |" in text for state in data[name])
     row = next(x for x in text.splitlines() if x.startswith("| WAIT_FIN |"))

@@ -1,0 +1,10 @@
+"""JSON documents: one form for all commands."""
+
+from __future__ import annotations
+
+import json
+
+
+def document(command: str, version: int = 1, **body: object) -> str:
+    """A document as text: `schema_version`, `command`, and the keys of `body`."""
+    return json.dumps({"schema_version": version, "command": command, **body}, indent=1)
