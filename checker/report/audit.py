@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from checker.conformance.audit import IS_LAXER, LAXER, Audit, Divergence
+from checker.conformance.audit import IS_LAXER, Audit
+from checker.conformance.comparison import LAXER, Divergence
 from checker.conformance.honest import VERSIONS
 
 SCHEMA_VERSION = 1
