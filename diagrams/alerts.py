@@ -108,4 +108,4 @@ def as_json(roles: Sequence[Role]) -> str:
         }
         for role in roles
     }
-    return document("diagrams", **cells) + "\n"
+    return document("diagrams", 1, **cells) + "\n"

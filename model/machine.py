@@ -84,7 +84,18 @@ class Callables:
             ]
 
     @cached_property
-    def transitions(self) -> list[dict[str, Any]]:
+    def machine(self) -> Machine:
+        """The one machine whose models are all runs of the role."""
+        return Machine(
+            model=None,
+            states=list(self.role.states),
+            transitions=self._transitions(),
+            initial=self.role.states[0],
+            send_event=True,
+            auto_transitions=False,
+        )
+
+    def _transitions(self) -> list[dict[str, Any]]:
         """The rows as `transitions` wants them; conditions and effects read the event's data."""
         rows = []
         for r in self.role.rules:
@@ -157,14 +168,9 @@ class Run:
             setattr(self, name, value)
         if config:
             raise CallError(f"{role.name} has no variable {', '.join(config)}")
-        self.machine = Machine(
-            model=self,
-            states=list(role.states),
-            transitions=self._compiled.transitions,
-            initial=role.states[0],
-            send_event=True,
-            auto_transitions=False,
-        )
+        self.machine = self._compiled.machine
+        self.machine.add_model(self)
+        self.machine.remove_model(self)  # keeps the events, lets the run be freed
         self._fire = {t: getattr(self, t) for t in self._compiled.triggers}
         for t in self._fire:
             setattr(self, t, self._call(t))

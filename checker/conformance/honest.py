@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from checker.conformance.learned import LearnedError, Mealy, Symbol, output, symbol
@@ -323,6 +324,12 @@ class HonestMachine:
 
     def _may_ask(self) -> bool:
         return self.config.asks != "none" and self.subject.suite != "DH_anon"  # type: ignore[attr-defined]
+
+
+@cache
+def honest_machine(config: Configuration) -> HonestMachine:
+    """The honest machine, shared by all files of a configuration."""
+    return HonestMachine(config)
 
 
 def _choices(r: Role, event: str) -> set[str]:

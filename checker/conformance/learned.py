@@ -14,47 +14,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from checker.conformance.alerts import ALERTS
 from model.message import ALPHABET
 from model.principal import Alert
 
 LIMIT = 10_000
 """Edges in a file; a learned machine has some hundreds."""
-
-ALERTS = (
-    "close_notify",
-    "unexpected_message",
-    "bad_record_mac",
-    "decryption_failed",
-    "record_overflow",
-    "decompression_failure",
-    "handshake_failure",
-    "no_certificate",
-    "bad_certificate",
-    "unsupported_certificate",
-    "certificate_revoked",
-    "certificate_expired",
-    "certificate_unknown",
-    "illegal_parameter",
-    "unknown_ca",
-    "access_denied",
-    "decode_error",
-    "decrypt_error",
-    "export_restriction",
-    "protocol_version",
-    "insufficient_security",
-    "internal_error",
-    "inappropriate_fallback",
-    "user_canceled",
-    "no_renegotiation",
-    "missing_extension",
-    "unsupported_extension",
-    "unrecognized_name",
-    "bad_certificate_status_response",
-    "unknown_psk_identity",
-    "certificate_required",
-    "no_application_protocol",
-)
-"""The alert registry (RFC 8446 6, RFC 5246 7.2 and older)."""
 
 KEY_EXCHANGES = {"rsa": "RSA", "dhe": "DHE", "dh": "DHE", "ecdhe": "ECDHE", "ecdh": "ECDHE"}
 

@@ -20,25 +20,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from checker.conformance.recording import (
-    DIRECTIONS,
-    HANDSHAKE,
-    TO_CLIENT,
-    TO_SERVER,
-    VERSIONS,
-    Abstraction,
-    Recorded,
-    Recording,
-    RecordingError,
-    name_of,
-)
+from checker.conformance.abstraction import Abstraction
+from checker.conformance.alerts import NAMES
+from checker.conformance.recording import DIRECTIONS, TO_CLIENT, TO_SERVER, Recorded, Recording
+from checker.conformance.wire import HANDSHAKE, VERSIONS, RecordingError, name_of
 
 if TYPE_CHECKING:
     import ssl
 
 HEADER, INNER = 256, 257
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE_RECORD, APPLICATION_DATA = 20, 21, 22, 23
-CLOSE_NOTIFY, NO_CERTIFICATE = 0, 41
 
 
 class LiveError(RuntimeError):
@@ -74,6 +65,9 @@ class Handshake:
         return f"{self.version} {auth} a client certificate{more}"
 
 
+RESUMED = ", resumed"
+"""How the title of a connection ends that resumes another one."""
+
 HANDSHAKES = (
     *(Handshake(v, c, resumed=True) for v in ("TLS12", "TLS13") for c in (False, True)),
     *(Handshake("TLS13", c, group="prime256v1", resumed=True) for c in (False, True)),
@@ -83,7 +77,7 @@ HANDSHAKES = (
 
 
 @dataclass(frozen=True)
-class _Event:
+class Event:
     """One call of the hook; types as plain numbers."""
 
     side: str
@@ -174,13 +168,13 @@ def record(handshake: Handshake, identities: dict[str, bytes] | None = None) -> 
     """
     import ssl
 
-    events: list[_Event] = []
-    ends = _contexts(handshake, identities or make_identities(), events)
+    events: list[Event] = []
+    ends = contexts(handshake, identities or make_identities(), events)
     out: list[Recording] = []
     session: ssl.SSLSession | None = None
     abstraction: Abstraction | None = None
     for resumes in (False, True) if handshake.resumed else (False,):
-        title = handshake.title + (", resumed" if resumes else "")
+        title = handshake.title + (RESUMED if resumes else "")
         events.clear()
         try:
             session = _drive(*ends, session, later=handshake.later)
@@ -191,9 +185,10 @@ def record(handshake: Handshake, identities: dict[str, bytes] | None = None) -> 
     return out
 
 
-def _contexts(
-    handshake: Handshake, identities: dict[str, bytes], events: list[_Event]
+def contexts(
+    handshake: Handshake, identities: dict[str, bytes], events: list[Event]
 ) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """The contexts of the client and the server; what their hooks see is added to `events`."""
     import os
     import ssl
     import tempfile
@@ -232,13 +227,13 @@ def _contexts(
     return client, server
 
 
-def _hook(side: str, events: list[_Event]) -> Callable[..., None]:
+def _hook(side: str, events: list[Event]) -> Callable[..., None]:
     def hook(
         conn: object, direction: str, version: int, content_type: int, msg_type: int, data: bytes
     ) -> None:
         # Only notes: an exception in here would surface later, elsewhere.
         events.append(
-            _Event(side, direction == "write", int(content_type), int(msg_type), bytes(data))
+            Event(side, direction == "write", int(content_type), int(msg_type), bytes(data))
         )
 
     return hook
@@ -319,7 +314,7 @@ def _drive(
     return session
 
 
-def messages(title: str, events: list[_Event], abstraction: Abstraction) -> tuple[Recorded, ...]:
+def messages(title: str, events: list[Event], abstraction: Abstraction) -> tuple[Recorded, ...]:
     """One list of messages out of what both ends saw, or out of what one end did.
 
     The list is what was sent, in order (what one end wrote and read, if there is no other);
@@ -373,7 +368,7 @@ def messages(title: str, events: list[_Event], abstraction: Abstraction) -> tupl
     return tuple(out)
 
 
-def _item(e: _Event, *, modern: bool, retried: bool) -> _Item | None:
+def _item(e: Event, *, modern: bool, retried: bool) -> _Item | None:
     """The message an event reports; None for an event that reports no further message."""
     direction = TO_SERVER if (e.side == "client") == e.written else TO_CLIENT
     data = INNER if modern else HEADER
@@ -382,9 +377,8 @@ def _item(e: _Event, *, modern: bool, retried: bool) -> _Item | None:
     if (e.content_type, e.msg_type) == (data, APPLICATION_DATA):
         return _Item(direction, "ApplicationData", b"")
     if e.content_type == ALERT:
-        if e.data[1] == CLOSE_NOTIFY:
-            return _Item(direction, "CloseNotify", b"")
-        return _Item(direction, "NoCertificate" if e.data[1] == NO_CERTIFICATE else "Alert", e.data)
+        own = {"close_notify": "CloseNotify", "no_certificate": "NoCertificate"}
+        return _Item(direction, own.get(NAMES.get(e.data[1], ""), "Alert"), e.data)
     if e.content_type == HANDSHAKE_RECORD:
         name = name_of(e.data[0], e.data[4:], retried=retried)
         if name is None:

@@ -26,26 +26,24 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Protocol
 
+from checker.conformance.guess import configure
 from checker.conformance.honest import completed
 from checker.conformance.recording import (
-    MESSAGES,
-    ROLES,
-    TO_CLIENT,
     TO_SERVER,
     Recorded,
     Recording,
-    RecordingError,
+    alphabet,
     choices_of,
     dump,
     read,
+    roles,
 )
+from checker.conformance.wire import RecordingError
 from checker.report.columns import columns
 from model.expr import BOOL, COMPOSITE, Expr, const, substitute, var
 from model.machine import CallError, Run, Sent
 from model.message import ALPHABET
-from model.principal import CLIENT, OFFERED, Version
 from model.rule import Rule, satisfiable, snake
-from model.transcript import EXPORT_SUITES
 
 ENVIRONMENT = ("Alert", "AlertFragment", "UndecryptableRecord", "TransportClose")
 """Not sent by any row: judged at the receiver only, and left out of the lists of what is expected
@@ -54,13 +52,6 @@ ENVIRONMENT = ("Alert", "AlertFragment", "UndecryptableRecord", "TransportClose"
 PREFERRED = {"certificate": "honest", "client_auth": "optional"}
 """The argument assumed where the recording does not show one: a Certificate that is not empty is
 the principal's own; a server that asks for a certificate takes an empty one too."""
-
-
-MAY = {
-    "client": ("updates", "false_starts"),
-    "server": ("updates", "asks_later", "issues_more"),
-}
-"""What an end may do in any connection where an RFC lets it: it does if it is recorded."""
 
 
 class Arguments(Protocol):
@@ -72,7 +63,7 @@ class Arguments(Protocol):
 
 
 @dataclass(frozen=True)
-class Row:
+class Watched:
     """One message: where both machines stood before and after, the rows taken, the fields.
 
     `number` counts from 1. `row` and `rfc` are the receiver's, or the sender's where the receiver
@@ -96,10 +87,10 @@ class Row:
 @dataclass(frozen=True)
 class Report:
     """What `watch` found. `refused` is the number of the first illegal message, None if all are
-    legal; `rows` ends with it. `length` is the number of messages in the recording."""
+    legal; `messages` ends with it. `length` is the number of messages in the recording."""
 
     title: str
-    rows: tuple[Row, ...]
+    messages: tuple[Watched, ...]
     assumptions: tuple[str, ...]
     length: int
     refused: int | None = None
@@ -109,165 +100,6 @@ class Report:
     def ok(self) -> bool:
         """Whether every message was accepted."""
         return self.problem is None
-
-
-# -- configuration -------------------------------------------------------------------------------
-
-
-def configure(
-    recording: Recording,
-) -> tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]:
-    """The variables of the client and of the server under which the recorded choices are legal.
-
-    The client's are what its ClientHello shows. The server's are chosen: of the suites offered it
-    knows just the one it took. Where no choice makes the recording legal, the server knows all the
-    client offers, and the machines refuse. Also returns what was assumed, as sentences.
-    """
-    first: dict[str, Mapping[str, Any]] = {}
-    for m in recording.messages:
-        first.setdefault(m.message, m.fields)
-    hello, answer = first.get("ClientHello", {}), first.get("ServerHello", {})
-    guess = "TLS13" if {"EncryptedExtensions", "HelloRetryRequest"} & set(first) else "TLS12"
-    offered: str = hello.get("version", answer.get("version", guess))
-    version: str = answer.get("version", min(offered, "TLS13", key=Version.code))
-    suite: str = answer.get("suite", _suite_guess(first, version))
-    compression = answer.get("compression", "null")
-    offers = {f"offers_{s}": hello.get(f"offers_{s}", s == suite) for s in OFFERED}
-    deflate = hello.get("deflate", compression == "deflate")
-    client = {"max_version": offered, **offers, "deflate": deflate, "closes": True}
-
-    known = offers
-    if offers.get(f"offers_{suite}") and not (suite in EXPORT_SUITES and version != "TLS10"):
-        known = {f"offers_{s}": s == suite for s in OFFERED}
-    highest = version
-    if answer.get("sentinel", "none") != "none":
-        # RFC 8446 4.1.3: the sentinel tells that the server knows more than it took.
-        least = "TLS13" if answer["sentinel"] == "DOWNGRD01" else "TLS12"
-        highest = max(version, least, key=Version.code)
-    server = {
-        "max_version": highest,
-        **known,
-        "deflate": compression == "deflate",
-        "weak_dh": first.get("ServerKeyExchange", {}).get("group") == "dh_weak",
-        "closes": True,
-    }
-    extra = _extensions(recording, first)
-    missing = [f for f in ("version", "offers_*", "deflate") if not _shows(hello, f)]
-    notes = [
-        "the server's configuration, chosen so that the recorded choices are legal for it: "
-        f"versions TLS10 to {highest}, of the suites offered "
-        + (", ".join(s for s in OFFERED if known[f"offers_{s}"]) or "none below TLS 1.3"),
-        "the client's configuration, as its ClientHello shows it; its lowest version: TLS10",
-        *(
-            f"the {end}'s part in extensions: {', '.join(f'{n} {v}' for n, v in more.items())}"
-            for end, more in extra.items()
-            if more
-        ),
-    ]
-    if missing:
-        notes.append(
-            f"the ClientHello's {', '.join(missing)}, not recorded: version {offered}, suites "
-            + (", ".join(s for s in OFFERED if offers[f"offers_{s}"]) or "of TLS 1.3 only")
-        )
-    for end, config in (("client", client), ("server", server)):
-        config |= extra[end] | dict.fromkeys(MAY[end], True)
-    return client, server, tuple(notes)
-
-
-def _extensions(
-    recording: Recording, first: Mapping[str, Mapping[str, Any]]
-) -> dict[str, dict[str, Any]]:
-    """The variables of the extensions, for both ends, where they are not as they are initially.
-
-    What a ClientHello shows of the client's configuration is taken from it, whichever extension
-    it is of.
-    """
-    hello, answer = first.get("ClientHello", {}), first.get("ServerHello", {})
-    encrypted = first.get("EncryptedExtensions")
-    order = [(m.direction, m.message) for m in recording.messages]
-    by_server = {message for direction, message in order if direction == TO_CLIENT}
-    finished = (TO_SERVER, "Finished")
-    after = order[order.index(finished) :] if finished in order else []
-    canceled = {
-        m.direction for m in recording.messages if m.fields.get("description") == "user_canceled"
-    }
-    # A server that shows no certificate in TLS 1.3 has selected a key.
-    bare = {"EncryptedExtensions", "Finished"} <= by_server and "Certificate" not in by_server
-    selected = answer.get("selected", "0" if bare else "none") != "none"
-    ticket = recording.before is not None
-    early = hello.get("early_data", bool({"EarlyData", "EndOfEarlyData"} & set(first)))
-    known = "ticket" if ticket else "external"
-    named = hello.get("identity", known if selected or early else "none")
-    # A request counts where it may come, before ServerHello.
-    asked = "HelloRetryRequest" in first and (
-        "ServerHello" not in first
-        or [*first].index("HelloRetryRequest") < [*first].index("ServerHello")
-    )
-    retry = first.get("HelloRetryRequest", {}) if asked else {}
-    cookie = retry.get("cookie", "none")
-    other_group = asked and (cookie == "none" or retry.get("group", "none") != "none")
-    status = answer.get("status_request", "CertificateStatus" in first)
-    ke_alone = selected and answer.get("key_share") == "none"
-    client = {
-        "cancels": TO_SERVER in canceled,
-        "offers_session": recording.before is None or hello.get("session_id") != "none",
-        "dh_certificate": any(
-            m.direction == TO_SERVER and m.fields.get("dh_key", False) for m in recording.messages
-        ),
-        "offers_pha": (TO_CLIENT, "CertificateRequest") in after,
-        "asks_status": status,
-        "resumes": ticket and named not in ("none", "external"),
-        "has_external": named == "external",
-        "takes_psk_ke": ke_alone,
-        "sends_early": early,
-        **_shown_configuration(hello),
-    }
-    server = {
-        "cancels": TO_CLIENT in canceled,
-        "offers_ems": encrypted is not None or answer.get("extended_master_secret", True),
-        "staples": status,
-        "hints": "ServerKeyExchange" in first,
-        "resumes": ticket and selected,
-        "has_external": named == "external" and selected,
-        "takes_psk_ke": ke_alone,
-        "takes_psk_dhe_ke": not ke_alone,
-        "takes_early": (encrypted or {}).get("early_data", "EndOfEarlyData" in first),
-        "asks_cookie": cookie != "none",
-        "supports_x25519": not other_group,
-    }
-    return {
-        end: {n: v for n, v in chosen.items() if v != ROLES[end].variables[n].initial[0]}
-        for end, chosen in (("client", client), ("server", server))
-    }
-
-
-def _shown_configuration(hello: Mapping[str, Any]) -> dict[str, Any]:
-    """The extensions' configuration that stands in a ClientHello as it is, where it shows it."""
-    client = ROLES["client"]
-    set_by_rows = {name for r in client.table for name in r.do}
-    out = {}
-    for f, e in client.sends["ClientHello"].items():
-        if isinstance(e, Expr) and e.op == "var" and f in hello:
-            name = str(e.payload).removeprefix("own.")
-            if name in client.variables and name not in CLIENT and name not in set_by_rows:
-                out[name] = hello[f]
-    return out
-
-
-def _shows(hello: Mapping[str, Any], field: str) -> bool:
-    return any(k.startswith("offers_") for k in hello) if field == "offers_*" else field in hello
-
-
-def _suite_guess(first: Mapping[str, Mapping[str, Any]], version: str) -> str:
-    """The suite of a recording whose ServerHello shows none, from the messages there are."""
-    if version == "TLS13":
-        return "AEAD"
-    if "ServerKeyExchange" not in first:
-        return "RSA"
-    if "Certificate" not in first:
-        return "DH_anon"
-    by_group = {"dh": "DHE", "dh_weak": "DHE_EXPORT", "rsa_weak": "RSA_EXPORT"}
-    return by_group.get(first["ServerKeyExchange"].get("group", "ecdh"), "ECDHE")
 
 
 # -- the watch -----------------------------------------------------------------------------------
@@ -287,24 +119,29 @@ def _watch(recording: Recording) -> tuple[Report, dict[str, Run]]:
     number = 1 if before else 0
     if _forgotten(recording):
         del before["server"]
-    configs = configure(recording)
+    guess = configure(recording)
+    configs = {"client": guess.client, "server": guess.server}
     runs = {
-        end: Run(r, f"{end}{number}", before.get(end), **config)
-        for (end, r), config in zip(ROLES.items(), configs[:2], strict=True)
+        end: Run(r, f"{end}{number}", before.get(end), **configs[end]) for end, r in roles().items()
     }
-    rows: list[Row] = []
+    watched: list[Watched] = []
     problem: str | None = None
     for at, item in enumerate(recording.messages, 1):
-        row, problem = _feed(runs, at, item)
-        rows.append(row)
+        one, problem = _feed(runs, at, item)
+        watched.append(one)
         if problem:
             problem += _answered(recording, at, item, runs)
             break
         _renew(runs["client"], runs["server"])
         _renew(runs["server"], runs["client"])
-    refused = len(rows) if problem else None
+    refused = len(watched) if problem else None
     report = Report(
-        recording.title, tuple(rows), configs[2], len(recording.messages), refused, problem
+        recording.title,
+        tuple(watched),
+        guess.assumptions,
+        len(recording.messages),
+        refused,
+        problem,
     )
     return report, runs
 
@@ -332,97 +169,89 @@ def _renew(writer: Any, reader: Any) -> None:
         writer.updated = False
 
 
-def _feed(runs: Mapping[str, Run], number: int, item: Recorded) -> tuple[Row, str | None]:
-    to_server = item.direction == TO_SERVER
-    sender = runs["client" if to_server else "server"]
-    receiver = runs["server" if to_server else "client"]
+def _feed(runs: Mapping[str, Run], number: int, item: Recorded) -> tuple[Watched, str | None]:
+    """Send and receive one message: what was watched, and why it is illegal, if it is."""
+    ends = ("client", "server") if item.direction == TO_SERVER else ("server", "client")
+    sender, receiver = (runs[end] for end in ends)
     before = {name: r.state for name, r in runs.items()}
+    fields = alphabet()[item.message].fields
+    shown = {f: v for f, v in item.fields.items() if f in fields}
+    note = _unjudged(sender, item)
+    judged = not note
+    sent, arguments = _send(sender, item) if judged else (None, dict[str, Any]())
+    send_rule = sender.taken if sent is not None else None
+    problems: list[str] = []
+    if judged and sent is None:
+        problems.append(
+            f"the {ends[0]}'s machine does not send it in {before[ends[0]]}; it expects "
+            f"{_expected(sender)}"
+        )
+    mine = sent.fields if sent is not None else _view(sender, item.message) if judged else {}
+    taken: Rule | None = None
+    if receiver.state not in receiver.role.final:
+        taken, problem = _receive(receiver, item.message, {**mine, **shown})
+        if problem:
+            problems.append(problem)
+        elif receiver.end == "error" and send_rule is None:  # type: ignore[attr-defined]
+            problems.append(_gave_up(sender, before[ends[0]], item, taken))
+    elif item.message == "TransportClose":
+        note = "the connection was closed already"
+    else:
+        problems.append(f"the {ends[1]}'s machine is {receiver.state}: nothing may follow")
+    if not problems and send_rule is not None:
+        problems += _changed(sender, send_rule, mine, shown)
+    row = taken or send_rule
+    choices = send_rule.choices if send_rule is not None else {}
+    watched = Watched(
+        number,
+        item.direction,
+        item.message,
+        (before["client"], runs["client"].state),
+        (before["server"], runs["server"].state),
+        send_rule.name if send_rule else "",
+        row.name if row else "",
+        row.rfc if row else "",
+        tuple(shown),
+        (
+            *(f for f in fields if f not in shown),
+            *(f"{a}={v}" for a, v in arguments.items() if a in choices and a not in fields),
+        ),
+        note,
+    )
     where = f"message {number}, {item.message} ({item.direction})" + (
         f", line {item.line}" if item.line else ""
     )
-    problems: list[str] = []
+    return watched, f"{where}: " + "; and ".join(problems) if problems else None
 
-    # The sender.
-    note, arguments, send_rule = "", dict[str, Any](), None
-    outside = _unjudged(sender, item)
-    if outside:
-        note = outside
-        mine: Mapping[str, Any] = {}
-    else:
-        sent, arguments = _send(sender, item)
-        if sent is None:
-            problems.append(
-                f"the {sender.role.name}'s machine does not send it in {before[sender.role.name]}"
-                f"; it expects {_expected(sender)}"
-            )
-            mine = _view(sender, item.message)
-        else:
-            mine = sent.fields
-            send_rule = sender.taken
 
-    # The receiver.
-    message = MESSAGES[item.message]
-    shown = {k: v for k, v in item.fields.items() if k in message.fields}
-    assumed = [f for f in message.fields if f not in shown]
-    then = copy.copy(receiver)
-    taken: Rule | None = None
-    if receiver.state in receiver.role.final:
-        if item.message == "TransportClose":
-            note = "the connection was closed already"
-        else:
-            problems.append(
-                f"the {receiver.role.name}'s machine is {receiver.state}: nothing may follow"
-            )
-    else:
-        values = completed(message, {**mine, **shown})
-        receiver.receive(Sent(item.message, values))
-        taken = receiver.taken
-        assert taken is not None
-        if taken.rejects:
-            problems.append(
-                f"the {receiver.role.name}'s machine in {before[receiver.role.name]} answers it "
-                f"with {taken.alert}: row {taken.name}, RFC {taken.rfc}"
-                f"{_given(message.name, values)}; it expects {_expected(then)}"
-            )
-        elif receiver.end == "error" and send_rule is None:  # type: ignore[attr-defined]
-            problems.append(_gave_up(sender, before[sender.role.name], item, taken))
-
-    # What was shown against what the sender's machine sends.
-    if not problems and not outside:
-        wrong = [
-            f"{f}={v}, expected {f}={mine[f]}"
-            for f, v in shown.items()
-            if f in mine and mine[f] != v
-        ]
-        if wrong and send_rule is not None:
-            problems.append(
-                f"it shows {'; '.join(wrong)}, which is what the {sender.role.name}'s machine "
-                f"sends (row {send_rule.name}, RFC {send_rule.rfc}): changed on the way, or made "
-                "by someone else"
-            )
-    if send_rule is not None:
-        assumed += [
-            f"{a}={v}"
-            for a, v in arguments.items()
-            if a in send_rule.choices and a not in message.fields
-        ]
-    rule = taken or send_rule
-    return (
-        Row(
-            number,
-            item.direction,
-            item.message,
-            (before["client"], runs["client"].state),
-            (before["server"], runs["server"].state),
-            send_rule.name if send_rule else "",
-            rule.name if rule else "",
-            rule.rfc if rule else "",
-            tuple(shown),
-            tuple(assumed),
-            note,
-        ),
-        f"{where}: " + "; and ".join(problems) if problems else None,
+def _receive(receiver: Run, name: str, fields: Mapping[str, Any]) -> tuple[Rule, str]:
+    """The receive row taken, and why the message is illegal there; empty if it is legal."""
+    then, state = copy.copy(receiver), receiver.state
+    values = completed(alphabet()[name], fields)
+    receiver.receive(Sent(name, values))
+    row = receiver.taken
+    assert row is not None
+    if not row.rejects:
+        return row, ""
+    return row, (
+        f"the {receiver.role.name}'s machine in {state} answers it with {row.alert}: row "
+        f"{row.name}, RFC {row.rfc}{_given(name, values)}; it expects {_expected(then)}"
     )
+
+
+def _changed(
+    sender: Run, row: Rule, mine: Mapping[str, Any], shown: Mapping[str, Any]
+) -> list[str]:
+    """What was shown against what the sender's machine sends: a problem or none."""
+    wrong = [
+        f"{f}={v}, expected {f}={mine[f]}" for f, v in shown.items() if f in mine and mine[f] != v
+    ]
+    if not wrong:
+        return []
+    return [
+        f"it shows {'; '.join(wrong)}, which is what the {sender.role.name}'s machine sends (row "
+        f"{row.name}, RFC {row.rfc}): changed on the way, or made by someone else"
+    ]
 
 
 def _unjudged(sender: Run, item: Recorded) -> str:
@@ -455,7 +284,7 @@ def _send(sender: Run, item: Recorded) -> tuple[Sent | None, dict[str, Any]]:
     attempts: list[dict[str, Any]] = [{}]
     for name, domain in choices.items():
         values = [item.fields[name]] if name in item.fields else []
-        if not values or name in MESSAGES[item.message].fields:
+        if not values or name in alphabet()[item.message].fields:
             # A field is as its receiver sees it: an `expired` certificate is `honest` to its owner.
             preferred = PREFERRED.get(name)
             values += [v for v in (preferred,) if v is not None]
@@ -504,7 +333,7 @@ def _expected(run: Run) -> str:
 
 def _given(message: str, values: Mapping[str, Any]) -> str:
     """The plain fields of a refused message, for its error."""
-    domains = MESSAGES[message].fields
+    domains = alphabet()[message].fields
     plain = [f"{f}={v}" for f, v in values.items() if domains[f] is not COMPOSITE]
     return f", for {', '.join(plain)}" if plain else ""
 
@@ -555,19 +384,19 @@ def render(report: Report) -> str:
             _fields(r.message, r.assumed) + (f" [{r.note}]" if r.note else ""),
             _fields(r.message, r.shown),
         )
-        for r in report.rows
+        for r in report.messages
     ]
     out = [report.title, *(f"  {line}" for line in columns([head, *lines]))]
     out += [f"  assumed: {a}" for a in report.assumptions]
     if report.problem is None:
-        last = report.rows[-1]
+        last = report.messages[-1]
         out.append(
             f"  accepted: {report.length} messages; client in {last.client[1]}, server in "
             f"{last.server[1]}"
         )
     else:
         out.append(f"  REFUSED: {report.problem}")
-        left = report.length - len(report.rows)
+        left = report.length - len(report.messages)
         if left:
             out.append(f"  not fed: the {left} messages after it")
     return "\n".join(out)
@@ -578,7 +407,7 @@ _BASE = {m.name: m.fields for m in ALPHABET}
 
 def _fields(message: str, names: Sequence[str]) -> str:
     """Field names; the offers of suites as one, and what extensions add to a message as one."""
-    own = _BASE.get(message, MESSAGES[message].fields)
+    own = _BASE.get(message, alphabet()[message].fields)
     out = [n for n in names if "=" in n or (n in own and not n.startswith("offers_"))]
     if any(n.startswith("offers_") for n in names):
         out.append("offers")

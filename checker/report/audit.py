@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from checker.conformance.audit import IS_LAXER, LAXER, Audit, Divergence
+from checker.conformance.audit import IS_LAXER, Audit
+from checker.conformance.comparison import LAXER, Divergence
 from checker.conformance.honest import VERSIONS
 from checker.report.columns import columns
 from checker.report.document import document

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from checker.cli import main
-from checker.conformance.audit import Audit, audit, audit_all, honest_machine
-from checker.conformance.honest import Configuration, HonestMachine
+from checker.conformance.audit import Audit, audit, audit_all
+from checker.conformance.honest import Configuration, HonestMachine, honest_machine
 from checker.conformance.learned import LearnedError, output, read, symbol
 from checker.conformance.weakening import consequences
 from checker.report.audit import exit_status

@@ -1,0 +1,296 @@
+"""Message bytes to the fields of the model's messages, for one connection.
+
+A field's value is who made it. A random or share that equals the one this recording's client (or
+server) sent is `client0` (or `server0`); any other is `adversary`. What bytes do not show is left
+out: signatures, MACs, the encrypted premaster, who made a certificate and whether it is valid.
+
+The groups of TLS 1.3 key shares are named by their place, for the model has two: `x25519` is one
+that the client's first hello has a share of, `secp256r1` the other one (asked for by a
+HelloRetryRequest, if there is one), `x448` one that the client does not support. A pre-shared key
+of which no recorded ticket tells is `external`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from checker.conformance import wire
+from checker.conformance.alerts import NAMES
+from checker.conformance.recording import TO_CLIENT, TO_SERVER, alphabet
+from checker.conformance.wire import RecordingError
+from model.principal import OFFERED, Alert
+
+KEY_UPDATE = ("update_not_requested", "update_requested")
+
+EXCHANGES = {
+    "RSA_EXPORT": "RSA_EXPORT",
+    "DHE_DSS_EXPORT": "DHE_EXPORT",
+    "DHE_RSA_EXPORT": "DHE_EXPORT",
+    "DH_anon": "DH_anon",
+    "RSA": "RSA",
+    "DHE_DSS": "DHE",
+    "DHE_RSA": "DHE",
+    "ECDHE_ECDSA": "ECDHE",
+    "ECDHE_RSA": "ECDHE",
+    "": "AEAD",
+}
+"""The model's suite for each key exchange of `wire.SUITES`."""
+
+
+def suite_of(number: int) -> str | None:
+    """The model's suite of a suite's number; None if the model has none."""
+    return EXCHANGES[wire.SUITES[number][0]] if number in wire.SUITES else None
+
+
+def _server_hello(body: bytes) -> wire.ServerHello:
+    """A ServerHello with a suite of the model."""
+    out = wire.server_hello(body)
+    if out.suite not in wire.SUITES:
+        raise RecordingError(
+            f"ServerHello: suite 0x{out.suite:04x} has no counterpart in the model, which knows "
+            f"{', '.join(dict.fromkeys(EXCHANGES.values()))}"
+        )
+    return out
+
+
+_NO_HELLO = wire.ClientHello("none", b"", b"", b"", b"", {})
+
+
+def _made(part: bytes | None, own: bytes | None, by: str) -> str:
+    """Who made a part of a message: the end `by`, if it is what that end sent."""
+    return "none" if part is None else by if part == own else "adversary"
+
+
+def _identity(h: wire.ClientHello) -> bytes | None:
+    """The pre-shared key that a hello offers; RecordingError if there are several."""
+    if len(h.identities) > 1:
+        raise RecordingError(
+            "ClientHello: it offers more than one pre-shared key, the model's clients one"
+        )
+    return h.identities[0] if h.identities else None
+
+
+def _alert(direction: str, body: bytes) -> dict[str, str]:
+    """The fields of an alert."""
+    known = [name for name in NAMES.values() if name in Alert.values]
+    level, description = body[0], NAMES.get(body[1])
+    if level not in (1, 2) or description not in known:
+        raise RecordingError(
+            f"Alert {direction}: level {level}, description {body[1]} has no "
+            f"counterpart in the model, which knows {', '.join(known)}"
+        )
+    return {"level": ("warning", "fatal")[level - 1], "description": description}
+
+
+class Abstraction:
+    """Message bytes to fields, for one connection; `before` is that of the one it resumes.
+
+    Call `sent` with the bytes a side sent, then `fields` with the bytes the other side received:
+    they differ if something changed them on the way. `body` is without the handshake header.
+    """
+
+    def __init__(self, before: Abstraction | None = None) -> None:
+        self.number: int = before.number + 1 if before else 0
+        self.client, self.server = f"client{self.number}", f"server{self.number}"
+        self.hello: wire.ClientHello | None = None
+        self.second: wire.ClientHello | None = None
+        self.retry: wire.ServerHello | None = None
+        self.answer: wire.ServerHello | None = None
+        self.shares: dict[str, bytes] = {}
+        self.contexts: list[bytes] = []
+        self.tickets: list[bytes] = []
+        # Names of what the connection before gave: its tickets, its session id.
+        self.known: dict[bytes, str] = {}
+        self.session: dict[bytes, str] = {}
+        if before is not None:
+            self.known = dict.fromkeys(before.tickets, before.server)
+            if before.answer is not None and not before._modern:
+                self.session = {before.answer.session_id: before.server}
+
+    def sent(self, direction: str, message: str, body: bytes) -> None:
+        """Remember who made what."""
+        if message == "ClientHello" and direction == TO_SERVER:
+            self.hello = wire.client_hello(body)
+        elif message == "SecondClientHello":
+            self.second = wire.client_hello(body)
+        elif message == "HelloRetryRequest":
+            self.retry = _server_hello(body)
+        elif message == "ServerHello" and direction == TO_CLIENT:
+            self.answer = _server_hello(body)
+        elif message == "NewSessionTicket":
+            if not self._modern:
+                raise RecordingError(
+                    "NewSessionTicket: the model has no tickets below TLS 1.3, but session ids"
+                )
+            self.tickets.append(wire.ticket(body))
+        elif message == "ServerKeyExchange":
+            self.shares[message], _ = wire.server_share(body, self._exchange())
+        elif message == "ClientKeyExchange":
+            self.shares[message] = wire.client_share(body, self._exchange())
+
+    def fields(self, direction: str, message: str, body: bytes) -> dict[str, Any]:
+        """The fields of `message` that its bytes show; RecordingError if it cannot be read."""
+        found = self._fields(message, body, direction)
+        return {f: v for f, v in found.items() if f in alphabet()[message].fields}
+
+    def _fields(self, message: str, body: bytes, direction: str) -> dict[str, Any]:
+        if message == "ClientHello":
+            return self._client_fields(wire.client_hello(body), self.hello)
+        if message == "SecondClientHello":
+            return self._client_fields(wire.client_hello(body), self.second)
+        if message == "ServerHello":
+            return self._server_fields(_server_hello(body), self.answer)
+        if message == "HelloRetryRequest":
+            return self._retry_fields(_server_hello(body))
+        if message == "EncryptedExtensions":
+            return {"early_data": wire.EARLY_DATA in wire.Reader(message, body).extensions()}
+        if message == "CertificateRequest" and self._modern:
+            return {"context": self._context(wire.Reader(message, body).vector(1))}
+        if message == "Certificate":
+            return self._certificate_fields(body)
+        if message == "NewSessionTicket":
+            return {"ticket": self.server if wire.ticket(body) in self.tickets else "adversary"}
+        if message == "KeyUpdate":
+            asks = wire.Reader(message, body).number(1)
+            return {"request_update": KEY_UPDATE[asks] if asks < 2 else "other"}
+        if message == "ServerKeyExchange":
+            share, prime = wire.server_share(body, self._exchange())
+            made = share == self.shares.get(message)
+            return {"share": self.server if made else "adversary", "group": self._kind(prime)}
+        if message == "ClientKeyExchange":
+            if self._exchange() in ("RSA", "RSA_EXPORT"):
+                return {}  # the premaster is encrypted: nothing of it is shown
+            made = wire.client_share(body, self._exchange()) == self.shares.get(message)
+            return {"exchange": self.client if made else "adversary", "encrypted_to": "none"}
+        if message == "Alert":
+            return _alert(direction, body)
+        return {}
+
+    @property
+    def _modern(self) -> bool:
+        return self.answer is not None and self.answer.version == "TLS13"
+
+    def _exchange(self) -> str:
+        """The key exchange of the suite taken, as in `wire.SUITES`."""
+        if self.answer is None:
+            raise RecordingError("a key exchange before any ServerHello: its form is not known")
+        return wire.SUITES[self.answer.suite][0]
+
+    def _kind(self, prime: int) -> str:
+        """The model's kind of group of a ServerKeyExchange whose prime has so many bits."""
+        exchange = self._exchange()
+        if exchange.startswith("ECDHE"):
+            return "ecdh"
+        if exchange == "RSA_EXPORT":
+            return "rsa_weak"
+        return "dh_weak" if prime <= 512 else "dh"  # export grade is at most that (RFC 2246 D.1)
+
+    def _group(self, code: int) -> str:
+        """The place of a group among those of the client's first hello."""
+        if self.hello is None or code in self.hello.shares:
+            return "x25519"
+        other = self.retry.group if self.retry is not None else None
+        return "secp256r1" if code in self.hello.supported and other in (None, code) else "x448"
+
+    def _context(self, context: bytes) -> str:
+        """The name of a certificate_request_context: the empty one, the first, the second."""
+        if not context:
+            return "none"
+        if context not in self.contexts:
+            self.contexts.append(context)
+        if len(self.contexts) > 2:
+            raise RecordingError(
+                "CertificateRequest: the model's connections have two of them after the handshake"
+            )
+        return str(self.contexts.index(context) + 1)
+
+    def _client_fields(self, h: wire.ClientHello, mine: wire.ClientHello | None) -> dict[str, Any]:
+        """The fields of a hello as received; `mine` is the same hello as the client sent it."""
+        first, mine, identity = self.hello, mine or _NO_HELLO, _identity(h)
+        asked = self.retry.extensions if self.retry is not None else {}
+        codes = wire.pairs(h.suites)
+        offered = {suite_of(c) for c in codes}
+        same_offer = first is not None and (h.suites, h.compression) == (
+            first.suites,
+            first.compression,
+        )
+
+        fields = {
+            "version": h.version,
+            "random": self.client if first and h.random == first.random else "adversary",
+            "offer": self.client if same_offer else "adversary",
+            **{f"offers_{s}": s in offered for s in OFFERED},
+            "deflate": 1 in h.compression,
+            "session_id": self.session.get(h.session_id, "none"),
+            "fallback_scsv": wire.FALLBACK_SCSV in codes,
+            "extended_master_secret": wire.EXTENDED_MASTER_SECRET in h.extensions,
+            "status_request": wire.STATUS_REQUEST in h.extensions,
+            "key_share": _made(
+                h.extensions.get(wire.KEY_SHARE), mine.extensions.get(wire.KEY_SHARE), self.client
+            ),
+            "post_handshake_auth": wire.POST_HANDSHAKE_AUTH in h.extensions,
+            "psk_ke": 0 in h.modes,
+            "psk_dhe_ke": 1 in h.modes,
+            "identity": _made(
+                identity, _identity(mine), self.known.get(identity or b"", "external")
+            ),
+            "early_data": wire.EARLY_DATA in h.extensions,
+            "cookie": _made(h.extensions.get(wire.COOKIE), asked.get(wire.COOKIE), self.server),
+        }
+        if h.version == "TLS13" and h.shares and first is not None:
+            fields |= {
+                "group": self._group(h.shares[0]),
+                "supports_x25519": any(g in h.supported for g in first.shares),
+                "supports_secp256r1": any(g not in first.shares for g in h.supported),
+            }
+        return fields
+
+    def _server_fields(self, h: wire.ServerHello, mine: wire.ServerHello | None) -> dict[str, Any]:
+        own = mine.extensions if mine is not None else {}
+        selected = h.extensions.get(wire.PRE_SHARED_KEY)
+        fields = {
+            "version": h.version,
+            "random": self.server if mine and h.random == mine.random else "adversary",
+            "sentinel": wire.SENTINELS.get(h.random[-8:], "none"),
+            "suite": suite_of(h.suite),
+            "compression": h.compression,
+            "key_share": _made(
+                h.extensions.get(wire.KEY_SHARE), own.get(wire.KEY_SHARE), self.server
+            ),
+            "group": "none" if h.group is None else self._group(h.group),
+            "selected": "none" if selected is None else "01"[any(selected)],
+            "status_request": wire.STATUS_REQUEST in h.extensions,
+            "extended_master_secret": wire.EXTENDED_MASTER_SECRET in h.extensions,
+        }
+        return fields | self._session_id(h, mine)
+
+    def _session_id(self, h: wire.ServerHello, mine: wire.ServerHello | None) -> dict[str, Any]:
+        if h.session_id in self.session and h.version != "TLS13":
+            return {"session_id": self.session[h.session_id]}
+        if self.hello is not None and h.session_id == self.hello.session_id:
+            if h.session_id or h.version == "TLS13":
+                return {"session_id": "none"}
+        elif h.session_id:
+            made = mine is not None and h.session_id == mine.session_id and h.version != "TLS13"
+            return {"session_id": self.server if made else "adversary"}
+        # An empty id below TLS 1.3, which is legal (RFC 5246 7.4.1.3), but the model's server
+        # always gives one: the field is left to the sender's machine.
+        return {}
+
+    def _retry_fields(self, h: wire.ServerHello) -> dict[str, Any]:
+        own = self.retry.extensions if self.retry is not None else {}
+        return {
+            "version": h.version,
+            "suite": suite_of(h.suite),
+            "compression": h.compression,
+            "group": "none" if h.group is None else self._group(h.group),
+            "cookie": _made(h.extensions.get(wire.COOKIE), own.get(wire.COOKIE), self.server),
+            **self._session_id(h, self.retry),
+        }
+
+    def _certificate_fields(self, body: bytes) -> dict[str, Any]:
+        r = wire.Reader("Certificate", body)
+        # certificate_request_context (RFC 8446 4.4.2)
+        fields = {"context": self._context(r.vector(1))} if self._modern else {}
+        # A certificate's maker and validity are not shown: only whether there is one.
+        return fields if r.vector(3) else {**fields, "certificate": "empty"}

@@ -1,0 +1,85 @@
+"""The alerts of TLS: their registry, and which may answer in place of the model's.
+
+The model's machines send one alert where an RFC leaves an endpoint several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+ALERTS: Mapping[str, tuple[int, str]] = {
+    "close_notify": (0, "5246 7.2.1"),
+    "unexpected_message": (10, "5246 7.2.2"),
+    "bad_record_mac": (20, "5246 7.2.2"),
+    "decryption_failed": (21, "2246 7.2.2"),
+    "record_overflow": (22, "5246 7.2.2"),
+    "decompression_failure": (30, "5246 7.2.2"),
+    "handshake_failure": (40, "5246 7.2.2"),
+    "no_certificate": (41, "6101 5.4.2"),
+    "bad_certificate": (42, "5246 7.2.2"),
+    "unsupported_certificate": (43, "5246 7.2.2"),
+    "certificate_revoked": (44, "5246 7.2.2"),
+    "certificate_expired": (45, "5246 7.2.2"),
+    "certificate_unknown": (46, "5246 7.2.2"),
+    "illegal_parameter": (47, "5246 7.2.2"),
+    "unknown_ca": (48, "5246 7.2.2"),
+    "access_denied": (49, "5246 7.2.2"),
+    "decode_error": (50, "5246 7.2.2"),
+    "decrypt_error": (51, "5246 7.2.2"),
+    "export_restriction": (60, "2246 7.2.2"),
+    "protocol_version": (70, "5246 7.2.2"),
+    "insufficient_security": (71, "5246 7.2.2"),
+    "internal_error": (80, "5246 7.2.2"),
+    "inappropriate_fallback": (86, "7507 2"),
+    "user_canceled": (90, "5246 7.2.2"),
+    "no_renegotiation": (100, "5246 7.2.2"),
+    "missing_extension": (109, "8446 6.2"),
+    "unsupported_extension": (110, "5246 7.2.2"),
+    "unrecognized_name": (112, "8446 6.2"),
+    "bad_certificate_status_response": (113, "8446 6.2"),
+    "unknown_psk_identity": (115, "8446 6.2"),
+    "certificate_required": (116, "8446 6.2"),
+    "no_application_protocol": (120, "8446 6.2"),
+}
+"""Number and RFC section of each alert (IANA TLS Alerts)."""
+
+NAMES = {number: name for name, (number, _) in ALERTS.items()}
+
+DECRYPTION = ("bad_record_mac", "decryption_failed")
+"""What a record is answered with that does not decrypt."""
+
+MALFORMED = (
+    "illegal_parameter",
+    "decode_error",
+    "handshake_failure",
+    "decrypt_error",
+    "unexpected_message",
+)
+"""What a message is answered with whose content cannot be right."""
+
+_INSTEAD: Mapping[str, tuple[str, ...]] = {
+    # RFC 5246 7.4.6: "a fatal handshake_failure"; RFC 8446 6.2: certificate_required.
+    "handshake_failure": ("certificate_required", "bad_certificate"),
+    "certificate_required": ("handshake_failure", "bad_certificate"),
+    # RFC 5246 7.4.2 names none for an empty chain; RFC 8446 4.4.2.4: decode_error.
+    "decode_error": (*MALFORMED, "bad_certificate", "unsupported_certificate"),
+    "illegal_parameter": MALFORMED,
+    "decrypt_error": ("bad_record_mac", "handshake_failure"),
+    "missing_extension": ("handshake_failure", "illegal_parameter"),
+}
+"""What the RFCs allow beside the model's own alert.
+
+Nothing for unexpected_message (RFC 5246 7.2.2 names one alert) and for bad_record_mac: the same
+alert whatever failed in the record (5246 7.2.2).
+"""
+
+
+def allowed(alert: str, version: str, *, garbled_in_clear: bool) -> tuple[str, ...]:
+    """The alerts that may answer where the model answers with `alert`."""
+    if garbled_in_clear:  # ciphertext read as a plaintext message: whatever it looks like
+        return (*MALFORMED, *DECRYPTION, "record_overflow", "protocol_version")
+    more = _INSTEAD.get(alert, ())
+    out = more if alert in more else (alert, *more)
+    if alert == "bad_record_mac" and version == "TLS10":
+        return (*out, "decryption_failed")  # RFC 2246 7.2.2; MUST NOT from RFC 4346 on
+    return out

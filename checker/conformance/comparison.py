@@ -1,0 +1,214 @@
+"""The answers of a learned machine and of the model to one input, and how they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from checker.conformance.alerts import MALFORMED, allowed
+from checker.conformance.completion import Completion
+from checker.conformance.explanation import explain, published
+from checker.conformance.honest import Answer, Key
+from checker.conformance.learned import IGNORED, Output, Symbol, output
+from checker.conformance.weakening import Weakening
+
+LAXER, STRICTER, LATE, SILENT, ALERT, EXTRA = (
+    "laxer",
+    "stricter",
+    "late-reject",
+    "silent-close",
+    "alert-differs",
+    "extra-output",
+)
+RENEGOTIATION = (
+    "ClientHello when connected asks for a renegotiation, which RFC 5246 7.4.1.1 and 7.2.2 leave "
+    "to the server: not in the model, not followed"
+)
+
+
+@dataclass
+class Divergence:
+    """One cause of differing answers, told by a shortest word of inputs."""
+
+    kind: str
+    word: tuple[str, ...]
+    state: str  # the model's
+    expected: str  # the model's answer
+    got: str  # the file's own output text
+    rule: str = ""  # the model's row
+    rfc: str = ""
+    note: str = ""
+    also: tuple[str, ...] = ()  # further inputs with the same cause
+    weakening: Weakening | None = None  # of what is laxer: the row that explains it
+    # What follows from it: name, id and steps of each property's attack.
+    properties: list[dict[str, Any]] = field(default_factory=list)
+    flaw: str = ""  # the published flaw whose row it is
+    behind: bool = False  # met only after another one that is laxer
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One input in a pair of states, and what both machines make of it."""
+
+    q: int  # the learned machine's state
+    key: Key  # the model's
+    symbol: Symbol
+    to: int  # the learned machine's next state
+    got: Output
+    answer: Answer  # the model's
+    state: str  # of the model's run
+
+    def differs(self, kind: str, note: str = "", expected: str = "") -> Divergence:
+        """A divergence here; `expected` if not the model's answer as it is."""
+        answer = self.answer
+        said = expected or answer.alert or " ".join(answer.messages) or "accepted"
+        rule = answer.rule
+        return Divergence(kind, (), self.state, said, self.got.text, rule.name, rule.rfc, note)
+
+
+class Comparison:
+    """Compares answers; `notes` are remarks on what was not followed."""
+
+    def __init__(self, pair: Completion) -> None:
+        self.pair = pair
+        self.completes = bool(pair.ends)
+        self.notes: dict[str, None] = {}
+
+    def compare(self, q: int, key: Key, a: str) -> tuple[list[Divergence], tuple[int, Key] | None]:
+        """How the answers differ, and the pair of states that follows if both go on."""
+        pair, symbol = self.pair, self.pair.symbols[a]
+        to, text = pair.machine.move[q][a]
+        got, state = output(text), pair.state(key)
+        if symbol.harmless:
+            return list(self._harmless(q, to, symbol, got, state)), None
+        x = Exchange(q, key, symbol, to, got, pair.model.step(key, symbol), state)
+        if pair.mute(got, to) or self._free(x):
+            return [], None
+        if x.answer.alert:
+            return (list(self._refused(x)), None) if got.refuses else self._accepted(x)
+        if got.refuses:
+            return list(self._stricter(x)), None
+        if pair.hopeful(x.answer.key) and q in pair.live and to not in pair.live:
+            return [x.differs(STRICTER, f"nothing completes after {a}")], None
+        over = pair.model.over(x.answer.key)
+        return list(self._outputs(x)), None if over else (to, x.answer.key)
+
+    def _harmless(
+        self, q: int, to: int, s: Symbol, got: Output, state: str
+    ) -> Iterator[Divergence]:
+        """A symbol that should be refused or ignored."""
+        pair = self.pair
+        if got.refuses:
+            return
+        d = Divergence("", (), state, "refused or ignored", got.text, "", "5246 6.2.1")
+        note = f"{s.name} is neither refused nor ignored: "
+        if to != q and q in pair.live:
+            if to in pair.live:
+                yield replace(d, kind=LAXER, note=note + "it changes what follows")
+                return
+            path = [
+                p
+                for p in pair.machine.reach(to)
+                if any(not output(o).refuses for _, o in pair.machine.move[p].values())
+            ]
+            note += (
+                f"it opens a second path of {len(path)} states, on which no handshake completes"
+                if len(path) > 1
+                else "no handshake completes after it"
+            )
+            yield replace(d, kind=LATE, note=note)
+        elif got.messages or got.other or got.alerts:
+            yield replace(d, kind=EXTRA, note=f"{s.name} is answered")
+
+    def _free(self, x: Exchange) -> bool:
+        """Whether the RFCs leave it to an endpoint, where the model decides one way."""
+        legacy = self.pair.config.version != "TLS13"
+        message, got = x.symbol.message, x.got
+        if (message, x.state, self.pair.config.role) == ("ClientHello", "CONNECTED", "server"):
+            if legacy and not got.refuses:
+                self.notes[RENEGOTIATION] = None
+            return legacy
+        if message == "CloseNotify" and x.state not in ("CONNECTED", "CLOSING"):
+            return got.refuses  # RFC 5246 7.2.1: either side may close; no alert need answer it
+        if message == "ApplicationData" and x.state == "CONNECTED":
+            return got.closed and not got.fatal  # the application answers and may end
+        return message == "Alert" and got.refuses
+
+    # -- the model goes on -------------------------------------------------------------------------
+    def _stricter(self, x: Exchange) -> Iterator[Divergence]:
+        """A refusal of what the model accepts."""
+        pair, key, got = self.pair, x.answer.key, x.got
+        done = pair.connected(key) and "ApplicationData" in got.messages
+        ended = pair.state(key) in ("CLOSED", "ANSWER_CLOSE")
+        alive = x.q in pair.live or not self.completes
+        if pair.hopeful(key) and not done and not ended and alive:
+            yield x.differs(STRICTER, f"{x.symbol.name} is refused")
+        elif ended and x.answer.rule.event == "CloseNotify":
+            # close_notify is answered with close_notify (RFC 5246 7.2.1), with nothing else.
+            if ("warning", "close_notify") not in got.alerts and not got.fatal:
+                if pair.config.version != "TLS13":
+                    yield x.differs(SILENT, "close_notify is not answered", "close_notify")
+            elif got.messages:
+                yield x.differs(EXTRA, "data after close_notify")
+
+    def _outputs(self, x: Exchange) -> Iterator[Divergence]:
+        """What is said beyond what the model says, or not said."""
+        want = [m for m in x.answer.messages if m != "CloseNotify"]
+        have = [m for m in x.got.messages if m not in IGNORED and m != "CloseNotify"]
+        if self.pair.config.version == "TLS13" and "ChangeCipherSpec" not in want:
+            have = [m for m in have if m != "ChangeCipherSpec"]  # RFC 8446 D.4
+        if self.pair.connected(x.answer.key):
+            have = [m for m in have if m != "ApplicationData"]  # the application's own
+        if x.got.hidden:
+            have += want[len(have) :]  # the end of the answer was not decrypted
+        if have == want and not x.got.other:
+            return
+        extra = [m for m in have if have.count(m) > want.count(m)] + list(x.got.other)
+        if extra:
+            yield x.differs(EXTRA, f"sends {' '.join(dict.fromkeys(extra))} too")
+        missing = [m for m in want if want.count(m) > have.count(m)]
+        if missing:
+            yield x.differs(STRICTER, f"does not send {' '.join(missing)}")
+
+    # -- the model refuses -------------------------------------------------------------------------
+    def _refused(self, x: Exchange) -> Iterator[Divergence]:
+        """A refusal with another alert than the RFCs allow, or with none, or with more."""
+        clear = x.answer.garbled and self.pair.model.value(x.key, "read_key") == "plaintext"
+        may = allowed(x.answer.alert, self.pair.config.version, garbled_in_clear=clear)
+        if not self.pair.hopeful(x.key):
+            may = (*may, *MALFORMED)  # the handshake had failed before, silently
+        if x.got.fatal and x.got.fatal not in may:
+            yield x.differs(ALERT, f"allowed: {', '.join(may)}")
+        if not x.got.fatal:
+            yield x.differs(SILENT)
+        extra = [m for m in x.got.messages if m != "ApplicationData" or x.state != "CONNECTED"]
+        if extra:
+            yield x.differs(EXTRA, f"sends {' '.join(extra)} before it refuses")
+
+    def _accepted(self, x: Exchange) -> tuple[list[Divergence], tuple[int, Key] | None]:
+        """An answer that does not refuse what the model refuses."""
+        pair = self.pair
+        accepted = x.to in pair.live
+        rekeyed = x.symbol.message == "ChangeCipherSpec" and pair.rekeyed(x.to)
+        if x.q not in pair.live:
+            return [], None
+        if accepted or rekeyed:
+            weakening, key = explain(pair, x.answer, x.to, x.state, accepted=accepted)
+            note = "the handshake goes on" if accepted else "the keys change"
+            if x.state in ("CONNECTED", "CLOSING") and accepted:
+                note = "the connection goes on"
+            d = x.differs(LAXER, note)
+            d.weakening, d.flaw = weakening, published(pair, x.answer, x.state, key)
+            return [d], (x.to, key)
+        silent = all(
+            not output(o).text.strip("- ") or output(o).text == "Empty"
+            for p in pair.machine.reach(x.to)
+            for _, o in pair.machine.move[p].values()
+        )
+        note = (
+            "it answers nothing from then on"
+            if silent
+            else "refused only later; no handshake completes after it"
+        )
+        return [x.differs(LATE, note)], None

@@ -1,0 +1,130 @@
+"""The weakened row that explains best what a machine does after it accepted too much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from checker.conformance.alerts import DECRYPTION
+from checker.conformance.completion import Completion
+from checker.conformance.honest import Answer, Key, holds
+from checker.conformance.learned import output
+from checker.conformance.weakening import Weakening
+from model.flaws import flaws
+from model.rule import SAME, Rule
+from model.scenario import scenario
+
+
+def explain(
+    pair: Completion, answer: Answer, to: int, state: str, *, accepted: bool
+) -> tuple[Weakening, Key]:
+    """The weakened row for a message that the model refuses with `answer`, and where it leads.
+
+    The learned machine is in `to` after the message; `accepted`: a handshake completes from there.
+    """
+    best: tuple[float, Weakening, Key] | None = None
+    candidates = list(_candidates(pair, answer, state))
+    early = [c for c in candidates if c[0].how == "takes effect early"]
+    if early and not accepted:
+        candidates = early  # the keys changed, and no more is known
+    for weakening, target, base in candidates:
+        after = pair.model.forced(answer, target, base)
+        if pair.model.over(after.key):
+            continue  # it goes on, so this is not what it does
+        fit = _agreement(pair, to, after.key) + 0.01 * (accepted and pair.hopeful(after.key))
+        if best is None or fit > best[0]:
+            best = (fit, weakening, after.key)
+    assert best is not None
+    return best[1], best[2]
+
+
+def _candidates(
+    pair: Completion, answer: Answer, state: str
+) -> Iterator[tuple[Weakening, str, Rule | None]]:
+    """A weakening, its target and the row whose effects it has.
+
+    The simplest first: on equal fit the first one stands.
+    """
+    assert answer.sent is not None
+    event, model, config, states = answer.sent.message, pair.model, pair.config, (state,)
+    if answer.rule.refuses is not None:
+        row, check = answer.rule.refuses
+        base = next(r for r in model.role.table if r.name == row)
+        yield Weakening(config, states, event, "is not checked", row, check), base.target, base
+    yield Weakening(config, states, event, "ignored"), SAME, None
+    for r in model.role.table:
+        if r.kind != "receive" or r.event != event or state in r.sources or r.target == SAME:
+            continue
+        if not model.of_generation(r):
+            continue
+        if event == "ChangeCipherSpec":
+            yield Weakening(config, states, event, "takes effect early", r.name), SAME, r
+        if _selects(pair, r, answer):
+            # Without keys there is nothing by which the message could have been checked.
+            keyed = bool(model.value(answer.key, "keyed"))
+            passes = keyed and holds(r, model.subject, answer.sent)
+            how = Weakening(config, states, event, "ends the wait", r.name, checked=passes)
+            yield how, r.target, r
+
+
+def _selects(pair: Completion, r: Rule, answer: Answer) -> bool:
+    """Whether a row is the one for the message, its checks and its state apart."""
+    assert answer.sent is not None
+    pair.model.place(answer.key)
+    when, _ = pair.model.functions(r)
+    return bool(when(pair.model.subject, answer.sent.fields)[0])
+
+
+def _agreement(pair: Completion, q: int, key: Key) -> float:
+    """How much of what follows is the same, 0 to 1: the share of answers of one kind.
+
+    Each further message counts half, so that what is decided first weighs most.
+    """
+    total, weight = 0.0, 0.5
+    seen, level = {(q, key)}, [(q, key)]
+    while level and weight > 0.01:
+        same, below = 0.0, []
+        for p, k in level:
+            for a in pair.alphabet:
+                to, text = pair.machine.move[p][a]
+                got = output(text)
+                answer = pair.model.step(k, pair.symbols[a])
+                if answer.alert:
+                    if pair.mute(got, to):
+                        same += 1
+                    elif got.refuses:
+                        same += 1 if (got.fatal in DECRYPTION) == answer.garbled else 0.5
+                elif not got.refuses and not pair.mute(got, to):
+                    same += 1
+                    after = (to, answer.key)
+                    if not pair.model.over(answer.key) and after not in seen:
+                        seen.add(after)
+                        below.append(after)
+        total += weight * same / (len(level) * len(pair.alphabet))
+        level, weight = below, weight / 2
+    return total + 2 * weight  # what ends in agreement agrees
+
+
+def published(pair: Completion, answer: Answer, state: str, key: Key) -> str:
+    """The published flaw whose patch takes the same step to `key`, if any."""
+    if answer.sent is None:
+        return ""
+    model = pair.model
+    sound = {r.name: r for r in model.role.table}
+    for flaw in flaws().values():
+        patch = flaw.patches.get(pair.config.role)
+        if patch is None or not set(scenario(flaw.scenario).extensions) <= set(
+            model.role.extensions
+        ):
+            continue
+        for r in patch(model.role).table:
+            before = sound.get(r.name)
+            if r.kind != "receive" or r.event != answer.sent.message or state not in r.sources:
+                continue
+            if before is not None and before.guard is r.guard:
+                continue
+            model.place(answer.key)
+            if holds(r, model.subject, answer.sent):
+                after = model.forced(answer, r.target, r)
+                if after.key == key:
+                    return flaw.name
+    return ""

@@ -1,0 +1,311 @@
+"""Bytes of handshake messages to structures, with the numbers and names of the IANA registries.
+
+A message's body comes without the handshake header. The names are those of the RFCs; which of them
+the model has is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+VERSIONS = {0x0301: "TLS10", 0x0302: "TLS11", 0x0303: "TLS12", 0x0304: "TLS13"}
+
+HANDSHAKE = {
+    1: "ClientHello",
+    2: "ServerHello",
+    4: "NewSessionTicket",
+    5: "EndOfEarlyData",
+    8: "EncryptedExtensions",
+    11: "Certificate",
+    12: "ServerKeyExchange",
+    13: "CertificateRequest",
+    14: "ServerHelloDone",
+    15: "CertificateVerify",
+    16: "ClientKeyExchange",
+    20: "Finished",
+    22: "CertificateStatus",
+    24: "KeyUpdate",
+}
+"""Handshake types (RFC 5246 7.4, RFC 6066 8, RFC 8446 B.3)."""
+
+STATUS_REQUEST, SUPPORTED_GROUPS, EXTENDED_MASTER_SECRET = 5, 10, 23
+PRE_SHARED_KEY, EARLY_DATA = 41, 42
+SUPPORTED_VERSIONS, COOKIE, PSK_MODES, POST_HANDSHAKE_AUTH, KEY_SHARE = 43, 44, 45, 49, 51
+"""Extension types (RFC 8446 4.2, RFC 7627 5.1)."""
+
+COMPRESSION = {0: "null", 1: "deflate"}
+SENTINELS = {b"DOWNGRD\x01": "DOWNGRD01", b"DOWNGRD\x00": "DOWNGRD00"}
+FALLBACK_SCSV = 0x5600
+RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
+"""The random that makes a ServerHello a HelloRetryRequest (RFC 8446 4.1.3)."""
+
+_REGISTRY = {
+    "RSA_EXPORT": "0003:RC4_40_MD5 0006:RC2_CBC_40_MD5 0008:DES40_CBC_SHA",
+    "DHE_DSS_EXPORT": "0011:DES40_CBC_SHA",
+    "DHE_RSA_EXPORT": "0014:DES40_CBC_SHA",
+    "DH_anon": """
+        0018:RC4_128_MD5 001a:DES_CBC_SHA 001b:3DES_EDE_CBC_SHA 0034:AES_128_CBC_SHA
+        003a:AES_256_CBC_SHA 0046:CAMELLIA_128_CBC_SHA 006c:AES_128_CBC_SHA256
+        006d:AES_256_CBC_SHA256 0089:CAMELLIA_256_CBC_SHA 009b:SEED_CBC_SHA
+        00a6:AES_128_GCM_SHA256 00a7:AES_256_GCM_SHA384 00bf:CAMELLIA_128_CBC_SHA256
+        00c5:CAMELLIA_256_CBC_SHA256 c046:ARIA_128_CBC_SHA256 c047:ARIA_256_CBC_SHA384
+        c05a:ARIA_128_GCM_SHA256 c05b:ARIA_256_GCM_SHA384 c084:CAMELLIA_128_GCM_SHA256
+        c085:CAMELLIA_256_GCM_SHA384
+    """,
+    "RSA": """
+        0001:NULL_MD5 0002:NULL_SHA 0004:RC4_128_MD5 0005:RC4_128_SHA 0007:IDEA_CBC_SHA
+        0009:DES_CBC_SHA 000a:3DES_EDE_CBC_SHA 002f:AES_128_CBC_SHA 0035:AES_256_CBC_SHA
+        003b:NULL_SHA256 003c:AES_128_CBC_SHA256 003d:AES_256_CBC_SHA256
+        0041:CAMELLIA_128_CBC_SHA 0084:CAMELLIA_256_CBC_SHA 0096:SEED_CBC_SHA
+        009c:AES_128_GCM_SHA256 009d:AES_256_GCM_SHA384 00ba:CAMELLIA_128_CBC_SHA256
+        00c0:CAMELLIA_256_CBC_SHA256 c03c:ARIA_128_CBC_SHA256 c03d:ARIA_256_CBC_SHA384
+        c050:ARIA_128_GCM_SHA256 c051:ARIA_256_GCM_SHA384 c07a:CAMELLIA_128_GCM_SHA256
+        c07b:CAMELLIA_256_GCM_SHA384 c09c:AES_128_CCM c09d:AES_256_CCM c0a0:AES_128_CCM_8
+        c0a1:AES_256_CCM_8
+    """,
+    "DHE_DSS": """
+        0012:DES_CBC_SHA 0013:3DES_EDE_CBC_SHA 0032:AES_128_CBC_SHA 0038:AES_256_CBC_SHA
+        0040:AES_128_CBC_SHA256 0044:CAMELLIA_128_CBC_SHA 006a:AES_256_CBC_SHA256
+        0087:CAMELLIA_256_CBC_SHA 0099:SEED_CBC_SHA 00a2:AES_128_GCM_SHA256
+        00a3:AES_256_GCM_SHA384 00bd:CAMELLIA_128_CBC_SHA256 00c3:CAMELLIA_256_CBC_SHA256
+        c042:ARIA_128_CBC_SHA256 c043:ARIA_256_CBC_SHA384 c056:ARIA_128_GCM_SHA256
+        c057:ARIA_256_GCM_SHA384 c080:CAMELLIA_128_GCM_SHA256 c081:CAMELLIA_256_GCM_SHA384
+    """,
+    "DHE_RSA": """
+        0015:DES_CBC_SHA 0016:3DES_EDE_CBC_SHA 0033:AES_128_CBC_SHA 0039:AES_256_CBC_SHA
+        0045:CAMELLIA_128_CBC_SHA 0067:AES_128_CBC_SHA256 006b:AES_256_CBC_SHA256
+        0088:CAMELLIA_256_CBC_SHA 009a:SEED_CBC_SHA 009e:AES_128_GCM_SHA256
+        009f:AES_256_GCM_SHA384 00be:CAMELLIA_128_CBC_SHA256 00c4:CAMELLIA_256_CBC_SHA256
+        c044:ARIA_128_CBC_SHA256 c045:ARIA_256_CBC_SHA384 c052:ARIA_128_GCM_SHA256
+        c053:ARIA_256_GCM_SHA384 c07c:CAMELLIA_128_GCM_SHA256 c07d:CAMELLIA_256_GCM_SHA384
+        c09e:AES_128_CCM c09f:AES_256_CCM c0a2:AES_128_CCM_8 c0a3:AES_256_CCM_8
+        ccaa:CHACHA20_POLY1305_SHA256
+    """,
+    "ECDHE_ECDSA": """
+        c006:NULL_SHA c007:RC4_128_SHA c008:3DES_EDE_CBC_SHA c009:AES_128_CBC_SHA
+        c00a:AES_256_CBC_SHA c023:AES_128_CBC_SHA256 c024:AES_256_CBC_SHA384
+        c02b:AES_128_GCM_SHA256 c02c:AES_256_GCM_SHA384 c048:ARIA_128_CBC_SHA256
+        c049:ARIA_256_CBC_SHA384 c05c:ARIA_128_GCM_SHA256 c05d:ARIA_256_GCM_SHA384
+        c072:CAMELLIA_128_CBC_SHA256 c073:CAMELLIA_256_CBC_SHA384 c086:CAMELLIA_128_GCM_SHA256
+        c087:CAMELLIA_256_GCM_SHA384 c0ac:AES_128_CCM c0ad:AES_256_CCM c0ae:AES_128_CCM_8
+        c0af:AES_256_CCM_8 cca9:CHACHA20_POLY1305_SHA256
+    """,
+    "ECDHE_RSA": """
+        c010:NULL_SHA c011:RC4_128_SHA c012:3DES_EDE_CBC_SHA c013:AES_128_CBC_SHA
+        c014:AES_256_CBC_SHA c027:AES_128_CBC_SHA256 c028:AES_256_CBC_SHA384
+        c02f:AES_128_GCM_SHA256 c030:AES_256_GCM_SHA384 c04c:ARIA_128_CBC_SHA256
+        c04d:ARIA_256_CBC_SHA384 c060:ARIA_128_GCM_SHA256 c061:ARIA_256_GCM_SHA384
+        c076:CAMELLIA_128_CBC_SHA256 c077:CAMELLIA_256_CBC_SHA384 c08a:CAMELLIA_128_GCM_SHA256
+        c08b:CAMELLIA_256_GCM_SHA384 cca8:CHACHA20_POLY1305_SHA256
+    """,
+    "": """
+        1301:AES_128_GCM_SHA256 1302:AES_256_GCM_SHA384 1303:CHACHA20_POLY1305_SHA256
+        1304:AES_128_CCM_SHA256 1305:AES_128_CCM_8_SHA256
+    """,
+}
+SUITES: Mapping[int, tuple[str, str]] = {
+    int(code, 16): (exchange, f"TLS_{exchange}_WITH_{rest}" if exchange else f"TLS_{rest}")
+    for exchange, suites in _REGISTRY.items()
+    for code, _, rest in (suite.partition(":") for suite in suites.split())
+}
+"""Key exchange (empty in TLS 1.3) and name of a suite, by its number (IANA TLS Cipher Suites).
+
+Suites of other key exchanges (PSK, SRP, static DH, ECDH_anon) are not listed.
+"""
+
+
+class RecordingError(ValueError):
+    """A recording cannot be read: where (line or message), what was expected, what was got."""
+
+
+class Reader:
+    """The rest of a message body, read as numbers and length-prefixed vectors (RFC 5246 4)."""
+
+    def __init__(self, what: str, data: bytes) -> None:
+        self.what, self.data, self.at = what, data, 0
+
+    def take(self, size: int) -> bytes:
+        """The next bytes."""
+        part = self.data[self.at : self.at + size]
+        if len(part) < size:
+            raise RecordingError(
+                f"{self.what}: expected {size} bytes at byte {self.at}, got {len(part)}: the "
+                "message is cut off or is not of this type"
+            )
+        self.at += size
+        return part
+
+    def number(self, size: int) -> int:
+        """A number of `size` bytes."""
+        return int.from_bytes(self.take(size), "big")
+
+    def vector(self, size: int) -> bytes:
+        """A vector whose length has `size` bytes."""
+        return self.take(self.number(size))
+
+    def more(self) -> bool:
+        """Whether bytes are left."""
+        return self.at < len(self.data)
+
+    def extensions(self) -> dict[int, bytes]:
+        """The block of extensions; it may be missing (RFC 5246 7.4.1.2)."""
+        out: dict[int, bytes] = {}
+        if self.more():
+            block = Reader(f"{self.what} extensions", self.vector(2))
+            while block.more():
+                kind = block.number(2)
+                out[kind] = block.vector(2)
+        return out
+
+
+def _reader_of(what: str, vector: bytes | None) -> Reader:
+    """What is in a vector with two bytes of length; nothing if there is none."""
+    return Reader(what, b"" if vector is None else Reader(what, vector).vector(2))
+
+
+def pairs(data: bytes) -> list[int]:
+    """Numbers of two bytes, such as suites."""
+    return [int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data) - 1, 2)]
+
+
+@dataclass(frozen=True)
+class ClientHello:
+    """A ClientHello, the first or a second one."""
+
+    version: str  # the highest one offered
+    random: bytes
+    session_id: bytes
+    suites: bytes
+    compression: bytes
+    extensions: Mapping[int, bytes]
+
+    @property
+    def supported(self) -> list[int]:
+        """The groups it supports (RFC 8446 4.2.7)."""
+        return pairs(self.extensions.get(SUPPORTED_GROUPS, b"")[2:])
+
+    @property
+    def shares(self) -> list[int]:
+        """The groups it has key shares of (RFC 8446 4.2.8)."""
+        r, out = _reader_of("ClientHello key_share", self.extensions.get(KEY_SHARE)), []
+        while r.more():
+            out.append(r.number(2))
+            r.vector(2)
+        return out
+
+    @property
+    def modes(self) -> bytes:
+        """The PskKeyExchangeModes: 0 psk_ke, 1 psk_dhe_ke (RFC 8446 4.2.9)."""
+        return self.extensions.get(PSK_MODES, b"")[1:]
+
+    @property
+    def identities(self) -> list[bytes]:
+        """The pre-shared keys it offers (RFC 8446 4.2.11)."""
+        if PRE_SHARED_KEY not in self.extensions:
+            return []
+        r = _reader_of("ClientHello pre_shared_key", self.extensions[PRE_SHARED_KEY])
+        out = []
+        while r.more():
+            out.append(r.vector(2))
+            r.number(4)
+        return out
+
+
+@dataclass(frozen=True)
+class ServerHello:
+    """A ServerHello or a HelloRetryRequest."""
+
+    version: str
+    random: bytes
+    session_id: bytes
+    suite: int
+    compression: str
+    extensions: Mapping[int, bytes]
+
+    @property
+    def group(self) -> int | None:
+        """The group of its share, or that a HelloRetryRequest asks for (RFC 8446 4.2.8)."""
+        share = self.extensions.get(KEY_SHARE)
+        return None if share is None else Reader("ServerHello key_share", share).number(2)
+
+
+def client_hello(body: bytes) -> ClientHello:
+    """A ClientHello; its versions are those of the supported_versions extension, if it is there."""
+    r = Reader("ClientHello", body)
+    legacy, random = r.number(2), r.take(32)
+    session_id, suites, compression = r.vector(1), r.vector(2), r.vector(1)
+    extensions = r.extensions()
+    offered = [legacy]
+    if SUPPORTED_VERSIONS in extensions:
+        offered = pairs(extensions[SUPPORTED_VERSIONS][1:])
+    # Values nobody assigned are ignored, as a receiver must (RFC 8701; RFC 8446 4.2.1).
+    known = [v for v in offered if v in VERSIONS]
+    if not known:
+        raise RecordingError(
+            f"ClientHello: expected a version of {', '.join(VERSIONS.values())}, got "
+            + (", ".join(f"0x{v:04x}" for v in offered) or "none")
+        )
+    return ClientHello(VERSIONS[max(known)], random, session_id, suites, compression, extensions)
+
+
+def server_hello(body: bytes) -> ServerHello:
+    """A ServerHello or a HelloRetryRequest."""
+    r = Reader("ServerHello", body)
+    version, random, session_id = r.number(2), r.take(32), r.vector(1)
+    suite, method = r.number(2), r.number(1)
+    extensions = r.extensions()
+    if SUPPORTED_VERSIONS in extensions:
+        version = int.from_bytes(extensions[SUPPORTED_VERSIONS], "big")
+    if version not in VERSIONS:
+        raise RecordingError(
+            f"ServerHello: expected a version of {', '.join(VERSIONS.values())}, got "
+            f"0x{version:04x}"
+        )
+    if method not in COMPRESSION:
+        raise RecordingError(f"ServerHello: expected compression 0 or 1, got {method}")
+    return ServerHello(
+        VERSIONS[version], random, session_id, suite, COMPRESSION[method], extensions
+    )
+
+
+def ticket(body: bytes) -> bytes:
+    """The ticket of a NewSessionTicket of TLS 1.3."""
+    r = Reader("NewSessionTicket", body)
+    r.take(8)  # ticket_lifetime, ticket_age_add (RFC 8446 4.6.1)
+    r.vector(1)
+    return r.vector(2)
+
+
+def client_share(body: bytes, exchange: str) -> bytes:
+    """The public value of a ClientKeyExchange; `exchange` as in `SUITES`."""
+    # RFC 8422 5.7, RFC 5246 7.4.7
+    return Reader("ClientKeyExchange", body).vector(1 if exchange.startswith("ECDHE") else 2)
+
+
+def server_share(body: bytes, exchange: str) -> tuple[bytes, int]:
+    """The public value (or temporary RSA key) of a ServerKeyExchange; the bits of its DH prime."""
+    r = Reader("ServerKeyExchange", body)
+    if exchange.startswith("ECDHE"):
+        curve = r.take(3)  # curve_type, named curve (RFC 8422 5.4)
+        if curve[0] != 3:
+            raise RecordingError(
+                f"ServerKeyExchange: expected a named curve (type 3), got type {curve[0]}"
+            )
+        return curve + r.vector(1), 0
+    if exchange == "RSA_EXPORT":
+        return r.vector(2) + r.vector(2), 0  # RFC 2246 7.4.3
+    prime, generator, public = r.vector(2), r.vector(2), r.vector(2)
+    return prime + generator + public, int.from_bytes(prime, "big").bit_length()
+
+
+def name_of(kind: int, body: bytes, *, retried: bool) -> str | None:
+    """The name of a handshake message; None if its type is not in `HANDSHAKE`.
+
+    A HelloRetryRequest is a ServerHello on the wire, and what follows it a ClientHello: `retried`
+    says whether there was one (RFC 8446 4.1.3, 4.1.4).
+    """
+    name = HANDSHAKE.get(kind)
+    if name == "ServerHello" and body[2:34] == RETRY_RANDOM:
+        return "HelloRetryRequest"
+    return "SecondClientHello" if name == "ClientHello" and retried else name
