@@ -44,6 +44,7 @@ from checker.conformance.learned import (
 )
 from checker.conformance.weakening import Weakening, consequences
 from model.flaws import flaws
+from model.patch import patched
 from model.rule import SAME, Rule
 from model.scenario import scenario
 
@@ -573,7 +574,7 @@ def _published(model: HonestMachine, answer: Answer, w: Weakening, key: Key) -> 
         ):
             continue
         sound = {r.name: r for r in model.role.table}
-        for r in patch(model.role).table:
+        for r in patched(model.role, patch).table:
             before = sound.get(r.name)
             if (
                 r.event != answer.sent.message
