@@ -52,9 +52,9 @@ from model.expr import (
     var,
     variables,
 )
-from model.flaws import without_check, without_fields
 from model.near import UsageError
-from model.rule import ModelError, Role, Rule
+from model.patch import patched, without_check, without_condition, without_fields
+from model.rule import ModelError, Role
 from model.scenario import SCENARIOS, Scenario, scenario
 from model.system import Step, System
 from properties import Implication, Property, World, catalogue
@@ -239,16 +239,11 @@ def without(drop: Drop, where: Scenario) -> System:
 def _patched(role: Role, drop: Drop) -> Role:
     """The role without a demand of its rows or of what it signs or MACs."""
     if drop.kind == "field":
-        return without_fields(drop.where, drop.what)(role)
+        return patched(role, without_fields(drop.where, drop.what))
     if not any(r.name == drop.where for r in role.table):
         return role
-    if drop.kind == "check":
-        return without_check(drop.where, drop.what)(role)
-
-    def row(r: Rule) -> Rule:
-        return replace(r, when=_less(r.when, drop)) if r.name == drop.where else r
-
-    return replace(role, table=tuple(row(r) for r in role.table))
+    without = without_check if drop.kind == "check" else without_condition
+    return patched(role, without(drop.where, drop.what))
 
 
 def _less(e: Expr, drop: Drop) -> Expr:

@@ -10,6 +10,7 @@ from checker.conformance.honest import Answer, Key, holds
 from checker.conformance.learned import output
 from checker.conformance.weakening import Weakening
 from model.flaws import flaws
+from model.patch import patched
 from model.rule import SAME, Rule
 from model.scenario import scenario
 
@@ -116,7 +117,7 @@ def published(pair: Completion, answer: Answer, state: str, key: Key) -> str:
             model.role.extensions
         ):
             continue
-        for r in patch(model.role).table:
+        for r in patched(model.role, patch).table:
             before = sound.get(r.name)
             if r.kind != "receive" or r.event != answer.sent.message or state not in r.sources:
                 continue

@@ -8,10 +8,11 @@ from typing import Any
 
 from checker.conformance.honest import Configuration
 from model.expr import TRUE, conj, disj, neg
-from model.flaws import Flaw, Patch, with_rows, without_check
+from model.flaws import Flaw
+from model.patch import Patch, with_rows, without_check, without_refusals
 from model.principal import OFFERED, client, server
 from model.roles import role
-from model.rule import SAME, Role, Rule, receive, snake
+from model.rule import SAME, Rule, receive, snake
 from model.scenario import Scenario
 
 
@@ -58,16 +59,12 @@ class Weakening:
         )
 
     def patch(self) -> Patch:
-        """The weakened role."""
+        """What makes the role weaker."""
         if self.how == "is not checked":
             return without_check(self.base, *([self.check] if self.check else []))
-
-        def patch(r: Role) -> Role:
-            # What fails a check of a row there is no longer refused by it: the new row has it.
-            table = (replace(x, when=x.guard, checks=()) if self._takes(x) else x for x in r.table)
-            return with_rows(self.rule())(replace(r, table=tuple(table)))
-
-        return patch
+        # What fails a check of a row there is for the new row to take.
+        there = [x.name for x in role(self.config.role).table if x.checks and self._takes(x)]
+        return [*map(without_refusals, there), with_rows(self.rule())]
 
     def _takes(self, r: Rule) -> bool:
         """Whether a row takes the message in one of the states."""

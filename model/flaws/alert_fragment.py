@@ -4,7 +4,8 @@ The adversary sends one byte of an alert in the clear; the first alert of the pe
 then read shifted by it.
 """
 
-from model.flaws import Flaw, without_check
+from model.flaws import Flaw
+from model.patch import without_check
 
 _ROW = "_receive_change_cipher_spec_WAIT_CCS_to_WAIT_FIN"
 _FALLS = ("half_an_alert_never_waits_across_a_change_of_keys",)
@@ -17,5 +18,6 @@ FLAW = Flaw(
     scenario="record-boundaries",
     patches={end: without_check(end + _ROW, "no half alert") for end in ("client", "server")},
     shows=_FALLS[0],
+    steps=10,
     breaks=dict.fromkeys(("client", "server", "both"), _FALLS),
 )

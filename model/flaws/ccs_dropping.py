@@ -6,8 +6,9 @@ side stays unprotected.
 """
 
 from model.expr import const, same
-from model.flaws import Flaw, with_rows
+from model.flaws import Flaw
 from model.message import Finished
+from model.patch import with_rows
 from model.rule import check, receive
 from model.transcript import verify_data
 
@@ -41,6 +42,7 @@ FLAW = Flaw(
         ),
     },
     shows="no_finished_and_no_data_is_accepted_in_the_clear",
+    steps=6,
     breaks={
         "both": _FALLEN, "client": _FALLEN, "server": _FALLEN,
     },

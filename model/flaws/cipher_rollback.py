@@ -3,7 +3,8 @@
 The adversary edits the suites in the ClientHello; nobody notices.
 """
 
-from model.flaws import Flaw, without_fields
+from model.flaws import Flaw
+from model.patch import without_fields
 from model.transcript import HELLOS
 
 _patch = without_fields("Finished", *HELLOS)
@@ -31,6 +32,7 @@ FLAW = Flaw(
     scenario="tls12",
     patches={"client": _patch, "server": _patch},
     shows="the_suite_is_the_best_both_know",
+    steps=18,
     breaks={
         "both": (
             "a_verified_finished_means_one_transcript",

@@ -6,8 +6,9 @@ client's ClientKeyExchange brings another key: nothing proves that the client ha
 
 from model.expr import ite
 from model.extensions.fixed_dh import OWN_SHARE
-from model.flaws import Flaw, together, with_effects, without_check
+from model.flaws import Flaw
 from model.generations.tls12_server import cke
+from model.patch import with_effects, without_check
 
 _ROW = "server_receive_client_key_exchange_empty"
 
@@ -20,8 +21,9 @@ FLAW = Flaw(
     title="a server waits for no CertificateVerify after a Diffie-Hellman certificate",
     source="CVE-2015-0205 (OpenSSL before 1.0.1k)",
     scenario="fixed-dh",
-    patches={"server": together(without_check(_ROW, "empty"), with_effects(_ROW, exchange=_share))},
+    patches={"server": (without_check(_ROW, "empty"), with_effects(_ROW, exchange=_share))},
     shows="a_server_that_authenticated_a_client_talked_to_it",
+    steps=9,
     breaks={
         "server": (
             "a_server_that_authenticated_a_client_talked_to_it",

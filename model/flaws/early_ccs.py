@@ -5,8 +5,9 @@ so for the rest of the handshake. Both ends must be OpenSSL of that time.
 """
 
 from model.expr import Expr
-from model.flaws import Flaw, with_rows
+from model.flaws import Flaw
 from model.message import ChangeCipherSpec
+from model.patch import with_rows
 from model.principal import client, server
 from model.rule import SAME, Fields, Rule, receive
 from model.transcript import activated
@@ -39,6 +40,7 @@ FLAW = Flaw(
         "server": with_rows(_row("server", server, ("WAIT_CERTIFICATE", "WAIT_CKE"))),
     },
     shows="session_keys_with_an_honest_peer_are_secret",
+    steps=20,
     breaks={
         "both": (
             *_ONE_END,

@@ -4,8 +4,9 @@ After the Certificate a client takes a Finished, does not verify it, and sends d
 """
 
 from model.expr import const
-from model.flaws import Flaw, with_rows
+from model.flaws import Flaw
 from model.message import Finished
+from model.patch import with_rows
 from model.rule import receive
 
 FLAW = Flaw(
@@ -21,6 +22,7 @@ FLAW = Flaw(
         )
     },
     shows="a_client_that_finished_talked_to_the_server",
+    steps=4,
     breaks={
         "client": (
             "a_client_that_finished_talked_to_the_server",

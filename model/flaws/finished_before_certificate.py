@@ -4,8 +4,9 @@ A client that waits for Certificate or CertificateRequest takes Finished: nobody
 """
 
 from model.expr import const, same
-from model.flaws import Flaw, with_rows
+from model.flaws import Flaw
 from model.message import Finished
+from model.patch import with_rows
 from model.principal import Key
 from model.rule import check, receive
 from model.transcript import verify_data
@@ -27,6 +28,7 @@ FLAW = Flaw(
         )
     },
     shows="session_keys_with_an_honest_peer_are_secret",
+    steps=4,
     breaks={
         "client": (
             "a_client_that_finished_talked_to_the_server",

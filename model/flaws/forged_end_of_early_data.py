@@ -7,7 +7,8 @@ the client believes that its early data was accepted and delivered.
 
 from model.expr import const
 from model.extensions.early_data import server
-from model.flaws import Flaw, with_rows
+from model.flaws import Flaw
+from model.patch import with_rows
 from model.principal import Key
 from model.rule import step
 
@@ -31,6 +32,7 @@ FLAW = Flaw(
         )
     },
     shows="early_data_is_delivered_whole_or_not_at_all",
+    steps=13,
     breaks={
         "server": (
             "early_data_is_delivered_whole_or_not_at_all",

@@ -3,9 +3,10 @@
 The ServerKeyExchange of RSA_EXPORT, signed by the honest server, is taken under RSA.
 """
 
-from model.flaws import Flaw, with_rows
+from model.flaws import Flaw
 from model.generations.tls12_client import signature_ok
 from model.message import ServerKeyExchange
+from model.patch import with_rows
 from model.principal import client
 from model.rule import check, receive
 
@@ -28,6 +29,7 @@ FLAW = Flaw(
         )
     },
     shows="session_keys_with_an_honest_peer_are_secret",
+    steps=14,
     breaks={
         "client": (
             "matching_runs_have_the_same_keys",

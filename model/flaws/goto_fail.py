@@ -1,6 +1,7 @@
 """goto fail (CVE-2014-1266): the signature of ServerKeyExchange is not checked."""
 
-from model.flaws import Flaw, without_check
+from model.flaws import Flaw
+from model.patch import without_check
 
 FLAW = Flaw(
     name="goto_fail",
@@ -14,6 +15,7 @@ FLAW = Flaw(
         )
     },
     shows="session_keys_with_an_honest_peer_are_secret",
+    steps=10,
     breaks={
         "client": (
             "a_client_that_finished_talked_to_the_server",

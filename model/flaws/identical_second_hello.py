@@ -3,7 +3,8 @@
 The client takes a request for a share that it has sent already, or for nothing at all.
 """
 
-from model.flaws import Flaw, without_check
+from model.flaws import Flaw
+from model.patch import without_check
 
 FLAW = Flaw(
     name="identical_second_hello",
@@ -19,6 +20,7 @@ FLAW = Flaw(
         )
     },
     shows="one_retry_is_taken_and_it_changes_something",
+    steps=2,
     breaks={
         "client": (
             "one_retry_is_taken_and_it_changes_something",

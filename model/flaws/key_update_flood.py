@@ -3,27 +3,12 @@
 Each one makes the receiver derive keys, and the bound is never met.
 """
 
-from dataclasses import replace
-
 from model.expr import const
 from model.extensions.ignored_records import Count
 from model.flaws import Flaw
-from model.rule import Role
+from model.patch import with_observer
 
-
-def _uncounted(r: Role) -> Role:
-    """The role's own count goes back to nothing with each KeyUpdate."""
-    return replace(
-        r,
-        observers=tuple(
-            replace(o, value=const("0", Count))
-            if (o.variable, o.event) == ("ignored", "KeyUpdate")
-            else o
-            for o in r.observers
-        ),
-    )
-
-
+_uncounted = with_observer("ignored", "KeyUpdate", const("0", Count))
 _FALLS = ("no_more_records_are_ignored_in_a_row_than_the_bound",)
 
 FLAW = Flaw(
@@ -34,5 +19,6 @@ FLAW = Flaw(
     scenario="ignored-records",
     patches={"client": _uncounted, "server": _uncounted},
     shows=_FALLS[0],
+    steps=9,
     breaks=dict.fromkeys(("client", "server", "both"), _FALLS),
 )

@@ -5,7 +5,8 @@ first record under the new key is read all the same.
 """
 
 from model.extensions.key_update import following, own, record
-from model.flaws import Flaw, loosened, together, with_effects
+from model.flaws import Flaw
+from model.patch import loosened, with_effects
 
 _ROW = "client_receive_application_data_CONNECTED_to_SAME"
 
@@ -16,11 +17,12 @@ FLAW = Flaw(
     source="RFC 8446 4.6.3",
     scenario="key-update",
     patches={
-        "client": together(
+        "client": (
             loosened(_ROW, "key generation", record.generation == following(own.read_generation)),
             with_effects(_ROW, read_generation=record.generation),
         )
     },
     shows="each_generation_of_keys_is_entered_by_a_key_update",
+    steps=16,
     breaks={"client": ("each_generation_of_keys_is_entered_by_a_key_update",)},
 )

@@ -3,8 +3,9 @@
 ServerKeyExchange signs the group but not the suite, so the signature made for DHE_EXPORT serves.
 """
 
-from model.flaws import Flaw, loosened
+from model.flaws import Flaw
 from model.message import ServerKeyExchange
+from model.patch import loosened
 from model.principal import client
 
 FLAW = Flaw(
@@ -22,6 +23,7 @@ FLAW = Flaw(
         )
     },
     shows="session_keys_with_an_honest_peer_are_secret",
+    steps=14,
     breaks={
         "client": (
             "matching_runs_have_the_same_keys",

@@ -3,7 +3,8 @@
 A client that has had a HelloRetryRequest, which TLS 1.3 alone has, takes a ServerHello of 1.2.
 """
 
-from model.flaws import Flaw, together, without_check
+from model.flaws import Flaw
+from model.patch import without_check
 
 ROW = "client_receive_server_hello_WAIT_SH_to"
 
@@ -14,11 +15,12 @@ FLAW = Flaw(
     source="CVE-2019-17023",
     scenario="tls13-retry",
     patches={
-        "client": together(
+        "client": (
             without_check(f"{ROW}_WAIT_CERTIFICATE", "not after a retry"),
             without_check(f"{ROW}_WAIT_SKE", "not after a retry"),
         )
     },
     shows="after_a_retry_version_suite_and_group_are_those_it_named",
+    steps=4,
     breaks={"client": ("after_a_retry_version_suite_and_group_are_those_it_named",)},
 )

@@ -4,7 +4,8 @@ The adversary strips supported_versions; the server picks 1.2 with a weak DHE gr
 the last bytes of its signed random; the client does not look.
 """
 
-from model.flaws import Flaw, without_check
+from model.flaws import Flaw
+from model.patch import without_check
 
 FLAW = Flaw(
     name="no_sentinel_check",
@@ -19,6 +20,7 @@ FLAW = Flaw(
         )
     },
     shows="session_keys_with_an_honest_peer_are_secret",
+    steps=14,
     breaks={
         "client": (
             "matching_runs_have_the_same_keys",

@@ -5,7 +5,8 @@ reads along. To finish, it still needs a certificate, and an honest server sends
 falls here is the key, not the authentication.
 """
 
-from model.flaws import Flaw, without_check
+from model.flaws import Flaw
+from model.patch import without_check
 
 FLAW = Flaw(
     name="no_share_and_no_key",
@@ -17,5 +18,6 @@ FLAW = Flaw(
         "client": without_check("client_receive_server_hello_WAIT_SH_to_WAIT_EE", "key share")
     },
     shows="no_key_is_derived_from_a_secret_that_was_never_set",
+    steps=2,
     breaks={"client": ("no_key_is_derived_from_a_secret_that_was_never_set",)},
 )

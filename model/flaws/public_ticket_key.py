@@ -4,10 +4,9 @@ Whoever sees a ticket reads the resumption secret in it, and then is the server,
 the next handshake.
 """
 
-from dataclasses import replace
-
 from model.extensions.psk import server
 from model.flaws import Flaw
+from model.patch import with_secret
 
 FLAW = Flaw(
     name="public_ticket_key",
@@ -15,8 +14,9 @@ FLAW = Flaw(
     title="a server encrypts its tickets under a key that everybody has",
     source="CVE-2020-13777",
     scenario="tls13-resumption",
-    patches={"server": lambda r: replace(r, exposes=server.issued)},
+    patches={"server": with_secret(exposes=server.issued)},
     shows="session_keys_with_an_honest_peer_are_secret",
+    steps=21,
     breaks={
         "server": (
             "a_client_that_finished_talked_to_the_server",

@@ -5,22 +5,23 @@ handshake under the keys of its own, as a renegotiation. The server takes prefix
 for one peer's.
 """
 
-from dataclasses import replace
-
 from model.expr import FALSE
 from model.flaws import Flaw
+from model.patch import on_role, patched, with_effects, without_check
 from model.rule import Role
 
+_CHECKS = (
+    "renegotiation_info of a first hello",
+    "renegotiation_info of a renegotiation",
+    "renegotiation without the extension",
+)
 
+
+@on_role
 def unaware(r: Role) -> Role:
-    """The server ignores renegotiation_info and sends none."""
-    rows = []
-    for x in r.table:
-        if x.event == "ClientHello" and "secure" in x.do:
-            checks = tuple(c for c in x.checks if not c.name.startswith("renegotiation"))
-            x = replace(x, checks=checks, do={**x.do, "secure": FALSE})
-        rows.append(x)
-    return replace(r, table=tuple(rows))
+    """A server that ignores renegotiation_info and sends none."""
+    rows = [x.name for x in r.table if x.event == "ClientHello" and "secure" in x.do]
+    return patched(r, [(without_check(n, *_CHECKS), with_effects(n, secure=FALSE)) for n in rows])
 
 
 FLAW = Flaw(
@@ -29,8 +30,9 @@ FLAW = Flaw(
     title="a server renegotiates without renegotiation_info",
     source="CVE-2009-3555 (Ray and Dispensa, TLS renegotiation)",
     scenario="renegotiation-info",
-    patches={"server": unaware},
+    patches={"server": unaware()},
     shows="before_and_after_a_renegotiation_there_is_one_peer",
+    steps=23,
     breaks={
         "server": (
             "before_and_after_a_renegotiation_there_is_one_peer",

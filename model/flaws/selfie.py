@@ -4,7 +4,8 @@ The key says who is the client, and the server does not look: it answers as the 
 wanted.
 """
 
-from model.flaws import Flaw, without_check
+from model.flaws import Flaw
+from model.patch import without_check
 
 FLAW = Flaw(
     name="selfie",
@@ -16,5 +17,6 @@ FLAW = Flaw(
         "server": without_check("server_receive_client_hello_psk", "the client is the other one")
     },
     shows="a_session_joins_two_principals",
+    steps=8,
     breaks={"server": ("a_session_joins_two_principals",)},
 )

@@ -3,8 +3,9 @@
 A server that has a client's Certificate goes on to ChangeCipherSpec without the signature.
 """
 
-from model.flaws import Flaw, with_rows
+from model.flaws import Flaw
 from model.message import ChangeCipherSpec
+from model.patch import with_rows
 from model.principal import server
 from model.rule import receive
 from model.transcript import activated
@@ -22,6 +23,7 @@ FLAW = Flaw(
         )
     },
     shows="a_server_that_authenticated_a_client_talked_to_it",
+    steps=10,
     breaks={
         "server": (
             "a_server_that_authenticated_a_client_talked_to_it",

@@ -4,7 +4,8 @@ Bytes that follow ServerHello in the same record came in the clear, from anybody
 read as the next message, which should come under the handshake keys.
 """
 
-from model.flaws import Flaw, without_check
+from model.flaws import Flaw
+from model.patch import without_check
 
 FLAW = Flaw(
     name="spanned_key_change",
@@ -16,5 +17,6 @@ FLAW = Flaw(
         "client": without_check("client_receive_server_hello_WAIT_SH_to_WAIT_EE", "end of record")
     },
     shows="no_handshake_bytes_are_left_over_when_keys_change",
+    steps=2,
     breaks={"client": ("no_handshake_bytes_are_left_over_when_keys_change",)},
 )

@@ -5,8 +5,9 @@ chooses where the data ends, and the application takes it for all.
 """
 
 from model.expr import const, ite
-from model.flaws import Flaw, with_effects
+from model.flaws import Flaw
 from model.generations.records import failed
+from model.patch import with_effects
 from model.principal import End, client
 
 _END = ite(client.delivered, const("close_notify", End), failed(client)["end"])
@@ -19,6 +20,7 @@ FLAW = Flaw(
     scenario="half-close",
     patches={"client": with_effects("client_receive_transport_close", end=_END)},
     shows="the_end_is_clean_only_after_close_notify",
+    steps=8,
     breaks={
         "client": (
             "the_end_is_clean_only_after_close_notify",

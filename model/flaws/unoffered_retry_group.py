@@ -3,7 +3,8 @@
 The client makes a share of whatever group the server names, supported or not.
 """
 
-from model.flaws import Flaw, without_check
+from model.flaws import Flaw
+from model.patch import without_check
 
 FLAW = Flaw(
     name="unoffered_retry_group",
@@ -17,5 +18,6 @@ FLAW = Flaw(
         )
     },
     shows="a_retry_is_for_a_group_that_is_supported_and_not_shared_yet",
+    steps=2,
     breaks={"client": ("a_retry_is_for_a_group_that_is_supported_and_not_shared_yet",)},
 )

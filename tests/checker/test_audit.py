@@ -14,6 +14,7 @@ from checker.conformance.learned import LearnedError, output, read, symbol
 from checker.conformance.weakening import consequences
 from checker.report.audit import exit_status
 from model.flaws import flaws
+from model.patch import patched
 from model.roles import role
 
 UNEXPECTED = "Alert Fatal (Unexpected message) & ConnectionClosed"
@@ -347,7 +348,7 @@ def test_the_models_own_machine_conforms(check, config: Configuration) -> None:
     ids=lambda x: x if isinstance(x, str) else x.role,
 )
 def test_a_published_flaw_is_named(check, name: str, config: Configuration) -> None:
-    flawed = flaws()[name].patches[config.role](role(config.role))
+    flawed = patched(role(config.role), flaws()[name].patches[config.role])
     result = check(learned(HonestMachine(config, flawed), ALPHABETS[config.role, config.version]))
     lax = [d for d in result.divergences if d.kind == "laxer" and not d.behind]
     assert {d.flaw for d in lax} == {name}

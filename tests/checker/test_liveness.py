@@ -19,7 +19,6 @@ from checker.export import Temporal, asked, asked_temporal, export, promela
 from checker.export import temporal as exported
 from checker.report.text import chart
 from checker.verdict import PROVED, VACUOUS, VIOLATED
-from model.roles import role
 from model.scenario import scenario
 from model.system import System
 from properties import Implication, Property, World, catalogue, declared, when
@@ -213,9 +212,7 @@ def test_spin_agrees_that_weak_fairness_is_not_enough() -> None:
     ids=["another end", "a deadlock", "a livelock"],
 )
 def test_spin_agrees_on_a_weakened_honest_scenario(name: str) -> None:
-    patches = MUTANTS[name].patches
-    roles = [patches[n](role(n)) if n in patches else role(n) for n in ("client", "server")]
-    assert agrees(scenario("honest").system(*roles), catalogue()[name]) == VIOLATED
+    assert agrees(MUTANTS[name].system, catalogue()[name]) == VIOLATED
 
 
 @needs_spin

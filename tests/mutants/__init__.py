@@ -6,11 +6,13 @@ A file defines `MUTANTS`: by the name of the property that falls, the scenario a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from model.flaws import Patch, together
 from model.folder import modules
-from model.rule import Role, Rule
+from model.patch import Patch, patched
+from model.roles import role
+from model.scenario import scenario
+from model.system import System
 
 
 @dataclass(frozen=True)
@@ -20,57 +22,30 @@ class Mutant:
     scenario: str
     patches: Mapping[str, Patch]
 
-
-def changed(name: str, **fields: object) -> Patch:
-    """A row with other fields."""
-
-    def patch(r: Role) -> Role:
-        assert any(x.name == name for x in r.table), name
-        return replace(
-            r,
-            table=tuple(
-                replace(x, label=x.name, **fields) if x.name == name else x  # type: ignore[arg-type]
-                for x in r.table
-            ),
+    @property
+    def system(self) -> System:
+        """The system of the scenario with the patched roles."""
+        where = scenario(self.scenario)
+        client, server = (
+            patched(role(end, where.extensions), self.patches.get(end, ()))
+            for end in ("client", "server")
         )
-
-    return patch
-
-
-def without_rows(*names: str) -> Patch:
-    """Rows left out."""
-
-    def patch(r: Role) -> Role:
-        assert set(names) <= {x.name for x in r.table}
-        return replace(r, table=tuple(x for x in r.table if x.name not in names))
-
-    return patch
+        return where.system(client, server)
 
 
-def other_alert(name: str, check: str, alert: str) -> Patch:
-    """A check that is answered with another alert."""
-
-    def patch(r: Role) -> Role:
-        rows: list[Rule] = []
-        for x in r.table:
-            if x.name == name:
-                assert check in [c.name for c in x.checks]
-                checks = tuple(replace(c, alert=alert) if c.name == check else c for c in x.checks)
-                x = replace(x, checks=checks)
-            rows.append(x)
-        return replace(r, table=tuple(rows))
-
-    return patch
-
-
-def c(scenario: str, *patches: Patch) -> Mutant:
+def c(scenario: str, *patch: Patch) -> Mutant:
     """A mutant client."""
-    return Mutant(scenario, {"client": together(*patches)})
+    return Mutant(scenario, {"client": patch})
 
 
-def s(scenario: str, *patches: Patch) -> Mutant:
+def s(scenario: str, *patch: Patch) -> Mutant:
     """A mutant server."""
-    return Mutant(scenario, {"server": together(*patches)})
+    return Mutant(scenario, {"server": patch})
+
+
+def both(scenario: str, *patch: Patch) -> Mutant:
+    """Both ends with the same patch."""
+    return Mutant(scenario, {"client": patch, "server": patch})
 
 
 def mutants() -> dict[str, Mutant]:

@@ -1,30 +1,23 @@
 """Mutants of early data."""
 
-from dataclasses import replace
-
 from model.expr import TRUE
 from model.extensions.early_data import client, ee, skips
-from model.flaws import with_rows
 from model.message import UndecryptableRecord
-from model.rule import SAME, Role, receive
-from tests.mutants import Mutant, c, changed, s
+from model.patch import with_effects, with_rows, with_sent, without_check, without_condition
+from model.rule import SAME, receive
+from tests.mutants import Mutant, c, s
 
-
-def early_data_again(r: Role) -> Role:
-    """The second hello offers early data as the first did."""
-    second = {**r.sends["SecondClientHello"], "early_data": client.early_offered}
-    return replace(r, sends={**r.sends, "SecondClientHello": second})
-
+EE = "client_receive_encrypted_extensions_WAIT_EE_to_WAIT_CERT_CR"
 
 MUTANTS = {
-    "a_retry_ends_early_data": c("retry-early-data", early_data_again),
+    # The second hello offers early data as the first did.
+    "a_retry_ends_early_data": c(
+        "retry-early-data", with_sent("SecondClientHello", early_data=client.early_offered)
+    ),
     "early_data_is_accepted_only_with_its_key": c(
         "tls13-early-data",
-        changed(
-            "client_receive_encrypted_extensions_WAIT_EE_to_WAIT_CERT_CR",
-            checks=(),
-            do={"early_accepted": ee.early_data},
-        ),
+        without_check(EE),
+        with_effects(EE, early_accepted=ee.early_data),
     ),
     "early_data_is_delivered_once_in_the_world": Mutant("early-data-two-servers", {}),
     # A record is taken for Finished without its key.
@@ -38,7 +31,7 @@ MUTANTS = {
         ),
     ),
     "the_end_of_early_data_is_sent_if_it_was_accepted": c(
-        "tls13-early-data", changed("client_send_finished_SEND_FINISHED_to_CONNECTED", when=TRUE)
+        "tls13-early-data", without_condition("client_send_finished_SEND_FINISHED_to_CONNECTED")
     ),
     # A record is delivered without its key.
     "early_data_is_from_who_has_the_key": s(

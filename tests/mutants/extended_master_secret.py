@@ -1,6 +1,6 @@
 """Mutants of the extended master secret."""
 
-from model.flaws import without_check
+from model.patch import without_check
 from tests.mutants import Mutant, c
 
 CLIENT = "client_receive_server_hello_WAIT_SH_to_WAIT_CERTIFICATE"

@@ -1,6 +1,6 @@
 """Mutants of the fallback signalling suite."""
 
-from model.flaws import without_check
+from model.patch import without_check
 from tests.mutants import s
 
 MUTANTS = {

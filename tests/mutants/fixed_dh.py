@@ -1,6 +1,7 @@
 """Mutants of static Diffie-Hellman."""
 
-from tests.mutants import c, without_rows
+from model.patch import without_rows
+from tests.mutants import c
 
 MUTANTS = {
     "can_a_client_be_authenticated_by_the_key_it_exchanges": c(

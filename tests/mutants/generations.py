@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from model.expr import TRUE, Expr, const
-from model.flaws import with_rows, without_check
+from model.expr import TRUE, const
 from model.message import (
     ApplicationData,
     CertificateMessage,
@@ -18,26 +15,23 @@ from model.message import (
     ServerHelloDone,
     UndecryptableRecord,
 )
+from model.patch import (
+    with_alert,
+    with_effects,
+    with_rows,
+    with_target,
+    without_check,
+    without_effects,
+    without_rows,
+)
 from model.principal import Certificate, ClientAuth, End, Key, client, server
-from model.rule import SAME, Role, receive, send
+from model.rule import SAME, receive, send
 from model.transcript import activated
-from tests.mutants import Mutant, c, changed, other_alert, s, without_rows
-
-
-def premaster_of_any_version(r: Role) -> Role:
-    """The version inside the premaster is not looked at."""
-    taken: Expr = ClientKeyExchange.f.exchange
-    return replace(
-        r,
-        table=tuple(
-            replace(x, do={**x.do, "exchange": taken}) if x.event == "ClientKeyExchange" else x
-            for x in r.table
-        ),
-    )
-
+from tests.mutants import Mutant, c, s
 
 SH13 = "client_receive_server_hello_WAIT_SH_to_WAIT_EE"
 SH12 = "client_receive_server_hello_WAIT_SH_to_WAIT_CERTIFICATE"
+CLOSE = "client_receive_close_notify_CONNECTED_to_ANSWER_CLOSE"
 CERTIFICATE = "client_receive_certificate_WAIT_CERTIFICATE_to_WAIT_CR_SHD"
 
 MUTANTS = {
@@ -104,8 +98,12 @@ MUTANTS = {
         "tls13",
         with_rows(receive("client", ChangeCipherSpec, "CONNECTED", SAME, rfc="8446 5",
                           when=client.version == "TLS13"))),
+    # The version inside the premaster is not looked at.
     "the_premaster_holds_the_version_that_was_offered": s(
-        "tls12-small", premaster_of_any_version),
+        "tls12-small",
+        *(with_effects(f"server_receive_client_key_exchange_WAIT_CKE_to_{state}",
+                       exchange=ClientKeyExchange.f.exchange)
+          for state in ("WAIT_CERTIFICATE_VERIFY", "WAIT_CCS"))),
     "everything_chosen_was_offered": c("tls12-small", without_check(SH12, "suite offered")),
     "compression_is_offered_and_null_in_tls13": c(
         "tls12-small", without_check(SH12, "compression offered")),
@@ -115,10 +113,11 @@ MUTANTS = {
         with_rows(receive("client", UndecryptableRecord, "CONNECTED", SAME, rfc="5246 7.2.2",
                           do={"end": const("error", End)}))),
     "a_fatal_alert_is_never_ignored": c(
-        "tls12-small", changed("client_receive_alert_fatal", target=SAME, do={})),
+        "tls12-small", with_target("client_receive_alert_fatal", SAME),
+        without_effects("client_receive_alert_fatal")),
     "a_finished_that_does_not_verify_is_a_decrypt_error": c(
         "tls12-small",
-        other_alert("client_receive_finished_WAIT_FIN_to_CONNECTED", "verify_data",
+        with_alert("client_receive_finished_WAIT_FIN_to_CONNECTED", "verify_data",
                     "handshake_failure")),
     "data_is_sent_only_after_both_finished_are_verified": Mutant("tls12", {}),
     "data_of_a_server_is_sent_in_the_clients_own_handshake": c(
@@ -132,15 +131,14 @@ MUTANTS = {
         without_rows("client_receive_application_data_SEND_CERT_SEND_CV_SEND_FINISHED_to_SAME")),
     "incompatible_ends_close_with_the_right_alert": s(
         "honest",
-        other_alert("server_receive_client_hello_START_to_SEND_SH", "common suite",
+        with_alert("server_receive_client_hello_START_to_SEND_SH", "common suite",
                     "illegal_parameter")),
     "every_run_ends_closed": c(
         "honest", without_rows("client_send_close_notify_ANSWER_CLOSE_to_CLOSED")),
     "a_run_that_started_ends_however_much_data_flows": c(
-        "honest", changed("client_receive_close_notify_CONNECTED_to_ANSWER_CLOSE", target="CLOSING",
-                          do={})),
+        "honest", with_target(CLOSE, "CLOSING"), without_effects(CLOSE)),
     "an_honest_close_is_clean_and_loses_no_data": c(
-        "honest", changed("client_receive_application_data_CONNECTED_to_SAME", do={})),
+        "honest", without_effects("client_receive_application_data_CONNECTED_to_SAME")),
     "can_connect_both_ends": c(
         "tls12-small", without_rows("client_receive_finished_WAIT_FIN_to_CONNECTED")),
 }

@@ -1,14 +1,14 @@
 """Mutants of half-close."""
 
 from model.expr import TRUE, const
-from model.flaws import with_effects
+from model.patch import with_effects, without_rows
 from model.principal import End
-from tests.mutants import Mutant, c, changed, s, without_rows
+from tests.mutants import Mutant, c, s
 
 MUTANTS = {
     "data_after_close_notify_is_ignored": c(
         "half-close",
-        changed("client_receive_application_data_READ_CLOSED_to_SAME", do={"delivered": TRUE}),
+        with_effects("client_receive_application_data_READ_CLOSED_to_SAME", delivered=TRUE),
     ),
     "can_data_be_sent_after_the_peers_close_notify": Mutant(
         "half-close",

@@ -1,6 +1,6 @@
 """Mutants of the bound on ignored records."""
 
-from model.flaws import without_check
+from model.patch import without_check
 from tests.mutants import s
 
 MUTANTS = {

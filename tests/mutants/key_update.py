@@ -1,10 +1,9 @@
 """Mutants of KeyUpdate."""
 
 from model.extensions.key_update import KeyUpdate, own
-from model.flaws import with_effects, with_rows, without_check
-from model.principal import server
+from model.patch import with_effects, with_rows, without_check, without_condition, without_rows
 from model.rule import SAME, receive
-from tests.mutants import c, changed, s, without_rows
+from tests.mutants import c, s
 
 MUTANTS = {
     "a_key_update_comes_only_after_the_peers_finished": c(
@@ -17,7 +16,7 @@ MUTANTS = {
     ),
     "a_requested_update_is_answered_before_the_next_data": s(
         "key-update",
-        changed("server_send_application_data_CONNECTED_to_SAME", when=server.sends_data),
+        without_condition("server_send_application_data_CONNECTED_to_SAME", "~own.must_answer"),
     ),
     "can_crossing_requests_take_both_ends_two_generations_up": c(
         "key-update", without_rows("client_send_key_update_answer")

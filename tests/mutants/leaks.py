@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from model.expr import const
 from model.extensions.key_update import own as end
 from model.extensions.psk import Psk, client
-from model.flaws import with_effects, without_check
-from model.rule import Role
-from tests.mutants import Mutant, c, changed, s
+from model.patch import (
+    with_effects,
+    with_secret,
+    without_check,
+    without_covered,
+    without_effects,
+)
+from tests.mutants import Mutant, both, c, s
 
-
-def no_shares_with_a_key(r: Role) -> Role:
-    """With a pre-shared key the shares are exchanged, and no part of the secret."""
-    return replace(r, unexchanged=client.psk != "none")
-
-
-def never_erased(r: Role) -> Role:
-    """A closed run keeps its secrets."""
-    return replace(r, erases=False)
-
-
-def one_secret_for_all(r: Role) -> Role:
-    """A secret is made of nothing that tells one handshake from another."""
-    return replace(r, covered={**r.covered, "secret": (), "hellos": ()})
-
+# With a pre-shared key the shares are exchanged, and no part of the secret.
+NO_SHARES = with_secret(unexchanged=client.psk != "none")
 
 MUTANTS = {
-    "a_key_lost_later_does_not_open_a_fresh_exchange": c("leaks-psk", no_shares_with_a_key),
-    "a_fresh_exchange_heals_a_lost_key": c("leaks-psk", no_shares_with_a_key),
+    "a_key_lost_later_does_not_open_a_fresh_exchange": c("leaks-psk", NO_SHARES),
+    "a_fresh_exchange_heals_a_lost_key": c("leaks-psk", NO_SHARES),
     "a_key_lost_later_opens_nothing": Mutant("leaks-tls12", {}),
     # Early data under a key that is made of no key.
     "early_data_is_secret_as_long_as_its_key_is": c(
         "tls13-early-data",
         with_effects("client_send_client_hello_START_to_WAIT_SH", offered_psk=const("none", Psk)),
     ),
-    "a_resumption_key_opens_no_other_connection": Mutant(
-        "leaks-tickets", {"client": one_secret_for_all, "server": one_secret_for_all}
-    ),
-    "a_closed_run_has_nothing_to_lose": c("leaks-traffic", never_erased),
+    # A secret is made of nothing that tells one handshake from another.
+    "a_resumption_key_opens_no_other_connection": both("leaks-tickets", without_covered()),
+    "a_closed_run_has_nothing_to_lose": c("leaks-traffic", with_secret(erases=False)),
     # KeyUpdate is sent, and the key stays.
     "what_was_sent_before_a_key_update_stays_secret": c(
         "leaks-key-update",
@@ -47,7 +36,7 @@ MUTANTS = {
     ),
     # Data goes on under the handshake key.
     "a_traffic_secret_does_not_give_another": c(
-        "leaks-traffic", changed("client_send_finished_SEND_FINISHED_to_CONNECTED", do={})
+        "leaks-traffic", without_effects("client_send_finished_SEND_FINISHED_to_CONNECTED")
     ),
     "a_lost_key_of_ones_own_lets_nobody_in": s(
         "leaks-client-auth",

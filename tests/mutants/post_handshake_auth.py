@@ -2,18 +2,19 @@
 
 from model.expr import TRUE, conj, const, disj
 from model.extensions.post_handshake_auth import context, its
-from model.flaws import with_effects, with_rows, without_check
 from model.message import Finished
-from model.principal import Certificate, client, server
+from model.patch import narrowed, with_effects, with_rows, without_check, without_condition
+from model.principal import Certificate, server
 from model.rule import receive
-from tests.mutants import Mutant, c, changed, s
+from tests.mutants import Mutant, c, s
 
 MUTANTS = {
     "a_later_request_is_taken_only_if_it_was_offered_for": s(
         "post-handshake-auth",
-        changed(
+        without_condition("server_send_certificate_request_later"),
+        narrowed(
             "server_send_certificate_request_later",
-            when=conj(
+            conj(
                 server.version == "TLS13",
                 its.asks_later,
                 disj((context == "1") & ~its.request_1, (context == "2") & ~its.request_2),
@@ -26,7 +27,9 @@ MUTANTS = {
     ),
     "nothing_comes_between_the_messages_of_an_answer": c(
         "honest-post-handshake-auth",
-        changed("client_send_application_data_CONNECTED_to_SAME", when=client.sends_data),
+        without_condition(
+            "client_send_application_data_CONNECTED_to_SAME", "own.answering == none"
+        ),
     ),
     "a_later_finished_comes_after_the_certificate_and_its_proof": s(
         "post-handshake-auth",

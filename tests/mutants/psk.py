@@ -6,17 +6,26 @@ from dataclasses import replace
 
 from model.expr import FALSE, Expr, const, same, substitute
 from model.extensions.psk import SESSION_FIELDS, NewSessionTicket, client, server
-from model.flaws import with_rows, without_check, without_fields
 from model.generations.negotiation import take_hello
 from model.message import CertificateRequest, ServerHello
+from model.patch import (
+    on_role,
+    patched,
+    with_rows,
+    without_check,
+    without_covered,
+    without_fields,
+    without_rows,
+)
 from model.principal import ClientAuth
 from model.rule import SAME, Role, Variable, receive, send
-from tests.mutants import Mutant, c, s, without_rows
+from tests.mutants import both, c, s
 
 SH_PSK = "client_receive_server_hello_psk"
 CH_PSK = "server_receive_client_hello_psk"
 
 
+@on_role
 def expired_and_taken(r: Role) -> Role:
     """What the server issued has expired; nobody looks."""
 
@@ -36,11 +45,12 @@ def expired_and_taken(r: Role) -> Role:
     return replace(r, table=rows, variables={**r.variables, "expired": expired})
 
 
+@on_role
 def unbound(r: Role) -> Role:
     """A resumption key is made of nothing that tells one handshake from another."""
-    names = {f"session_{n}" for n in SESSION_FIELDS}
-    r = without_fields("Finished", *(f"secret.{n}" for n in names))(r)
-    left = tuple(n for n in r.covered["secret"] if n not in names)
+    names = [f"session_{n}" for n in SESSION_FIELDS]
+    finished = without_fields("Finished", *(f"secret.{n}" for n in names))
+    r = patched(r, (finished, without_covered(*names)))
 
     def shorter(parts: tuple[Expr, ...]) -> tuple[Expr, ...]:
         return (*parts[:2], *parts[2 + len(names) :])
@@ -64,7 +74,7 @@ def unbound(r: Role) -> Role:
         binder = sends["ClientHello"]["binder"]
         assert isinstance(binder, tuple)
         sends["ClientHello"] = {**sends["ClientHello"], "binder": shorter(binder)}
-    return replace(r, table=rows, sends=sends, covered={**r.covered, "secret": left})
+    return replace(r, table=rows, sends=sends)
 
 
 MUTANTS = {
@@ -81,7 +91,7 @@ MUTANTS = {
         ),
     ),
     "a_key_is_selected_for_a_hello_of_who_has_it": s("tls13-psk", without_check(CH_PSK, "binder")),
-    "a_ticket_is_taken_only_from_its_issuer_in_time": s("tls13-resumption", expired_and_taken),
+    "a_ticket_is_taken_only_from_its_issuer_in_time": s("tls13-resumption", expired_and_taken()),
     "a_key_is_used_in_a_mode_that_was_offered": c(
         "tls13-psk", without_check(SH_PSK, "mode offered")
     ),
@@ -105,8 +115,8 @@ MUTANTS = {
         ),
     ),
     "what_a_hello_answers_was_offered": c("tls13-psk", without_check(SH_PSK, "key offered")),
-    "a_resumption_key_binds_the_whole_earlier_handshake": Mutant(
-        "tls13-resumption", {"client": unbound, "server": unbound}
+    "a_resumption_key_binds_the_whole_earlier_handshake": both(
+        "tls13-resumption", unbound()
     ),
     "the_session_id_is_echoed": c("tls13-psk", without_check(SH_PSK, "session id echo")),
 }

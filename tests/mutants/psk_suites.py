@@ -1,6 +1,6 @@
 """Mutants of shared keys below TLS 1.3."""
 
-from model.flaws import without_check
+from model.patch import without_check
 from tests.mutants import s
 
 MUTANTS = {

@@ -1,30 +1,18 @@
 """Mutants of renegotiation and its indication."""
 
-from dataclasses import replace
-
 from model.expr import TRUE
 from model.extensions.renegotiation import HelloRequest
 from model.extensions.renegotiation import own as run
 from model.extensions.renegotiation_info import info, own, prev
-from model.flaws import with_rows, without_check
 from model.message import ApplicationData
+from model.patch import narrowed, with_effects, with_rows, without_check
 from model.principal import client
-from model.rule import SAME, Role, receive
+from model.rule import SAME, receive
 from tests.mutants import c, s
-from tests.mutants.resumption import effect
 
 CLIENT = "client_receive_server_hello_WAIT_SH_to_WAIT_CERTIFICATE"
 SERVER = "server_receive_client_hello_START_to_SEND_SH"
 INHERITED = prev.secure | (own.knows_ri & (info != "none"))
-
-
-def refusing(r: Role) -> Role:
-    """A client that takes no ServerHello in a renegotiation."""
-    rows = [
-        replace(x, when=x.when & ~run.renegotiating) if x.name == CLIENT else x for x in r.table
-    ]
-    return replace(r, table=tuple(rows))
-
 
 MUTANTS = {
     "a_first_hello_carries_no_verify_data": c(
@@ -33,7 +21,7 @@ MUTANTS = {
     "nothing_negotiated_before_goes_on_unsaid": s(
         "renegotiation-info",
         without_check(SERVER, "renegotiation_info of a renegotiation"),
-        effect(SERVER, "secure", INHERITED),
+        with_effects(SERVER, secure=INHERITED),
     ),
     "data_in_a_renegotiation_is_under_the_old_keys": c(
         "renegotiation-both",
@@ -45,7 +33,8 @@ MUTANTS = {
         "renegotiation-both",
         with_rows(receive("server", HelloRequest, "WAIT_CKE", SAME, rfc="5246 7.4.1.1")),
     ),
-    "a_renegotiation_completes": c("renegotiation-honest", refusing),
+    # The client takes no ServerHello in a renegotiation.
+    "a_renegotiation_completes": c("renegotiation-honest", narrowed(CLIENT, ~run.renegotiating)),
     "a_renegotiation_carries_what_it_goes_on_from": s(
         "renegotiation-info", without_check(SERVER, "renegotiation_info of a renegotiation")
     ),

@@ -1,7 +1,7 @@
 """Mutants of certificate status."""
 
 from model.extensions.status_request import CertificateStatus
-from model.flaws import with_rows, without_check
+from model.patch import with_rows, without_check
 from model.rule import SAME, receive
 from tests.mutants import c
 

@@ -11,7 +11,6 @@ import pytest
 from checker.decide import search, temporal
 from checker.request import Request
 from model.flaws import flaws
-from model.roles import role
 from model.scenario import scenario
 from properties import catalogue
 from tests.mutants import mutants
@@ -24,13 +23,7 @@ def test_a_mutant_breaks_the_property(name: str) -> None:
     mutant, prop = MUTANTS[name], catalogue()[name]
     where = scenario(mutant.scenario)
     assert set(prop.needs) <= where.features
-    roles = [
-        mutant.patches[n](role(n, where.extensions))
-        if n in mutant.patches
-        else role(n, where.extensions)
-        for n in ("client", "server")
-    ]
-    system = where.system(*roles)
+    system = mutant.system
     decide = (
         temporal(system, [prop]) if prop.temporal else search(system, [prop], Request(first=True))
     )
