@@ -5,11 +5,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+PYTEST := $(PY) -m pytest -n auto --dist worksteal -q
 SOURCES := model properties checker diagrams tests
 # One stamp for each set of packages: made again when pyproject.toml or the interpreter changes.
 STAMP = $(VENV)/.installed-
 
-.PHONY: verify test check diagrams bench clean
+.PHONY: verify test test-deep test-all durations check diagrams bench clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -17,15 +18,22 @@ verify: $(STAMP)base
 	$(PY) -m checker verify
 
 test: $(STAMP)test
-	$(PY) -m pytest -n auto -q
+	$(PYTEST) -m "not deep"
+
+test-deep: $(STAMP)test
+	$(PYTEST) -m deep
+
+test-all: test test-deep
+
+durations: $(STAMP)test
+	$(PY) -m tests.durations
 
 check: $(STAMP)check
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(PY) -m mypy --strict
 	$(BIN)/lint-imports --no-cache
-	$(PY) -m pytest -n auto -q -m "not slow" --cov --cov-report=term-missing:skip-covered
-	$(PY) -m pytest -n auto -q -m slow
+	$(PYTEST) -m "not deep" --cov --cov-report=term-missing:skip-covered
 	$(PY) -m checker diagrams --check
 	$(PY) -m checker verify --scenario tls12-small
 

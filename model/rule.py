@@ -19,7 +19,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from model.expr import (
@@ -573,6 +573,7 @@ def overlaps(rows: Sequence[Rule]) -> Iterable[tuple[Rule, Rule]]:
                         yield a, b
 
 
+@cache
 def satisfiable(expr: Expr) -> bool:
     """Whether some values of its variables make `expr` true, by elimination.
 

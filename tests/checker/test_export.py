@@ -319,7 +319,7 @@ def test_spin_agrees_on_a_scenario(scenario: str, flaw: str | None, some: Sequen
 
 
 @needs_spin
-@pytest.mark.slow
+@pytest.mark.deep
 def test_spin_agrees_on_every_property_of_a_scenario() -> None:
     here = searched_here("tls12-small", None)
     text = export("promela", "tls12-small")

@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 
 from checker.decide import run_task, search
-from checker.engines.explicit import Explicit
-from checker.engines.reference import Reference
 from checker.request import Request, Task, declared, properties_of
 from checker.verdict import VIOLATED, Result
 from model.flaws import dropped, find, flaws
 from model.rule import ModelError
 from model.scenario import scenario
 from model.transcript import FLIGHT, SECRET
+from tests.contracts.agreement import same_to_depth
 
 CASES = [f"{f.name}@{end}" for f in flaws().values() for end in f.ends]
 
@@ -29,7 +28,7 @@ def _fallen_by(results: list[Result], where: str) -> set[str]:
     }
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 @pytest.mark.parametrize("spec", CASES)
 def test_a_flaw_breaks_exactly_what_it_lists(spec: str) -> None:
     flaw, end = find(spec)
@@ -47,7 +46,7 @@ def test_a_flaw_breaks_exactly_what_it_lists(spec: str) -> None:
             assert r.trace.steps[-1].alert is None
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 def test_the_attacks_are_as_long_as_they_are() -> None:
     """Shortest lengths, in single steps of the machines, of the trace that tells each attack."""
     lengths = {}
@@ -87,7 +86,7 @@ def test_the_attacks_are_as_long_as_they_are() -> None:
     }
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 @pytest.mark.parametrize("name", [f.name for f in flaws().values() if f.capability])
 def test_without_its_capability_only_the_row_itself_shows(name: str) -> None:
     flaw = flaws()[name]
@@ -107,7 +106,7 @@ def test_the_goto_fail_attack_is_the_published_one() -> None:
     assert "client0" in result.trace.steps[-1].known
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("name", "depth"), [("early_ccs@both", 9), ("finished_before_certificate@client", 10)]
 )
@@ -115,18 +114,7 @@ def test_the_reference_agrees_on_flawed_systems(name: str, depth: int) -> None:
     """The same states at each distance, down to a depth that the reference reaches quickly."""
     flaw, end = find(name)
     system = scenario(flaw.scenario).system(*flaw.roles(end))
-    compiled = system.compile()
-    engine = Explicit(compiled)
-    found = engine.search()
-    graph = Reference(compiled).explore(depth=depth)
-    by_depth: dict[int, set[object]] = {}
-    for state, d in graph.nodes(data="depth"):
-        by_depth.setdefault(d, set()).add(state)
-    start = 0
-    for d in range(depth + 1):
-        rows = range(start, start + found.levels[d])
-        assert by_depth[d] == {engine.state(i) for i in rows}
-        start += found.levels[d]
+    same_to_depth(system.compile(), depth)
 
 
 USER_FLAW = """
@@ -252,7 +240,7 @@ BOUND = {
 """Field of Finished -> what else binds it, so that its loss breaks nothing."""
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 @pytest.mark.parametrize("field", sorted(NEEDED))
 def test_the_loss_of_a_transcript_field_is_noticed(field: str) -> None:
     where, fallen = NEEDED[field]

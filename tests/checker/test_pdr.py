@@ -367,7 +367,7 @@ def test_every_invariant_is_proved_or_violated_as_declared(where: str) -> None:
         assert r.witness or violated
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 @pytest.mark.parametrize(
     "where",
     [

@@ -115,7 +115,7 @@ def proved(name: str, at: str) -> Support:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 @pytest.mark.parametrize(("at", "every"), [("tls12-small", 2), ("half-close", 3)])
 def test_a_demand_that_a_proof_does_not_use_breaks_nothing_by_search(at: str, every: int) -> None:
     """Of all properties that hold there, by each second demand of the rows or each third."""
@@ -135,7 +135,7 @@ def test_a_demand_that_a_proof_does_not_use_breaks_nothing_by_search(at: str, ev
     assert min(told[False, PROVED], told[True, PROVED], told[True, VIOLATED]) > 0
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 def test_an_assumption_that_the_proof_does_not_use_is_not_needed_by_search() -> None:
     (p,) = find(AUT1)
     found = proved(p.name, "tls12-small")
@@ -191,7 +191,7 @@ def test_a_run_is_carried_over_only_where_each_step_is_as_possible_and_does_the_
             assert carried(run, system, [step], Refuter()) is (still or not run)
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 def test_the_command_prints_every_drop(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tightness", "AUT-15", "--scenario", "tls12-small", "--format", "json"]) == 0
     (table,) = json.loads(capsys.readouterr().out)["tables"]
@@ -209,7 +209,7 @@ def test_the_command_prints_every_drop(capsys: pytest.CaptureFixture[str]) -> No
     assert all(r["states"] is None for r in table["rows"] if r["used"] is False)
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 def test_the_command_tells_of_an_extension_what_falls_without_each_demand(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

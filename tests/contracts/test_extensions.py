@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import networkx as nx
 import pytest
 
-from checker.engines.explicit import Explicit
 from checker.engines.reference import Reference
 from checker.trace import every_variable
 from model.expr import BOOL, TRUE, Expr, conj, var
 from model.scenario import SCENARIOS, scenario
 from model.system import Compiled
+from tests.contracts.agreement import same_graph, set_once
 
 State = tuple[Any, ...]
 ALONE = [
@@ -28,41 +26,31 @@ ALONE = [
 WHOLE = [
     (name, "both") for name in ("honest-half-close", "honest-ignored-records", "honest-key-update")
 ]
+QUICK: list[tuple[str, str]] = []
 
 
-@cache
-def _graph(name: str, end: str) -> tuple[Compiled, Reference, nx.MultiDiGraph[State]]:
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        pytest.param(*case, marks=pytest.mark.scenario if case in QUICK else pytest.mark.deep)
+        for case in (*ALONE, *WHOLE)
+    ],
+)
+def test_the_reference_agrees_and_what_is_set_or_sent_stays(name: str, end: str) -> None:
+    """One test a case: the graph of fired `transitions` is the costly part."""
     where = scenario(name)
     if end != "both":
         where = replace(where, clients=int(end == "client"), servers=int(end == "server"))
     compiled = every_variable(where.system())
     reference = Reference(compiled)
-    return compiled, reference, reference.explore()
+    graph = reference.explore()
+    same_graph(compiled, graph)
+    set_once(compiled, reference)
+    _sent_stays(compiled, reference, graph)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "end"), [*ALONE, *WHOLE])
-def test_the_reference_agrees_and_what_is_set_once_stays(name: str, end: str) -> None:
-    compiled, reference, graph = _graph(name, end)
-    engine = Explicit(compiled)
-    found = engine.search(edges=True)
-    assert {engine.state(i) for i in range(found.states)} == set(graph)
-    assert Counter(k for *_, k in graph.edges(keys=True)) == found.edges
-    assert Counter(d for _, d in graph.nodes(data="depth")) == dict(enumerate(found.levels))
-    once = set(compiled.write_once())
-    for (run, own, *_), out in reference.fired.items():
-        for (variable, i), before, after in zip(
-            reference.own[run], own, out[1] if out else own, strict=True
-        ):
-            if before != after and f"{run}.{variable}" in once:
-                assert before in compiled.initial[i], (out, variable)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "end"), [*ALONE, *WHOLE])
-def test_what_was_sent_stays_as_it_was(name: str, end: str) -> None:
+def _sent_stays(compiled: Compiled, reference: Reference, graph: nx.MultiDiGraph[State]) -> None:
     """Each edition of a message, once it is there, is there for good, with the same contents."""
-    compiled, reference, graph = _graph(name, end)
     system = compiled.system
     checks = []
     for r in system.runs:

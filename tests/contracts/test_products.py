@@ -83,7 +83,7 @@ BEST_IS_TLS12 = replace(
 """ORD-2F says that to start early takes TLS 1.2, so it is asked where that is the client's best."""
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 @pytest.mark.parametrize("where", [TLS12, BEST_IS_TLS12, TLS13], ids=lambda s: s.name)
 def test_every_invariant_is_proved_where_all_extensions_are(where: Scenario) -> None:
     system = where.system()

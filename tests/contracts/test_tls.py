@@ -4,7 +4,7 @@ only grows, variables that are written once and final before they are sent."""
 from __future__ import annotations
 
 import itertools
-from collections import Counter, defaultdict
+from collections import defaultdict
 from functools import cache
 from typing import Any
 
@@ -26,6 +26,7 @@ from model.roles import role
 from model.rule import overlaps
 from model.scenario import SCENARIOS, scenario
 from model.system import Compiled
+from tests.contracts.agreement import same_graph, set_once
 
 State = tuple[Any, ...]
 BY_REFERENCE = ("honest", "tls12-small", "tls13", "retry-honest", "retry-early-data-honest")
@@ -34,7 +35,7 @@ SEARCHED = [s.name for s in SCENARIOS if "explicit" in s.methods and (s.default 
 
 
 # -- the whole default set ------------------------------------------------------------------------
-@pytest.mark.slow
+@pytest.mark.deep
 @pytest.mark.parametrize("name", SEARCHED)
 def test_a_searched_scenario_is_as_declared(name: str) -> None:
     results = run_task(Task(Request(), name, "explicit"))
@@ -68,8 +69,10 @@ def test_a_default_run_proves_every_invariant_that_is_not_declared_violated() ->
 
 
 # -- the reference judges the explicit engine -----------------------------------------------------
-@cache
-def _graph(name: str) -> tuple[Compiled, Reference, nx.MultiDiGraph[State]]:
+@pytest.mark.deep
+@pytest.mark.parametrize("name", BY_REFERENCE)
+def test_the_reference_agrees_and_the_laws_hold(name: str) -> None:
+    """One test a scenario: the graph of fired `transitions` is the costly part."""
     where = scenario(name)
     system = where.system()
     exprs: list[Expr] = []
@@ -78,29 +81,13 @@ def _graph(name: str) -> tuple[Compiled, Reference, nx.MultiDiGraph[State]]:
             exprs += [_bad(p, system), p.witness(system)]
     compiled = system.compile(*exprs)
     reference = Reference(compiled)
-    return compiled, reference, reference.explore()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", BY_REFERENCE)
-def test_the_reference_agrees_and_the_laws_hold(name: str) -> None:
-    """One test a scenario: the graph of fired `transitions` is the costly part."""
-    compiled, reference, graph = _graph(name)
-    _same_states_and_edges(compiled, graph)
+    graph = reference.explore()
+    same_graph(compiled, graph)
     _same_verdicts_and_lengths(name, graph, reference)
-    _write_once(compiled, reference)
-    if scenario(name).network == "adversary":
+    set_once(compiled, reference)
+    if where.network == "adversary":
         _deliveries_stay(compiled, graph)
         _sent_fields_are_final(compiled, graph)
-
-
-def _same_states_and_edges(compiled: Compiled, graph: nx.MultiDiGraph[State]) -> None:
-    engine = Explicit(compiled)
-    found = engine.search(edges=True)
-    assert found.complete
-    assert {engine.state(i) for i in range(found.states)} == set(graph)
-    assert Counter(k for *_, k in graph.edges(keys=True)) == found.edges
-    assert Counter(d for _, d in graph.nodes(data="depth")) == dict(enumerate(found.levels))
 
 
 def _same_verdicts_and_lengths(
@@ -119,18 +106,6 @@ def _same_verdicts_and_lengths(
         assert any(map(witness, graph)), p.name
         if wrong:
             assert len(r.trace) == min(wrong), p.name
-
-
-def _write_once(compiled: Compiled, reference: Reference) -> None:
-    """Every distinct move of a machine sets a write-once variable from its initial value only."""
-    once = set(compiled.write_once())
-    for (run, own, *_), out in reference.fired.items():
-        if out is None:
-            continue
-        for (variable, i), before, after in zip(reference.own[run], own, out[1], strict=True):
-            full = f"{run}.{variable}"
-            if full in once and before != after:
-                assert before in compiled.initial[i], (out[0].name, full, before, after)
 
 
 def _deliveries_stay(compiled: Compiled, graph: nx.MultiDiGraph[State]) -> None:

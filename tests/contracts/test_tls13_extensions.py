@@ -7,13 +7,12 @@ from dataclasses import replace
 import pytest
 
 from checker.decide import search
-from checker.engines.explicit import Explicit
-from checker.engines.reference import Reference
 from checker.request import Request, properties_of
 from model.expr import Expr, conj, neg
 from model.scenario import Config, scenario
 from properties import World, declared
 from properties.authentication import known
+from tests.contracts.agreement import same_to_depth
 
 SMALL: dict[str, tuple[Config, Config]] = {
     "tls13-retry": (
@@ -33,7 +32,7 @@ SMALL: dict[str, tuple[Config, Config]] = {
 """Configurations with few values, by scenario: of the client, of the server."""
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 @pytest.mark.parametrize("name", sorted(SMALL))
 def test_the_reference_agrees_as_far_as_it_comes(name: str) -> None:
     """The same states at each distance, down to a depth that the reference reaches quickly."""
@@ -42,18 +41,7 @@ def test_the_reference_agrees_as_far_as_it_comes(name: str) -> None:
     where = replace(where, client={**where.client, **client}, server={**where.server, **server})
     system = where.system()
     compiled = system.compile(*(p.holds(system) for p in properties_of(Request(), where)))
-    engine = Explicit(compiled)
-    found = engine.search()
-    depth = next(d for d in range(len(found.levels)) if sum(found.levels[: d + 2]) > 1000)
-    graph = Reference(compiled).explore(depth=depth)
-    by_depth: dict[int, set[object]] = {}
-    for state, d in graph.nodes(data="depth"):
-        by_depth.setdefault(d, set()).add(state)
-    start = 0
-    for d in range(depth + 1):
-        rows = range(start, start + found.levels[d])
-        assert by_depth[d] == {engine.state(i) for i in rows}, d
-        start += found.levels[d]
+    same_to_depth(compiled)
 
 
 def _both(w: World, last: int) -> Expr:
@@ -98,7 +86,7 @@ STEPS = {
 """The shortest way to what each scenario is about, in steps; it was replayed on the machines."""
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 @pytest.mark.parametrize("name", sorted(HONEST))
 def test_what_a_scenario_is_about_is_reached(name: str) -> None:
     goal = HONEST[name]

@@ -1,0 +1,48 @@
+"""The reference, which fires `transitions` machines, judges the explicit engine."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import networkx as nx
+
+from checker.engines.explicit import Explicit
+from checker.engines.reference import Reference
+from model.system import Compiled
+
+
+def same_graph(compiled: Compiled, graph: nx.MultiDiGraph[tuple[Any, ...]]) -> Explicit:
+    """The same states, at the same distances, and as many edges of each step; the engine."""
+    engine = Explicit(compiled)
+    found = engine.search(edges=True)
+    assert found.complete
+    depths = [d for d, n in enumerate(found.levels) for _ in range(n)]
+    assert {engine.state(i): d for i, d in enumerate(depths)} == dict(graph.nodes(data="depth"))
+    assert Counter(k for *_, k in graph.edges(keys=True)) == found.edges
+    return engine
+
+
+def same_to_depth(compiled: Compiled, depth: int | None = None) -> None:
+    """The same states at each distance: to `depth`, or while there are fewer than 1,000 or so."""
+    engine = Explicit(compiled)
+    # The last level may be cut off, so it is not compared.
+    levels = engine.search(states=50_000).levels[:-1]
+    if depth is None:
+        depth = next(d for d in range(len(levels)) if sum(levels[: d + 2]) > 1000)
+    assert depth < len(levels)
+    graph = Reference(compiled).explore(depth=depth)
+    depths = [d for d, n in enumerate(levels[: depth + 1]) for _ in range(n)]
+    assert {engine.state(i): d for i, d in enumerate(depths)} == dict(graph.nodes(data="depth"))
+
+
+def set_once(compiled: Compiled, reference: Reference) -> None:
+    """Every distinct move of a machine sets a write-once variable from its initial value only."""
+    once = set(compiled.write_once())
+    for (run, own, *_), out in reference.fired.items():
+        if out is None:
+            continue
+        for (variable, i), before, after in zip(reference.own[run], own, out[1], strict=True):
+            full = f"{run}.{variable}"
+            if full in once and before != after:
+                assert before in compiled.initial[i], (out[0].name, full, before, after)
