@@ -311,9 +311,14 @@ def _by_section(args: argparse.Namespace, where: Sequence[Any], results: Sequenc
 
 
 def _certify(args: argparse.Namespace) -> int:
-    from checker.certificate import main as certify
+    from checker.certificate.check import certify_all
+    from checker.report import certificates as report
 
-    return certify(args, _progress)
+    found, interrupted = certify_all(args.files, args.solver, args.time, _progress)
+    _progress("")
+    form = report.as_json if args.format == "json" else report.as_text
+    sys.stdout.write(form(found, interrupted=interrupted) + "\n")
+    return 130 if interrupted else report.exit_status(found)
 
 
 def listing() -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from checker.certificate import ACCEPTED, DISAGREE, GAVE_UP, REFUSED, UNREADABLE, Certified
+from checker.certificate.check import ACCEPTED, DISAGREE, GAVE_UP, REFUSED, UNREADABLE, Certified
 
 SCHEMA_VERSION = 1
 STATUS = {DISAGREE: 4, REFUSED: 1, UNREADABLE: 2, GAVE_UP: 3, ACCEPTED: 0}
