@@ -311,9 +311,14 @@ def _by_section(args: argparse.Namespace, where: Sequence[Any], results: Sequenc
 
 
 def _certify(args: argparse.Namespace) -> int:
-    from checker.certificate import main as certify
+    from checker.certificate.check import certify_all
+    from checker.report import certificates as report
 
-    return certify(args, _progress)
+    found, interrupted = certify_all(args.files, args.solver, args.time, _progress)
+    _progress("")
+    form = report.as_json if args.format == "json" else report.as_text
+    sys.stdout.write(form(found, interrupted=interrupted) + "\n")
+    return 130 if interrupted else report.exit_status(found)
 
 
 def listing() -> dict[str, Any]:
@@ -439,28 +444,30 @@ def _coverage(args: argparse.Namespace) -> int:
 
 
 def _tightness(args: argparse.Namespace) -> int:
-    from checker import tightness
+    from checker.report import tightness as report
     from checker.request import Request
+    from checker.tightness import Tightness, tightness
 
-    request = Request(seconds=args.time)
-    found: list[tightness.Tightness] = []
+    found: list[Tightness] = []
     interrupted = False
     try:
-        for so_far in tightness.tightness(args.properties, args.scenario, request, _progress):
+        for so_far in tightness(
+            args.properties, args.scenario, Request(seconds=args.time), _progress
+        ):
             found = so_far
     except KeyboardInterrupt:
         interrupted = True
     _progress("")
     if args.format == "json":
-        out = tightness.as_json(found)
+        out = report.as_json(found)
     elif len(args.properties) == 1:
-        out = "\n".join(map(tightness.as_text, found))
+        out = "\n".join(map(report.as_text, found))
     else:
-        out = tightness.overview(found) if found else ""
+        out = report.overview(found) if found else ""
     sys.stdout.write(f"{out}\n")
     if interrupted:
         sys.stderr.write("interrupted: these are the drops so far\n")
-    return 130 if interrupted else tightness.status(found)
+    return 130 if interrupted else report.status(found)
 
 
 def _export(args: argparse.Namespace) -> int:

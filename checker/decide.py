@@ -24,7 +24,6 @@ from checker.verdict import HOLDS_TO_DEPTH, PROVED, UNKNOWN, VACUOUS, VIOLATED, 
 from model.expr import FALSE, Expr, conj, disj, exists, neg
 from model.flaws import find as find_flaw
 from model.near import UsageError
-from model.rule import Rule
 from model.scenario import Scenario, scenario
 from model.system import Compiled, System
 from properties import Property, catalogue
@@ -113,40 +112,26 @@ def _patched(request: Request, where: Scenario, system: System) -> dict[str, Exp
     return changed_rows(where.system(), system) if patch_of(request) else {}
 
 
-def changed_rows(sound_system: System, system: System) -> dict[str, Expr]:
+def changed_rows(sound: System, system: System) -> dict[str, Expr]:
     """For each row that differs from the sound system's, when it takes what that would not."""
-    sound = {s.label: s for s in sound_system.raw_steps}
+    sound_steps = {s.label: s for s in sound.raw_steps}
     changed: dict[str, list[Expr]] = {}
-    for s in system.raw_steps:
+    for s in system.changed(sound):
         if s.rule.rejects:
             continue
-        before = sound.get(s.label)
-        covers_less = before is not None and _covers(before.rule) != _covers(s.rule)
-        if before is not None and before.full is s.full and not covers_less:
-            continue
+        new, parameters = s.full, dict(s.parameters)
+        before = sound_steps.get(s.label)
         # A row that checks less must take what the sound one refuses. Where a message covers
         # less at both ends, no message of one system exists in the other: taking one is enough.
-        new = s.full
-        parameters = dict(s.parameters)
-        if before is not None and not covers_less:
+        if before is not None and before.covered == s.covered:
+            if before.full is s.full:
+                continue
             new = conj(s.full, neg(before.full))
             parameters.update(before.parameters)
         for n, d in parameters.items():
             new = exists(n, d.values, d, new)
         changed.setdefault(s.rule.name, []).append(new)
     return {name: disj(*exprs) for name, exprs in changed.items()}
-
-
-def _covers(rule: Rule) -> set[int]:
-    """How many parts the composites of a row have; 1 stands for no composite."""
-    out: set[int] = set()
-    stack = [c.expr for c in rule.checks]
-    while stack:
-        e = stack.pop()
-        if e.op == "same":
-            out.add(len(e.args))
-        stack.extend(e.args)
-    return out or {1}
 
 
 def search(

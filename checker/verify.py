@@ -7,17 +7,12 @@ proofs of one scenario are made one after another, since what one finds helps th
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from multiprocessing.connection import wait
-from typing import Any
 
 from checker.decide import PROOF_SECONDS, SHOW_SECONDS, run_task
+from checker.pool import DiedError, Job, LateError, Link, Pool
 from checker.request import (
     Request,
     Task,
@@ -62,8 +57,9 @@ def verify(
     outcome = Outcome()
     found: list[tuple[Task, list[Result]]] = []
     try:
-        for task, results in _in_processes(tasks, progress, note, workers or cores()):
-            found.append((task, results))
+        with Pool(workers, progress, note, fresh=True) as pool:
+            for task, results in _in_processes(tasks, pool):
+                found.append((task, results))
     except KeyboardInterrupt:
         outcome.interrupted = True
     outcome.results = merge(request, found)
@@ -125,43 +121,11 @@ def _merge(results: list[Result]) -> Result:
     return first
 
 
-def cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def share(methods: Sequence[str], waiting: int, workers: int) -> int:
-    """How many threads each running search gets: what would be idle, once nothing waits."""
-    searches = methods.count("explicit")
-    if waiting or not searches:
-        return 1
-    return max(1, (workers - len(methods) + searches) // searches)
-
-
-def _child(task: Task, pipe: Any, threads: Any) -> None:
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":  # die with the parent, however it dies
-        import ctypes
-
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-    try:
-        report = (lambda r: pipe.send(("part", r))) if task.method == "symbolic" else None
-        done = run_task(
-            task,
-            lambda line: pipe.send(("line", line)),
-            lambda line: pipe.send(("note", line)),
-            lambda: int(threads.value),
-            report,
-        )
-        pipe.send(("done", [] if report else done))
-    except BaseException as e:
-        pipe.send(("error", f"{type(e).__name__}: {e}"))
-    finally:
-        pipe.close()
+def _run(link: Link, task: Task) -> list[Result]:
+    """Decide a task in a process of its own; each proof is a part of the answer."""
+    report = link.part if task.method == "symbolic" else None
+    done = run_task(task, link.line, link.note, link.threads, report)
+    return [] if report else done
 
 
 def _failed(task: Task, why: str, *, error: bool) -> list[Result]:
@@ -178,79 +142,42 @@ def _failed(task: Task, why: str, *, error: bool) -> list[Result]:
     return out
 
 
-def _in_processes(
-    tasks: Sequence[Task],
-    progress: Callable[[str], None] | None,
-    note: Callable[[str], None] | None,
-    workers: int,
-) -> Iterator[tuple[Task, list[Result]]]:
-    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
-    context: Any = multiprocessing.get_context(method)
-    threads = context.RawValue("i", 1)
-    waiting = list(tasks)
+def _in_processes(tasks: Sequence[Task], pool: Pool) -> Iterator[tuple[Task, list[Result]]]:
     several = Counter(t.scenario for t in tasks)
-    running: dict[Any, tuple[Task, Any, float]] = {}
-    try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                task = waiting.pop(0)
-                if several[task.scenario] > 1:
-                    # What all questions about a system share is found before the processes part.
-                    _ = system_of(task.request, scenario(task.scenario)).values
-                here, there = context.Pipe(duplex=False)
-                process = context.Process(target=_child, args=(task, there, threads), daemon=True)
-                process.start()
-                there.close()
-                running[here] = (task, process, time.monotonic())
-            methods = [task.method for task, _, _ in running.values()]
-            threads.value = share(methods, len(waiting), workers)
-            ready: list[Any] = wait(list(running), timeout=0.2)
-            for pipe in ready:
-                task, process, began = running[pipe]
-                try:
-                    kind, value = pipe.recv()
-                except EOFError:
-                    kind, value = "error", "the process died (memory?)"
-                if kind in ("line", "note"):
-                    tell = progress if kind == "line" else note
-                    if tell is not None:
-                        tell(value)
-                    continue
-                if kind == "part":
-                    # The clock of a proof begins when the one before is done.
-                    left = tuple(n for n in task.properties if n != value.property)
-                    running[pipe] = (replace(task, properties=left), process, time.monotonic())
-                    yield task, [value]
-                    continue
-                del running[pipe]
-                process.join()
-                if kind == "error" and task.method == "symbolic":
-                    # The proof under way is lost, not those that wait.
-                    waiting[:0] = _without_first(task)
-                    task = replace(task, properties=task.properties[:1])
-                if kind == "error":
-                    value = _failed(task, value, error="Error: " in value or "died" not in value)
-                yield task, value
-            for pipe, (task, process, began) in list(running.items()):
-                limit = _limit(task)
-                if limit is not None and time.monotonic() - began > limit:
-                    process.kill()
-                    process.join()
-                    del running[pipe]
-                    waiting[:0] = _without_first(task)
-                    task = replace(task, properties=task.properties[:1])
-                    yield task, _failed(task, f"no answer within {limit:.0f} s", error=False)
-    finally:
-        for _, process, _ in running.values():
-            process.kill()
+    left: dict[Job, Task] = {}
+
+    def begin(task: Task, *, first: bool = False) -> None:
+        def build() -> None:
+            # What all questions about a system share is found before the processes part.
+            if several[task.scenario] > 1:
+                _ = system_of(task.request, scenario(task.scenario)).values
+
+        job = Job(_run, (task,), limit(task), task.method == "explicit", build)
+        left[pool.add(job, first=first)] = task
+
+    for t in tasks:
+        begin(t)
+    for answer in pool.answers():
+        task = left[answer.job]
+        if answer.part:
+            names = tuple(n for n in task.properties if n != answer.value.property)
+            left[answer.job] = replace(task, properties=names)
+            yield task, [answer.value]
+            continue
+        if answer.problem is None:
+            yield task, answer.value
+            continue
+        if task.method == "symbolic":
+            # The proof under way is lost, not those that wait.
+            if task.properties[1:]:
+                begin(replace(task, properties=task.properties[1:]), first=True)
+            task = replace(task, properties=task.properties[:1])
+        e = answer.problem
+        told = isinstance(e, LateError | DiedError)
+        yield task, _failed(task, str(e) if told else f"{type(e).__name__}: {e}", error=not told)
 
 
-def _without_first(task: Task) -> list[Task]:
-    left = task.properties[1:]
-    return [replace(task, properties=left)] if left else []
-
-
-def _limit(task: Task) -> float | None:
+def limit(task: Task) -> float | None:
     """The seconds after which a proof is stopped from outside: a solver may not stop itself."""
     if task.method == "symbolic":
         seconds = task.request.seconds

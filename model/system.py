@@ -112,6 +112,24 @@ class Step:
         """Run, rule name and source name: what an edge of the state graph carries."""
         return (self.run, self.rule.name, self.source.name)
 
+    @cached_property
+    def covered(self) -> frozenset[int]:
+        """The numbers of parts of the composites that the row's checks compare; 1 without one."""
+        out: set[int] = set()
+        stack = [c.expr for c in self.rule.checks]
+        while stack:
+            e = stack.pop()
+            if e.op == "same":
+                out.add(len(e.args))
+            stack.extend(e.args)
+        return frozenset(out or {1})
+
+    def same_effects(self, other: Step) -> bool:
+        """Whether the step does what the other does."""
+        return self.effects.keys() == other.effects.keys() and all(
+            e is other.effects[n] for n, e in self.effects.items()
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class System:
@@ -164,6 +182,19 @@ class System:
     def raw_steps(self) -> tuple[Step, ...]:
         """All steps, ungrouped, no parameter eliminated."""
         return tuple(self._ground())
+
+    def changed(self, sound: System) -> list[Step]:
+        """The steps that `sound` does not have: with another guard or other effects than there, or
+        with a composite that covers more or less."""
+        before = {s.label: s for s in sound.raw_steps}
+        return [
+            s
+            for s in self.raw_steps
+            if (old := before.get(s.label)) is None
+            or s.full is not old.full
+            or s.covered != old.covered
+            or not s.same_effects(old)
+        ]
 
     @cached_property
     def values(self) -> Values:

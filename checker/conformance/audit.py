@@ -15,11 +15,8 @@ wait for others, or is not checked. The model weakened by that row is searched f
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -37,6 +34,7 @@ from checker.conformance.completion import Completion
 from checker.conformance.honest import Configuration, Key, configurations
 from checker.conformance.learned import LearnedError, read, symbol
 from checker.conformance.weakening import Weakening, consequences
+from checker.pool import Job, Link, Pool
 
 CONFORMS, IS_LAXER, DIFFERS, ERROR = "CONFORMS", "LAXER", "DIFFERS", "ERROR"
 
@@ -156,36 +154,42 @@ def audit_all(
 
     Each weakened model is searched once, however many files it stands for.
     """
-    tell = progress or (lambda line: None)
-    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
-    done: list[Audit] = []
-    pool = ProcessPoolExecutor(os.cpu_count() or 1, multiprocessing.get_context(method))
-    searched: dict[Weakening, Future[list[dict[str, Any]]]] = {}
-    try:
-        walks = [pool.submit(audit, f, asked, version) for f in files]
-        for name, walk in zip(files, walks, strict=True):
-            try:
-                done.append(walk.result())
-            except Exception as e:  # one file must not end the others
-                done.append(Audit(name, error=f"{name}: {type(e).__name__}: {e}"))
-            tell(f"{len(done)} of {len(files)} files")
-            for d in done[-1].divergences:
-                if d.weakening is not None and d.weakening not in searched:
-                    searched[d.weakening] = pool.submit(consequences, d.weakening)
-        for i, future in enumerate(searched.values()):
-            tell(f"{i} of {len(searched)} weakened models searched")
-            future.result()
-        interrupted = False
-    except KeyboardInterrupt:
-        interrupted = True
-        pool.shutdown(wait=False, cancel_futures=True)
-    for result in done:
-        for d in result.divergences:
-            if d.weakening in searched:
-                future = searched[d.weakening]
-                if future.done() and not future.cancelled():
-                    d.properties = future.result()
+    done: dict[int, Audit] = {}
+    walks: dict[Job, int] = {}
+    searches: dict[Weakening, Job] = {}
+    results: dict[Job, list[dict[str, Any]]] = {}
+    interrupted = False
+    with Pool() as pool:
+        for i, name in enumerate(files):
+            walks[pool.add(Job(_walk, (name, asked, version)))] = i
+        try:
+            for answer in pool.answers():
+                if answer.job not in walks:
+                    results[answer.job] = answer.get()
                 else:
-                    d.properties = [{"name": "", "id": "", "steps": 0, "problem": "interrupted"}]
-    pool.shutdown(wait=not interrupted, cancel_futures=True)
-    return done, interrupted
+                    i, e = walks[answer.job], answer.problem
+                    # One file must not end the others.
+                    failed = e and Audit(files[i], error=f"{files[i]}: {type(e).__name__}: {e}")
+                    done[i] = failed or answer.value
+                    for d in done[i].divergences:
+                        if d.weakening is not None and d.weakening not in searches:
+                            searches[d.weakening] = pool.add(Job(_search, (d.weakening,)))
+                if progress is not None:
+                    searched = f"{len(results)} of {len(searches)} weakened models searched"
+                    progress(f"{len(done)} of {len(files)} files, {searched}")
+        except KeyboardInterrupt:
+            interrupted = True
+    unknown = [{"name": "", "id": "", "steps": 0, "problem": "interrupted"}]
+    for audited in done.values():
+        for d in audited.divergences:
+            if d.weakening is not None:
+                d.properties = results.get(searches[d.weakening], unknown)
+    return [done[i] for i in sorted(done)], interrupted
+
+
+def _walk(_: Link, file: str, asked: str | None, version: str | None) -> Audit:
+    return audit(file, asked, version)
+
+
+def _search(_: Link, weakening: Weakening) -> list[dict[str, Any]]:
+    return consequences(weakening)

@@ -89,9 +89,8 @@ def temporal(system: System, p: Property) -> Temporal:
     """A property of kind "ends" or "leads_to", and the system compiled for it."""
     pairs = tuple((i.given, i.holds) for i in p.implications(system))
     compiled = system.compile(*(e for pair in pairs for e in pair))
-    # What the ends of runs look like is a matter of the strongest fairness there is to say.
-    fairness = p.fairness or "strong"
-    return Temporal(p.name, compiled, pairs, fairness, p.kind == "ends", f"{p.id}, RFC {p.rfc}")
+    about = f"{p.id}, RFC {p.rfc}"
+    return Temporal(p.name, compiled, pairs, p.fairness, p.kind == "ends", about)
 
 
 def _named(

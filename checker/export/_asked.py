@@ -32,8 +32,9 @@ class Asked:
 class Temporal:
     """A property of whole runs in an export, with the system over what it reads.
 
-    `pairs` are (given, holds): given leads to holds in every run that is fair, weakly or strongly,
-    to each step. With `ends`, from some point on each pair's implication holds for ever.
+    `pairs` are (given, holds): given leads to holds in every run that is fair to each step,
+    `fairness` being "weak" or "strong". With `ends` no fairness is named: each pair's implication
+    holds of every end of a run.
     """
 
     name: str

@@ -10,27 +10,16 @@ States: the process starts at a location of its own, from which one step leads t
 state; every other stored state is at the head of the loop. So SPIN stores exactly one state more
 than the model has (`EXTRA`), depth first and breadth first.
 
-Liveness. Each property that speaks of whole runs has a system of its own (what it reads, no more)
-and a never claim: a run that breaks it. Fairness is as in `checker/engines/liveness.py`, of each
-step (a rule of a run with a source):
+Whole runs. Each property that speaks of them has a system of its own: what it reads, no more. SPIN
+is fair to processes (its option -f), and only weakly.
 
-- Weak: each step is a process of its own, and SPIN's option -f is fair to processes.
-- Strong, which SPIN does not have: the process is watched. A guess says from where on what can be
-  done once can be done again and again. From there on a step that is possible is owed until it is
-  taken; when nothing is owed a round ends, and all begins anew. What is taken in a round is not
-  owed in it again. A run with infinitely many rounds is fair, since a step that is possible in
-  infinitely many rounds is taken in each of these. A fair run has infinitely many rounds: from
-  some point on all that is possible at all is taken again, so that every debt is paid. The claim
-  asks for infinitely many rounds.
-
-A run that ends is fair, and rests in its last state for ever. That is a step of its own here: what
-SPIN itself does where nothing can move does not go with -f.
-
-The ends of runs: the claim is a strongly fair run with infinitely many states that are not as they
-should be. Where a final component has such a state there is such a run, so "errors: 0" is PROVED.
-The other way round it may stay in a component that is not final, if each step that leaves it is
-also taken inside: `ends` then sees nothing wrong, being fair to each edge and not to steps only. A
-run that SPIN shows to end, or whose cycle cannot be left, breaks both.
+- `leads_to` under weak fairness: each step (a rule of a run with a source) is a process, and a
+  never claim looks for a run that breaks the property. A run that stops rests in its last state for
+  ever. That is a step of its own here: what SPIN itself does where nothing can move does not go
+  with -f.
+- `leads_to` under strong fairness is left out, and the head of the file says so.
+- `ends`: what a run that stops must be like is a property of states. A violation that SPIN finds is
+  one. That it finds none says nothing of runs that go on for ever, of which `ends` speaks, too.
 """
 
 from __future__ import annotations
@@ -52,8 +41,6 @@ EXTRA = 1
 
 PROCESSES = 250
 """SPIN has 255; `init`, the claim and the one that rests are among them."""
-WORD = 30
-"""The steps in an `int`, whose sign is left alone."""
 
 # Promela's own words (man pages of SPIN 6.5), C's, and what pan.c defines or reads of a state.
 WORDS = """
@@ -90,16 +77,24 @@ HEAD = """\
 """
 
 
-TEMPORAL_HEAD = """\
- * A property of whole runs (liveness): SPIN looks for a cycle. Name it when SPIN writes pan.c:
- *   spin -DCHECK_NAME -a FILE.pml
- *   gcc -O2 -DNOREDUCE -DMEMLIM=16000{options} -o pan pan.c
- *   ./pan -a -m1000000
- * and with the options that stand beside its name. -f is for weak fairness; strong fairness is in
- * the model, and -f says nothing there. "acceptance cycle" and "errors: 1" mean that the property
- * is violated. Its path: spin -DCHECK_NAME -t -p -g FILE.pml
- * For the ends of runs (`ends`) a cycle counts only if it cannot be left.
+ENDS_HEAD = """\
+ * A property of the ends of runs is checked like one of states, where no step is possible: "errors:
+ * 1" means that it is violated, "errors: 0" that no run that stops violates it. Of runs that go on
+ * for ever that says nothing.
 """
+
+TEMPORAL_HEAD = """\
+ * For a property of whole runs (liveness) SPIN looks for a cycle, under weak fairness:
+ *   spin -DCHECK_NAME -a FILE.pml
+ *   gcc -O2 -DNOREDUCE -DMEMLIM=16000 -DVECTORSZ=4096 -DNFAIR={fair} -o pan pan.c
+ *   ./pan -a -f -m1000000
+ * "acceptance cycle" and "errors: 1" mean that the property is violated. Its path:
+ *   spin -DCHECK_NAME -t -p -g FILE.pml
+"""
+
+LEFT_OUT_HEAD = """\
+ * Left out, since SPIN has no strong fairness, under which alone they are asked:
+{left_out}"""
 
 
 def write(
@@ -107,39 +102,35 @@ def write(
 ) -> str:
     """The model's text, for properties of states and of whole runs.
 
-    UsageError if a system has more steps than SPIN has processes, where weak fairness needs them.
+    UsageError if nothing is asked but what SPIN cannot say, or if weak fairness takes more
+    processes than SPIN has.
     """
+    left_out = [q for q in temporal if q.fairness == "strong"]
+    said = [q for q in temporal if q not in left_out]
+    if left_out and not said and not properties:
+        raise UsageError(
+            f"{left_out[0].name} cannot be exported: it holds under strong fairness only, and SPIN "
+            "has none"
+        )
     names = Names(RESERVED)
     for n in compiled.names:
         names(n)
     memo: dict[int, Any] = {}
-    options, kept = _options(compiled, names, memo)
-    body: list[str] = []
-    for about_step, variants in options:
-        body.append(f"    /* {about_step} */")
-        for about_choice, _, inside in variants:
-            body += [f"    /* with {about_choice} */"] if about_choice else []
-            body.append(f"    :: d_step {{ {inside} }}")
     checks: list[str] = []
     listing: list[str] = []
     for p, bad in narrowed(compiled, properties):
         macro = names(f"CHECK_{p.name}")
         kind = "goal" if p.goal else "invariant"
         listing.append(f" *   {macro.removeprefix('CHECK_')} ({kind}; {plain(p.about)})\n")
-        checks += [
-            f"#ifdef {macro}",
-            f"    :: d_step {{ {_bare(expression(bad, names, memo))} -> assert(false); }}",
-            "#endif",
-        ]
+        asserted = _asserted(expression(bad, names, memo))
+        checks += [f"#ifdef {macro}", asserted, "#endif"]
     parts: list[str] = []
-    for q in temporal:
+    for q in said:
         macro = names(f"CHECK_{q.name}")
-        option = " -f" if q.fairness == "weak" else ""
-        listing.append(
-            f" *   {macro.removeprefix('CHECK_')} (liveness, {q.fairness} fairness: "
-            f"./pan -a{option}; {plain(q.about)})\n"
-        )
-        parts += [f"#{'elif' if parts else 'if'} defined({macro})", *_temporal(q, names, memo)]
+        kind = "the ends of runs" if q.ends else "liveness: ./pan -a -f"
+        listing.append(f" *   {macro.removeprefix('CHECK_')} ({kind}; {plain(q.about)})\n")
+        parts += [f"#{'elif' if parts else 'if'} defined({macro})"]
+        parts += (_ends if q.ends else _leads_to)(q, names, memo)
     head = HEAD.format(
         title=plain(compiled.system.name),
         variables=len(compiled.names),
@@ -147,24 +138,9 @@ def write(
         steps=len(compiled.steps),
         extra=EXTRA,
         properties="".join(listing),
-        whole=_temporal_head(temporal),
+        whole=_whole_head(said, left_out),
     )
-    # SPIN leaves out of its state what is only written. This option reads all and is never taken.
-    every = " + ".join(["0", *(names(n) for n in compiled.names)])
-    search = [
-        *_declared(compiled, names, kept),
-        "",
-        "init {",
-        *_start(compiled, names),
-        "end:",
-        "    do",
-        "    /* never taken: keeps in the state what the steps only write */",
-        f"    :: (false && ({every})) -> skip",
-        *checks,
-        *body,
-        "    od",
-        "}",
-    ]
+    search = _search(compiled, _options(compiled, names, memo), checks, names)
     out = [head, *parts, "#else", *search, "#endif"] if parts else [head, *search]
     return "\n".join(out) + "\n"
 
@@ -216,181 +192,110 @@ def _start(compiled: Compiled, names: Names, then: str = "") -> list[str]:
     return ["    if", *(f"    :: d_step {{ {' '.join(c)} }}" for c in choices), "    fi;"]
 
 
-# -- liveness --------------------------------------------------------------------------------------
-def _temporal_head(temporal: Sequence[Temporal]) -> str:
-    """The commands for properties of whole runs; nothing where there are none."""
-    steps = max((len(q.compiled.steps) for q in temporal if q.fairness == "weak"), default=0)
-    if not temporal:
-        return ""
-    # pan.c takes fewer than 4 processes for each; `init`, the claim and the one that rests are
-    # among them. A process needs 8 bytes of the state.
-    options = f" -DVECTORSZ=4096 -DNFAIR={max(2, (steps + 4) // 4 + 1)}" if steps else ""
-    return TEMPORAL_HEAD.format(options=options)
-
-
-def _temporal(asked: Temporal, names: Names, memo: dict[int, Any]) -> list[str]:
-    """A system with its property as a never claim."""
-    compiled = asked.compiled
-    options, spares = _options(compiled, names, memo)
-    started = names("started", "watch")
-    out = [*_declared(compiled, names, spares), f"bit {started};"]
-    start = _start(compiled, names, f"{started} = 1;")
-    pairs = [
-        [_bare(expression(compiled.narrow(e), names, memo)) for e in (given, neg(holds))]
-        for given, holds in asked.pairs
-    ]
-    if asked.ends:
-        wrong = [f"({given} && {unmet})" for given, unmet in pairs]
-    else:
-        wrong = [unmet for _, unmet in pairs]
-    settled, fair, mark = "", "", ""
-    if asked.fairness == "weak":
-        out += _processes(asked, options, start)
-    else:
-        settled, fair = names("settled", "watch"), names("fair", "watch")
-        mark = names("mark", "watch")
-        out += _watched(options, start, names, " || ".join(dict.fromkeys(wrong)))
-    claim = (
-        _ends_wrong(wrong, settled, fair)
-        if asked.ends
-        else _never_holds(pairs, started, mark, fair)
-    )
-    return [*out, "never {", *claim, "}"]
-
-
-def _ends_wrong(wrong: Sequence[str], settled: str, fair: str) -> list[str]:
-    """A run with `fair` and one of `wrong` again and again, once it is settled."""
+def _search(
+    compiled: Compiled, options: tuple[Options, int], checks: Sequence[str], names: Names
+) -> list[str]:
+    """The system as one process, which makes `checks` in each state."""
+    steps, spares = options
+    body: list[str] = []
+    for about_step, variants in steps:
+        body.append(f"    /* {about_step} */")
+        for about_choice, _, inside in variants:
+            body += [f"    /* with {about_choice} */"] if about_choice else []
+            body.append(f"    :: d_step {{ {inside} }}")
+    # SPIN leaves out of its state what is only written. This option reads all and is never taken.
+    every = " + ".join(["0", *(names(n) for n in compiled.names)])
     return [
-        "search:",
-        "    if",
-        f"    :: ({settled} && ({' || '.join(wrong)})) -> goto wait",
-        "    :: else -> goto search",
-        "    fi;",
-        "wait:",
-        "    if",
-        f"    :: ({fair}) -> goto accept",
-        "    :: else -> goto wait",
-        "    fi;",
-        "accept:",
-        "    if",
-        "    :: (true) -> goto search",
-        "    fi;",
-    ]
-
-
-def _never_holds(pairs: Sequence[Sequence[str]], started: str, mark: str, fair: str) -> list[str]:
-    """A run that has one of (given, not holds), then never holds, and `fair` again and again."""
-    out = ["search:", "    if", f"    :: ({f'!{mark}' if mark else 'true'}) -> goto search"]
-    out += [
-        f"    :: ({started} && {given} && {unmet}) -> goto wait{i}"
-        for i, (given, unmet) in enumerate(pairs)
-    ]
-    out.append("    fi;")
-    for i, (_, unmet) in enumerate(pairs):
-        out += [
-            f"wait{i}:",
-            "    if",
-            f"    :: ({unmet} && {fair or 'true'}) -> goto accept{i}",
-            *([f"    :: ({unmet} && !{fair}) -> goto wait{i}"] * bool(fair)),
-            "    fi;",
-            f"accept{i}:",
-            "    if",
-            f"    :: {unmet} -> goto wait{i}",
-            "    fi;",
-        ]
-    return out
-
-
-def _processes(asked: Temporal, options: Options, start: Sequence[str]) -> list[str]:
-    """A process for each step: for SPIN's -f."""
-    if len(options) > PROCESSES:
-        raise UsageError(
-            f"{asked.name} cannot be exported: weak fairness takes a process for each of "
-            f"{len(options)} steps, and SPIN has {PROCESSES}"
-        )
-    out: list[str] = []
-    for i, (what, variants) in enumerate(options):
-        out += [f"/* {what} */", f"proctype step{i}() {{", "end:", "    do"]
-        out += [f"    :: d_step {{ {inside} }}" for _, _, inside in variants]
-        out += ["    od", "}"]
-    possible = " || ".join(dict.fromkeys(test for _, vs in options for _, test, _ in vs))
-    out += ["proctype rest() {", "    do", f"    :: (!({possible or '0'})) -> skip", "    od", "}"]
-    runs = "".join(f"run step{i}(); " for i in range(len(options)))
-    return [*out, "init {", "    atomic {", *start, f"    {runs}run rest();", "    }", "}"]
-
-
-def _watched(options: Options, start: Sequence[str], names: Names, wrong: str) -> list[str]:
-    """One process that watches itself: `fair` is true where a round of strong fairness ended.
-
-    What the claim looks for has `wrong` again and again, so some steps lead there again and again.
-    The first of them in their order is marked when it is taken; when it is taken a second time, the
-    run is settled. A run in which an earlier one leads there after the mark is given up (`dead`):
-    it is found with the other mark. This keeps the states few, and no run is lost.
-    """
-    settled, fair, mark, last = (names(n, "watch") for n in ("settled", "fair", "mark", "last"))
-    words = range(0, len(options), WORD)
-    owed = [names(f"owed{i // WORD}", "watch") for i in words]
-    paid = [names(f"paid{i // WORD}", "watch") for i in words]
-    steps: list[str] = []
-    for i, (what, variants) in enumerate(options, 1):
-        steps.append(f"    /* {what} */")
-        steps += [f"    :: d_step {{ {inside} {last} = {i}; }}" for _, _, inside in variants]
-    take: list[str] = []
-    owe: list[str] = []
-    for i, o, p in zip(words, owed, paid, strict=True):
-        possible = " | ".join(
-            f"(({' || '.join(dict.fromkeys(test for _, test, _ in variants))}) << {j})"
-            for j, (_, variants) in enumerate(options[i : i + WORD])
-        )
-        take.append(
-            f"        if :: ({last} > {i} && {last} <= {i + WORD}) -> "
-            f"{p} = {p} | (1 << ({last} - {i + 1})); {o} = {o} & ~{p}; :: else -> skip; fi;"
-        )
-        owe.append(f"        {o} = {o} | (({possible}) & ~{p});")
-    nothing = " && ".join(f"{w} == 0" for w in owed) or "true"
-    clear = " ".join(f"{w} = 0;" for w in paid)
-    early = f"({last} && {last} < {mark} && ({wrong}))"
-    return [
-        f"bit {settled}, {fair};",
-        f"short {mark}, {last};",
-        *(f"int {w};" for w in owed + paid),
+        *_declared(compiled, names, spares),
+        "",
         "init {",
-        *start,
+        *_start(compiled, names),
+        "end:",
         "    do",
-        "    :: atomic {",
-        "    if",
-        *steps,
-        "    /* the end: nothing can follow, for ever */",
-        f"    :: else -> {settled} = 1",
-        "    fi;",
-        "    if",
-        f"    :: {early} -> {fair} = 0; {last} = 0; goto dead",
-        f"    :: ({settled} && !{early}) -> skip",
-        f"    :: (!{settled} && {last} == {mark} && ({wrong})) -> {settled} = 1",
-        f"    :: (!{settled} && !{mark} && ({wrong})) -> {mark} = {last}",
-        f"    :: (!{settled} && ({last} > {mark} || !({wrong}))) -> skip",
-        "    fi;",
-        "    d_step {",
-        "    if",
-        f"    :: ({settled}) ->",
-        *take,
-        "        if",
-        f"        :: ({nothing}) -> {fair} = 1; {clear}",
-        f"        :: else -> {fair} = 0;",
-        "        fi;",
-        *owe,
-        "    :: else -> skip;",
-        "    fi;",
-        f"    {last} = 0;",
-        "    }",
-        "    }",
-        "    od;",
-        "dead:",
-        "    do",
-        f"    :: (!{fair}) -> skip",
+        "    /* never taken: keeps in the state what the steps only write */",
+        f"    :: (false && ({every})) -> skip",
+        *checks,
+        *body,
         "    od",
         "}",
     ]
+
+
+def _asserted(bad: str) -> str:
+    """The option that fails where `bad` is true."""
+    return f"    :: d_step {{ {_bare(bad)} -> assert(false); }}"
+
+
+def _possible(steps: Options) -> str:
+    """When some step can be taken."""
+    return " || ".join(dict.fromkeys(test for _, vs in steps for _, test, _ in vs)) or "0"
+
+
+# -- whole runs ------------------------------------------------------------------------------------
+def _whole_head(said: Sequence[Temporal], left_out: Sequence[Temporal]) -> str:
+    """What the head says of properties of whole runs; nothing where there are none."""
+    out = ENDS_HEAD if any(q.ends for q in said) else ""
+    steps = [len(q.compiled.steps) for q in said if not q.ends]
+    if steps:
+        # pan.c takes fewer than 4 processes for each; `init`, the claim and the one that rests are
+        # among them. A process needs 8 bytes of the state.
+        out += TEMPORAL_HEAD.format(fair=max(2, (max(steps) + 4) // 4 + 1))
+    if left_out:
+        names = "".join(f" *   {plain(q.name)} ({plain(q.about)})\n" for q in left_out)
+        out += LEFT_OUT_HEAD.format(left_out=names)
+    return out
+
+
+def _ends(asked: Temporal, names: Names, memo: dict[int, Any]) -> list[str]:
+    """The property's system, in which a run that stops must satisfy it."""
+    compiled = asked.compiled
+    options = _options(compiled, names, memo)
+    unmet = " || ".join(f"({given} && {unmet})" for given, unmet in _pairs(asked, names, memo))
+    return _search(
+        compiled, options, [_asserted(f"(!({_possible(options[0])}) && ({unmet}))")], names
+    )
+
+
+def _leads_to(asked: Temporal, names: Names, memo: dict[int, Any]) -> list[str]:
+    """The property's system, and a never claim: one of (given, not holds), then never holds."""
+    compiled = asked.compiled
+    steps, spares = _options(compiled, names, memo)
+    started = names("started", "watch")
+    out = [*_declared(compiled, names, spares), f"bit {started};"]
+    out += _processes(asked, steps, _start(compiled, names, f"{started} = 1;"))
+    pairs = _pairs(asked, names, memo)
+    out += ["never {", "search:", "    if", "    :: (true) -> goto search"]
+    for i, (given, unmet) in enumerate(pairs):
+        out.append(f"    :: ({started} && {given} && {unmet}) -> goto accept{i}")
+    out.append("    fi;")
+    for i, (_, unmet) in enumerate(pairs):
+        out += [f"accept{i}:", "    if", f"    :: {unmet} -> goto accept{i}", "    fi;"]
+    return [*out, "}"]
+
+
+def _pairs(asked: Temporal, names: Names, memo: dict[int, Any]) -> list[list[str]]:
+    """Of each pair when it is given, and when what it asks for does not hold."""
+    return [
+        [_bare(expression(asked.compiled.narrow(e), names, memo)) for e in (given, neg(holds))]
+        for given, holds in asked.pairs
+    ]
+
+
+def _processes(asked: Temporal, steps: Options, start: Sequence[str]) -> list[str]:
+    """A process for each step: for SPIN's -f."""
+    if len(steps) > PROCESSES:
+        raise UsageError(
+            f"{asked.name} cannot be exported: weak fairness takes a process for each of "
+            f"{len(steps)} steps, and SPIN has {PROCESSES}"
+        )
+    out: list[str] = []
+    for i, (what, variants) in enumerate(steps):
+        out += [f"/* {what} */", f"proctype step{i}() {{", "end:", "    do"]
+        out += [f"    :: d_step {{ {inside} }}" for _, _, inside in variants]
+        out += ["    od", "}"]
+    out += ["proctype rest() {", "    do", f"    :: (!({_possible(steps)})) -> skip", "    od", "}"]
+    runs = "".join(f"run step{i}(); " for i in range(len(steps)))
+    return [*out, "init {", "    atomic {", *start, f"    {runs}run rest();", "    }", "}"]
 
 
 def expression(e: Expr, names: Names, memo: dict[int, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from checker.certificate import ACCEPTED, DISAGREE, GAVE_UP, REFUSED, UNREADABLE, Certified
+from checker.certificate.check import ACCEPTED, DISAGREE, GAVE_UP, REFUSED, UNREADABLE, Certified
 from checker.report.document import document
 
 STATUS = {DISAGREE: 4, REFUSED: 1, UNREADABLE: 2, GAVE_UP: 3, ACCEPTED: 0}

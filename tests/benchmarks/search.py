@@ -94,7 +94,7 @@ def row(name: str, states: int, cpu: float, size: float, wall: float | None) -> 
 
 def by_threads(scenarios: list[str]) -> int:
     """Print the table of threads as Markdown; 1 if they do not find the same number of states."""
-    from checker.verify import cores
+    from checker.pool import cores
 
     wrong = 0
     numbers = [1 << k for k in range(cores().bit_length())]

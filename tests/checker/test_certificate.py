@@ -24,20 +24,19 @@ from checker import certificate, cli
 from checker.certificate import (
     CLOSING,
     OPENING,
-    CertificateError,
-    Check,
     Frame,
+    Inductive,
     RefusedError,
     Subject,
-    certify,
-    clauses_of,
+    UnreadableError,
+    check,
     encoding,
     frame,
     invariant,
-    judged,
     solvers,
     write,
 )
+from checker.certificate.check import Certified, certify, clauses_of, judged
 from checker.certificate.invariant import FALSE, TRUE, Formula, junction, literal, negated
 from checker.engines.symbolic import Proof, Symbolic
 from checker.report import certificates as report
@@ -119,7 +118,7 @@ def clauses(name: str) -> tuple[Formula, ...]:
     return clauses_of(written(name), around(name))
 
 
-def checked(name: str, text: str, *names: str) -> certificate.Certified:
+def checked(name: str, text: str, *names: str) -> Certified:
     """`certify` by the solvers `names` (Z3 alone, if none are named)."""
     return certify("f", text, lambda _: subject(name)[:2], names or ("z3",))
 
@@ -134,7 +133,7 @@ def test_a_proof_is_accepted(name: str, solver: str) -> None:
     assert verdict.subject == subject(name)[2]
     assert verdict.clauses == len(clauses(name))
     # No clause is there only where the values that occur are enough.
-    assert (verdict.clauses == 0) is (check(name)(()) is None)
+    assert (verdict.clauses == 0) is (inductive(name)(()) is None)
 
 
 def test_the_text_is_plain_and_says_what_it_is() -> None:
@@ -240,7 +239,7 @@ def test_what_cannot_be_written_is_an_error() -> None:
         encoding.term(composite, {"msg.seal": "s"}, {})
     system, law, _ = subject("toy-0")
     for said in ("two\nlines", "a\rreturn", "a\u2028separator"):
-        with pytest.raises(CertificateError, match="cannot stand in a certificate"):
+        with pytest.raises(UnreadableError, match="cannot stand in a certificate"):
             frame(system, law, Subject("toy", "law", said))
 
 
@@ -381,8 +380,8 @@ oracle = cache(Oracle)
 
 
 @cache
-def check(name: str) -> Check:
-    return Check(around(name))
+def inductive(name: str) -> Inductive:
+    return Inductive(around(name))
 
 
 def altered(parts: tuple[Formula, ...]) -> list[tuple[Formula, ...]]:
@@ -396,7 +395,7 @@ def test_what_a_solver_says_of_a_toy_is_so(name: str) -> None:
     found = clauses(name)
     tried = [found, *altered(found)]
     tried += [b for a in altered(found) for b in altered(a)]
-    said = [check(name)(parts) for parts in tried]
+    said = [inductive(name)(parts) for parts in tried]
     assert said == [oracle(name)(parts) for parts in tried]
     assert said[0] is None
     assert None not in said[1 : 1 + len(altered(found))]
@@ -406,10 +405,10 @@ def test_what_a_solver_says_of_a_toy_is_so(name: str) -> None:
 def test_without_a_clause_or_with_a_sign_changed_it_is_refused(name: str) -> None:
     """Each clause, each literal; nothing in a certificate is there without need."""
     parts = clauses(name)
-    assert check(name)(parts) is None
+    assert inductive(name)(parts) is None
     changed = altered(parts)
     assert len(changed) == len(parts) + 2 * sum(c.leaves for c in parts)
-    assert [check(name)(c) for c in changed if check(name)(c) is None] == []
+    assert [inductive(name)(c) for c in changed if inductive(name)(c) is None] == []
 
 
 @each_solver
@@ -419,7 +418,7 @@ def test_each_solver_refuses_the_altered_file(name: str, solver: str) -> None:
     parts = clauses(name)
     for changed in [*invariant.weaker(parts), *invariant.flipped(parts)]:
         verdict = checked(name, around(name).text(changed), solver)
-        first = check(name)(changed)
+        first = inductive(name)(changed)
         assert first is not None
         assert verdict.verdict == "refused"
         answers = verdict.answers[solver]
@@ -451,7 +450,7 @@ def test_steps_that_are_not_found_in_time_are_said_to_be_unknown(
             raise solvers.NoAnswerError("no answer within 60 s")
         return solvers.ask(solver, text, seconds)
 
-    monkeypatch.setattr(certificate, "ask", slow)
+    monkeypatch.setattr(check, "ask", slow)
     verdict = checked("forger-4", around("forger-4").text((literal("maker.sent_Leak", False),)))
     assert verdict.verdict == "refused"
     assert verdict.reasons[-1] == "which steps do is not known: z3: no answer within 60 s"
@@ -459,9 +458,9 @@ def test_steps_that_are_not_found_in_time_are_said_to_be_unknown(
 
 def test_a_bit_that_no_variable_has_is_an_error_of_the_text() -> None:
     with pytest.raises(
-        CertificateError, match=r"Z3 cannot read the certificate: .*unknown constant"
+        UnreadableError, match=r"Z3 cannot read the certificate: .*unknown constant"
     ):
-        check("toy-0")((literal("nobody.state/0"),))
+        inductive("toy-0")((literal("nobody.state/0"),))
 
 
 @pytest.mark.parametrize(
@@ -670,12 +669,12 @@ def test_the_verdict_of_several_solvers(
 def test_the_exit_status_is_that_of_the_worst() -> None:
     order = ["solvers disagree", "refused", "unreadable", "a solver gave up", "accepted"]
     for i, status in enumerate((4, 1, 2, 3, 0)):
-        assert report.exit_status([certificate.Certified("f", v) for v in order[i:]]) == status
+        assert report.exit_status([Certified("f", v) for v in order[i:]]) == status
     assert report.exit_status([]) == 0
 
 
 def test_a_solver_that_answers_too_little_has_not_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(certificate, "ask", lambda *_: ["unsat", "unsat"])
+    monkeypatch.setattr(check, "ask", lambda *_: ["unsat", "unsat"])
     verdict = checked("toy-0", written("toy-0"))
     assert verdict.verdict == "a solver gave up"
     assert verdict.reasons == ["z3: 2 answers to 3 queries"]
@@ -763,7 +762,7 @@ def _with(path: Path, text: str, old: str, new: str) -> str:
 def test_a_solver_that_is_not_there_is_a_usage_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(certificate, "installed", lambda: ["z3"])
+    monkeypatch.setattr(check, "installed", lambda: ["z3"])
     assert cli.main(["certify", "f", "--solver", "cvc5"]) == 2
     assert capsys.readouterr().err == (
         "error: --solver cvc5: it is not installed (pip install '.[solvers]')\n"
@@ -776,7 +775,7 @@ def test_an_interrupted_run_prints_what_it_has(
     def interrupted(*_: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(certificate, "certify", interrupted)
+    monkeypatch.setattr(check, "certify", interrupted)
     file = tmp_path / "f"
     file.write_text("")
     out = run(capsys, 130, str(tmp_path / "none"), str(file))

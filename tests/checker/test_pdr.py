@@ -527,7 +527,7 @@ def test_a_proof_that_does_not_stop_is_stopped_and_the_next_ones_go_on(
         return original(system, p, *more)
 
     monkeypatch.setattr(decide, "_prove", stuck)
-    monkeypatch.setattr(verify, "_limit", lambda task: 15.0)
+    monkeypatch.setattr(verify, "limit", lambda task: 15.0)
     request = Request(
         properties=("KEY-1", "KEY-2", "SEC-1"), scenario="tls12-small", engine="symbolic"
     )

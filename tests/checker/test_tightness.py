@@ -13,24 +13,10 @@ import pytest
 from checker.cli import main
 from checker.decide import prove
 from checker.engines.symbolic import Refuter
+from checker.report.tightness import as_text, status
 from checker.request import Request, system_of
-from checker.tightness import (
-    SELECTS,
-    Invariant,
-    Support,
-    as_text,
-    carried,
-    decide,
-    drops,
-    place,
-    places,
-    proof,
-    status,
-    tightness,
-    uses,
-    weaker,
-    without,
-)
+from checker.support import Invariant, Support, carried, proof, uses
+from checker.tightness import SELECTS, decide, drops, place, places, tightness, weaker, without
 from checker.trace import Label
 from checker.verdict import PROVED, VIOLATED
 from model.expr import FALSE, TRUE

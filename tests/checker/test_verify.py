@@ -23,10 +23,11 @@ from checker import cli
 from checker.decide import run_task
 from checker.engines.native import Native
 from checker.engines.native_source import available
+from checker.pool import cores, share
 from checker.report.text import chart, table
 from checker.request import Request, Task, scenarios_of
 from checker.verdict import Result, exit_status
-from checker.verify import _merge, cores, share, verify
+from checker.verify import _merge, verify
 from model.scenario import SCENARIOS
 from properties import find
 
@@ -468,7 +469,7 @@ def test_never_a_disk_is_no_wish_for_c(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_search_gets_the_cores_that_would_be_idle(
     methods: list[str], waiting: int, workers: int, each: int
 ) -> None:
-    assert share(methods, waiting, workers) == each
+    assert share([m == "explicit" for m in methods], waiting, workers) == each
 
 
 @pytest.mark.skipif(bool(available()), reason=available())

@@ -1,0 +1,255 @@
+"""A pool of processes for long work, each of which can be killed.
+
+A process of the pool dies with its parent, however that dies; it is killed when its job has no
+answer in time, and when the pool is left, be it by Ctrl-C. None is left computing.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from typing import Any, Self
+
+
+class LateError(Exception):
+    """A job had no answer in time."""
+
+
+class DiedError(Exception):
+    """The process of a job ended by itself, without an answer."""
+
+
+class Link:
+    """A job's way to the process that waits for its answer."""
+
+    def __init__(self, pipe: Any, threads: Any) -> None:
+        self._pipe = pipe
+        self._threads = threads
+
+    def line(self, text: str) -> None:
+        """Tell how far the job is."""
+        self._pipe.send(("line", text))
+
+    def note(self, text: str) -> None:
+        """Log a permanent line."""
+        self._pipe.send(("note", text))
+
+    def part(self, value: Any) -> None:
+        """Give a part of the answer; the clock of `Job.limit` begins anew."""
+        self._pipe.send(("part", value))
+
+    def threads(self) -> int:
+        """How many threads the job may use at present."""
+        return int(self._threads.value)
+
+
+@dataclass(eq=False)
+class Job:
+    """Work for a process: `call(link, *args)`. All that is in it can be pickled."""
+
+    call: Callable[..., Any]
+    args: tuple[Any, ...] = ()
+    # The seconds in which an answer or a part of it is awaited.
+    limit: float | None = None
+    # Whether it can use several threads.
+    threaded: bool = False
+    # Called in the parent first: a new process is a fork of it, and has what is built there.
+    prepare: Callable[[], object] | None = None
+
+
+@dataclass
+class Answer:
+    """What a job gave: its value, or a part of it, or the problem why there is none."""
+
+    job: Job
+    value: Any = None
+    part: bool = False
+    problem: Exception | None = None
+
+    def get(self) -> Any:
+        """The value; the problem is raised."""
+        if self.problem is not None:
+            raise self.problem
+        return self.value
+
+
+@dataclass(eq=False)
+class _Worker:
+    """A process with this end of its pipe, its job and since when it is awaited."""
+
+    process: Any
+    pipe: Any
+    job: Job | None = None
+    began: float = 0.0
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+class Pool:
+    """Processes for jobs, `workers` at a time (default: the cores that this process may use).
+
+    With `fresh` each job has a process of its own, a fork of what the parent is then; else a
+    process takes job after job, and keeps what it has built. `line` and `note` are told what jobs
+    say.
+    """
+
+    def __init__(
+        self,
+        workers: int | None = None,
+        line: Callable[[str], None] | None = None,
+        note: Callable[[str], None] | None = None,
+        *,
+        fresh: bool = False,
+    ) -> None:
+        fork = "fork" in multiprocessing.get_all_start_methods()
+        self._context: Any = multiprocessing.get_context("fork" if fork else "spawn")
+        self._threads = self._context.RawValue("i", 1)
+        self._tell = {"line": line, "note": note}
+        self._size = workers or cores()
+        self._fresh = fresh
+        self._workers: dict[Any, _Worker] = {}
+        self._waiting: deque[Job] = deque()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers.values():
+            worker.kill()
+        self._workers.clear()
+
+    def add(self, job: Job, *, first: bool = False) -> Job:
+        """Let a job wait for a process; with `first` before those that wait."""
+        (self._waiting.appendleft if first else self._waiting.append)(job)
+        return job
+
+    def answers(self) -> Iterator[Answer]:
+        """What the jobs answer, as it comes, to the last. More jobs may be added meanwhile."""
+        while self._waiting or self._busy():
+            self._begin()
+            busy = self._busy()
+            self._threads.value = share(
+                [w.job.threaded for w in busy if w.job], len(self._waiting), self._size
+            )
+            ready: list[Any] = wait([w.pipe for w in busy], timeout=0.2)
+            for pipe in ready:
+                answer = self._received(self._workers[pipe])
+                if answer is not None:
+                    yield answer
+            for w in self._busy():
+                limit = w.job.limit if w.job else None
+                if w.job and limit is not None and time.monotonic() - w.began > limit:
+                    self._drop(w)
+                    yield Answer(w.job, problem=LateError(f"no answer within {limit:.0f} s"))
+
+    def _busy(self) -> list[_Worker]:
+        return [w for w in self._workers.values() if w.job is not None]
+
+    def _begin(self) -> None:
+        """Give waiting jobs to idle processes, or to new ones."""
+        while self._waiting and len(self._busy()) < self._size:
+            job = self._waiting.popleft()
+            if job.prepare is not None:
+                job.prepare()
+            idle = (w for w in self._workers.values() if w.job is None)
+            worker = next(idle, None) or self._forked()
+            worker.job, worker.began = job, time.monotonic()
+            with suppress(BrokenPipeError):  # it died meanwhile: the end of its pipe is read, too
+                worker.pipe.send((job.call, job.args))
+
+    def _forked(self) -> _Worker:
+        here, there = self._context.Pipe()
+        process = self._context.Process(
+            target=_work, args=(there, self._threads, os.getpid()), daemon=True
+        )
+        process.start()
+        there.close()
+        self._workers[here] = worker = _Worker(process, here)
+        return worker
+
+    def _drop(self, worker: _Worker) -> None:
+        del self._workers[worker.pipe]
+        worker.kill()
+
+    def _received(self, worker: _Worker) -> Answer | None:
+        job = worker.job
+        assert job is not None
+        try:
+            kind, value = worker.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            self._drop(worker)
+            return Answer(job, problem=DiedError("the process died (memory?)"))
+        if kind in self._tell:
+            tell = self._tell[kind]
+            if tell is not None:
+                tell(value)
+            return None
+        if kind == "part":
+            worker.began = time.monotonic()
+            return Answer(job, value, part=True)
+        worker.job = None
+        if self._fresh:
+            self._drop(worker)
+        return Answer(job, problem=value) if kind == "problem" else Answer(job, value)
+
+
+def _work(pipe: Any, threads: Any, parent: int) -> None:
+    """Take job after job."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        if os.getppid() != parent:
+            return
+    link = Link(pipe, threads)
+    while True:
+        call, args = pipe.recv()
+        try:
+            done = "done", call(link, *args)
+        except BaseException as e:
+            done = "problem", _sendable(e)
+        pipe.send(done)
+
+
+def _sendable(e: BaseException) -> Exception:
+    """The exception with its traceback as a note, or what says the same if it cannot be sent."""
+    text = "".join(traceback.format_exception(e))
+    try:
+        sent = pickle.loads(pickle.dumps(e))
+    except Exception:
+        sent = None
+    out = sent if isinstance(sent, Exception) else RuntimeError(f"{type(e).__name__}: {e}")
+    out.add_note(text)
+    return out
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def share(threaded: Sequence[bool], waiting: int, workers: int) -> int:
+    """How many threads each job that can use several gets: what would be idle, once nothing waits.
+
+    `threaded` says of each running job whether it can.
+    """
+    several = sum(threaded)
+    if waiting or not several:
+        return 1
+    return max(1, (workers - len(threaded) + several) // several)
