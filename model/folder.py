@@ -44,7 +44,7 @@ def failure(error: Exception, file: Path) -> str:
     folder = file.resolve().parent
     ran = [(Path(f.filename), f.lineno) for f in traceback.extract_tb(error.__traceback__)]
     where, line = ([(p, n) for p, n in ran if p.resolve().parent == folder] or [(file, 0)])[-1]
-    plain = isinstance(error, (AttributeError, TypeError, ValueError))
+    plain = isinstance(error, (AttributeError, ModelError, TypeError, ValueError))
     return f"{_short(where)}:{line}: {'' if plain else type(error).__name__ + ': '}{error}"
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from model.expr import Expr, const, ite, mapping, substitute, var
+from model.near import unknown
 from model.principal import (
     Certificate,
     ClientOwner,
@@ -22,7 +23,7 @@ from model.principal import (
     client,
     server,
 )
-from model.rule import Fields, Role
+from model.rule import Fields, ModelError, Role
 
 RSA_SUITES = ("RSA", "RSA_EXPORT", "RSA_PSK")
 """The premaster is encrypted to an RSA key."""
@@ -164,6 +165,8 @@ def view(role: str | Role, field: str, *, server_proof: bool = False) -> Expr:
     """
     name = field.removeprefix("secret.")
     end, views = (role, VIEWS[role]) if isinstance(role, str) else (role.name, role.views)
+    if name not in views:
+        raise ModelError(unknown(f"field that the {end} has a view of", name, views))
     value = views[name]
     if not isinstance(role, str):
         if name != field:

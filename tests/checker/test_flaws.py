@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+import model.flaws
 from checker.decide import run_task, search
 from checker.request import Request, Task, declared, properties_of
 from checker.verdict import VIOLATED, Result
 from model.flaws import dropped, find, flaws
+from model.near import UsageError
 from model.rule import ModelError
 from model.scenario import scenario
 from model.transcript import FLIGHT, SECRET
@@ -47,43 +49,12 @@ def test_a_flaw_breaks_exactly_what_it_lists(spec: str) -> None:
 
 
 @pytest.mark.deep
-def test_the_attacks_are_as_long_as_they_are() -> None:
-    """Shortest lengths, in single steps of the machines, of the trace that tells each attack."""
-    lengths = {}
-    for f in flaws().values():
-        request = Request(properties=(f.shows,), flaw=f"{f.name}@{f.ends[0]}")
-        (result,) = run_task(Task(request, f.scenario, "explicit"))
-        lengths[f.name] = len(result.trace)
-    assert lengths == {
-        "alert_fragment": 10,
-        "ccs_dropping": 6,
-        "ccs_flood": 4,
-        "cipher_rollback": 18,
-        "dh_certificate_without_proof": 9,
-        "early_ccs": 20,
-        "early_data_replay": 4,
-        "early_finished": 4,
-        "finished_before_certificate": 4,
-        "forged_end_of_early_data": 13,
-        "freak": 14,
-        "goto_fail": 10,
-        "hello_request_in_tls13": 3,
-        "key_update_flood": 9,
-        "key_update_truncation": 16,
-        "identical_second_hello": 2,
-        "logjam": 14,
-        "lower_version_after_retry": 4,
-        "no_sentinel_check": 14,
-        "no_share_and_no_key": 2,
-        "public_ticket_key": 21,
-        "renegotiation_injection": 23,
-        "selfie": 8,
-        "session_suite_change": 19,
-        "skipped_certificate_verify": 10,
-        "spanned_key_change": 2,
-        "truncation": 8,
-        "unoffered_retry_group": 2,
-    }
+@pytest.mark.parametrize("name", flaws())
+def test_an_attack_is_as_long_as_its_flaw_says(name: str) -> None:
+    flaw = flaws()[name]
+    request = Request(properties=(flaw.shows,), flaw=f"{name}@{flaw.ends[0]}")
+    (result,) = run_task(Task(request, flaw.scenario, "explicit"))
+    assert len(result.trace) == flaw.steps > 0
 
 
 @pytest.mark.deep
@@ -157,24 +128,52 @@ def test_a_patched_row_that_never_fires_is_an_error(tmp_path: Path) -> None:
     assert "no patched row ever fires" in results[0].reason
 
 
+VIEW = 'from model.transcript import view\nX = view("client", "client_randoms")\n'
+LATE = """
+from model.transcript import view
+def patch(r):
+    return {}["nothing"]
+"""
+
+
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "error", "says"),
     [
-        ("x = 1\n", "defines no FLAW"),
-        ("import nothing_like_this\n", "ModuleNotFoundError"),
+        ("x = 1\n", UsageError, "bad.py defines no FLAW"),
+        ("x = 1\nx = = 2\n", UsageError, "bad.py:2: invalid syntax"),
+        ("\nimport nothing_like_this\n", UsageError, "bad.py:2: .*nothing_like_this"),
+        (VIEW, UsageError, r"bad.py:2: no .* 'client_randoms'; did you mean client_random"),
+        (
+            LATE + USER_FLAW.format(op="Patch", patch="patch", breaks=""),
+            ModelError,
+            "bad.py:4: KeyError: 'nothing'",
+        ),
         (
             USER_FLAW.format(
                 op="without_check", patch='without_check("client_nothing")', breaks=""
             ),
+            ModelError,
             "no row of the client is called 'client_nothing'",
         ),
     ],
 )
-def test_a_malformed_flaw_file_is_one_clear_error(tmp_path: Path, text: str, says: str) -> None:
+def test_a_malformed_flaw_file_is_one_clear_error(
+    tmp_path: Path, text: str, error: type[Exception], says: str
+) -> None:
     file = tmp_path / "bad.py"
     file.write_text(text)
-    with pytest.raises(ModelError, match=says):
+    with pytest.raises(error, match=says):
         run_task(Task(Request(flaw=str(file)), "tls12-small", "explicit"))
+
+
+def test_the_flaw_of_the_guide_is_ten_lines_and_runs(tmp_path: Path) -> None:
+    guide = Path(model.flaws.__file__).with_name("README.md").read_text()
+    text = guide.partition("```python\n")[2].partition("```")[0]
+    assert len(text.splitlines()) <= 10
+    file = tmp_path / "any_name.py"
+    file.write_text(text)
+    results = run_task(Task(Request(flaw=str(file)), "tls12-small", "explicit"))
+    assert "a_client_that_finished_talked_to_the_server" in _fallen_by(results, "tls12-small")
 
 
 # -- --drop ----------------------------------------------------------------------------------------
@@ -201,6 +200,13 @@ def test_dropping_a_field_from_finished() -> None:
     row = "client_receive_finished_WAIT_FIN_to_CONNECTED"
     assert _fallen(f"{row}:session_id", "tls12-small") == {"AUT-6", "AUT-7", "ORD-13"}
     assert {"AUT-6"} <= _fallen(f"{row}:offer", "tls12-small")
+
+
+@pytest.mark.parametrize("check", ["known CA", "known_CA", "Known_ca"])
+def test_a_check_to_drop_is_named_with_spaces_or_underscores_in_any_case(check: str) -> None:
+    row = "client_receive_certificate_WAIT_CERTIFICATE_to_WAIT_CR_SHD"
+    flaw = dropped(f"{row}:{check}")
+    assert str(flaw.patches["client"]) == f"{row}: without check 'known CA'"
 
 
 def test_dropping_what_is_not_there_lists_the_near_names() -> None:
