@@ -179,7 +179,7 @@ def test_a_memory_budget_moves_states_to_a_disk(
         ),
         (["verify", "AUT-16", "--scenario", "tls13"], "no property asked for applies"),
         (["verify", "--flaw", "nowhere.py"], "no file nowhere.py"),
-        (["verify", "--flaw", "goto_fail", "--all"], "--all goes with no --flaw"),
+        (["verify", "--flaw", "goto_fail", "--all"], "--all cannot be combined with --flaw"),
     ],
 )
 def test_bad_names_list_the_near_ones(
