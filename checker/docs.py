@@ -118,7 +118,8 @@ def filled(text: str, place: str) -> str:
             raise UsageError(f"{place}: {unknown('generated table', found[1], TABLES)}")
         return f"{found[1]}{found[2]}{TABLES[found[1]]()}"
 
-    opened, closed = text.count("<!-- generated: "), len(REGION.findall(text))
+    opened = len(re.findall(r"^<!-- generated: ", text, re.M))
+    closed = len(REGION.findall(text))
     if opened != closed:
         raise UsageError(
             f"{place}: expected each <!-- generated: NAME --> to end with <!-- end -->, "
@@ -129,6 +130,8 @@ def filled(text: str, place: str) -> str:
 
 def refresh(root: Path = ROOT, *, check: bool = False) -> tuple[list[str], int]:
     """Fill every region below `root`, or with `check` say which documents are stale: 1 if any."""
+    if not (root / "pyproject.toml").is_file():
+        raise UsageError(f"docs: expected the source tree, which has READMEs, got {root}")
     stale = []
     for path in documents(root):
         text = path.read_text(encoding="utf-8")
