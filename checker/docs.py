@@ -13,6 +13,7 @@ from pathlib import Path
 
 from checker import output
 from checker.listing import decided
+from checker.report.words import count
 from checker.request import Request, declared, expectations, properties_of
 from checker.verdict import EXIT, VIOLATED
 from model.extensions import extensions
@@ -142,7 +143,7 @@ def refresh(root: Path = ROOT, *, check: bool = False) -> tuple[list[str], int]:
             if not check:
                 output.write(str(path), new)
     if not check:
-        return [*(f"written: {n}" for n in stale), f"{len(stale)} documents written"], 0
+        return [*(f"written: {n}" for n in stale), f"{count(len(stale), 'document')} written"], 0
     if not stale:
         return ["the generated tables are fresh"], 0
     return [*(f"stale: {n}" for n in stale), "type `make docs`"], 1
