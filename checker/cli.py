@@ -242,10 +242,10 @@ def _failed(e: Exception) -> tuple[str, int]:
 
 EVERY = 10.0
 """Seconds between two lines of progress where stderr is no terminal."""
-_told = [0.0]
+told = [0.0]
 
 
-def _progress(line: str) -> None:
+def progress(line: str) -> None:
     """The present state of long work: one line that changes on a terminal, else one every 10 s."""
     import time
 
@@ -253,14 +253,14 @@ def _progress(line: str) -> None:
         sys.stderr.write(f"\r\x1b[K{line}")
         sys.stderr.flush()
         return
-    _told[0] = _told[0] or time.monotonic()
-    if line and time.monotonic() - _told[0] > EVERY:
-        _told[0] = time.monotonic()
+    told[0] = told[0] or time.monotonic()
+    if line and time.monotonic() - told[0] > EVERY:
+        told[0] = time.monotonic()
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
 
-def _note(line: str) -> None:
+def note(line: str) -> None:
     """A line on stderr that stays."""
     start = "\r\x1b[K" if sys.stderr.isatty() else ""
     sys.stderr.write(f"{start}{line}\n")
@@ -310,8 +310,8 @@ def _verify(args: argparse.Namespace) -> int:
     applicable = [p for s in scenarios_of(request) for p in properties_of(request, s)]
     if not applicable:
         raise UsageError("no property asked for applies in the scenario asked for")
-    outcome = verify(request, _progress, note=_note)
-    _progress("")
+    outcome = verify(request, progress, note=note)
+    progress("")
     results = outcome.results
     status = exit_status(results, interrupted=outcome.interrupted)
     if args.rfc:
@@ -376,14 +376,14 @@ def _by_section(args: argparse.Namespace, where: Sequence[Any], results: Sequenc
 def _certify(args: argparse.Namespace) -> int:
     from checker.certificate import main as certify
 
-    return certify(args, _progress)
+    return certify(args, progress)
 
 
 def _list(args: argparse.Namespace) -> int:
     from checker import listing
 
     if args.touching:
-        return listing.touching(args.touching, args.format, _progress)
+        return listing.touching(args.touching, args.format, progress)
     kinds = (meant("kind of thing", args.kind, KINDS),) if args.kind else KINDS
     form = listing.as_json if args.format == "json" else listing.as_text
     _give(form(kinds))
@@ -414,8 +414,8 @@ def _audit(args: argparse.Namespace) -> int:
     from checker.conformance.audit import audit_all
     from checker.report import audit as report
 
-    results, interrupted = audit_all(args.files, args.role, args.version, _progress)
-    _progress("")
+    results, interrupted = audit_all(args.files, args.role, args.version, progress)
+    progress("")
     form = report.as_json if args.format == "json" else report.as_text
     _give(form(results, interrupted=interrupted))
     return 130 if interrupted else report.exit_status(results)
@@ -440,11 +440,11 @@ def _tightness(args: argparse.Namespace) -> int:
     found: list[tightness.Tightness] = []
     interrupted = False
     try:
-        for so_far in tightness.tightness(args.properties, args.scenario, request, _progress):
+        for so_far in tightness.tightness(args.properties, args.scenario, request, progress):
             found = so_far
     except KeyboardInterrupt:
         interrupted = True
-    _progress("")
+    progress("")
     if args.format == "json":
         out = tightness.as_json(found)
     elif len(args.properties) == 1:

@@ -513,10 +513,10 @@ def test_both_back_ends_say_the_same(capsys: pytest.CaptureFixture[str]) -> None
 def test_progress_without_a_terminal_is_a_line_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "_told", [0.0])
-    cli._progress("early")
+    monkeypatch.setattr(cli, "told", [0.0])
+    cli.progress("early")
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(cli, "_told", [time.monotonic() - cli.EVERY - 1])
-    cli._progress("tls12: 5 distinct states")
-    cli._progress("too soon")
+    monkeypatch.setattr(cli, "told", [time.monotonic() - cli.EVERY - 1])
+    cli.progress("tls12: 5 distinct states")
+    cli.progress("too soon")
     assert capsys.readouterr().err == "tls12: 5 distinct states\n"
