@@ -10,42 +10,51 @@ SOURCES := model properties checker diagrams tests
 # One stamp for each set of packages: made again when pyproject.toml or the interpreter changes.
 STAMP = $(VENV)/.installed-
 
-.PHONY: verify test test-deep test-all durations check diagrams bench clean
+.PHONY: help install verify test test-deep test-all durations check diagrams docs bench clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
-verify: $(STAMP)base
+help:  ## what can be made
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 12
+
+install: $(STAMP)base  ## install into $(VENV), and nothing else
+
+verify: $(STAMP)base  ## decide all properties in the default scenarios
 	$(PY) -m checker verify
 
-test: $(STAMP)test
+test: $(STAMP)test  ## the tests but for the deep ones
 	$(PYTEST) -m "not deep"
 
-test-deep: $(STAMP)test
+test-deep: $(STAMP)test  ## the deep tests alone
 	$(PYTEST) -m deep
 
-test-all: test test-deep
+test-all: test test-deep  ## all tests
 
-durations: $(STAMP)test
+durations: $(STAMP)test  ## record the slowest tests
 	$(PY) -m tests.durations
 
-check: $(STAMP)check
+check: $(STAMP)check  ## all that must pass: format, lint, types, imports, tests, fresh documents
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(PY) -m mypy --strict
 	$(BIN)/lint-imports --no-cache
 	$(PYTEST) -m "not deep" --cov --cov-report=term-missing:skip-covered
 	$(PY) -m checker diagrams --check
+	$(PY) -m checker docs --check
 	$(PY) -m checker verify --scenario tls12-small
 
-diagrams: $(STAMP)dot
+diagrams: $(STAMP)dot  ## draw the gallery
 	$(PY) -m checker diagrams
 
+docs: $(STAMP)base  ## fill the generated tables of the READMEs
+	$(PY) -m checker docs
+
 # SPIN takes part where it is installed (Debian: apt-get install spin).
-bench: $(STAMP)test
+bench: $(STAMP)test  ## measure searches and proofs
 	$(PY) -m tests.benchmarks.search
 	$(PY) -m tests.benchmarks.proofs
 
-clean:
+clean:  ## delete all that was made, the virtual environment too
 	rm -rf $(VENV) build dist htmlcov .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	rm -rf .hypothesis .coverage .coverage.*
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +

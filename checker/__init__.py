@@ -13,8 +13,9 @@ from typing import Any
 SIBLINGS = ("model", "properties", "diagrams")
 
 
-def _misplaced(home: Path) -> list[str]:
-    """What is wrong with the siblings that should lie in `home`, one sentence each."""
+def misplaced() -> str:
+    """What is wrong with where the siblings are found, which must be beside; empty if nothing."""
+    home = Path(__file__).resolve().parent.parent
     wrong = []
     for name in SIBLINGS:
         # Only a top-level name is looked up, so nothing is imported here.
@@ -25,16 +26,17 @@ def _misplaced(home: Path) -> list[str]:
         places = list(spec.submodule_search_locations or [])
         if str(home / name) not in (str(Path(p).resolve()) for p in places):
             wrong.append(f"{name} is {spec.origin or ', '.join(places) or 'not a package'}")
-    return wrong
-
-
-_home = Path(__file__).resolve().parent.parent
-if _wrong := _misplaced(_home):
-    raise ImportError(
-        f"the packages {', '.join(SIBLINGS)} must lie beside checker in {_home}, but "
-        f"{'; '.join(_wrong)}. PyPI has other projects of these names: uninstall them, or put "
-        f"{_home} first on PYTHONPATH."
+    if not wrong:
+        return ""
+    return (
+        f"the packages {', '.join(SIBLINGS)} must lie beside checker in {home}, but "
+        f"{'; '.join(wrong)}. Rename a file of your own; PyPI has other projects of these names: "
+        f"uninstall them, or put {home} first on PYTHONPATH."
     )
+
+
+if _wrong := misplaced():
+    raise ImportError(_wrong)
 
 
 def graph(scenario: str, *, flaw: str | None = None, drop: str | None = None) -> Any:

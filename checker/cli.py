@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import sys
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Callable, Sequence
+from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from checker import output
 from checker.verdict import EXIT
+from model.near import UsageError, meant
+from model.rule import ModelError
+
+if TYPE_CHECKING:
+    from checker.request import Request
+    from checker.verdict import Result
 
 ENGINES = {
     "reference": "fires the transitions machines into a networkx graph; judges the others",
@@ -18,129 +27,165 @@ ENGINES = {
 }
 
 
-def parser() -> argparse.ArgumentParser:
-    """The argument parser."""
-    top = argparse.ArgumentParser(
-        prog="python -m checker",
-        description="Model checker for the TLS handshake.",
-        epilog=EXIT,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    top.add_argument("--traceback", action="store_true", help="show tracebacks of internal errors")
-    sub = top.add_subparsers(dest="command", required=True)
-    v = sub.add_parser(
-        "verify",
-        help="decide properties",
-        epilog=EXIT,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    v.add_argument("properties", nargs="*", metavar="PROPERTY", help="names or ids; default: all")
-    which = v.add_mutually_exclusive_group()
-    which.add_argument("--scenario", help="one scenario; default: all default ones")
-    which.add_argument("--all", action="store_true", help="every scenario, the long ones too")
-    v.add_argument(
-        "--engine",
-        choices=[*sorted(ENGINES), "all"],
-        help="one engine, or all: search and proof of each property, which must agree; "
-        "default: the scenario's",
-    )
-    v.add_argument(
+KINDS = ("properties", "scenarios", "capabilities", "flaws", "rules", "engines")
+"""What `list` lists."""
+AUDITED = "exit status: 0 no file is laxer than the model, 1 one is, 2 one cannot be read"
+
+
+def arg(*names: str, **options: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """An argument of a command, as `add_argument` takes it."""
+    return names, options
+
+
+def _arguments() -> dict[str, list[Any]]:
+    """The arguments of each command; those of a list in the list exclude each other."""
+    from checker.certificate.solvers import SOLVERS
+    from checker.export import formats
+
+    properties = arg("properties", nargs="*", metavar="PROPERTY", help="names or ids; default: all")
+    scenario = arg("--scenario", required=True, help="one scenario")
+    flaw = arg(
         "--flaw",
         metavar="NAME[@END]",
         help="a published flaw at client, server or both, or a file with FLAW",
     )
-    v.add_argument("--drop", metavar="RULE[:CHECK]", help="drop one check of a rule")
-    v.add_argument("--time", type=_positive(float), metavar="S", help="seconds for each task")
-    v.add_argument("--memory", type=_bytes, metavar="M", help="bytes for each search: 500M, 2G")
-    v.add_argument("--states", type=_positive(int), metavar="N", help="states for each search")
-    v.add_argument("--backend", choices=("c", "numpy"), help="of a search; default: C, if it can")
-    kept = v.add_mutually_exclusive_group()
-    kept.add_argument("--checkpoint", metavar="DIR", help="keep each search there as it goes")
-    kept.add_argument("--resume", metavar="DIR", help="go on with the searches kept there")
-    v.add_argument(
-        "--spill",
-        metavar="DIR",
-        help="keep the states in files there, not in memory; default: in the temporary folder "
-        "when memory is short; none: never",
-    )
-    v.add_argument("--cluster", metavar="ADDRESS", help="search on a Dask cluster: its scheduler")
-    v.add_argument(
-        "--stop-at-first", action="store_true", help="end a search at its first violation"
-    )
-    v.add_argument("--rfc", metavar="NUMBER", help="group the verdicts by the sections of an RFC")
-    v.add_argument("--format", choices=("text", "json"), default="text")
-    v.add_argument("-o", "--output", metavar="FILE", help="write there instead of to stdout")
-    v.add_argument("--certificates", metavar="DIR", help="write each proof as a file there")
-    from checker.certificate.solvers import SOLVERS
+    seconds = arg("--time", type=_positive(float), metavar="S", help="seconds for each search")
+    states = arg("--states", type=_positive(int), metavar="N", help="states for each search")
+    form = arg("--format", choices=("text", "json"), default="text")
+    output = arg("-o", "--output", metavar="FILE", help="write there instead of to stdout")
+    check = arg("--check", action="store_true", help="write nothing; exit 1 if something is stale")
+    return {
+        "verify": [
+            properties,
+            [
+                arg("--scenario", help="one scenario; default: all default ones"),
+                arg("--all", action="store_true", help="every scenario, the long ones too"),
+            ],
+            arg(
+                "--engine",
+                choices=[*sorted(ENGINES), "all"],
+                help="one engine, or all: search and proof of each property, which must agree; "
+                "default: the scenario's",
+            ),
+            flaw,
+            arg("--drop", metavar="RULE[:CHECK]", help="drop one check of a rule"),
+            arg("--time", type=_positive(float), metavar="S", help="seconds for each task"),
+            arg("--memory", type=_bytes, metavar="M", help="bytes for each search: 500M, 2G"),
+            states,
+            arg("--backend", choices=("c", "numpy"), help="of a search; default: C, if it can"),
+            [
+                arg("--checkpoint", metavar="DIR", help="keep each search there as it goes"),
+                arg("--resume", metavar="DIR", help="go on with the searches kept there"),
+            ],
+            arg(
+                "--spill",
+                metavar="DIR",
+                help="keep the states in files there, not in memory; default: in the temporary "
+                "folder when memory is short; none: never",
+            ),
+            arg("--cluster", metavar="ADDRESS", help="search on a Dask cluster: its scheduler"),
+            arg("--stop-at-first", action="store_true", help="end a search at its first violation"),
+            arg("--rfc", metavar="NUMBER", help="group the verdicts by the sections of an RFC"),
+            form,
+            output,
+            arg("--certificates", metavar="DIR", help="write each proof as a file there"),
+        ],
+        "certify": [
+            arg("files", nargs="+", metavar="FILE", help="written by verify --certificates"),
+            arg(
+                "--solver",
+                action="append",
+                choices=list(SOLVERS),
+                help="may be repeated; default: all that are installed",
+            ),
+            arg(
+                "--time",
+                type=_positive(float),
+                metavar="S",
+                help="seconds for each solver and file (default: 60)",
+            ),
+            form,
+        ],
+        "list": [
+            [
+                arg("kind", nargs="?", metavar="KIND", help=f"one of {', '.join(KINDS)}"),
+                arg("--touching", metavar="RULE", help="the scenarios in which a rule can fire"),
+            ],
+            form,
+        ],
+        "diagrams": [check],
+        "docs": [check],
+        "monitor": [
+            arg("file", nargs="?", metavar="FILE", help="a recorded message list (JSON lines)"),
+            arg("--live", action="store_true", help="run real handshakes on loopback"),
+            arg("--record", metavar="FILE", help="with --live: write what was recorded"),
+        ],
+        "audit": [
+            arg("files", nargs="+", metavar="FILE.dot", help="a learned Mealy machine"),
+            arg("--role", choices=("server", "client"), help="default: read off the file"),
+            arg("--version", choices=("1.0", "1.1", "1.2", "1.3"), help="default: 1.2 or 1.3"),
+            form,
+        ],
+        "coverage": [scenario, flaw, seconds, states, form],
+        "tightness": [
+            arg(
+                "properties",
+                nargs="*",
+                metavar="PROPERTY",
+                help="invariants, by name or id; default: all declared to hold",
+            ),
+            arg("--scenario", help="default: the smallest searched one in which it holds"),
+            seconds,
+            form,
+        ],
+        "export": [
+            arg(
+                "export_format",
+                choices=list(formats()),
+                metavar="FORMAT",
+                help="; ".join(f"{n}: {m.SUMMARY}" for n, m in formats().items()),
+            ),
+            properties,
+            scenario,
+            flaw,
+            output,
+        ],
+    }
+
+
+def parser() -> argparse.ArgumentParser:
+    """The argument parser."""
     from checker.report.certificates import EXIT as CERTIFIED
 
-    ct = sub.add_parser(
-        "certify",
-        help="check certificates again by SMT solvers",
-        epilog=CERTIFIED,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    raw = argparse.RawDescriptionHelpFormatter
+    top = argparse.ArgumentParser(
+        prog="python -m checker",
+        description="Model checker for the TLS handshake.",
+        epilog=EXIT,
+        formatter_class=raw,
     )
-    ct.add_argument("files", nargs="+", metavar="FILE", help="written by verify --certificates")
-    ct.add_argument(
-        "--solver",
-        action="append",
-        choices=list(SOLVERS),
-        help="may be repeated; default: all that are installed",
-    )
-    ct.add_argument(
-        "--time",
-        type=_positive(float),
-        metavar="S",
-        help="seconds for each solver and file (default: 60)",
-    )
-    ct.add_argument("--format", choices=("text", "json"), default="text")
-    ls = sub.add_parser("list", help="properties, scenarios, capabilities, flaws, rules, engines")
-    ls.add_argument("--format", choices=("text", "json"), default="text")
-    d = sub.add_parser("diagrams", help="draw the gallery")
-    d.add_argument("--check", action="store_true", help="prove the gallery fresh, write nothing")
-    m = sub.add_parser("monitor", help="hold a real handshake against the machines")
-    m.add_argument("file", nargs="?", metavar="FILE", help="a recorded message list (JSON lines)")
-    m.add_argument("--live", action="store_true", help="run real handshakes on loopback")
-    m.add_argument("--record", metavar="FILE", help="with --live: write what was recorded")
-    a = sub.add_parser(
-        "audit",
-        help="hold machines learned from real stacks against the model",
-        epilog="exit status: 0 no file is laxer than the model, 1 one is, 2 one cannot be read",
-    )
-    a.add_argument("files", nargs="+", metavar="FILE.dot", help="a learned Mealy machine")
-    a.add_argument("--role", choices=("server", "client"), help="default: read off the file")
-    a.add_argument("--version", choices=("1.0", "1.1", "1.2", "1.3"), help="default: 1.2 or 1.3")
-    a.add_argument("--format", choices=("text", "json"), default="text")
-    c = sub.add_parser("coverage", help="rules never taken, checks that never decided anything")
-    c.add_argument("--scenario", required=True, help="one scenario")
-    c.add_argument("--flaw", metavar="NAME[@END]", help="with a published flaw")
-    c.add_argument("--time", type=_positive(float), metavar="S", help="seconds for the search")
-    c.add_argument("--states", type=_positive(int), metavar="N", help="states for the search")
-    c.add_argument("--format", choices=("text", "json"), default="text")
-    t = sub.add_parser("tightness", help="which demands a property rests on: drop each alone")
-    t.add_argument(
-        "properties",
-        nargs="*",
-        metavar="PROPERTY",
-        help="invariants, by name or id; default: all declared to hold",
-    )
-    t.add_argument("--scenario", help="default: the smallest searched one in which it holds")
-    t.add_argument("--time", type=_positive(float), metavar="S", help="seconds for each search")
-    t.add_argument("--format", choices=("text", "json"), default="text")
-    from checker.export import formats
-
-    x = sub.add_parser("export", help="write a scenario for another model checker")
-    x.add_argument(
-        "export_format",
-        choices=list(formats()),
-        metavar="FORMAT",
-        help="; ".join(f"{n}: {m.SUMMARY}" for n, m in formats().items()),
-    )
-    x.add_argument("properties", nargs="*", metavar="PROPERTY", help="names or ids; default: all")
-    x.add_argument("--scenario", required=True, help="one scenario")
-    x.add_argument("--flaw", metavar="NAME[@END]", help="a published flaw, as in verify")
-    x.add_argument("-o", "--output", metavar="FILE", help="write there instead of to stdout")
+    top.add_argument("--traceback", action="store_true", help="show tracebacks of internal errors")
+    top.add_argument("--version", action="version", version=version())
+    sub = top.add_subparsers(dest="command", required=True)
+    ends = {"verify": EXIT, "certify": CERTIFIED, "audit": AUDITED}
+    for name, arguments in _arguments().items():
+        command = sub.add_parser(
+            name, help=COMMANDS[name][0], epilog=ends.get(name), formatter_class=raw
+        )
+        for a in arguments:
+            several = isinstance(a, list)
+            into = command.add_mutually_exclusive_group() if several else command
+            for names, options in a if several else [a]:
+                into.add_argument(*names, **options)
     return top
+
+
+def version() -> str:
+    """The version: that of the source tree, or that of the package if it is installed."""
+    source = Path(__file__).parents[1] / "pyproject.toml"
+    if source.is_file():
+        return str(tomllib.loads(source.read_text(encoding="utf-8"))["project"]["version"])
+    return metadata.version("tls-handshake-model-checker")
 
 
 def _positive(kind: Any) -> Any:
@@ -165,37 +210,42 @@ def _bytes(text: str) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit status (see `--help`)."""
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
     args = parser().parse_args(argv)
-    from model.rule import ModelError
-
     try:
-        return COMMANDS[args.command](args)
-    except (LookupError, FileNotFoundError) as e:
-        if args.traceback:
-            raise
-        sys.stderr.write(f"error: {e.args[0] if e.args else e}\n")
-        return 2
+        return COMMANDS[args.command][1](args)
+    except BrokenPipeError:
+        output.mute()
+        return 141  # as of a process that SIGPIPE ends
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return 130
-    except ModelError as e:
-        if args.traceback:
-            raise
-        sys.stderr.write(f"error in the model: {e}\n")
-        return 4
     except Exception as e:
         if args.traceback:
             raise
-        sys.stderr.write(f"internal error: {type(e).__name__}: {e}; --traceback shows where\n")
-        return 4
+        says, status = _failed(e)
+        sys.stderr.write(f"{says}\n")
+        return status
+
+
+def _failed(e: Exception) -> tuple[str, int]:
+    """What an error says, and its exit status."""
+    if isinstance(e, UsageError):
+        return f"error: {e}", 2
+    if isinstance(e, OSError) and e.filename:
+        return f"error: {e.filename}: {e.strerror}", 2
+    if isinstance(e, ModelError):
+        return f"error in the model: {e}", 4
+    return f"internal error: {type(e).__name__}: {e}; --traceback shows where", 4
 
 
 EVERY = 10.0
 """Seconds between two lines of progress where stderr is no terminal."""
-_told = [0.0]
+told = [0.0]
 
 
-def _progress(line: str) -> None:
+def progress(line: str) -> None:
     """The present state of long work: one line that changes on a terminal, else one every 10 s."""
     import time
 
@@ -203,14 +253,14 @@ def _progress(line: str) -> None:
         sys.stderr.write(f"\r\x1b[K{line}")
         sys.stderr.flush()
         return
-    _told[0] = _told[0] or time.monotonic()
-    if line and time.monotonic() - _told[0] > EVERY:
-        _told[0] = time.monotonic()
+    told[0] = told[0] or time.monotonic()
+    if line and time.monotonic() - told[0] > EVERY:
+        told[0] = time.monotonic()
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
 
-def _note(line: str) -> None:
+def note(line: str) -> None:
     """A line on stderr that stays."""
     start = "\r\x1b[K" if sys.stderr.isatty() else ""
     sys.stderr.write(f"{start}{line}\n")
@@ -245,19 +295,23 @@ def _verify(args: argparse.Namespace) -> int:
     )
     patch_of(request)
     if args.all and args.flaw:
-        raise LookupError("--all goes with no --flaw: a flaw has a scenario of its own")
+        raise UsageError("--all cannot be combined with --flaw (a flaw has its own scenario)")
     if request.certificates:
         if request.flaw and request.flaw.partition("@")[0].endswith(".py"):
-            raise LookupError("--certificates goes with no flaw of a file: it could not be checked")
-        Path(request.certificates).mkdir(parents=True, exist_ok=True)
+            raise UsageError(
+                "--certificates cannot be combined with a flaw of a file (it is not run again)"
+            )
+        output.check_folder("--certificates", request.certificates)
+    if args.output:
+        output.check_file("-o", args.output)
     in_c(request)
     if args.rfc:
         requirements(args.rfc)
     applicable = [p for s in scenarios_of(request) for p in properties_of(request, s)]
     if not applicable:
-        raise LookupError("no property asked for applies in the scenario asked for")
-    outcome = verify(request, _progress, note=_note)
-    _progress("")
+        raise UsageError("no property asked for applies in the scenario asked for")
+    outcome = verify(request, progress, note=note)
+    progress("")
     results = outcome.results
     status = exit_status(results, interrupted=outcome.interrupted)
     if args.rfc:
@@ -266,35 +320,44 @@ def _verify(args: argparse.Namespace) -> int:
     elif args.format == "json":
         out = machine_readable.as_json(results, interrupted=outcome.interrupted)
     else:
-        parts = [text.table(results)]
-        shown = [
-            r
-            for r in results
-            if r.trace is not None
-            and (not r.as_declared or request.flaw or request.drop or request.properties)
-        ]
-        if request.flaw or request.drop:
-            # Several properties may fall to one attack: show the one that tells it, or else the
-            # shortest.
-            found = patch_of(request)
-            best = found[0].shows if found else ""
-            shown = sorted(shown, key=lambda r: (r.property != best, len(r.trace)))[:1]
-        parts += [text.chart(r.trace) for r in shown]
-        parts += [
-            f"{r.property}: the invariant that says otherwise\n\n{r.certificate}"
-            for r in results
-            if r.error and r.certificate
-        ]
-        parts.append(text.summary(results))
-        if outcome.interrupted:
-            parts.append("interrupted: these are the results so far")
-        out = "\n\n".join(parts)
-    if args.output:
-        with open(args.output, "w", encoding="utf-8") as f:
-            f.write(out + "\n")
-    else:
-        sys.stdout.write(out + "\n")
+        out = _as_text(request, results)
+        out += "\n\ninterrupted: these are the results so far" if outcome.interrupted else ""
+    _give(out, args.output)
     return status
+
+
+def _give(text: str, path: str | None = None) -> None:
+    """Write the result of a command into a file, or to stdout."""
+    if path:
+        output.write(path, f"{text}\n")
+    else:
+        output.say(f"{text}\n")
+
+
+def _as_text(request: Request, results: Sequence[Result]) -> str:
+    """The table of verdicts, a chart of what fell, and the sum."""
+    from checker.report import text
+    from checker.request import patch_of
+
+    shown = [
+        r
+        for r in results
+        if r.trace is not None
+        and (not r.as_declared or request.flaw or request.drop or request.properties)
+    ]
+    if request.flaw or request.drop:
+        # Several properties may fall to one attack: show the one that tells it, or else the
+        # shortest.
+        found = patch_of(request)
+        best = found[0].shows if found else ""
+        shown = sorted(shown, key=lambda r: (r.property != best, len(r.trace)))[:1]
+    parts = [text.table(results), *(text.chart(r.trace) for r in shown)]
+    parts += [
+        f"{r.property}: the invariant that says otherwise\n\n{r.certificate}"
+        for r in results
+        if r.error and r.certificate
+    ]
+    return "\n\n".join([*parts, text.summary(results)])
 
 
 def _by_section(args: argparse.Namespace, where: Sequence[Any], results: Sequence[Any]) -> str:
@@ -314,99 +377,30 @@ def _certify(args: argparse.Namespace) -> int:
     from checker.certificate.check import certify_all
     from checker.report import certificates as report
 
-    found, interrupted = certify_all(args.files, args.solver, args.time, _progress)
-    _progress("")
+    found, interrupted = certify_all(args.files, args.solver, args.time, progress)
+    progress("")
     form = report.as_json if args.format == "json" else report.as_text
-    sys.stdout.write(form(found, interrupted=interrupted) + "\n")
+    _give(form(found, interrupted=interrupted))
     return 130 if interrupted else report.exit_status(found)
 
 
-def listing() -> dict[str, Any]:
-    """Everything there is, by kind."""
-    from checker.request import expectations
-    from model.adversary.capabilities import capabilities
-    from model.flaws import flaws
-    from model.roles import role
-    from model.scenario import SCENARIOS
-    from properties import catalogue
-
-    expectations()
-    return {
-        "schema_version": 1,
-        "properties": [
-            {
-                "name": p.name,
-                "id": p.id,
-                "rfc": p.rfc,
-                "kind": p.kind,
-                "needs": list(p.needs),
-                "says": " ".join((p.function.__doc__ or "").split()),
-            }
-            for p in catalogue().values()
-        ],
-        "scenarios": [
-            {
-                "name": s.name,
-                "summary": s.summary,
-                "methods": list(s.methods),
-                "default": s.default,
-                "features": sorted(s.features),
-            }
-            for s in SCENARIOS
-        ],
-        "capabilities": [{"name": n, "summary": str(m.SUMMARY)} for n, m in capabilities().items()],
-        "flaws": [
-            {
-                "name": f.name,
-                "number": f.number,
-                "title": f.title,
-                "source": f.source,
-                "scenario": f.scenario,
-                "ends": list(f.ends),
-                "capability": f.capability,
-            }
-            for f in flaws().values()
-        ],
-        "rules": [
-            {
-                "name": r.name,
-                "role": r.role,
-                "rfc": r.rfc,
-                "from": list(r.sources),
-                "to": r.target,
-                "checks": [c.name for c in r.checks],
-            }
-            for name in ("client", "server")
-            for r in role(name).table
-        ],
-        "engines": [{"name": n, "summary": s} for n, s in ENGINES.items()],
-    }
-
-
-def decided(methods: Sequence[str]) -> str:
-    """How a scenario is decided: "searched", "proved", or "searched and proved"."""
-    words = {"explicit": "searched", "symbolic": "proved"}
-    return " and ".join(words[m] for m in methods)
-
-
 def _list(args: argparse.Namespace) -> int:
-    every = listing()
-    if args.format == "json":
-        sys.stdout.write(json.dumps(every, indent=1) + "\n")
-        return 0
-    for kind, rows in every.items():
-        if not isinstance(rows, list):
-            continue
-        sys.stdout.write(f"{kind}:\n")
-        for row in rows:
-            about = row.get("says") or row.get("summary") or row.get("title") or row.get("rfc")
-            more = f" [{', '.join(row['checks'])}]" if row.get("checks") else ""
-            if kind == "scenarios":
-                more = f" [{decided(row['methods'])}{'' if row['default'] else ', not by default'}]"
-            line = f"  {row.get('id', ''):8}{row['name']}{more}  {about}".rstrip()
-            sys.stdout.write(f"{line}\n")
-        sys.stdout.write("\n")
+    from checker import listing
+
+    if args.touching:
+        return listing.touching(args.touching, args.format, progress)
+    kinds = (meant("kind of thing", args.kind, KINDS),) if args.kind else KINDS
+    form = listing.as_json if args.format == "json" else listing.as_text
+    _give(form(kinds))
     return 0
+
+
+def _docs(args: argparse.Namespace) -> int:
+    from checker.docs import refresh
+
+    lines, status = refresh(check=args.check)
+    _give("\n".join(lines))
+    return status
 
 
 def _diagrams(args: argparse.Namespace) -> int:
@@ -425,10 +419,10 @@ def _audit(args: argparse.Namespace) -> int:
     from checker.conformance.audit import audit_all
     from checker.report import audit as report
 
-    results, interrupted = audit_all(args.files, args.role, args.version, _progress)
-    _progress("")
+    results, interrupted = audit_all(args.files, args.role, args.version, progress)
+    progress("")
     form = report.as_json if args.format == "json" else report.as_text
-    sys.stdout.write(form(results, interrupted=interrupted) + "\n")
+    _give(form(results, interrupted=interrupted))
     return 130 if interrupted else report.exit_status(results)
 
 
@@ -439,7 +433,7 @@ def _coverage(args: argparse.Namespace) -> int:
     found = coverage(
         Request(scenario=args.scenario, flaw=args.flaw, seconds=args.time, states=args.states)
     )
-    sys.stdout.write((as_json if args.format == "json" else as_text)(found) + "\n")
+    _give((as_json if args.format == "json" else as_text)(found))
     return 3 if found.reason else 0
 
 
@@ -452,38 +446,48 @@ def _tightness(args: argparse.Namespace) -> int:
     interrupted = False
     try:
         for so_far in tightness(
-            args.properties, args.scenario, Request(seconds=args.time), _progress
+            args.properties, args.scenario, Request(seconds=args.time), progress
         ):
             found = so_far
     except KeyboardInterrupt:
         interrupted = True
-    _progress("")
+    progress("")
     if args.format == "json":
         out = report.as_json(found)
     elif len(args.properties) == 1:
         out = "\n".join(map(report.as_text, found))
     else:
         out = report.overview(found) if found else ""
-    sys.stdout.write(f"{out}\n")
+    _give(out)
     if interrupted:
         sys.stderr.write("interrupted: these are the drops so far\n")
     return 130 if interrupted else report.status(found)
 
 
 def _export(args: argparse.Namespace) -> int:
-    from checker.export import main as write
+    from checker.export import files
 
-    return write(args)
+    if args.output:
+        output.check_file("-o", args.output)
+    found = files(args.export_format, args.scenario, args.flaw, args.properties)
+    if not args.output:
+        output.say(found[""])
+        return 0
+    for suffix, text in found.items():
+        output.write(str(Path(args.output).with_suffix(suffix)) if suffix else args.output, text)
+    return 0
 
 
-COMMANDS = {
-    "verify": _verify,
-    "certify": _certify,
-    "list": _list,
-    "diagrams": _diagrams,
-    "monitor": _monitor,
-    "audit": _audit,
-    "coverage": _coverage,
-    "export": _export,
-    "tightness": _tightness,
+COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
+    "verify": ("decide properties", _verify),
+    "certify": ("check certificates again by SMT solvers", _certify),
+    "list": ("what there is, by kind; the scenarios that a rule touches", _list),
+    "diagrams": ("draw the gallery", _diagrams),
+    "docs": ("fill the generated tables of the READMEs", _docs),
+    "monitor": ("hold a real handshake against the machines", _monitor),
+    "audit": ("hold machines learned from real stacks against the model", _audit),
+    "coverage": ("rules never taken, checks that never decided anything", _coverage),
+    "tightness": ("which demands a property rests on: drop each alone", _tightness),
+    "export": ("write a scenario for another model checker", _export),
 }
+"""What each command is for, and its function."""

@@ -10,10 +10,12 @@ A failure prints the message sequence chart of a shortest, replayed counterexamp
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
+
+from checker import misplaced
 
 
 class ModelCheck:
@@ -101,3 +103,12 @@ def _explain(result: Any) -> str:
 def model_check() -> ModelCheck:
     """Decide a property written in the test."""
     return ModelCheck()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Say why a test file cannot be imported, if a file beside it hides one of the packages."""
+    report = yield
+    if report.failed and (wrong := misplaced()):
+        report.longrepr = wrong
+    return report

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from checker.report.document import document
 from model.rule import Role
@@ -101,7 +102,7 @@ def as_markdown(roles: Sequence[Role]) -> str:
 
 def as_json(roles: Sequence[Role]) -> str:
     """By role, state and message: `taken`, `alerts`."""
-    cells = {
+    cells: dict[str, Any] = {
         role.name: {
             s: {m: {"taken": c.taken, "alerts": list(c.alerts)} for m, c in row.items()}
             for s, row in alerts(role).items()

@@ -118,7 +118,7 @@ class Property:
         return disj(*(i.given for i in self.implications(system)))
 
 
-_registry: dict[str, Property] = {}
+registry: dict[str, Property] = {}
 
 
 def _register(
@@ -127,11 +127,11 @@ def _register(
     def decorate(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         name = getattr(function, "__name__", "property")
         new = Property(name, id, rfc, kind, tuple(needs), function, fairness)
-        for p in _registry.values():
+        for p in registry.values():
             if (p.name == name or p.id == id) and p.place != new.place:
                 what = f"name {name}" if p.name == name else f"id {id}"
                 raise ModelError(f"{new.place}: {what} is that of {p.place}, too")
-        _registry[name] = new
+        registry[name] = new
         return function
 
     return decorate
@@ -175,12 +175,12 @@ def catalogue() -> dict[str, Property]:
     """Every property by name, in the order of the files and of each file."""
     modules(__name__)
     features = frozenset().union(*(s.features for s in SCENARIOS))
-    for p in _registry.values():
+    for p in registry.values():
         for need in p.needs:
             if need not in features:
                 what = unknown("feature of a scenario", need, sorted(features))
                 raise ModelError(f"{p.place}: needs: {what}")
-    return dict(_registry)
+    return dict(registry)
 
 
 def find(name: str) -> list[Property]:

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Protocol
 
+from checker import output
 from checker.conformance.guess import configure
 from checker.conformance.honest import completed
 from checker.conformance.recording import (
@@ -40,6 +41,7 @@ from checker.conformance.recording import (
 )
 from checker.conformance.wire import RecordingError
 from checker.report.columns import columns
+from checker.report.words import count
 from model.expr import BOOL, COMPOSITE, Expr, const, substitute, var
 from model.machine import CallError, Run, Sent
 from model.message import ALPHABET
@@ -428,24 +430,20 @@ def main(args: Arguments) -> int:
             )
         if args.record and not args.live:
             raise RecordingError("--record FILE writes what --live records: give --live with it")
-        recordings = live.record_all() if args.live else read(str(args.file))
         if args.record:
-            _write(args.record, dump(recordings))
+            output.check_file("--record", args.record)
+        recordings = live.record_all() if args.live else read(str(args.file))
     except (RecordingError, live.LiveError) as e:
         sys.stderr.write(f"monitor: {e}\n")
         return 2
+    if args.record:
+        output.write(args.record, dump(recordings))
     reports = [watch(r) for r in recordings]
-    sys.stdout.write("\n\n".join(render(r) for r in reports) + "\n")
     refused = sum(not r.ok for r in reports)
-    sys.stdout.write(
-        f"\n{len(reports)} recordings: {len(reports) - refused} accepted, {refused} refused\n"
-    )
+    total = count(len(reports), "recording")
+    parts = [
+        *map(render, reports),
+        f"{total}: {len(reports) - refused} accepted, {refused} refused\n",
+    ]
+    output.say("\n\n".join(parts))
     return 1 if refused else 0
-
-
-def _write(path: str, text: str) -> None:
-    try:
-        with open(path, "w", encoding="utf-8") as f:
-            f.write(text)
-    except OSError as e:
-        raise RecordingError(f"--record {path}: expected a file that can be written: {e}") from None

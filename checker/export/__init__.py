@@ -9,11 +9,8 @@ expressions, written by one `fold`: nothing about a transition is said twice.
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -34,9 +31,9 @@ __all__ = [
     "asked",
     "asked_temporal",
     "export",
+    "files",
     "find",
     "formats",
-    "main",
     "temporal",
 ]
 
@@ -107,8 +104,7 @@ def export(
     format: str, scenario: str, flaw: str | None = None, properties: Sequence[str] = ()
 ) -> str:
     """The text of a scenario, flawed if asked for, with some properties (default: all)."""
-    module = find(format)
-    return str(module.write(*_arguments(module, scenario, flaw, properties)))
+    return files(format, scenario, flaw, properties)[""]
 
 
 def _arguments(
@@ -124,20 +120,11 @@ def _arguments(
     return (compiled, props, *more)
 
 
-def main(args: argparse.Namespace) -> int:
-    """The command `export`: to stdout, or to a file and what belongs beside it. Exit status 0.
-
-    `args` has `export_format`, `scenario`, `flaw`, `properties` and `output`.
-    """
-    module = find(args.export_format)
-    arguments = _arguments(module, args.scenario, args.flaw, args.properties)
-    text = module.write(*arguments)
-    if not args.output:
-        sys.stdout.write(text)
-        return 0
-    path = Path(args.output)
-    path.write_text(text, encoding="utf-8")
-    beside = getattr(module, "beside", None)
-    for suffix, more in beside(*arguments).items() if beside else ():
-        path.with_suffix(suffix).write_text(more, encoding="utf-8")
-    return 0
+def files(
+    format: str, scenario: str, flaw: str | None = None, properties: Sequence[str] = ()
+) -> dict[str, str]:
+    """The texts of an export by suffix: `export` under none, and what belongs beside it."""
+    module = find(format)
+    arguments = _arguments(module, scenario, flaw, properties)
+    beside = module.beside(*arguments) if hasattr(module, "beside") else {}
+    return {"": module.write(*arguments), **beside}

@@ -10,6 +10,7 @@ from checker.conformance.comparison import LAXER, Divergence
 from checker.conformance.honest import VERSIONS
 from checker.report.columns import columns
 from checker.report.document import document
+from checker.report.words import count
 
 _NUMBER = {v: k for k, v in VERSIONS.items()}
 SAYS = {
@@ -113,7 +114,7 @@ def as_text(results: Sequence[Audit], *, interrupted: bool = False) -> str:
     lines += ["", *(f"note: {n}" for n in notes)] if notes else []
     verdicts = [r.verdict for r in results]
     total = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts))
-    lines += ["", f"{len(results)} file{'' if len(results) == 1 else 's'}: {total}"]
+    lines += ["", f"{count(len(results), 'file')}: {total}"]
     if interrupted:
         lines.append("interrupted: these are the results so far")
     return "\n".join(lines)

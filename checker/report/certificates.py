@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from checker.certificate.check import ACCEPTED, DISAGREE, GAVE_UP, REFUSED, UNREADABLE, Certified
 from checker.report.document import document
+from checker.report.words import count
 
 STATUS = {DISAGREE: 4, REFUSED: 1, UNREADABLE: 2, GAVE_UP: 3, ACCEPTED: 0}
 """The exit status of each verdict, the worst first."""
@@ -32,13 +33,12 @@ def as_text(verdicts: Sequence[Certified], *, interrupted: bool = False) -> str:
     for v in verdicts:
         tail = ""
         if v.verdict == ACCEPTED:
-            clauses = "1 clause" if v.clauses == 1 else f"{v.clauses} clauses"
-            tail = f"  {clauses}, by {', '.join(v.answers)}"
+            tail = f"  {count(v.clauses, 'clause')}, by {', '.join(v.answers)}"
         lines.append(f"{v.verdict.upper():10} {v.file}{tail}")
         lines += [f"           {r}" for r in v.reasons]
     counts = {s: sum(v.verdict == s for v in verdicts) for s in STATUS}
     some = ", ".join(f"{n} {s}" for s, n in reversed(counts.items()) if n)
-    lines += ["", f"{len(verdicts)} certificate{'' if len(verdicts) == 1 else 's'}: {some or 0}"]
+    lines += ["", f"{count(len(verdicts), 'certificate')}: {some or 0}"]
     if interrupted:
         lines.append("interrupted: these are the results so far")
     return "\n".join(lines)

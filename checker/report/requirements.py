@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from checker.report.document import document
+from checker.report.words import count
 from checker.verdict import PROVED, Result
 from model.near import UsageError
 from model.rule import ModelError, Rule
@@ -151,7 +152,7 @@ def told(id: str, results: Sequence[Result]) -> str:
     for r in results:
         counts[r.verdict] = counts.get(r.verdict, 0) + 1
     if set(counts) == {PROVED}:
-        return f"{id} PROVED in {len(results)} scenario{'s' if len(results) > 1 else ''}"
+        return f"{id} PROVED in {count(len(results), 'scenario')}"
     parts = ", ".join(f"{v} in {n}" for v, n in counts.items())
     odd = [r for r in results if not r.as_declared]
     return f"{id} {parts}" + (f" ({len(odd)} not as declared)" if odd else "")

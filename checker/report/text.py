@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from checker.report.words import count
 from checker.trace import Trace, TraceStep, origin
 from checker.verdict import Result
 
@@ -47,14 +48,13 @@ def summary(results: Sequence[Result]) -> str:
     odd = sum(not r.as_declared for r in results)
     parts = [f"{n} {v}" for v, n in counts.items()]
     proved = (
-        f"{len(proofs)} proofs by induction, each re-checked and of every configuration of its "
-        f"scenario at once, of {len(names)} properties; "
+        f"{count(len(proofs), 'proof')} by induction, each re-checked and of every configuration "
+        f"of its scenario at once, of {count(len(names), 'property', 'properties')}; "
         if proofs
         else ""
     )
-    return (
-        f"{len(results)} verdict{'' if len(results) == 1 else 's'}: {', '.join(parts)}; {proved}"
-        + (f"{odd} not as declared" if odd else "all as declared")
+    return f"{count(len(results), 'verdict')}: {', '.join(parts)}; {proved}" + (
+        f"{odd} not as declared" if odd else "all as declared"
     )
 
 

@@ -180,7 +180,7 @@ def test_a_memory_budget_moves_states_to_a_disk(
         ),
         (["verify", "AUT-16", "--scenario", "tls13"], "no property asked for applies"),
         (["verify", "--flaw", "nowhere.py"], "no file nowhere.py"),
-        (["verify", "--flaw", "goto_fail", "--all"], "--all goes with no --flaw"),
+        (["verify", "--flaw", "goto_fail", "--all"], "--all cannot be combined with --flaw"),
     ],
 )
 def test_bad_names_list_the_near_ones(
@@ -514,10 +514,10 @@ def test_both_back_ends_say_the_same(capsys: pytest.CaptureFixture[str]) -> None
 def test_progress_without_a_terminal_is_a_line_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "_told", [0.0])
-    cli._progress("early")
+    monkeypatch.setattr(cli, "told", [0.0])
+    cli.progress("early")
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(cli, "_told", [time.monotonic() - cli.EVERY - 1])
-    cli._progress("tls12: 5 distinct states")
-    cli._progress("too soon")
+    monkeypatch.setattr(cli, "told", [time.monotonic() - cli.EVERY - 1])
+    cli.progress("tls12: 5 distinct states")
+    cli.progress("too soon")
     assert capsys.readouterr().err == "tls12: 5 distinct states\n"

@@ -21,15 +21,15 @@ def test_the_decorated_function_is_a_property_and_holds() -> None:
     before = dict(properties.catalogue())
     try:
         exec(BLOCKS[0], {"__name__": "example"})
-        new = [p for n, p in properties._registry.items() if n not in before]
+        new = [p for n, p in properties.registry.items() if n not in before]
         assert [p.id for p in new] == ["MY-1"]
         where = scenario("client-auth")
         assert set(new[0].needs) <= where.features
         request = Request(scenario="client-auth")
         assert search(system_of(request, where), new, request)[0].verdict == "PROVED"
     finally:
-        for name in set(properties._registry) - set(before):
-            del properties._registry[name]
+        for name in set(properties.registry) - set(before):
+            del properties.registry[name]
 
 
 def test_the_pytest_example_passes(tmp_path: Path) -> None:

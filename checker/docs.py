@@ -1,0 +1,149 @@
+"""The tables of the READMEs that restate data: each is generated, and can be checked.
+
+A region of a document between `<!-- generated: NAME -->` and `<!-- end -->` holds the table that
+the function of `TABLES` called NAME makes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+from checker import output
+from checker.listing import decided
+from checker.report.words import count
+from checker.request import Request, declared, expectations, properties_of
+from checker.verdict import EXIT, VIOLATED
+from model.extensions import extensions
+from model.flaws import flaws
+from model.near import UsageError, unknown
+from model.scenario import SCENARIOS
+from properties import catalogue
+
+ROOT = Path(__file__).resolve().parents[1]
+REGION = re.compile(r"(?<=^<!-- generated: )(.*?)( -->\n)(.*?)(?=^<!-- end -->)", re.M | re.S)
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
+
+
+def _names(words: Iterable[str]) -> str:
+    return ", ".join(f"`{w}`" for w in words)
+
+
+def scenarios() -> str:
+    """Each scenario, with its pinned number of states and how many invariants are proved in it."""
+    states = expectations()["states"]
+    rows = []
+    for s in SCENARIOS:
+        count = f"{states[s.name]:,}" if s.name in states else ""
+        searched = "explicit" in s.methods
+        proofs = [
+            p
+            for p in properties_of(Request(), s)
+            if p.kind == "invariant" and not (searched and declared(p.name, s.name)[0] == VIOLATED)
+        ]
+        proved = str(len(proofs)) if "symbolic" in s.methods else ""
+        how = decided(s.methods) + ("" if s.default else ", on request")
+        rows.append((f"`{s.name}`", s.summary, how, count, proved, ", ".join(s.about)))
+    return _table(("scenario", "what", "decided", "states", "proofs", "about"), rows)
+
+
+def the_flaws() -> str:
+    """Each published flaw, in the order of its number."""
+    return _table(
+        ("flaw", "what", "scenario", "ends", "source"),
+        (
+            (f"`{f.name}`", f.title, f"`{f.scenario}`", ", ".join(f.ends), f.source)
+            for f in sorted(flaws().values(), key=lambda f: f.number)
+        ),
+    )
+
+
+def the_extensions() -> str:
+    """Each extension, with those that it needs."""
+    return _table(
+        ("extension", "what", "RFC", "needs"),
+        ((f"`{e.name}`", e.summary, e.rfc, _names(e.needs)) for e in extensions().values()),
+    )
+
+
+def exit_status() -> str:
+    """What each exit status of `verify` means."""
+    rows = [line.split(maxsplit=1) for line in EXIT.splitlines()[1:]]
+    return _table(("status", "meaning"), [(status, says) for status, says in rows])
+
+
+def commands() -> str:
+    """What each command is for."""
+    from checker.cli import COMMANDS
+
+    rows = [(f"`python -m checker {n}`", about) for n, (about, _) in COMMANDS.items()]
+    return _table(("command", "what it does"), rows)
+
+
+def the_properties() -> str:
+    """Each property, by theme."""
+    return _table(
+        ("id", "property", "kind", "RFC"),
+        ((p.id, p.sentence, p.kind.replace("_", " "), p.rfc) for p in catalogue().values()),
+    )
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "scenarios": cache(scenarios),
+    "flaws": cache(the_flaws),
+    "extensions": cache(the_extensions),
+    "exit-status": cache(exit_status),
+    "commands": cache(commands),
+    "properties": cache(the_properties),
+}
+
+
+def documents(root: Path = ROOT) -> Iterator[Path]:
+    """The Markdown files below `root`, but for those in hidden folders."""
+    for path in sorted(root.rglob("*.md")):
+        if not any(part.startswith(".") for part in path.relative_to(root).parts):
+            yield path
+
+
+def filled(text: str, place: str) -> str:
+    """A document with its regions filled. UsageError, which names `place`, if a table is none."""
+
+    def region(found: re.Match[str]) -> str:
+        if found[1] not in TABLES:
+            raise UsageError(f"{place}: {unknown('generated table', found[1], TABLES)}")
+        return f"{found[1]}{found[2]}{TABLES[found[1]]()}"
+
+    opened = len(re.findall(r"^<!-- generated: ", text, re.M))
+    closed = len(REGION.findall(text))
+    if opened != closed:
+        raise UsageError(
+            f"{place}: expected each <!-- generated: NAME --> to end with <!-- end -->, "
+            f"got {closed} of {opened}"
+        )
+    return REGION.sub(region, text)
+
+
+def refresh(root: Path = ROOT, *, check: bool = False) -> tuple[list[str], int]:
+    """Fill every region below `root`, or with `check` say which documents are stale: 1 if any."""
+    if not (root / "pyproject.toml").is_file():
+        raise UsageError(f"docs: expected the source tree, which has READMEs, got {root}")
+    stale = []
+    for path in documents(root):
+        text = path.read_text(encoding="utf-8")
+        name = str(path.relative_to(root))
+        new = filled(text, name)
+        if new != text:
+            stale.append(name)
+            if not check:
+                output.write(str(path), new)
+    if not check:
+        return [*(f"written: {n}" for n in stale), f"{count(len(stale), 'document')} written"], 0
+    if not stale:
+        return ["the generated tables are fresh"], 0
+    return [*(f"stale: {n}" for n in stale), "type `make docs`"], 1
