@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import pytest
@@ -11,11 +11,14 @@ SIZES = {"toy": 1.0, "scenario": 10.0, "deep": float("inf")}
 """The most seconds of a test of each size, on a quiet core."""
 
 
-def deep_but(shown: Iterable[str], cases: Iterable[str]) -> Iterator[Any]:
+def deep_but(shown: Collection[Any], cases: Iterable[Any]) -> list[Any]:
     """Parameters of a test: every case is deep, but those of `shown` are scenarios."""
-    left = set(shown)
-    for case in cases:
-        mark = pytest.mark.scenario if case in left else pytest.mark.deep
-        left.discard(case)
-        yield pytest.param(case, marks=mark)
-    assert not left, f"no such cases: {', '.join(sorted(left))}"
+    every = list(cases)
+    assert set(shown) <= set(every), f"no such cases: {set(shown) - set(every)}"
+    return [
+        pytest.param(
+            *(case if isinstance(case, tuple) else (case,)),
+            marks=pytest.mark.scenario if case in shown else pytest.mark.deep,
+        )
+        for case in every
+    ]

@@ -110,6 +110,7 @@ def test_laxer_a_message_that_is_ignored(check) -> None:
     assert result.verdict == "LAXER"
 
 
+@pytest.mark.scenario
 def test_laxer_a_message_that_ends_the_wait_for_others(check) -> None:
     result = check(dot(SERVER, "cke Finished connected ChangeCipherSpec & Finished"))
     (d,) = [d for d in result.divergences if d.kind == "laxer"]
@@ -118,6 +119,7 @@ def test_laxer_a_message_that_ends_the_wait_for_others(check) -> None:
     assert {"KEY-2", "KEY-4", "ORD-10", "ORD-12"} <= falls
 
 
+@pytest.mark.scenario
 def test_laxer_a_check_that_is_left_out(check) -> None:
     result = check(dot(CLIENT, "certificate EmptyCertificate done Empty", role="client"))
     (d,) = result.divergences
@@ -486,6 +488,7 @@ def test_states_that_behave_alike_are_one(check) -> None:
 
 
 # -- the command -----------------------------------------------------------------------------------
+@pytest.mark.scenario
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good, lax, bad = (tmp_path / n for n in ("good.dot", "lax.dot", "bad.dot"))
     good.write_text(dot(SERVER))
@@ -505,6 +508,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert set(document["results"][0]) >= {"file", "role", "version", "verdict", "states"}
 
 
+@pytest.mark.scenario
 def test_machines_that_behave_alike_stand_in_one_row(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -519,6 +523,7 @@ def test_machines_that_behave_alike_stand_in_one_row(
     assert "no property falls" in out or "there fall" in out
 
 
+@pytest.mark.scenario
 def test_the_example_of_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
     root = Path(__file__).parents[2]
     assert main(["audit", str(root / "tests/checker/example_server.dot")]) == 1

@@ -389,6 +389,7 @@ def altered(parts: tuple[Formula, ...]) -> list[tuple[Formula, ...]]:
     return [*invariant.weaker(parts), *invariant.stronger(parts), *invariant.flipped(parts)]
 
 
+@pytest.mark.scenario
 @pytest.mark.parametrize("name", TOYS)
 def test_what_a_solver_says_of_a_toy_is_so(name: str) -> None:
     """Of the invariant, of all that is one change from it, and of all two changes from it."""
@@ -412,7 +413,9 @@ def test_without_a_clause_or_with_a_sign_changed_it_is_refused(name: str) -> Non
 
 
 @each_solver
-@pytest.mark.parametrize("name", ["toy-0", "forger-4", "tls12-small NEG-7"])
+@pytest.mark.parametrize(
+    "name", ["toy-0", "forger-4", pytest.param("tls12-small NEG-7", marks=pytest.mark.deep)]
+)
 def test_each_solver_refuses_the_altered_file(name: str, solver: str) -> None:
     """By the whole way of a file, with the query that fails and the steps that leave."""
     parts = clauses(name)
@@ -495,6 +498,7 @@ def test_a_flaw_breaks_the_certificate_of_the_sound_model() -> None:
 
 
 # -- refused: the rest of the file changed ---------------------------------------------------------
+@pytest.mark.scenario
 @pytest.mark.parametrize("name", [*TOYS, "tls12-small SEC-1"])
 def test_without_one_step_it_is_refused(name: str) -> None:
     """Each step: its definition and its place in the relation taken out, or it never fires."""
@@ -681,6 +685,7 @@ def test_a_solver_that_answers_too_little_has_not_accepted(monkeypatch: pytest.M
 
 
 # -- the command line ------------------------------------------------------------------------------
+@pytest.mark.deep
 def test_two_runs_write_the_same_files(tmp_path: Path) -> None:
     words = ("SEC-1", "ORD-1", "--scenario", "tls12-small", "--engine", "symbolic")
     one = verified(tmp_path / "new" / "one", "1", *words)
@@ -702,6 +707,7 @@ def run(capsys: pytest.CaptureFixture[str], status: int, *words: str) -> str:
     return capsys.readouterr().out
 
 
+@pytest.mark.scenario
 def test_the_command_says_what_it_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = written("tls12-small NEG-7")
     good, bad, other = (tmp_path / n for n in ("good.smt2", "bad.smt2", "other.smt2"))
@@ -788,6 +794,7 @@ def test_progress_says_who_is_asked() -> None:
     assert told == ["f: z3 is asked"]
 
 
+@pytest.mark.scenario
 def test_a_flawed_model_has_certificates_of_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -805,6 +812,7 @@ def test_a_flawed_model_has_certificates_of_its_own(
     assert cli.main(["verify", "--flaw", "mine.py", "--certificates", str(tmp_path)]) == 2
 
 
+@pytest.mark.scenario
 def test_a_proof_that_the_second_encoder_refuses_is_an_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,6 +22,7 @@ from model.expr import Expr
 from model.scenario import scenario
 from model.system import Compiled
 from tests.checker.test_engines import COUNTS, compiled, many
+from tests.sizes import deep_but
 
 pytestmark = pytest.mark.skipif(bool(available()), reason=available() or "-")
 
@@ -107,11 +108,12 @@ def test_wide_states(address: str) -> None:
         assert engine.search().levels == [32, 160, 320, 320, 160, 32]
 
 
-@pytest.mark.parametrize("where", ["tls12-small", "honest"])
+@pytest.mark.parametrize("where", deep_but(["tls12-small"], ["tls12-small", "honest"]))
 def test_the_same_levels_and_depths(address: str, where: str) -> None:
     compare(address, recipe("asked", where))
 
 
+@pytest.mark.scenario
 def test_a_violation_replays(address: str) -> None:
     """Its trace is as short as that of the local search."""
     request = Request(scenario="tls12-small", flaw="early_ccs")
@@ -135,6 +137,7 @@ def test_a_violation_replays(address: str) -> None:
             assert len(trace) == depths[q.name] == engine.depth(q.state) == found.depth
 
 
+@pytest.mark.scenario
 def test_the_command(address: str, capsys: pytest.CaptureFixture[str]) -> None:
     shared = ["verify", "--scenario", "tls12-small", "--engine", "explicit", "--format", "json"]
     out = []
@@ -146,6 +149,7 @@ def test_the_command(address: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([*shared, "--cluster", address, "--backend", "c"]) == 2
 
 
+@pytest.mark.deep
 def test_a_lost_worker_costs_no_state(address: str) -> None:
     """SIGKILL in mid-search, where that worker holds states of every level so far."""
     killed: list[int] = []
@@ -170,6 +174,7 @@ def test_a_lost_worker_costs_no_state(address: str) -> None:
     assert killed[0] not in after
 
 
+@pytest.mark.scenario
 def test_budgets(address: str) -> None:
     c, exprs = asked("honest")
     questions = [Question(str(i), e) for i, e in enumerate(exprs)]
@@ -202,6 +207,7 @@ def test_a_recipe_must_build_the_same(address: str) -> None:
         engine.search()
 
 
+@pytest.mark.deep
 def test_a_task_that_kills_workers(address: str) -> None:
     """It is not tried for ever."""
     with (
@@ -246,6 +252,7 @@ def test_a_cluster_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None
         Cluster(compiled("toy"), recipe("toy", "toy", True), "nonsense://")
 
 
+@pytest.mark.scenario
 def test_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("checker.engines.cluster.find_spec", lambda name: None)
     with pytest.raises(ClusterError, match="dask `distributed` is not installed"):

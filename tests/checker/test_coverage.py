@@ -10,6 +10,8 @@ from checker.cli import main
 from checker.coverage import coverage
 from checker.request import Request
 
+pytestmark = pytest.mark.scenario
+
 
 def test_every_rule_is_taken_or_listed() -> None:
     found = coverage(Request(scenario="tls12-small"))

@@ -294,6 +294,7 @@ SEARCHED = [
 ]
 
 
+@pytest.mark.scenario
 @needs_spin
 @pytest.mark.parametrize(("scenario", "flaw", "some"), SEARCHED, ids=lambda v: str(v)[:40])
 def test_spin_agrees_on_a_scenario(scenario: str, flaw: str | None, some: Sequence[str]) -> None:
@@ -358,6 +359,7 @@ def test_horn_clauses_reach_exactly_the_states_of_a_toy(name: str) -> None:
             assert horn(text) == ("unsat" if v in seen else "sat"), (n, v)
 
 
+@pytest.mark.scenario
 @pytest.mark.parametrize(
     ("flaw", "name", "answer"),
     [
@@ -528,6 +530,7 @@ def test_the_invariants_of_a_toy_have_their_verdicts(name: str, law: Expr, holds
     ]
 
 
+@pytest.mark.scenario
 @pytest.mark.parametrize("scenario", ["honest", "tls12-small", "tls13", "weak-dhe"])
 def test_the_module_of_a_scenario_is_whole(scenario: str) -> None:
     c, props = asked(scenario)
@@ -548,6 +551,7 @@ def test_the_module_of_a_scenario_is_whole(scenario: str) -> None:
     assert tlaplus.beside(c, props)[".cfg"] in text
 
 
+@pytest.mark.scenario
 def test_the_module_of_the_honest_scenario_has_its_states() -> None:
     states = Module(export("tlaplus", "honest")).reachable()
     assert len(states) == expectations()["states"]["honest"]

@@ -17,8 +17,10 @@ from model.rule import ModelError
 from model.scenario import scenario
 from model.transcript import FLIGHT, SECRET
 from tests.contracts.agreement import same_to_depth
+from tests.sizes import deep_but
 
 CASES = [f"{f.name}@{end}" for f in flaws().values() for end in f.ends]
+QUICK = ["early_ccs@client", "selfie@server", "truncation@client"]
 
 
 def _fallen_by(results: list[Result], where: str) -> set[str]:
@@ -30,8 +32,7 @@ def _fallen_by(results: list[Result], where: str) -> set[str]:
     }
 
 
-@pytest.mark.deep
-@pytest.mark.parametrize("spec", CASES)
+@pytest.mark.parametrize("spec", deep_but(QUICK, CASES))
 def test_a_flaw_breaks_exactly_what_it_lists(spec: str) -> None:
     flaw, end = find(spec)
     request = Request(flaw=spec)
@@ -67,6 +68,7 @@ def test_without_its_capability_only_the_row_itself_shows(name: str) -> None:
     assert _fallen_by(results, flaw.scenario) == set(flaw.local)
 
 
+@pytest.mark.scenario
 def test_the_goto_fail_attack_is_the_published_one() -> None:
     request = Request(properties=("SEC-1",), flaw="goto_fail")
     (result,) = run_task(Task(request, "tls12", "explicit"))
@@ -95,6 +97,7 @@ FLAW = Flaw(name="mine", number=0, title="t", source="s", scenario="tls12-small"
 """
 
 
+@pytest.mark.scenario
 def test_a_users_own_flaw_file(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(
@@ -183,6 +186,7 @@ def _fallen(drop: str, where: str) -> set[str]:
     return {r.id for r in results if r.verdict == "VIOLATED"} - {"GLOBAL"}
 
 
+@pytest.mark.scenario
 def test_dropping_the_signature_check_is_goto_fail() -> None:
     row = "client_receive_server_key_exchange_WAIT_SKE_to_WAIT_CR_SHD"
     assert _fallen(f"{row}:signature", "tls12") == {
@@ -196,6 +200,7 @@ def test_dropping_the_signature_check_is_goto_fail() -> None:
     }
 
 
+@pytest.mark.scenario
 def test_dropping_a_field_from_finished() -> None:
     row = "client_receive_finished_WAIT_FIN_to_CONNECTED"
     assert _fallen(f"{row}:session_id", "tls12-small") == {"AUT-6", "AUT-7", "ORD-13"}

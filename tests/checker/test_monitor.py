@@ -153,6 +153,7 @@ SERVER_STATES = {
 }
 
 
+@pytest.mark.scenario
 @needs_live
 @pytest.mark.parametrize("title", TITLES)
 def test_a_real_handshake_is_accepted(recorded: dict[str, Recording], title: str) -> None:
@@ -271,6 +272,7 @@ def alter(kind: str, real: Recording, i: int) -> tuple[Recording, Sequence[Recor
     return replace(real, messages=(*m[:i], m[i + 1], m[i], *m[i + 2 :])), m[i : i + 2]
 
 
+@pytest.mark.scenario
 @needs_live
 @pytest.mark.parametrize("kind", ["drop", "double", "swap"])
 @pytest.mark.parametrize("title", ALTERED)
@@ -1017,6 +1019,7 @@ def test_an_illegal_file_exits_1(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "not fed: the 2 messages after it" in out
 
 
+@pytest.mark.scenario
 @needs_live
 def test_what_live_records_is_read_back(
     recorded: dict[str, Recording],

@@ -196,6 +196,7 @@ def copies(questions: Sequence[Question]) -> list[Question]:
     return [Question(q.name, q.expr) for q in questions]
 
 
+@pytest.mark.scenario
 @pytest.mark.parametrize(
     ("name", "flaw"),
     [("honest", None), ("tls12-small", None), ("tls13", None), ("tls12-small", "early_ccs")],
@@ -261,6 +262,7 @@ def together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native_source, "TOGETHER", 1)
 
 
+@pytest.mark.scenario
 @pytest.mark.usefixtures("together")
 @pytest.mark.parametrize(
     ("name", "flaw"), [("tls12-small", None), ("tls13", None), ("tls12-small", "early_ccs")]
@@ -589,6 +591,7 @@ def test_the_default_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
 
 
 # -- checkpoints and spilling --------------------------------------------------------------------
+@pytest.mark.scenario
 def test_a_stopped_search_goes_on(
     monkeypatch: pytest.MonkeyPatch, cache: Path, tmp_path: Path
 ) -> None:
@@ -669,6 +672,7 @@ print("ended", found.states, found.complete, flush=True)
 """
 
 
+@pytest.mark.scenario
 def test_a_killed_search_goes_on(cache: Path, tmp_path: Path) -> None:
     """SIGKILL at random moments, until a process ends by itself."""
     _, questions, c = asked("tls12-small")

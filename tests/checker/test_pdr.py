@@ -46,6 +46,7 @@ from model.scenario import scenario
 from model.system import Instance, System
 from properties import Property, declared, when
 from tests.checker.test_engines import LAWS, SYSTEMS, Lost
+from tests.sizes import deep_but
 from tests.toys import counters
 
 
@@ -313,6 +314,7 @@ def systems(draw: st.DrawFn) -> tuple[System, Expr]:
     return system, draw(st.sampled_from([neg(conj(a, b, c)), implies(conj(a, b), c), neg(a)]))
 
 
+@pytest.mark.scenario
 @given(systems())
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_pdr_proves_exactly_what_the_search_finds_no_violation_of(
@@ -355,7 +357,9 @@ def invariants(where: str, request: Request | None = None) -> list[Any]:
     return [p for p in asked if p.kind == "invariant"]
 
 
-@pytest.mark.parametrize("where", ["tls12-small", "tls13", "two-clients"])
+@pytest.mark.parametrize(
+    "where", deep_but(["tls12-small", "tls13"], ["tls12-small", "tls13", "two-clients"])
+)
 def test_every_invariant_is_proved_or_violated_as_declared(where: str) -> None:
     results = run_task(Task(Request(engine="symbolic"), where, "symbolic"))
     assert sorted(r.id for r in results) == sorted(p.id for p in invariants(where))
@@ -387,6 +391,7 @@ def test_larger_scenarios_are_proved_as_declared(where: str) -> None:
     assert [r.id for r in results if not r.as_declared] == []
 
 
+@pytest.mark.scenario
 def test_two_runs_give_the_same_invariants() -> None:
     texts = []
     for _ in range(2):
@@ -397,6 +402,7 @@ def test_two_runs_give_the_same_invariants() -> None:
     assert all(t and t.endswith("(check-sat)\n") for t in texts[0])
 
 
+@pytest.mark.scenario
 def test_a_certificate_is_sorted_and_speaks_of_what_the_property_depends_on() -> None:
     system = scenario("tls12-small").system()
     props = invariants("tls12-small")[::5]
@@ -440,9 +446,10 @@ def test_only_clauses_within_what_a_property_depends_on_are_shared() -> None:
 
 
 BROKEN = [(f.name, end) for f in flaws().values() for end, broken in f.breaks.items() if broken]
+QUICK = [("goto_fail", "client"), ("key_update_truncation", "client"), ("selfie", "server")]
 
 
-@pytest.mark.parametrize(("flaw", "end"), BROKEN)
+@pytest.mark.parametrize(("flaw", "end"), deep_but(QUICK, BROKEN))
 def test_what_a_flaw_breaks_is_never_proved(flaw: str, end: str) -> None:
     """With the flaw in, the prover says of each broken property that it is violated."""
     found = flaws()[flaw]
@@ -468,6 +475,7 @@ def test_without_time_nothing_is_proved() -> None:
     assert isinstance(answer, Proof) or "PDR gave up" in answer.reason
 
 
+@pytest.mark.scenario
 def test_time_that_ends_is_unknown_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     def late(self: Pdr, prop: Expr, *more: float) -> list[int]:
         raise OutOfTimeError
@@ -495,6 +503,7 @@ def test_clauses_that_are_no_invariant_are_an_error(monkeypatch: pytest.MonkeyPa
     assert exit_status(results) == 4
 
 
+@pytest.mark.scenario
 def test_an_error_in_one_proof_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     original = Pdr.prove
     calls = []
@@ -516,6 +525,7 @@ def test_an_error_in_one_proof_leaves_the_others(monkeypatch: pytest.MonkeyPatch
     assert results[1].reason == "Z3Exception: out of luck"
 
 
+@pytest.mark.scenario
 def test_a_proof_that_does_not_stop_is_stopped_and_the_next_ones_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -540,6 +550,7 @@ def test_a_proof_that_does_not_stop_is_stopped_and_the_next_ones_go_on(
     assert results["KEY-2"].reason == "no answer within 15 s"
 
 
+@pytest.mark.scenario
 def test_a_violation_that_only_the_prover_looks_for_is_shown_by_search() -> None:
     (p,) = (p for p in invariants("two-clients") if p.id == "GLOBAL")
     (r,) = prove(scenario("two-clients").system(), [p], Request())
@@ -558,6 +569,7 @@ def cases(*given: Callable[[Any], Expr]) -> list[Property]:
     return [declared("invariant", f"case_{i}", says(g)) for i, g in enumerate(given)]
 
 
+@pytest.mark.deep
 def test_what_is_never_reached_is_vacuous_not_proved() -> None:
     """In a scenario too big to search: a case of one client, one of both, and one of none."""
     props = cases(
@@ -574,6 +586,7 @@ def test_what_is_never_reached_is_vacuous_not_proved() -> None:
     assert results[2].reason == "its interesting case is never reached"
 
 
+@pytest.mark.scenario
 def test_a_witness_that_is_not_found_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decide, "WITNESS_STATES", 10)
     props = cases(lambda w: w.clients[0].verified)
@@ -583,6 +596,7 @@ def test_a_witness_that_is_not_found_is_told(monkeypatch: pytest.MonkeyPatch) ->
     assert exit_status(results) == 3
 
 
+@pytest.mark.scenario
 def test_a_proof_is_of_every_configuration() -> None:
     """Of a free switch at either end: four, and the proof covers a violation in any of them."""
     where = scenario("fallback")

@@ -53,6 +53,7 @@ def test_a_section_tells_what_carries_it_and_what_nothing_does() -> None:
     assert [*found][:2] == ["2", "2.2"] and [*found][-1].startswith("E")
 
 
+@pytest.mark.scenario
 def test_the_command_groups_the_verdicts(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["verify", "AUT-15", "--scenario", "tls13", "--rfc", "8446"]
     assert main(arguments) == 0

@@ -37,17 +37,20 @@ def verdict(kind: str, where: str, what: str, prop: str = AUT1, at: str = "tls12
     return row.verdict
 
 
+@pytest.mark.scenario
 def test_a_check_that_the_property_rests_on() -> None:
     assert verdict("check", TRUST, "known CA") == VIOLATED
     assert verdict("check", TRUST, "not empty") == PROVED
 
 
+@pytest.mark.scenario
 def test_a_field_that_the_property_rests_on() -> None:
     agreement = "finished_covers_every_handshake_message"
     assert verdict("field", "Finished", "offer", agreement) == VIOLATED
     assert verdict("field", "Finished", "suite") == PROVED
 
 
+@pytest.mark.scenario
 def test_an_assumption_of_the_property() -> None:
     assert verdict("assumption", AUT1, "client0.server_certificate != adversary") == VIOLATED
     named = next(
@@ -137,6 +140,7 @@ def test_an_assumption_that_the_proof_does_not_use_is_not_needed_by_search() -> 
     assert sorted(map(str, used.values())) == ["False", "True", "True"]
 
 
+@pytest.mark.scenario
 def test_a_demand_that_the_property_rests_on_is_one_that_the_proof_uses() -> None:
     (p,) = find("KEY-1")
     found = proved("KEY-1", "tls12-small")
@@ -156,6 +160,7 @@ def test_a_demand_that_the_property_rests_on_is_one_that_the_proof_uses() -> Non
         )
 
 
+@pytest.mark.deep
 def test_what_is_enough_of_an_invariant_is_one_and_less_is_none() -> None:
     system = system_of(Request(), scenario("tls12-small"))
     (p,) = find("SEC-1")
@@ -206,6 +211,7 @@ def test_the_command_tells_of_an_extension_what_falls_without_each_demand(
     assert "WAIT_CERT_to_WAIT_CV: not empty\n    half-close: AUT-15 (4)\n" in out
 
 
+@pytest.mark.deep
 def test_an_undecided_drop_is_told() -> None:
     rows = islice(tightness(["KEY-4"], "tls12-small", Request(states=100), workers=1), 2)
     *_, [last] = rows

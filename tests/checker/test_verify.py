@@ -80,6 +80,7 @@ def run(*args: str, status: int, capsys: pytest.CaptureFixture[str]) -> str:
     return out.out + out.err
 
 
+@pytest.mark.scenario
 def test_a_small_scenario_verifies(capsys: pytest.CaptureFixture[str]) -> None:
     out = run("verify", "--scenario", "integrity-only", status=0, capsys=capsys)
     assert "ORD-1   data_is_delivered_only_after_finished_is_verified" in out
@@ -87,11 +88,13 @@ def test_a_small_scenario_verifies(capsys: pytest.CaptureFixture[str]) -> None:
     assert "all as declared" in out
 
 
+@pytest.mark.scenario
 def test_search_and_proof_are_both_told(capsys: pytest.CaptureFixture[str]) -> None:
     out = run("verify", "ORD-1", "--scenario", "tls12-small", status=0, capsys=capsys)
     assert "search+proof" in out
 
 
+@pytest.mark.scenario
 @pytest.mark.parametrize("engine", ["explicit", "symbolic", "reference"])
 def test_each_engine_by_name(engine: str, capsys: pytest.CaptureFixture[str]) -> None:
     out = run(
@@ -100,6 +103,7 @@ def test_each_engine_by_name(engine: str, capsys: pytest.CaptureFixture[str]) ->
     assert "PROVED" in out
 
 
+@pytest.mark.scenario
 def test_a_budget_that_ends_before_the_answer_is_unknown(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -124,6 +128,7 @@ def test_a_budget_that_does_not_gives_the_true_verdict(
     assert "PROVED" in out
 
 
+@pytest.mark.scenario
 def test_a_violation_within_the_budget_is_definite(capsys: pytest.CaptureFixture[str]) -> None:
     out = run(
         "verify", "GLOBAL", "--scenario", "tls13", "--states", "10000", status=0, capsys=capsys
@@ -131,6 +136,7 @@ def test_a_violation_within_the_budget_is_definite(capsys: pytest.CaptureFixture
     assert "VIOLATED" in out
 
 
+@pytest.mark.scenario
 def test_time_and_memory_budgets(capsys: pytest.CaptureFixture[str]) -> None:
     out = run("verify", "ORD-1", "--scenario", "tls12", "--time", "0.01", status=3, capsys=capsys)
     assert "the time budget of 0.01 s ended" in out
@@ -140,6 +146,7 @@ def test_time_and_memory_budgets(capsys: pytest.CaptureFixture[str]) -> None:
     assert "disk" not in out
 
 
+@pytest.mark.scenario
 @pytest.mark.skipif(bool(available()), reason=available())
 def test_a_memory_budget_moves_states_to_a_disk(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -215,6 +222,7 @@ def test_a_malformed_row_names_file_row_and_field(
     assert "source" in out
 
 
+@pytest.mark.scenario
 def test_json_and_its_schema(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     texts = []
     for i in range(2):
@@ -256,6 +264,7 @@ def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert "two-two [proved, not by default]" in text
 
 
+@pytest.mark.scenario
 def test_interrupted_it_writes_what_it_has_and_exits_130() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "checker", "verify", "--format", "json"],
@@ -327,6 +336,7 @@ def test_an_error_of_one_engine_is_not_hidden_by_the_other() -> None:
     assert "! P" in table([merged])
 
 
+@pytest.mark.scenario
 @pytest.mark.parametrize("violated", ["search", "prove"])
 def test_every_engine_is_asked_and_both_artefacts_are_shown(
     violated: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -368,6 +378,7 @@ def test_a_proof_completes_an_unfinished_search_if_either_saw_a_witness() -> Non
 
 
 # -- the chart and the graph ---------------------------------------------------------------------
+@pytest.mark.scenario
 def test_a_chart_tells_who_sent_what_and_what_is_known() -> None:
     request = Request(properties=("SEC-1",), flaw="goto_fail")
     (result,) = run_task(Task(request, "tls12", "explicit"))
@@ -383,6 +394,7 @@ def test_a_chart_tells_who_sent_what_and_what_is_known() -> None:
     assert "client0's, resealed by the adversary, which knows the key" in text
 
 
+@pytest.mark.scenario
 def test_the_graph_of_a_scenario() -> None:
     graph = checker.graph("honest")
     assert isinstance(graph, nx.MultiDiGraph)
@@ -392,6 +404,7 @@ def test_the_graph_of_a_scenario() -> None:
         checker.graph("hones")
 
 
+@pytest.mark.scenario
 def test_stop_at_first(capsys: pytest.CaptureFixture[str]) -> None:
     """Both tell the same shortest violation; only one decides the rest."""
     drop = ["--drop", "client_receive_finished_WAIT_FIN_to_CONNECTED:session_id"]
@@ -406,6 +419,7 @@ def test_stop_at_first(capsys: pytest.CaptureFixture[str]) -> None:
     assert verdicts["--stop-at-first"]["AUT-6"][0] == "UNKNOWN"
 
 
+@pytest.mark.deep
 @pytest.mark.skipif(bool(available()), reason=available())
 def test_a_killed_search_is_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """SIGKILL ends the run with its searches; resumed, they end as if nothing had been."""

@@ -14,6 +14,7 @@ from model.expr import BOOL, TRUE, Expr, conj, var
 from model.scenario import SCENARIOS, scenario
 from model.system import Compiled
 from tests.contracts.agreement import same_graph, set_once
+from tests.sizes import deep_but
 
 State = tuple[Any, ...]
 ALONE = [
@@ -26,16 +27,16 @@ ALONE = [
 WHOLE = [
     (name, "both") for name in ("honest-half-close", "honest-ignored-records", "honest-key-update")
 ]
-QUICK: list[tuple[str, str]] = []
+QUICK = [
+    ("half-close", "server"),
+    ("tls12-ems", "client"),
+    ("tls13-retry", "server"),
+    ("leaks-early-data", "client"),
+    ("honest-ignored-records", "both"),
+]
 
 
-@pytest.mark.parametrize(
-    ("name", "end"),
-    [
-        pytest.param(*case, marks=pytest.mark.scenario if case in QUICK else pytest.mark.deep)
-        for case in (*ALONE, *WHOLE)
-    ],
-)
+@pytest.mark.parametrize(("name", "end"), deep_but(QUICK, [*ALONE, *WHOLE]))
 def test_the_reference_agrees_and_what_is_set_or_sent_stays(name: str, end: str) -> None:
     """One test a case: the graph of fired `transitions` is the costly part."""
     where = scenario(name)

@@ -27,16 +27,18 @@ from model.rule import overlaps
 from model.scenario import SCENARIOS, scenario
 from model.system import Compiled
 from tests.contracts.agreement import same_graph, set_once
+from tests.sizes import deep_but
 
 State = tuple[Any, ...]
 BY_REFERENCE = ("honest", "tls12-small", "tls13", "retry-honest", "retry-early-data-honest")
 # Those on request hold 15 to 67 million states: minutes in numpy, and gigabytes.
 SEARCHED = [s.name for s in SCENARIOS if "explicit" in s.methods and (s.default or not available())]
 
+QUICK = ["honest", "tls12-small", "tls13", "tls10-tls13"]
+
 
 # -- the whole default set ------------------------------------------------------------------------
-@pytest.mark.deep
-@pytest.mark.parametrize("name", SEARCHED)
+@pytest.mark.parametrize("name", deep_but(QUICK, SEARCHED))
 def test_a_searched_scenario_is_as_declared(name: str) -> None:
     results = run_task(Task(Request(), name, "explicit"))
     assert [(r.property, r.verdict, r.reason) for r in results if not r.as_declared] == []
@@ -69,8 +71,7 @@ def test_a_default_run_proves_every_invariant_that_is_not_declared_violated() ->
 
 
 # -- the reference judges the explicit engine -----------------------------------------------------
-@pytest.mark.deep
-@pytest.mark.parametrize("name", BY_REFERENCE)
+@pytest.mark.parametrize("name", deep_but(["retry-early-data-honest"], BY_REFERENCE))
 def test_the_reference_agrees_and_the_laws_hold(name: str) -> None:
     """One test a scenario: the graph of fired `transitions` is the costly part."""
     where = scenario(name)
@@ -164,6 +165,7 @@ LATER = {"server0.client_certificate"}
 
 
 # -- tables ---------------------------------------------------------------------------------------
+@pytest.mark.scenario
 def test_no_two_rows_overlap_in_any_role_sound_or_flawed() -> None:
     every = [role("client"), role("server")]
     every += [r for f in flaws().values() for r in f.roles("both", scenario(f.scenario).extensions)]
@@ -193,6 +195,7 @@ def _encoded() -> tuple[Compiled, Reference, Explicit, Symbolic, list[Any]]:
     )
 
 
+@pytest.mark.scenario
 @settings(max_examples=25, deadline=None)
 @given(st.integers(min_value=0, max_value=10**9))
 def test_a_reference_step_and_a_solver_step_agree(seed: int) -> None:

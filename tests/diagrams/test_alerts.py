@@ -12,6 +12,7 @@ from model.roles import role
 from model.rule import snake
 
 
+@pytest.mark.scenario
 @pytest.mark.parametrize("name", ["client", "server"])
 def test_a_cell_has_every_alert_that_the_machine_answers_with(name: str) -> None:
     of, me = role(name), f"{name}0"

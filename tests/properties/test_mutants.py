@@ -14,11 +14,34 @@ from model.flaws import flaws
 from model.scenario import scenario
 from properties import catalogue
 from tests.mutants import mutants
+from tests.sizes import deep_but
 
 MUTANTS = mutants()
+# One that is quick to fall for each file of `properties/`.
+QUICK = [
+    "a_cookie_is_echoed_and_taken_only_from_its_maker",
+    "a_fallback_ends_at_a_server_that_knows_no_better",
+    "a_key_is_selected_for_a_hello_of_who_has_it",
+    "a_known_key_is_named_where_the_suite_has_one",
+    "a_later_answer_is_the_clients_own_over_the_whole_handshake",
+    "a_lost_static_share_of_ones_own_lets_nobody_in",
+    "a_renegotiation_completes",
+    "a_requested_update_is_answered_before_the_next_data",
+    "a_run_that_ignores_records_goes_on_or_closes",
+    "a_run_that_started_ends_however_much_data_flows",
+    "an_empty_or_untrusted_server_certificate_is_refused",
+    "can_a_client_be_authenticated_by_the_key_it_exchanges",
+    "certificate_status_comes_right_after_the_certificate",
+    "client_key_exchange_comes_before_finished",
+    "data_sent_early_to_an_honest_server_is_secret",
+    "early_data_is_accepted_only_with_its_key",
+    "the_read_key_changes_only_where_it_should",
+    "the_session_hash_is_used_if_both_hellos_ask_for_it",
+    "user_canceled_is_followed_by_close_notify",
+]
 
 
-@pytest.mark.parametrize("name", sorted(MUTANTS))
+@pytest.mark.parametrize("name", deep_but(QUICK, sorted(MUTANTS)))
 def test_a_mutant_breaks_the_property(name: str) -> None:
     mutant, prop = MUTANTS[name], catalogue()[name]
     where = scenario(mutant.scenario)
@@ -35,6 +58,11 @@ def test_a_mutant_breaks_the_property(name: str) -> None:
 def test_every_property_is_broken_by_something() -> None:
     fallen = {p for f in flaws().values() for names in f.breaks.values() for p in names}
     assert set(catalogue()) - fallen - set(MUTANTS) == set()
+
+
+def test_a_quick_mutant_of_each_theme_falls_in_the_short_run() -> None:
+    themes = {name: p.function.__module__ for name, p in catalogue().items()}
+    assert {themes[n] for n in QUICK} == {themes[n] for n in MUTANTS}
 
 
 def test_there_are_at_least_forty_properties_and_each_says_what_it_means() -> None:

@@ -7,10 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import properties
 from checker.decide import search
 from checker.request import Request, system_of
 from model.scenario import scenario
+
+pytestmark = pytest.mark.scenario
 
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-c", "pyproject.toml", "-p", "no:cacheprovider"]
 ROOT = Path(__file__).resolve().parents[2]
