@@ -89,8 +89,8 @@ def replay(
     first = {n: path[0][1].get(n, v.initial[0]) for n, v in system.variables.items()}
     machines: dict[str, Run] = {}
     for r in system.runs:
-        config = {n: first[f"{r.name}.{n}"] for n in r.role.variables}
-        machines[r.name] = Run(r.role, r.name, machines[r.prev] if r.prev else None, **config)
+        machines[r.name] = Run(r.role, r.name, machines[r.prev] if r.prev else None)
+        machines[r.name].place({n: first[f"{r.name}.{n}"] for n in r.role.variables})
     state = tuple(first[n] for n in full.names)
     known = {
         r.name: reference.predicate(system.network.knows(system, r, TRAFFIC)) for r in system.runs

@@ -16,12 +16,10 @@ before the step.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cache, cached_property
-from pathlib import Path
 
 from model.expr import (
     BOOL,
@@ -182,6 +180,7 @@ class Rule:
     alert: str | None = None
     label: str = ""
     file: str = ""
+    generation: str = ""
     refuses: tuple[str, str] | None = None
 
     @property
@@ -245,7 +244,6 @@ def receive(
         message,
         None,
         label,
-        _file(),
     )
 
 
@@ -276,7 +274,6 @@ def send(
         message,
         None,
         label,
-        _file(),
     )
 
 
@@ -303,14 +300,12 @@ def step(
         do or {},
         choices or {},
         rfc,
-        file=_file(),
     )
 
 
-def _file() -> str:
-    """The file that writes the row, for error messages."""
-    path = Path(sys._getframe(2).f_code.co_filename)
-    return "/".join(path.parts[-3:])
+def written(rows: Iterable[Rule], file: str, generation: str = "") -> tuple[Rule, ...]:
+    """The rows with the file that they are written in, and the generation that it is of."""
+    return tuple(replace(r, file=file, generation=generation) for r in rows)
 
 
 def choice(name: str, domain: Domain) -> Expr:
@@ -406,6 +401,13 @@ class Role:
         """`state` first, then the run's variables."""
         state = Variable(self.state_domain, (self.states[0],), write_once=False)
         return {"state": state, **self.variables}
+
+    @cached_property
+    def configuration(self) -> tuple[str, ...]:
+        """The variables that stay as they are at the start: no row and no observer sets them."""
+        set_ = {"alert", *self.refuse, *(n for r in self.accepts for n in r.do)}
+        set_ |= {o.variable for o in self.observers}
+        return tuple(n for n in self.variables if n not in set_)
 
     @cached_property
     def accepts(self) -> tuple[Rule, ...]:

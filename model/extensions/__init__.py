@@ -16,7 +16,7 @@ from typing import Any
 from model.expr import FALSE, TRUE, Domain, Expr, conj, disj, ite, neg, same, substitute
 from model.folder import modules
 from model.near import hint, meant
-from model.rule import Check, Edition, Message, ModelError, Observer, Role, Rule, Variable
+from model.rule import Check, Edition, Message, ModelError, Observer, Role, Rule, Variable, written
 from model.schedule import KeySchedule
 from model.transcript import earlier, hidden, view
 
@@ -101,7 +101,11 @@ class Extension:
 @cache
 def extensions() -> dict[str, Extension]:
     """Every extension by name, sorted by file."""
-    return {m.EXTENSION.name: m.EXTENSION for m in modules(__name__, "EXTENSION").values()}
+    found = {n: m.EXTENSION for n, m in modules(__name__, "EXTENSION").items()}
+    return {
+        e.name: replace(e, rows=written(e.rows, f"model/extensions/{n}.py"))
+        for n, e in found.items()
+    }
 
 
 def with_needed(*names: str) -> tuple[str, ...]:
