@@ -15,6 +15,7 @@ from typing import Any
 from checker.engines.reference import EngineError, Reference
 from model.expr import Expr, var
 from model.machine import JUNK, Run
+from model.schedule import TRAFFIC
 from model.system import Compiled, System
 
 Label = tuple[str, str, str]
@@ -88,13 +89,12 @@ def replay(
     first = {n: path[0][1].get(n, v.initial[0]) for n, v in system.variables.items()}
     machines: dict[str, Run] = {}
     for r in system.runs:
-        config = {n: first[f"{r.name}.{n}"] for n in r.role.variables}
-        machines[r.name] = Run(r.role, r.name, machines[r.prev] if r.prev else None, **config)
+        machines[r.name] = Run(r.role, r.name, machines[r.prev] if r.prev else None)
+        machines[r.name].place({n: first[f"{r.name}.{n}"] for n in r.role.variables})
     state = tuple(first[n] for n in full.names)
-    knows = getattr(system.network, "knows_traffic_key", None)
-    known = {}
-    if knows is not None:
-        known = {r.name: reference.predicate(knows(system, r)) for r in system.runs}
+    known = {
+        r.name: reference.predicate(system.network.knows(system, r, TRAFFIC)) for r in system.runs
+    }
     steps: list[TraceStep] = []
     for i, (label, described) in enumerate(path[1:], 1):
         assert label is not None

@@ -20,6 +20,7 @@ from typing import Any
 from transitions import EventData, Machine
 
 from model.expr import COMPOSITE, FALSE, Expr, Value, python_function
+from model.near import hint
 from model.rule import Edition, Message, Role, Rule, snake
 
 JUNK = ("junk",)
@@ -149,7 +150,7 @@ class Run:
 
     Attributes are the role's variables (`run.state`, `run.version`, ...). Each event of the table
     is a method; `taken` is the rule of the last step; `prev` is the same end's handshake before
-    this one.
+    this one. A run starts with a configuration (`Role.configuration`); `place` puts it anywhere.
     """
 
     state: str
@@ -162,18 +163,26 @@ class Run:
         self.taken = None
         first = {n: v.initial[0] for n, v in role.all_variables.items()}
         self.prev: Any = prev or nothing_before(first)
-        for name, v in role.variables.items():
-            value = config.pop(name, v.initial[0])
-            v.domain.code(value)
-            setattr(self, name, value)
-        if config:
-            raise CallError(f"{role.name} has no variable {', '.join(config)}")
+        for name in config:
+            if name not in role.configuration:
+                raise CallError(_no_configuration(role, name))
+        self.place({n: v.initial[0] for n, v in role.variables.items()} | config)
         self.machine = self._compiled.machine
         self.machine.add_model(self)
         self.machine.remove_model(self)  # keeps the events, lets the run be freed
         self._fire = {t: getattr(self, t) for t in self._compiled.triggers}
         for t in self._fire:
             setattr(self, t, self._call(t))
+
+    def place(self, values: Mapping[str, Value]) -> None:
+        """Put the run where `values` say, whether or not a handshake leads there: the local `state`
+        and variables by name, the others as they are."""
+        variables = self.role.all_variables
+        for name, value in values.items():
+            if name not in variables:
+                raise CallError(f"{self.role.name} has no variable {name}{hint(name, variables)}")
+            variables[name].domain.code(value)
+            setattr(self, name, value)
 
     def _call(self, trigger: str) -> Callable[..., Sent | str | None]:
         def call(**fields: Any) -> Sent | str | None:
@@ -260,6 +269,21 @@ class Run:
     def valuation(self) -> dict[str, Value]:
         """All variables with their values, `state` first."""
         return {"state": self.state, **{n: getattr(self, n) for n in self.role.variables}}
+
+
+def _no_configuration(role: Role, name: str) -> str:
+    """Why `name` configures no run of `role`, and what does."""
+    calls = dict.fromkeys(
+        r.trigger for r in role.table if r.message is None or r.kind == "send" if name in r.choices
+    )
+    if calls:
+        return f"{name} is no configuration of a {role.name}: it is a choice of {', '.join(calls)}"
+    known = role.configuration
+    why = "a handshake sets it" if name in role.variables else "no such variable"
+    return (
+        f"{name} is no configuration of a {role.name} ({why}): expected one of "
+        f"{', '.join(known) or 'none'}{hint(name, known)}"
+    )
 
 
 def fields_of(message: Message, values: Mapping[str, Any]) -> dict[str, Any]:

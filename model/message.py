@@ -5,7 +5,7 @@ A composite field is what a signature, MAC or encryption binds together; it is c
 
 from __future__ import annotations
 
-from model.expr import BOOL, COMPOSITE
+from model.expr import BOOL, COMPOSITE, conj, implies
 from model.principal import (
     OFFERED,
     Alert,
@@ -19,8 +19,12 @@ from model.principal import (
     ServerOwner,
     Suite,
     Version,
+    client,
+    server,
 )
-from model.rule import Message
+from model.rule import Encrypted, Form, Message, choice
+from model.schedule import CERTIFICATE, MASTER
+from model.transcript import RSA_SUITES
 
 ClientHello = Message(
     "ClientHello",
@@ -36,6 +40,8 @@ ClientHello = Message(
     optional=("key_share",),
     shown={"random": "ClientHello", "offer": "ClientHello", "key_share": "ClientHello"},
 )
+_is_13 = choice("version", Version) == "TLS13"
+_session_id = choice("session_id", ServerOwner)
 ServerHello = Message(
     "ServerHello",
     {
@@ -50,6 +56,12 @@ ServerHello = Message(
     "5246 7.4.1.3",
     optional=("sentinel", "session_id", "key_share"),
     shown={"random": "ServerHello", "session_id": "ServerHello", "key_share": "ServerHello"},
+    parts={"sentinel": "random"},
+    # TLS 1.3 echoes the client's session id (`none`); below, it is one of the server's making.
+    made_up=conj(
+        implies(_is_13, _session_id.one_of("none", "adversary")),
+        implies(~_is_13, _session_id != "none"),
+    ),
 )
 EncryptedExtensions = Message("EncryptedExtensions", {}, "8446 4.3.1")
 CertificateMessage = Message("Certificate", {"certificate": Certificate}, "5246 7.4.2")
@@ -58,6 +70,7 @@ ServerKeyExchange = Message(
     {"share": ServerOwner, "group": Group, "signature": COMPOSITE},
     "5246 7.4.3",
     shown={"share": "ServerKeyExchange"},
+    sealed={"signature": CERTIFICATE},
 )
 CertificateRequest = Message("CertificateRequest", {}, "5246 7.4.4")
 ServerHelloDone = Message("ServerHelloDone", {}, "5246 7.4.5")
@@ -66,18 +79,28 @@ ClientKeyExchange = Message(
     {"exchange": ClientOwner, "encrypted_to": EncryptedTo, "premaster_version": Version},
     "5246 7.4.7",
     optional=("encrypted_to",),
+    encrypted=Encrypted(
+        "exchange", "encrypted_to", ("premaster_version",),
+        {"client": client.suite.one_of(*RSA_SUITES), "server": server.suite.one_of(*RSA_SUITES)},
+    ),
 )
-CertificateVerify = Message("CertificateVerify", {"signature": COMPOSITE}, "5246 7.4.8")
+CertificateVerify = Message(
+    "CertificateVerify", {"signature": COMPOSITE}, "5246 7.4.8", sealed={"signature": CERTIFICATE}
+)
 ChangeCipherSpec = Message("ChangeCipherSpec", {}, "5246 7.1")
-Finished = Message("Finished", {"verify_data": COMPOSITE}, "5246 7.4.9")
+Finished = Message(
+    "Finished", {"verify_data": COMPOSITE}, "5246 7.4.9", sealed={"verify_data": MASTER}
+)
 ApplicationData = Message("ApplicationData", {}, "5246 10")
 CloseNotify = Message("CloseNotify", {}, "5246 7.2.1")
-AlertMessage = Message("Alert", {"level": Level, "description": Alert}, "5246 7.2")
-NoCertificate = Message("NoCertificate", {}, "6101 5.4.2")
+AlertMessage = Message("Alert", {"level": Level, "description": Alert}, "5246 7.2", replayed=False)
+NoCertificate = Message("NoCertificate", {}, "6101 5.4.2", replayed=False)
 """The SSL 3.0 warning 41, sent in place of a client Certificate."""
-UndecryptableRecord = Message("UndecryptableRecord", {}, "5246 6.2.3", "bad_record_mac")
+UndecryptableRecord = Message(
+    "UndecryptableRecord", {}, "5246 6.2.3", "bad_record_mac", replayed=False, form=Form.GARBLED
+)
 """A record that does not decrypt under the read key, or is not encrypted though it should be."""
-TransportClose = Message("TransportClose", {}, "5246 7.2.1")
+TransportClose = Message("TransportClose", {}, "5246 7.2.1", replayed=False, form=Form.END)
 """The transport ends without close_notify."""
 
 ALPHABET = (

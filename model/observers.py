@@ -11,7 +11,7 @@ from dataclasses import replace
 from model.expr import BOOL, FALSE, TRUE, Expr, conj, disj, neg, var
 from model.message import AlertMessage
 from model.principal import Alert, client, server
-from model.rule import Fields, Observer, Role, Variable, snake
+from model.rule import SAME, Fields, Observer, Role, Variable, snake
 
 UNOBSERVED = ("Alert", "UndecryptableRecord", "TransportClose", "ApplicationData")
 """Records that are no step of a handshake."""
@@ -86,7 +86,13 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
     out.append(_latch("closed_in_keys", "receive", "CloseNotify", own.read_key != "plaintext"))
     out.append(_latch("closed_first", "send", "CloseNotify", own.end == "none"))
     state = var("own.state", of.state_domain)
-    due = (s for s in of.states if s.endswith(("WAIT_FIN", "WAIT_FINISHED")))
+    # Where a Finished takes the handshake on.
+    due = {
+        s
+        for r in of.table
+        if r.kind == "receive" and r.event == "Finished" and r.target != SAME
+        for s in r.sources
+    }
     wrong = var("msg.alert", Alert) != "decrypt_error"
     out.append(
         _latch(

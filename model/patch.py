@@ -307,12 +307,12 @@ def with_observer(role: Role, variable: str, event: str, value: Expr) -> Role:
 @on_role
 def with_secret(role: Role, /, **terms: Any) -> Role:
     """The role's secret is made, shown or kept in another way: `exposes`, `unexchanged`, `erases`
-    and the like, as `Role` has them."""
-    known = [f.name for f in fields(role)]
+    and the like, as `KeySchedule` has them."""
+    known = [f.name for f in fields(role.schedule)]
     for n in terms:
         if n not in known:
-            raise ModelError(unknown("part of a role", n, known))
-    return replace(role, **terms)
+            raise ModelError(unknown("part of a key schedule", n, known))
+    return replace(role, schedule=replace(role.schedule, **terms))
 
 
 def _found(role: Role, name: str) -> Rule:

@@ -161,32 +161,32 @@ server = Fields(
     "the server", "own", {**{n: v.domain for n, v in SERVER.items()}, "me": ServerOwner}
 )
 
-STATES = {
-    "client": (
-        "START", "WAIT_SH",
-        # TLS 1.0 to 1.2
-        "WAIT_CERTIFICATE", "WAIT_SKE", "WAIT_CR_SHD", "WAIT_SHD", "SEND_CERTIFICATE", "SEND_CKE",
-        "SEND_CERTIFICATE_VERIFY", "SEND_CCS", "SEND_FIN", "WAIT_CCS", "WAIT_FIN",
-        # TLS 1.3
-        "WAIT_EE", "WAIT_CERT_CR", "WAIT_CERT", "WAIT_CV", "WAIT_FINISHED", "SEND_CERT", "SEND_CV",
-        "SEND_FINISHED",
-        "CONNECTED", "ANSWER_CLOSE", "CLOSING", "CLOSED",
-    ),
-    "server": (
-        "START",
-        # TLS 1.0 to 1.2
-        "SEND_SH", "SEND_CERTIFICATE", "SEND_SKE", "SEND_CR_SHD", "SEND_SHD", "WAIT_CERTIFICATE",
-        "WAIT_CKE", "WAIT_CERTIFICATE_VERIFY", "WAIT_CCS", "WAIT_FIN", "SEND_CCS", "SEND_FIN",
-        # TLS 1.3
-        "NEGOTIATED", "SEND_EE", "SEND_CR_CERT", "SEND_CERT", "SEND_CV", "SEND_FINISHED",
-        "WAIT_CERT", "WAIT_CV", "WAIT_FINISHED",
-        "CONNECTED", "ANSWER_CLOSE", "CLOSING", "CLOSED",
-    ),
-}
-"""The local states. Those of TLS 1.3 are named as in RFC 8446 appendix A; RFC 5246 names none."""
+_CLIENT_TLS12 = (
+    "WAIT_CERTIFICATE", "WAIT_SKE", "WAIT_CR_SHD", "WAIT_SHD", "SEND_CERTIFICATE", "SEND_CKE",
+    "SEND_CERTIFICATE_VERIFY", "SEND_CCS", "SEND_FIN", "WAIT_CCS", "WAIT_FIN",
+)
+_CLIENT_TLS13 = (
+    "WAIT_EE", "WAIT_CERT_CR", "WAIT_CERT", "WAIT_CV", "WAIT_FINISHED", "SEND_CERT", "SEND_CV",
+    "SEND_FINISHED",
+)
+_SERVER_TLS12 = (
+    "SEND_SH", "SEND_CERTIFICATE", "SEND_SKE", "SEND_CR_SHD", "SEND_SHD", "WAIT_CERTIFICATE",
+    "WAIT_CKE", "WAIT_CERTIFICATE_VERIFY", "WAIT_CCS", "WAIT_FIN", "SEND_CCS", "SEND_FIN",
+)
+_SERVER_TLS13 = (
+    "NEGOTIATED", "SEND_EE", "SEND_CR_CERT", "SEND_CERT", "SEND_CV", "SEND_FINISHED",
+    "WAIT_CERT", "WAIT_CV", "WAIT_FINISHED",
+)
+_OPEN = ("CONNECTED", "ANSWER_CLOSE", "CLOSING", "CLOSED")
 
 GENERATIONS = {
-    "client": {"tls12": STATES["client"][2:13], "tls13": STATES["client"][13:21]},
-    "server": {"tls12": STATES["server"][1:13], "tls13": STATES["server"][13:22]},
+    "client": {"tls12": _CLIENT_TLS12, "tls13": _CLIENT_TLS13},
+    "server": {"tls12": _SERVER_TLS12, "tls13": _SERVER_TLS13},
 }
 """The local states that belong to one generation alone, after the hellos and before CONNECTED."""
+
+STATES = {
+    "client": ("START", "WAIT_SH", *_CLIENT_TLS12, *_CLIENT_TLS13, *_OPEN),
+    "server": ("START", *_SERVER_TLS12, *_SERVER_TLS13, *_OPEN),
+}
+"""The local states. Those of TLS 1.3 are named as in RFC 8446 appendix A; RFC 5246 names none."""

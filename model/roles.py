@@ -24,7 +24,7 @@ from model.principal import (
     client,
     server,
 )
-from model.rule import Role, Rule
+from model.rule import Role, Rule, written
 from model.transcript import (
     FLIGHT,
     HELLOS,
@@ -114,7 +114,11 @@ def _sends(role: str) -> dict[str, dict[str, object]]:
 @cache
 def table() -> tuple[Rule, ...]:
     """The rows of every file in `model.generations`, sorted by file."""
-    return tuple(r for m in modules("model.generations", "RULES").values() for r in m.RULES)
+    return tuple(
+        r
+        for name, m in modules("model.generations", "RULES", "GENERATION").items()
+        for r in written(m.RULES, f"model/generations/{name}.py", m.GENERATION)
+    )
 
 
 def _under(role: str) -> dict[str, Expr]:
@@ -136,7 +140,10 @@ def _bare(name: str, overlays: tuple[Extension, ...]) -> Role:
         name,
         states,
         CLIENT if name == "client" else SERVER,
-        (*(r for r in table() if r.role == name), *records.rows(name, states)),
+        (
+            *(r for r in table() if r.role == name),
+            *written(records.rows(name, states), "model/generations/records.py"),
+        ),
         ALPHABET,
         _sends(name),  # type: ignore[arg-type]
         refuse=records.failed(client if name == "client" else server),

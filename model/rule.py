@@ -16,11 +16,10 @@ before the step.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from functools import cache, cached_property
-from pathlib import Path
 
 from model.expr import (
     BOOL,
@@ -39,6 +38,7 @@ from model.expr import (
     var,
     variables,
 )
+from model.schedule import KeySchedule
 
 UNEXPECTED_MESSAGE = "unexpected_message"
 SAME = "="
@@ -73,26 +73,62 @@ class Fields:
         return self._names[name]
 
 
+class Form(Enum):
+    """How a message comes to its receiver."""
+
+    RECORD = "record"
+    """In a record under the receiver's read key."""
+    GARBLED = "garbled"
+    """As a record that does not decrypt under that key."""
+    END = "end"
+    """As the end of the transport."""
+
+
+@dataclass(frozen=True, eq=False)
+class Encrypted:
+    """A secret in a message that is encrypted, with what is beside it, to a public key."""
+
+    secret: str
+    """The field that holds the secret; where nothing is encrypted, a public share."""
+    to: str
+    """The field that says whose key it is encrypted to."""
+    beside: tuple[str, ...]
+    """Further fields inside."""
+    when: Mapping[str, Expr]
+    """By role, over `own`: the handshake is one where it is encrypted."""
+
+
 @dataclass(frozen=True, eq=False)
 class Message:
-    """A message type: its name as in the RFC and its abstract fields.
-
-    `refused` is the alert where the message is not due; `optional` are the fields that may be
-    `none`, that is, left out. `shown` names, for a field whose value some run made, the message in
-    which that run shows it to everybody. `record` are the fields that are not the message's own but
-    of the record around it, chosen by whoever writes that; `handshake` is false of what is no step
-    of a handshake; `before_hello` marks what may come before the peer's hello.
-    """
+    """A message type: its name as in the RFC and its abstract fields."""
 
     name: str
     fields: Mapping[str, Domain]
     rfc: str
     refused: str = UNEXPECTED_MESSAGE
+    """The alert where the message is not due."""
     optional: tuple[str, ...] = ()
+    """The fields that may be `none`, that is, left out."""
     shown: Mapping[str, str] = field(default_factory=dict)
+    """For a field whose value some run made: the message in which that run shows it."""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """For a field that is a part of another one: that other one."""
+    sealed: Mapping[str, str] = field(default_factory=dict)
+    """For a composite field: the kind of secret that it is signed or MACed with. What is not here
+    is sealed as the receiver's `KeySchedule.seals` says."""
+    encrypted: Encrypted | None = None
+    """The secret inside."""
+    made_up: Expr = TRUE
+    """What is true of the fields, over `msg`, whoever makes the message up."""
+    replayed: bool = True
+    """The adversary notes who sent it and can deliver it again; else it only makes it up."""
+    form: Form = Form.RECORD
     record: tuple[str, ...] = ()
+    """The fields that are those of the record around it, chosen by whoever writes that."""
     handshake: bool = True
+    """It is a step of a handshake."""
     before_hello: bool = False
+    """It may come before the peer's hello."""
 
     def demands(self, field: str) -> bool:
         """Whether the field must have a value other than `none`."""
@@ -144,6 +180,7 @@ class Rule:
     alert: str | None = None
     label: str = ""
     file: str = ""
+    generation: str = ""
     refuses: tuple[str, str] | None = None
 
     @property
@@ -207,7 +244,6 @@ def receive(
         message,
         None,
         label,
-        _file(),
     )
 
 
@@ -238,7 +274,6 @@ def send(
         message,
         None,
         label,
-        _file(),
     )
 
 
@@ -265,14 +300,12 @@ def step(
         do or {},
         choices or {},
         rfc,
-        file=_file(),
     )
 
 
-def _file() -> str:
-    """The file that writes the row, for error messages."""
-    path = Path(sys._getframe(2).f_code.co_filename)
-    return "/".join(path.parts[-3:])
+def written(rows: Iterable[Rule], file: str, generation: str = "") -> tuple[Rule, ...]:
+    """The rows with the file that they are written in, and the generation that it is of."""
+    return tuple(replace(r, file=file, generation=generation) for r in rows)
 
 
 def choice(name: str, domain: Domain) -> Expr:
@@ -332,18 +365,8 @@ class Role:
     for a message that the role sends more than once with different contents, the times it does.
     `signer` is the certificate whose key must have made a signature that the role checks.
 
-    Of what its secret is made, besides the exchange: `unexchanged` says when the exchange is no
-    part of it, `inherits` when the secret of the same end's handshake before it is one, `shared`
-    when one is that both principals have had all along. `early_inherits` says when that earlier
-    secret is part of the key of early data, `earlier_seals`, for a composite field of a message it
-    gets, when whoever knows that earlier secret can make it; `early_shared` and `shared_seals` say
-    the same of what both principals have had all along. `exposes` says when its own secret is
-    there for everybody to read in what it issued, `erases` whether a closed run holds no secret any
-    more, `begins` from when on the run takes part at all, over `own` and `prev`.
-
-    `abbreviated` says when the handshake is hellos and Finished only and its secret that of the
-    handshake before, `hashed` when the flight is part of the secret, `bound` when the hellos carry
-    what the Finished of the handshake before covered.
+    `schedule` says of what its keys are made; `begins` from when on the run takes part at all, over
+    `own` and `prev`.
     """
 
     name: str
@@ -362,20 +385,9 @@ class Role:
     under: Mapping[str, Expr] = field(default_factory=dict)
     again: Mapping[str, Expr] = field(default_factory=dict)
     generations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    unexchanged: Expr = FALSE
-    inherits: Expr = FALSE
-    shared: Expr = FALSE
-    early_inherits: Expr = FALSE
-    earlier_seals: Mapping[str, Expr] = field(default_factory=dict)
-    early_shared: Expr = FALSE
-    shared_seals: Mapping[str, Expr] = field(default_factory=dict)
-    exposes: Expr = FALSE
-    erases: bool = True
+    schedule: KeySchedule = field(default_factory=KeySchedule)
     begins: Expr = TRUE
     extensions: tuple[str, ...] = ()
-    abbreviated: Expr = FALSE
-    hashed: Expr = FALSE
-    bound: Expr = FALSE
     editions: Mapping[str, tuple[Edition, ...]] = field(default_factory=dict)
     signer: Expr | None = None
 
@@ -389,6 +401,13 @@ class Role:
         """`state` first, then the run's variables."""
         state = Variable(self.state_domain, (self.states[0],), write_once=False)
         return {"state": state, **self.variables}
+
+    @cached_property
+    def configuration(self) -> tuple[str, ...]:
+        """The variables that stay as they are at the start: no row and no observer sets them."""
+        set_ = {"alert", *self.refuse, *(n for r in self.accepts for n in r.do)}
+        set_ |= {o.variable for o in self.observers}
+        return tuple(n for n in self.variables if n not in set_)
 
     @cached_property
     def accepts(self) -> tuple[Rule, ...]:

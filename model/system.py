@@ -73,7 +73,10 @@ class Source:
 
 
 class Network(Protocol):
-    """What carries messages: it names variables of its own, sources and the effects of sending."""
+    """What carries messages: it names variables of its own, sources and the effects of sending.
+
+    One that knows no secrets inherits `knows` and `knows_key`.
+    """
 
     def variables(self, system: System) -> Mapping[str, Variable]:
         """Global variables of the network."""
@@ -83,6 +86,14 @@ class Network(Protocol):
 
     def emit(self, system: System, run: Instance, message: Message) -> tuple[Expr, dict[str, Expr]]:
         """When `run` can send `message`, and what that does to the network's variables."""
+
+    def knows(self, system: System, run: Instance, kind: str) -> Expr:
+        """The network has a secret of `run`, of a kind that `model.schedule` names."""
+        return FALSE
+
+    def knows_key(self, system: System, run: Instance, key: Expr) -> Expr:
+        """The network has the record key `key` of `run`, an expression over global variables."""
+        return FALSE
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +174,15 @@ class System:
         of = self.by_name[run] if isinstance(run, str) else run
         memo = self._memos.setdefault(of.name, {})
         return substitute(expr, lambda v: self._leaf(of, v), memo=memo)
+
+    def fields(
+        self, run: Instance, fields: Mapping[str, Expr | tuple[Expr, ...]]
+    ) -> dict[str, Expr | tuple[Expr, ...]]:
+        """The fields of a message of `run` over global variables."""
+        return {
+            f: tuple(self.at(run, p) for p in e) if isinstance(e, tuple) else self.at(run, e)
+            for f, e in fields.items()
+        }
 
     @cached_property
     def _memos(self) -> dict[str, dict[int, Expr]]:

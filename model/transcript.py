@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from model.expr import Expr, const, ite, mapping, substitute, var
+from model.expr import Expr, conj, const, eq, implies, ite, mapping, substitute, var
 from model.near import unknown
 from model.principal import (
     Certificate,
@@ -24,6 +24,7 @@ from model.principal import (
     server,
 )
 from model.rule import Fields, ModelError, Role
+from model.system import Instance, System
 
 RSA_SUITES = ("RSA", "RSA_EXPORT", "RSA_PSK")
 """The premaster is encrypted to an RSA key."""
@@ -170,9 +171,9 @@ def view(role: str | Role, field: str, *, server_proof: bool = False) -> Expr:
     value = views[name]
     if not isinstance(role, str):
         if name != field:
-            value = ite(role.abbreviated, earlier(value), value)
+            value = ite(role.schedule.abbreviated, earlier(value), value)
         elif name in role.covered["flight"] and name not in role.covered["hellos"]:
-            value = hidden(~role.abbreviated, value)
+            value = hidden(~role.schedule.abbreviated, value)
     if server_proof and name == "client_certificate":
         return ite(_is_13[end], const("none", Certificate), value)
     return value
@@ -181,6 +182,31 @@ def view(role: str | Role, field: str, *, server_proof: bool = False) -> Expr:
 def fields(role: str, names: Iterable[str], *, server_proof: bool = False) -> tuple[Expr, ...]:
     """The views of several fields, in order."""
     return tuple(view(role, n, server_proof=server_proof) for n in names)
+
+
+def agree(system: System, a: Instance, b: Instance, names: Iterable[str]) -> Expr:
+    """Runs `a` and `b` hold the same of each field."""
+    return conj(*(eq(system.at(a, view(a.role, n)), system.at(b, view(b.role, n))) for n in names))
+
+
+def same_secret(system: System, a: Instance, b: Instance) -> Expr:
+    """Runs `a` and `b`, of different roles, hold the same secret."""
+    is_13 = system.of(a, "version") == "TLS13"
+    return conj(
+        system.of(a, "keyed"),
+        system.of(b, "keyed"),
+        agree(system, a, b, (f"secret.{n}" for n in a.role.covered["secret"])),
+        implies(is_13, agree(system, a, b, a.role.covered["hellos"])),
+    )
+
+
+def same_keys(system: System, a: Instance, b: Instance) -> Expr:
+    """Runs `a` and `b`, of different roles, hold the same session keys.
+
+    They are made of the secret and the randoms of the handshake itself (RFC 5246 6.3).
+    """
+    randoms = ("client_random", "server_random", "sentinel")
+    return conj(same_secret(system, a, b), agree(system, a, b, randoms))
 
 
 def verify_data(role: str, sender: str) -> tuple[Expr, ...]:

@@ -20,7 +20,9 @@ from model.folder import modules
 from model.near import meant, unknown
 from model.rule import ModelError
 from model.scenario import SCENARIOS
+from model.schedule import TRAFFIC
 from model.system import Instance, System
+from model.transcript import same_keys, same_secret
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +70,23 @@ class World:
         self.runs = [View(system, r) for r in system.runs]
         self.clients = [v for v in self.runs if v.role == "client"]
         self.servers = [v for v in self.runs if v.role == "server"]
+
+    def knows(self, run: View, kind: str = TRAFFIC) -> Expr:
+        """The adversary has a secret of `run`: a session key if no other kind is named."""
+        return self.system.network.knows(self.system, run.run, kind)
+
+    def knows_key(self, run: View, key: Expr) -> Expr:
+        """The adversary has the record key `key` of `run`."""
+        return self.system.network.knows_key(self.system, run.run, key)
+
+    def same_secret(self, a: View, b: View) -> Expr:
+        """A client and a server hold one master secret."""
+        return same_secret(self.system, a.run, b.run)
+
+    def same_keys(self, a: View, b: View) -> Expr:
+        """A client and a server hold one master secret and one pair of randoms: the same session
+        keys and exporter."""
+        return same_keys(self.system, a.run, b.run)
 
 
 @dataclass(frozen=True, eq=False)

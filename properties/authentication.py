@@ -141,11 +141,6 @@ def is_open(r: View) -> Expr:
     return r.state != "CLOSED"
 
 
-def known(r: View) -> Expr:
-    """The adversary knows a session key of the run."""
-    return r.system.network.knows_traffic_key(r.system, r.run)  # type: ignore[attr-defined,no-any-return]
-
-
 @invariant("AUT-1", "5246 F.1.1; 8446 E.1", ("adversary", "certificates"))
 def a_client_that_finished_talked_to_the_server(w: World) -> list[Implication]:
     """Entity authentication of the server, with the randoms of both."""
@@ -189,11 +184,8 @@ def a_client_run_is_the_peer_of_one_server_run(w: World) -> list[Implication]:
 @invariant("AUT-5", "5246 8.1; 8446 7.1", ("adversary", "certificates"))
 def matching_runs_have_the_same_keys(w: World) -> list[Implication]:
     """Both finished, with each other's randoms and an authenticated server: one secret."""
-    same = w.system.network.same_secret  # type: ignore[attr-defined]
     return [
-        when(conj(server_authenticated(c), s.verified, paired(c, s))).then(
-            same(w.system, c.run, s.run)
-        )
+        when(conj(server_authenticated(c), s.verified, paired(c, s))).then(w.same_secret(c, s))
         for c in w.clients
         for s in w.servers
     ]

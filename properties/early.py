@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from model.expr import FALSE, Expr, conj, neg
 from properties import Implication, View, World, invariant, when
-from properties.authentication import known
 
 
 def started_early(c: View) -> Expr:
@@ -34,6 +33,6 @@ def a_client_starts_early_only_under_its_conditions(w: World) -> list[Implicatio
 def data_sent_early_to_an_honest_server_is_secret(w: World) -> list[Implication]:
     """Before the server's Finished is there, its signature alone makes the data secret."""
     return [
-        when(conj(c.started_early, c.server_certificate == "honest")).then(neg(known(c)))
+        when(conj(c.started_early, c.server_certificate == "honest")).then(neg(w.knows(c)))
         for c in w.clients
     ]

@@ -91,7 +91,7 @@ def early_data_is_delivered_whole_or_not_at_all(w: World) -> list[Implication]:
           for s in w.servers),
         *(
             when(
-                conj(s.verified, s.early_accepted, neg(key_known(s)), paired(c, s), c.sent_early)
+                conj(s.verified, s.early_accepted, neg(key_known(w, s)), paired(c, s), c.sent_early)
             ).then(s.early_delivered)
             for c in w.clients
             for s in w.servers
@@ -122,7 +122,7 @@ def early_data_is_from_who_has_the_key(w: World) -> list[Implication]:
     """What a server delivers as early data, under a key the adversary does not know, a client sent
     that has the key, with the hello the server has."""
     return [
-        when(conj(s.early_delivered, neg(key_known(s)))).then(
+        when(conj(s.early_delivered, neg(key_known(w, s)))).then(
             disj(
                 *(
                     conj(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from model.expr import Expr, conj, disj, neg
 from properties import Implication, World, ends, invariant, reachable, when
-from properties.authentication import client_authenticated, known, server_authenticated
+from properties.authentication import client_authenticated, server_authenticated
 
 
 @invariant("KEY-9", "8446 4.6.3", ("key_update",))
@@ -18,7 +18,7 @@ def each_generation_of_keys_is_entered_by_a_key_update(w: World) -> list[Implica
     """No record under a new key before the KeyUpdate under the old one: of what an honest peer sent
     nothing was cut off."""
     return [
-        when(conj(r.read_generation != "0", neg(known(r)))).then(
+        when(conj(r.read_generation != "0", neg(w.knows(r)))).then(
             r.read_generation == r.updates_taken
         )
         for r in w.runs
@@ -32,7 +32,7 @@ def a_receiver_is_never_ahead_of_an_honest_sender(w: World) -> list[Implication]
     for me in w.runs:
         believes = server_authenticated if me.role == "client" else client_authenticated
         mine = "server_random" if me.role == "client" else "client_random"
-        given = conj(me.read_generation != "0", neg(known(me)))
+        given = conj(me.read_generation != "0", neg(w.knows(me)))
         out += [
             when(conj(given, believes(me), getattr(me, mine) == p.name)).then(
                 me.read_generation <= p.write_generation

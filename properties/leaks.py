@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from model.expr import FALSE, Expr, conj, const, disj, neg
 from model.principal import Key
+from model.schedule import MASTER
 from properties import Implication, View, World, invariant, when
 from properties.authentication import (
     client_authenticated,
-    known,
     lost_early,
     paired,
     server_authenticated,
@@ -18,12 +18,12 @@ from properties.authentication import (
 LONG_TERM = ("ServerPrivateKey", "ClientPrivateKey", "ExternalKey")
 FRESH = ("DHE", "ECDHE", "DHE_PSK", "ECDHE_PSK", "AEAD")
 """The suites with a share of each end that is made for this handshake."""
+EARLY = const("early", Key)
 
 
 def lost(w: World, *secrets: str) -> Expr:
     """One of the secrets has been lost, by whichever run."""
-    network = w.system.network
-    return disj(*(network.lost(w.system, s) for s in secrets))  # type: ignore[attr-defined]
+    return disj(*(noted(r, f"sent_{s}") for r in w.runs for s in secrets))
 
 
 def lost_later(r: View, w: World) -> Expr:
@@ -44,13 +44,6 @@ def authenticated(r: View) -> Expr:
     return server_authenticated(r) if r.role == "client" else client_authenticated(r)
 
 
-def early_known(r: View) -> Expr:
-    """The adversary knows the key of the early data that the run sends or reads."""
-    network = r.system.network
-    key = const("early", Key)
-    return network.knows_key(r.system, r.run, key)  # type: ignore[attr-defined,no-any-return]
-
-
 def sent_early(c: View) -> Expr:
     """The client sent early data; false without the extension."""
     return c.sent_early if "sent_early" in c.run.role.variables else FALSE
@@ -61,7 +54,7 @@ def a_key_lost_later_does_not_open_a_fresh_exchange(w: World) -> list[Implicatio
     """Forward secrecy: with DHE, ECDHE or psk_dhe_ke the session keys stay secret, whatever
     long-term key is lost after the run has finished."""
     return [
-        when(conj(authenticated(r), fresh(r), lost(w, *LONG_TERM))).then(neg(known(r)))
+        when(conj(authenticated(r), fresh(r), lost(w, *LONG_TERM))).then(neg(w.knows(r)))
         for r in w.runs
     ]
 
@@ -72,12 +65,12 @@ def a_key_lost_later_opens_nothing(w: World) -> list[Implication]:
     those of the early data, can be computed from a long-term key."""
     return [
         *(
-            when(conj(authenticated(r), neg(fresh(r)), lost_later(r, w))).then(neg(known(r)))
+            when(conj(authenticated(r), neg(fresh(r)), lost_later(r, w))).then(neg(w.knows(r)))
             for r in w.runs
         ),
         *(
             when(conj(server_authenticated(c), sent_early(c), lost_later(c, w))).then(
-                neg(early_known(c))
+                neg(w.knows_key(c, EARLY))
             )
             for c in w.clients
         ),
@@ -89,7 +82,7 @@ def early_data_is_secret_as_long_as_its_key_is(w: World) -> list[Implication]:
     """What a client sends as early data the adversary reads only if the pre-shared key is lost,
     before or after."""
     return [
-        when(conj(c.sent_early, neg(lost(w, "ExternalKey")))).then(neg(early_known(c)))
+        when(conj(c.sent_early, neg(lost(w, "ExternalKey")))).then(neg(w.knows_key(c, EARLY)))
         for c in w.clients
     ]
 
@@ -104,7 +97,7 @@ def a_fresh_exchange_heals_a_lost_key(w: World) -> list[Implication]:
                 c.verified, fresh(c), lost(w, *LONG_TERM), paired(c, s), fresh(s),
                 c.server_share == s.name, s.exchange == c.name,
             )
-        ).then(neg(known(c) | known(s)))
+        ).then(neg(w.knows(c) | w.knows(s)))
         for c in w.clients
         for s in w.servers
     ]
@@ -177,7 +170,7 @@ def a_resumption_key_opens_no_other_connection(w: World) -> list[Implication]:
                 if r.run.prev
                 else disj(*first, *later),
             )
-        ).then(neg(known(r)))
+        ).then(neg(w.knows(r)))
         for r in w.runs
     ]
 
@@ -186,14 +179,13 @@ def a_resumption_key_opens_no_other_connection(w: World) -> list[Implication]:
 def what_was_sent_before_a_key_update_stays_secret(w: World) -> list[Implication]:
     """From the traffic secret that an end writes with after its first KeyUpdate, the one before it
     cannot be computed."""
-    network = w.system.network
     return [
         when(
             conj(
                 authenticated(r), r.data_0, alone(w, r), neg(noted(r, "lost_before_update")),
             )
         ).then(
-            neg(noted(r, "lost_first_generation") | network.knows_secret(w.system, r.run))  # type: ignore[attr-defined]
+            neg(noted(r, "lost_first_generation") | w.knows(r, MASTER))
         )
         for r in w.runs
     ]
@@ -203,7 +195,6 @@ def what_was_sent_before_a_key_update_stays_secret(w: World) -> list[Implication
 def a_traffic_secret_does_not_give_another(w: World) -> list[Implication]:
     """With the handshake traffic secrets lost, and used, what a run sends after its Finished stays
     secret; with the application traffic secrets lost, what both ends sent before it does."""
-    knows = w.system.network.knows_key  # type: ignore[attr-defined]
     handshake = disj(*(noted(r, "lost_handshake") for r in w.runs))
     application = disj(*(noted(r, "lost_application") for r in w.runs))
     return [
@@ -211,10 +202,10 @@ def a_traffic_secret_does_not_give_another(w: World) -> list[Implication]:
         for r in w.runs
         for implication in (
             when(conj(authenticated(r), r.sent_data, handshake, neg(application))).then(
-                neg(knows(w.system, r.run, r.write_key))
+                neg(w.knows_key(r, r.write_key))
             ),
             when(conj(authenticated(r), application, neg(handshake))).then(
-                neg(knows(w.system, r.run, const("handshake", Key)))
+                neg(w.knows_key(r, const("handshake", Key)))
             ),
         )
     ]
@@ -225,7 +216,7 @@ def a_closed_run_has_nothing_to_lose(w: World) -> list[Implication]:
     """It has erased its keys: what is lost from then on opens nothing."""
     return [
         when(conj(authenticated(r), alone(w, r), neg(noted(r, "lost_before_closed")))).then(
-            neg(known(r))
+            neg(w.knows(r))
         )
         for r in w.runs
     ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from model.expr import Expr, conj, disj, eq, neg
 from model.transcript import CERTIFICATE_SUITES, HINT_SUITES, SKE_SUITES
 from properties import Implication, View, World, invariant, when
-from properties.authentication import agree, by_key, fixed_key, flight, is_open, known, resumed
+from properties.authentication import agree, by_key, fixed_key, flight, is_open, resumed
 from properties.early import started_early
 
 AFTER_HELLO_DONE = (
@@ -169,12 +169,12 @@ def finished_covers_every_handshake_message(w: World) -> list[Implication]:
     transcript."""
     out = []
     for c in w.clients:
-        given = conj(c.verified, neg(known(c)))
+        given = conj(c.verified, neg(w.knows(c)))
         out.append(
             when(given).then(disj(*(agree(c, s, flight(c), server_proof=True) for s in w.servers)))
         )
     for s in w.servers:
-        given = conj(s.verified, neg(known(s)))
+        given = conj(s.verified, neg(w.knows(s)))
         out.append(when(given).then(disj(*(agree(c, s, flight(s)) for c in w.clients))))
     return out
 

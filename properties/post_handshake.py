@@ -10,7 +10,7 @@ from properties.authentication import agree, flight, paired
 
 def of(r: View, name: str, k: str) -> Expr:
     """A variable of one context."""
-    return getattr(r, f"{name}_{k}")  # type: ignore[no-any-return]
+    return r.system.of(r.run, f"{name}_{k}")
 
 
 @invariant("PHA-1", "8446 4.6.2", ("post_handshake_auth",))

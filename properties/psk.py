@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from model.expr import Expr, conj, disj, eq, implies, ite, neg
+from model.schedule import RESUMPTION
 from properties import Implication, View, World, invariant, when
-from properties.authentication import agree, is_open, known, paired
+from properties.authentication import agree, is_open, paired
 
 NEEDS = ("tls13", "psk")
 SESSION = (
@@ -13,10 +14,9 @@ SESSION = (
 )
 
 
-def key_known(r: View) -> Expr:
+def key_known(w: World, r: View) -> Expr:
     """The adversary knows the resumption key that the run uses; an external one it never does."""
-    earlier = r.system.network.knows_earlier(r.system, r.run)  # type: ignore[attr-defined]
-    return conj(r.psk == "resumption", earlier)
+    return conj(r.psk == "resumption", w.knows(r, RESUMPTION))
 
 
 def earlier(r: View, name: str) -> Expr:
@@ -30,7 +30,7 @@ def a_key_is_selected_for_a_hello_of_who_has_it(w: World) -> list[Implication]:
     """The binder was verified: a server that selected a key the adversary does not know has the
     very hello of a client that offered that key."""
     return [
-        when(conj(s.psk != "none", neg(key_known(s)))).then(
+        when(conj(s.psk != "none", neg(key_known(w, s)))).then(
             disj(
                 *(
                     conj(
@@ -77,7 +77,7 @@ def a_resumption_key_binds_the_whole_earlier_handshake(w: World) -> list[Implica
     client's authentication included."""
     fields = [f"session_{n}" for n in SESSION]
     return [
-        when(conj(s.psk == "resumption", s.verified, neg(known(s)), paired(c, s))).then(
+        when(conj(s.psk == "resumption", s.verified, neg(w.knows(s)), paired(c, s))).then(
             conj(
                 c.psk == "resumption",
                 agree(c, s, fields),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from model.expr import FALSE, Expr, conj, disj, eq, implies, neg
 from model.transcript import earlier, view
 from properties import Implication, View, World, ends, invariant, when
-from properties.authentication import agree, flight, known, paired, server_authenticated
-from properties.sessions import later, same_secret
+from properties.authentication import agree, flight, paired, server_authenticated
+from properties.sessions import later
 
 INFO = "renegotiation_info"
 
@@ -52,9 +52,9 @@ def before_and_after_a_renegotiation_there_is_one_peer(w: World) -> list[Implica
     for s, b in goes_on(w.servers):
         for c in w.clients:
             peer = {n.name: d for n, d in goes_on(w.clients)}.get(c.name)
-            same = FALSE if peer is None else conj(paired(peer, b), same_secret(peer, b))
-            given = conj(s.verified, paired(c, s), neg(known(s)))
-            out.append(when(given).then(conj(same, neg(known(b)))))
+            same = FALSE if peer is None else conj(paired(peer, b), w.same_secret(peer, b))
+            given = conj(s.verified, paired(c, s), neg(w.knows(s)))
+            out.append(when(given).then(conj(same, neg(w.knows(b)))))
     return out
 
 

@@ -6,7 +6,6 @@ from model.expr import Expr, conj, disj, neg
 from properties import Implication, View, World, invariant, when
 from properties.authentication import (
     client_authenticated,
-    known,
     server_authenticated,
     shared_key,
     shown_by,
@@ -18,9 +17,9 @@ def session_keys_with_an_honest_peer_are_secret(w: World) -> list[Implication]:
     """A run that finished with an authenticated honest peer has keys the adversary cannot
     derive."""
     return [
-        *(when(server_authenticated(c)).then(neg(known(c))) for c in w.clients),
+        *(when(server_authenticated(c)).then(neg(w.knows(c))) for c in w.clients),
         *(
-            when(conj(client_authenticated(s), s.suite != "none")).then(neg(known(s)))
+            when(conj(client_authenticated(s), s.suite != "none")).then(neg(w.knows(s)))
             for s in w.servers
         ),
     ]
@@ -34,9 +33,8 @@ def takes_for_honest(c: View) -> Expr:
 def with_an_honest_client(w: World, s: View) -> Expr:
     """The server finished, and a client holds its secret that takes its peer for the honest server,
     whether that client has finished or not."""
-    same = w.system.network.same_secret  # type: ignore[attr-defined]
     return conj(
-        s.verified, disj(*(same(w.system, c.run, s.run) & takes_for_honest(c) for c in w.clients))
+        s.verified, disj(*(w.same_secret(c, s) & takes_for_honest(c) for c in w.clients))
     )
 
 
@@ -44,17 +42,16 @@ def with_an_honest_client(w: World, s: View) -> Expr:
 def a_key_that_an_honest_client_holds_too_is_secret(w: World) -> list[Implication]:
     """A server that authenticates nobody has keys the adversary cannot derive, if an honest client
     has them."""
-    return [when(with_an_honest_client(w, s)).then(neg(known(s))) for s in w.servers]
+    return [when(with_an_honest_client(w, s)).then(neg(w.knows(s))) for s in w.servers]
 
 
 @invariant("SEC-4", "5246 F.2; 8446 E.2", ("adversary", "certificates", "hidden-data"))
 def data_sent_to_an_honest_peer_is_secret(w: World) -> list[Implication]:
     """What a run sends after it has finished with an honest peer, it sends under a key that the
     adversary does not know; with a NULL cipher nothing is hidden."""
-    knows = w.system.network.knows_key  # type: ignore[attr-defined]
     return [
         when(conj(honest, r.sent_data, neg(r.null_cipher))).then(
-            neg(knows(w.system, r.run, r.write_key))
+            neg(w.knows_key(r, r.write_key))
         )
         for honest, r in (
             *((server_authenticated(c), c) for c in w.clients),

@@ -29,11 +29,6 @@ def done(c: View, s: View) -> Expr:
     return conj(c.verified, s.verified)
 
 
-def same_keys(c: View, s: View) -> Expr:
-    """One master secret and one pair of randoms: the same session keys and exporter."""
-    return c.system.network.same_keys(c.system, c.run, s.run)  # type: ignore[attr-defined,no-any-return]
-
-
 @invariant("KEY-13", "7627 4, 5.1", ("adversary", "certificates", EMS))
 def the_session_hash_is_used_if_both_hellos_ask_for_it(w: World) -> list[Implication]:
     """The extended master secret only where the end itself offered it, and with the honest server
@@ -54,7 +49,7 @@ def the_session_hash_is_used_if_both_hellos_ask_for_it(w: World) -> list[Implica
 def who_shares_a_key_knows_with_whom(w: World) -> list[Implication]:
     """No unknown key share: two ends with the same keys take their peer for each other."""
     return [
-        when(conj(done(c, s), same_keys(c, s))).then(one_identity(c, s))
+        when(conj(done(c, s), w.same_keys(c, s))).then(one_identity(c, s))
         for c in w.clients
         for s in w.servers
     ]
@@ -65,7 +60,7 @@ def the_session_keys_identify_the_channel(w: World) -> list[Implication]:
     """What is exported from the master secret is bound to one channel: ends that share it agree on
     all that was negotiated and on both identities."""
     return [
-        when(conj(done(c, s), same_keys(c, s))).then(
+        when(conj(done(c, s), w.same_keys(c, s))).then(
             conj(agree(c, s, VIEW_FIELDS), one_identity(c, s))
         )
         for c in w.clients
@@ -82,11 +77,6 @@ def before(r: View) -> View | None:
 def later(runs: list[View]) -> list[tuple[View, View]]:
     """The runs that have a handshake before, each with that one."""
     return [(r, b) for r in runs if (b := before(r)) is not None]
-
-
-def same_secret(c: View, s: View) -> Expr:
-    """One master secret."""
-    return c.system.network.same_secret(c.system, c.run, s.run)  # type: ignore[attr-defined,no-any-return]
 
 
 @invariant("RES-1", "5246 7.4.1.3; 8446 4.2.11, 4.6.1", ("sessions",))
@@ -142,7 +132,7 @@ def a_session_keeps_its_identities(w: World) -> list[Implication]:
 def a_session_is_shared_by_those_who_know_each_other(w: World) -> list[Implication]:
     """No session is shared by two honest runs that take someone else for their peer."""
     return [
-        when(conj(done(c, s), resumed(c), resumed(s), same_secret(c, s))).then(one_identity(c, s))
+        when(conj(done(c, s), resumed(c), resumed(s), w.same_secret(c, s))).then(one_identity(c, s))
         for c, _ in later(w.clients)
         for s, _ in later(w.servers)
     ]

@@ -47,7 +47,8 @@ class Reference:
                 for n, v in compiled.constants.items()
                 if n.startswith(prefix) and n.removeprefix(prefix) in r.role.variables
             }
-            self.machines[r.name] = Run(r.role, r.name, **constants)
+            self.machines[r.name] = Run(r.role, r.name)
+            self.machines[r.name].place(constants)
             self.own[r.name] = [
                 (n.removeprefix(prefix), i)
                 for n, i in compiled.index.items()

@@ -13,14 +13,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from model.expr import TRUE, Domain, Expr, conj, const, ite, neg, substitute, var
-from model.rule import Message, Variable
-from model.system import Instance, Source, System
+from model.rule import Form, Message, Variable
+from model.system import Instance, Network, Source, System
 
 EMPTY = "empty"
 
 
 @dataclass(frozen=True)
-class Reliable:
+class Reliable(Network):
     """FIFO channels of `capacity` messages; a sender waits while its channel is full."""
 
     capacity: int = 3
@@ -60,7 +60,7 @@ class Reliable:
         """The head of the channel, with the sender's own fields."""
         peer = self._peer(system, run)
         slots = self._slots(run)
-        if message.name == "TransportClose":
+        if message.form is Form.END:
             yield Source(peer.name, (slots[0] == EMPTY) & self._closed(system, peer))
             return
         if message.name not in slots[0].domain.codes:
@@ -71,12 +71,7 @@ class Reliable:
         empty = const(EMPTY, slots[0].domain)
         shift = {s.payload: n for s, n in zip(slots, [*slots[1:], empty], strict=True)}
         for e in peer.role.times(message.name):
-            fields: dict[str, Expr | tuple[Expr, ...]] = {
-                f: tuple(system.at(peer, p) for p in x)
-                if isinstance(x, tuple)
-                else system.at(peer, x)
-                for f, x in e.fields.items()
-            }
+            fields = system.fields(peer, e.fields)
             head = conj(
                 slots[0] == message.name,
                 system.at(peer, e.when),

@@ -16,7 +16,8 @@ from typing import Any
 from model.expr import FALSE, TRUE, Domain, Expr, conj, disj, ite, neg, same, substitute
 from model.folder import modules
 from model.near import hint, meant
-from model.rule import Check, Edition, Message, ModelError, Observer, Role, Rule, Variable
+from model.rule import Check, Edition, Message, ModelError, Observer, Role, Rule, Variable, written
+from model.schedule import KeySchedule
 from model.transcript import earlier, hidden, view
 
 ENDS = {"client": "server", "server": "client"}
@@ -88,18 +89,8 @@ class Extension:
     editions: Mapping[str, Mapping[str, tuple[Edition, ...]]] = field(default_factory=dict)
     signer: Mapping[str, tuple[Expr, Expr]] = field(default_factory=dict)
     final: tuple[str, ...] = ()
-    unexchanged: Mapping[str, Expr] = field(default_factory=dict)
-    inherits: Mapping[str, Expr] = field(default_factory=dict)
-    shared: Mapping[str, Expr] = field(default_factory=dict)
-    early_inherits: Mapping[str, Expr] = field(default_factory=dict)
-    earlier_seals: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
-    early_shared: Mapping[str, Expr] = field(default_factory=dict)
-    shared_seals: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
+    schedule: Mapping[str, KeySchedule] = field(default_factory=dict)
     begins: Mapping[str, Expr] = field(default_factory=dict)
-    abbreviated: Mapping[str, Expr] = field(default_factory=dict)
-    hashed: Mapping[str, Expr] = field(default_factory=dict)
-    bound: Mapping[str, Expr] = field(default_factory=dict)
-    """These eleven: see `Role`."""
     shown: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     excludes: Mapping[str, str] = field(default_factory=dict)
@@ -110,7 +101,11 @@ class Extension:
 @cache
 def extensions() -> dict[str, Extension]:
     """Every extension by name, sorted by file."""
-    return {m.EXTENSION.name: m.EXTENSION for m in modules(__name__, "EXTENSION").values()}
+    found = {n: m.EXTENSION for n, m in modules(__name__, "EXTENSION").items()}
+    return {
+        e.name: replace(e, rows=written(e.rows, f"model/extensions/{n}.py"))
+        for n, e in found.items()
+    }
 
 
 def with_needed(*names: str) -> tuple[str, ...]:
@@ -208,7 +203,6 @@ def _with(role: Role, e: Extension) -> Role:
     if name in e.signer:
         there, which = e.signer[name]
         signer = which if signer is None else ite(there, which, signer)
-    abbreviated = e.abbreviated.get(name, FALSE)
     # Two may add one message, under one key.
     under = {m: k for m, k in e.under.get(name, {}).items() if role.under.get(m) is not k}
     return replace(
@@ -226,17 +220,8 @@ def _with(role: Role, e: Extension) -> Role:
             m: disj(role.again.get(m, FALSE), e.again.get(name, {}).get(m, FALSE))
             for m in dict.fromkeys((*role.again, *e.again.get(name, {})))
         },
-        unexchanged=disj(role.unexchanged, e.unexchanged.get(name, FALSE), abbreviated),
-        inherits=disj(role.inherits, e.inherits.get(name, FALSE), abbreviated),
-        shared=disj(role.shared, e.shared.get(name, FALSE)),
-        early_inherits=disj(role.early_inherits, e.early_inherits.get(name, FALSE)),
-        earlier_seals=merged("a seal of", role.earlier_seals, e.earlier_seals.get(name, {})),
-        early_shared=disj(role.early_shared, e.early_shared.get(name, FALSE)),
-        shared_seals=merged("a seal of", role.shared_seals, e.shared_seals.get(name, {})),
+        schedule=role.schedule | e.schedule.get(name, KeySchedule()),
         begins=conj(role.begins, e.begins.get(name, TRUE)),
-        abbreviated=disj(role.abbreviated, abbreviated),
-        hashed=disj(role.hashed, e.hashed.get(name, FALSE)),
-        bound=disj(role.bound, e.bound.get(name, FALSE)),
         extensions=(*role.extensions, e.name),
         editions=merged("editions of", role.editions, e.editions.get(name, {})),
         signer=signer,
@@ -327,17 +312,20 @@ def _proved(role: Role, overlays: Sequence[Extension]) -> Role:
         covered[group] = (*covered.get(group, ()), *said(group))
     more = (*said("hellos"), *said("flight"))
     covered["flight"] = (*covered.get("flight", ()), *more)
-    if role.hashed is not FALSE:
-        hashed = {f"hash.{n}": hidden(role.hashed, views[n]) for n in covered["flight"]}
+    if role.schedule.hashed is not FALSE:
+        hashed = {f"hash.{n}": hidden(role.schedule.hashed, views[n]) for n in covered["flight"]}
         views |= hashed
         covered["secret"] = (*covered["secret"], *hashed)
         secret = (*secret, *hashed)
     role = replace(role, views=views, covered=covered)
     before: tuple[Expr, ...] = ()
-    if role.bound is not FALSE:
+    if role.schedule.bound is not FALSE:
         names = (*(f"secret.{n}" for n in covered["secret"]), *covered["flight"])
         before = tuple(earlier(view(role, n)) for n in names)
-        bound = {f"before.{n}": hidden(role.bound, e) for n, e in zip(names, before, strict=True)}
+        bound = {
+            f"before.{n}": hidden(role.schedule.bound, e)
+            for n, e in zip(names, before, strict=True)
+        }
         views |= bound
         for group in ("hellos", "flight"):
             covered[group] = (*covered[group], *bound)

@@ -30,6 +30,7 @@ from model.principal import ClientOwner, Key
 from model.principal import client as base_client
 from model.principal import server as base_server
 from model.rule import SAME, Fields, Message, Observer, Rule, Variable, check, receive, send, snake
+from model.schedule import EXTERNAL, RESUMPTION, KeySchedule
 
 Count = Domain("Count", (0, 1, 2))
 LIMIT = 2
@@ -202,12 +203,8 @@ EXTENSION = Extension(
         ),
     },
     again={"server": {"EarlyData": TRUE}},
-    early_inherits={
-        "client": psk_client.offered_psk == "resumption",
-        "server": psk_server.psk == "resumption",
-    },
-    early_shared={
-        "client": psk_client.offered_psk == "external",
-        "server": psk_server.psk == "external",
+    schedule={
+        end: KeySchedule(early={RESUMPTION: key == "resumption", EXTERNAL: key == "external"})
+        for end, key in (("client", psk_client.offered_psk), ("server", psk_server.psk))
     },
 )

@@ -13,8 +13,9 @@
 from __future__ import annotations
 
 from model.expr import BOOL
-from model.extensions import Amend, Extension
+from model.extensions import ENDS, Amend, Extension
 from model.rule import Fields, Variable, check
+from model.schedule import KeySchedule
 
 _SHARED = {
     # Configuration: the end knows the extension; it refuses a peer that does not.
@@ -47,7 +48,7 @@ EXTENSION = Extension(
     },
     views={"client": {"ems": own.ems}, "server": {"ems": own.ems}},
     covers={"hellos": ("ems",), "secret": ("ems",)},
-    hashed={"client": own.ems, "server": own.ems},
+    schedule=dict.fromkeys(ENDS, KeySchedule(hashed=own.ems)),
     amends=(
         *(
             Amend(

@@ -49,6 +49,7 @@ from model.principal import Certificate, ClientOwner, Group, Key, ServerOwner, S
 from model.principal import client as base_client
 from model.principal import server as base_server
 from model.rule import SAME, Fields, Message, Observer, Variable, check, receive, send
+from model.schedule import EXTERNAL, RESUMPTION, KeySchedule
 from model.transcript import VIEWS
 
 Psk = Domain("Psk", ("none", "external", "resumption"))
@@ -430,14 +431,17 @@ EXTENSION = Extension(
             ),
         ),
     },
-    unexchanged={
-        "client": _by_key["client"] & (base_client.server_share == "none"),
-        "server": server.psk_ke,
+    schedule={
+        "client": KeySchedule(
+            unexchanged=_by_key["client"] & (base_client.server_share == "none"),
+            secret={RESUMPTION: client.psk == "resumption", EXTERNAL: client.psk == "external"},
+        ),
+        "server": KeySchedule(
+            unexchanged=server.psk_ke,
+            secret={RESUMPTION: server.psk == "resumption", EXTERNAL: server.psk == "external"},
+            seals={"binder": {RESUMPTION: resumption, EXTERNAL: external & ~resumption}},
+        ),
     },
-    inherits={r: own.psk == "resumption" for r, own in (("client", client), ("server", server))},
-    shared={r: own.psk == "external" for r, own in (("client", client), ("server", server))},
-    earlier_seals={"server": {"binder": resumption}},
-    shared_seals={"server": {"binder": external & ~resumption}},
     begins={
         "client": ~client.resumes | _has_ticket,
         "server": ~server.resumes | before["server"].issued,

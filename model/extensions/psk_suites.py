@@ -18,6 +18,7 @@ from model.extensions import Amend, Extension
 from model.message import ServerHelloDone, ServerKeyExchange
 from model.principal import Group, ServerOwner, client, server
 from model.rule import SAME, Fields, Variable, check, receive, send
+from model.schedule import EXTERNAL, KeySchedule
 from model.transcript import HINT_SUITES, PSK_SUITES, server_group
 
 SharedKey = Domain("SharedKey", ("none", "honest", "adversary", "unknown"))
@@ -121,6 +122,10 @@ EXTENSION = Extension(
         Amend("server_send_certificate_status_SEND_CR_SHD_to_SAME", when=~its.hinted,
               of="status_request"),
     ),
-    shared={"client": shared_key["client"] == "honest", "server": its.named_key == "honest"},
-    unexchanged={"client": client.suite == "PSK", "server": server.suite == "PSK"},
+    schedule={
+        end: KeySchedule(
+            unexchanged=of.suite == "PSK", secret={EXTERNAL: shared_key[end] == "honest"}
+        )
+        for end, of in (("client", client), ("server", server))
+    },
 )

@@ -15,6 +15,7 @@ from __future__ import annotations
 from model.expr import BOOL, COMPOSITE, Domain, const, ite, same
 from model.extensions import ENDS, Amend, Extension
 from model.rule import Check, Fields, Variable, check
+from model.schedule import RESUMPTION, KeySchedule
 
 RenegotiationInfo = Domain("RenegotiationInfo", ("none", "scsv", "empty", "value"))
 """Nothing, TLS_EMPTY_RENEGOTIATION_INFO_SCSV, the empty extension, or one with verify_data."""
@@ -104,8 +105,12 @@ EXTENSION = Extension(
     },
     views={"client": {"secure": own.secure}, "server": {"secure": own.secure}},
     covers={"hellos": ("secure",)},
-    bound={"client": _bound, "server": _bound},
-    earlier_seals={r: {"renegotiated_connection": own.renegotiating} for r in ENDS},
+    schedule=dict.fromkeys(
+        ENDS,
+        KeySchedule(
+            bound=_bound, seals={"renegotiated_connection": {RESUMPTION: own.renegotiating}}
+        ),
+    ),
     needs=("renegotiation",),
     amends=(
         Amend("client_send_client_hello_START_to_WAIT_SH",

@@ -17,7 +17,7 @@ Limit: the session that is resumed was made by a full handshake.
 from __future__ import annotations
 
 from model.expr import BOOL, TRUE, Expr, const, disj, eq, ite, same
-from model.extensions import Amend, Extension
+from model.extensions import ENDS, Amend, Extension
 from model.generations.negotiation import (
     acceptable,
     ch,
@@ -31,6 +31,7 @@ from model.generations.negotiation import (
 from model.message import ChangeCipherSpec, ClientHello, Finished, ServerHello
 from model.principal import CLIENT, OFFERED, SERVER, ServerOwner, client, server
 from model.rule import Fields, Observer, Variable, check, receive, send
+from model.schedule import RESUMPTION, KeySchedule
 from model.transcript import VIEWS, activated, earlier, verify_data
 
 _SHARED = {
@@ -182,7 +183,12 @@ EXTENSION = Extension(
         role: (Observer("from_failed", "receive", hello, _failed),)
         for role, hello in (("client", "ServerHello"), ("server", "ClientHello"))
     },
-    abbreviated={"client": own.resumed, "server": own.resumed},
+    schedule=dict.fromkeys(
+        ENDS,
+        KeySchedule(
+            abbreviated=own.resumed, unexchanged=own.resumed, secret={RESUMPTION: own.resumed}
+        ),
+    ),
     rows=ROWS,
     amends=(
         Amend("client_send_client_hello_START_to_WAIT_SH",

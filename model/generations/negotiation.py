@@ -89,6 +89,7 @@ take_client_hello = {
     "version": version,
 }
 
+GENERATION = ""
 RULES = [
     # -- client ------------------------------------------------------------------------------------
     send("client", ClientHello, "START", "WAIT_SH", rfc="5246 7.4.1.2; 8446 4.1.2"),

@@ -21,6 +21,7 @@ from model.rule import SAME, Fields, Rule, receive, send
 
 alert = AlertMessage.f
 
+GENERATION = ""
 RULES: tuple[Rule, ...] = ()
 """The rows here depend on the states of a role: see `rows`."""
 

@@ -60,6 +60,7 @@ group_fits = disj(
 signature_ok = same(ske.signature, *params_signature("client", ske.share, ske.group))
 
 
+GENERATION = "tls12"
 RULES = [
     receive("client", CertificateMessage, "WAIT_CERTIFICATE", "WAIT_SKE", rfc="5246 7.4.2",
             when=needs_ske, checks=TRUST, do={"server_certificate": certificate}),

@@ -75,6 +75,7 @@ _made = ite(own.suite == "PSK", cke.exchange == "none",
 _keyed = {"exchange": premaster, "keyed": const(True)}
 _share = (check("exchange", _made, "illegal_parameter"),)
 
+GENERATION = "tls12"
 RULES = [
     send("server", ServerHello, "SEND_SH", "SEND_CERTIFICATE", rfc="5246 7.4.1.3",
          when=has_certificate),

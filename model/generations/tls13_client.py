@@ -32,6 +32,7 @@ certificate = CertificateMessage.f.certificate
 answer = choice("certificate", Certificate)
 HANDSHAKE = {"write_key": const("handshake", Key)}
 
+GENERATION = "tls13"
 RULES = [
     receive("client", EncryptedExtensions, "WAIT_EE", "WAIT_CERT_CR", rfc="8446 4.3.1"),
     receive("client", CertificateRequest, "WAIT_CERT_CR", "WAIT_CERT", rfc="8446 4.3.2",

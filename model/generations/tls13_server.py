@@ -39,6 +39,7 @@ mandatory = check(
 )
 APPLICATION = {"write_key": const("application", Key)}
 
+GENERATION = "tls13"
 RULES = [
     send("server", ServerHello, "NEGOTIATED", "SEND_EE", rfc="8446 4.1.3",
          do={"write_key": const("handshake", Key), "read_key": const("handshake", Key)}),

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 from model.adversary.capabilities import leaking
 from model.adversary.network import Adversary
 from model.adversary.reliable import Reliable
-from model.expr import TRUE, Expr, Value, conj, eq
+from model.expr import TRUE, Expr, Value, conj
 from model.principal import OFFERED
 from model.roles import role
 from model.rule import Role
 from model.system import Instance, Network, System
-from model.transcript import CERTIFICATE_SUITES, view
+from model.transcript import CERTIFICATE_SUITES, agree, same_keys
 
 Config = Mapping[str, tuple[Value, ...]]
 
@@ -171,11 +171,10 @@ class Scenario:
         if self.order != "rounds" and isinstance(system.network, Adversary):
             (c,) = (r for r in round_ if r.role.name == "client")
             (s,) = (r for r in round_ if r.role.name == "server")
-            ready.append(system.network.same_keys(system, c, s))
+            ready.append(same_keys(system, c, s))
             if self.order == "relayed":
                 hellos = c.role.covered["hellos"]
-                ready += [eq(system.at(c, view(c.role, n)), system.at(s, view(s.role, n)))
-                          for n in hellos]
+                ready.append(agree(system, c, s, hellos))
         return conj(*ready)
 
 

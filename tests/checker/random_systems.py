@@ -12,7 +12,7 @@ from random import Random
 
 from model.expr import BOOL, FALSE, TRUE, Expr, conj, const, disj, neg, var
 from model.rule import SAME, Message, Role, Rule, Variable, receive, send, step
-from model.system import Instance, Source, System
+from model.system import Instance, Network, Source, System
 
 STATES = ("A", "B", "C", "CLOSED")
 NAMES = ("x", "y")
@@ -29,7 +29,7 @@ def own(name: str) -> Expr:
 
 
 @dataclass(frozen=True)
-class Open:
+class Open(Network):
     """Each message of a run can be forged when `when[run, message]` is true; sending is seen.
 
     The messages `slow` share one slot: sending one waits for it to be empty, and fills it; taking

@@ -20,7 +20,7 @@ from checker.engines.symbolic import CertificateError, NoProof, Proof, Symbolic
 from model.adversary.reliable import Reliable
 from model.expr import FALSE, TRUE, Domain, Expr, implies, mapping, neg, var
 from model.rule import SAME, Message, Role, Variable, send, step
-from model.system import Compiled, Instance, Source, System
+from model.system import Compiled, Instance, Network, Source, System
 from tests.toys import counters, forger, handshake
 
 SYSTEMS = {s.name: s for s in (handshake.system, counters.system, forger.system)}
@@ -174,7 +174,7 @@ def test_states_pack_into_words_and_back() -> None:
     assert [engine.decode(words[:, i]) for i in range(len(states))] == states
 
 
-class Lost:
+class Lost(Network):
     """A network that loses what is sent."""
 
     def variables(self, system: System) -> dict[str, Variable]:

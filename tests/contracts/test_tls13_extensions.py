@@ -11,7 +11,6 @@ from checker.request import Request, properties_of
 from model.expr import Expr, conj, neg
 from model.scenario import Config, scenario
 from properties import World, declared
-from properties.authentication import known
 from tests.contracts.agreement import same_to_depth
 from tests.sizes import deep_but
 
@@ -54,8 +53,8 @@ def _both(w: World, last: int) -> Expr:
         s.state == "CONNECTED",
         c.server_random == s.name,
         s.client_random == c.name,
-        neg(known(c)),
-        neg(known(s)),
+        neg(w.knows(c)),
+        neg(w.knows(s)),
     )
 
 

@@ -20,7 +20,7 @@ def test_a_cell_has_every_alert_that_the_machine_answers_with(name: str) -> None
     for state, row in table.items():
         for message in of.alphabet:
             run = Run(of, me)
-            run.state = state
+            run.place({"state": state})
             values = {
                 f: next(v for v in d.values if v != "none")
                 for f, d in message.fields.items()

@@ -24,7 +24,7 @@ def pair(suite: str, version: str = "TLS12", **config: Any) -> tuple[Run, Run]:
         config[f"offers_{suite}"] = True
     roles = {name: role(name) for name in ("client", "server")}
     client, server = (
-        Run(r, f"{name}0", **{k: v for k, v in config.items() if k in r.variables})
+        Run(r, f"{name}0", **{k: v for k, v in config.items() if k in r.configuration})
         for name, r in roles.items()
     )
     return client, server
@@ -468,9 +468,29 @@ def test_a_composite_must_be_a_tuple() -> None:
 
 def test_an_unknown_variable_is_refused() -> None:
     with pytest.raises(CallError, match="asker has no variable shade"):
-        Run(asker, "asker", shade="red")
+        Run(asker, "asker").place({"shade": "red"})
     with pytest.raises(ValueError, match="'pink' is not a Colour"):
-        Run(asker, "asker", colour="pink")
+        Run(asker, "asker").place({"colour": "pink"})
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (
+            {"client_auth": "mandatory"},
+            "client_auth is no configuration of a server: it is a choice of "
+            "send_certificate_request",
+        ),
+        (
+            {"version": "TLS12"},
+            r"version is .* \(a handshake sets it\): expected one of .*; did you",
+        ),
+        ({"offers_RAS": True}, r"\(no such variable\): .*; did you mean offers_RSA"),
+    ],
+)
+def test_a_run_takes_configuration_only(config: dict[str, Any], expected: str) -> None:
+    with pytest.raises(CallError, match=expected):
+        Run(role("server"), "server0", **config)
 
 
 # -- the machine itself --------------------------------------------------------------------------
@@ -495,7 +515,8 @@ def test_no_method_walks_past_the_guards() -> None:
 
 
 def test_effects_read_the_state_before_the_step() -> None:
-    run = Run(ticker, "ticker", count=1)
+    run = Run(ticker, "ticker")
+    run.place({"count": 1})
     run.tick()
     assert (run.count, run.idle) == (2, 1)
     run.tick()
@@ -522,7 +543,7 @@ def test_a_message_is_completed_with_junk() -> None:
 
 
 def test_a_refused_call_keeps_the_row_of_the_last_step() -> None:
-    run = Run(ticker, "ticker", count=0)
+    run = Run(ticker, "ticker")
     run.tick()
     last = run.taken
     assert last is not None

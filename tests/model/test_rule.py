@@ -30,6 +30,7 @@ from model.rule import (
     send,
     snake,
     step,
+    written,
 )
 from tests.toys.counters import keeper, ticker
 from tests.toys.forger import maker, taker
@@ -139,8 +140,8 @@ def test_a_message_that_is_not_due_is_refused_with_its_own_alert() -> None:
 # -- overlap -------------------------------------------------------------------------------------
 def test_two_rows_that_can_both_fire_are_a_build_error() -> None:
     second = receive("asker", Reply, "WAIT", "CLOSED", rfc="toy", when=Reply.f.warm)
-    with pytest.raises(ModelError, match=r"toys/handshake.py: asker, row .* and .*can both fire"):
-        _ = with_rows(asker, second).rules
+    with pytest.raises(ModelError, match=r"asker, row .* and toys/mine.py: asker, .*can both"):
+        _ = with_rows(asker, *written([second], "toys/mine.py")).rules
     with pytest.raises(ModelError, match="can both fire"):
         _ = with_rows(asker, send("asker", Hello, "START", "DONE", rfc="toy")).rules
 
@@ -234,7 +235,7 @@ BAD = {
     ),
     "a name used twice": (
         receive("asker", Hello, "WAIT", "DONE", rfc="t", label="asker_send_hello_START_to_WAIT"),
-        r"model/test_rule.py: asker, row asker_send_hello_START_to_WAIT: two rows have this name",
+        r"^asker, row asker_send_hello_START_to_WAIT: two rows have this name",
     ),
 }
 

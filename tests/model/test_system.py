@@ -10,7 +10,7 @@ import pytest
 from checker.engines.reference import Reference
 from model.expr import BOOL, Domain, Expr, const, ite, var
 from model.rule import Message, Variable
-from model.system import OK, Compiled, Instance, System, bind, possible
+from model.system import OK, Compiled, Instance, Network, System, bind, possible
 from tests.toys import counters, forger, handshake
 
 SYSTEMS = {s.name: s for s in (handshake.system, counters.system, forger.system)}
@@ -173,7 +173,7 @@ def test_an_unknown_configuration_is_refused() -> None:
 
 
 def test_a_network_may_add_variables_and_refuse_to_send() -> None:
-    class Closed:
+    class Closed(Network):
         """A network that carries nothing."""
 
         def variables(self, system: System) -> dict[str, Variable]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from model.expr import BOOL, COMPOSITE, TRUE, Domain, Expr, same, var
 from model.rule import SAME, Fields, Message, Role, Variable, check, receive, send
-from model.system import Instance, Source, System
+from model.system import Instance, Network, Source, System
 
 Colour = Domain("Colour", ("none", "red", "green", "blue"))
 Order = Message("Order", {"colour": Colour, "seal": COMPOSITE}, "toy 1")
@@ -48,7 +48,7 @@ taker = Role(
 
 
 @dataclass(frozen=True)
-class Forger:
+class Forger(Network):
     """Replays the maker's order, or forges one; its knowledge is the grow-only `sent_M`."""
 
     def variables(self, system: System) -> Mapping[str, Variable]:

@@ -13,7 +13,7 @@ that it was lost is `sent_M`, as with all that the adversary has seen, and a tra
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from types import ModuleType
 
@@ -30,16 +30,16 @@ def early(message: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Leak:
-    """A secret that runs of `roles` lose by "sending" `message`, when `when` holds of them.
-
-    `notes` are facts about the moment of the leak by a run, besides `early`: Booleans by their
-    global name.
-    """
+    """A secret that runs of `roles` lose by "sending" `message`."""
 
     message: Message
     roles: tuple[str, ...]
-    when: Mapping[str, Expr] | None = None
+    gives: str = ""
+    """The kind of the secret (`model.schedule`); none if `notes` tell what was lost."""
+    when: Mapping[str, Expr] = field(default_factory=dict)
+    """By role: when a run can lose it."""
     notes: Callable[[Instance], Mapping[str, Expr]] = lambda _: {}
+    """Facts about the moment of the leak by a run, besides `early`: Booleans by global name."""
 
     def noted(self, system: System, run: Instance) -> dict[str, Expr]:
         """What is noted when `run` loses the secret: over global variables, by name. What was
@@ -78,7 +78,7 @@ def leaking(role: Role, names: tuple[str, ...]) -> Role:
             role.states,
             SAME,
             rfc=x.message.rfc,
-            when=(x.when or {}).get(role.name, TRUE),
+            when=x.when.get(role.name, TRUE),
             label=f"{role.name}_loses_{x.message.name}",
         )
         for x in lost

@@ -2,7 +2,8 @@
 
 from model.adversary.capabilities import Leak
 from model.rule import Message
+from model.schedule import CERTIFICATE
 
 SUMMARY = "get the private key of the client's certificate, at some moment"
 
-LEAK = Leak(Message("ClientPrivateKey", {}, "8446 E.1"), ("client",))
+LEAK = Leak(Message("ClientPrivateKey", {}, "8446 E.1"), ("client",), CERTIFICATE)

@@ -23,7 +23,7 @@ def _notes(run: Instance) -> Mapping[str, Expr]:
         return var(f"{run.name}.{name}", of[name].domain)
 
     closed = own("state") == run.role.closed
-    held = neg(closed) if run.role.erases else TRUE
+    held = neg(closed) if run.role.schedule.erases else TRUE
     out = {
         f"lost_{key}": held & disj(*(own(n) == key for n in ("read_key", "write_key")))
         for key in ("handshake", "application")

@@ -5,7 +5,8 @@ One key, whoever of the two loses it.
 
 from model.adversary.capabilities import Leak
 from model.rule import Message
+from model.schedule import EXTERNAL
 
 SUMMARY = "get the external pre-shared key of the honest ends, at some moment"
 
-LEAK = Leak(Message("ExternalKey", {}, "8446 E.1"), ("server",))
+LEAK = Leak(Message("ExternalKey", {}, "8446 E.1"), ("server",), EXTERNAL)
