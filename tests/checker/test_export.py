@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,9 +12,10 @@ from typing import Any
 import pytest
 import z3
 
+from checker.cli import main
 from checker.decide import run_task
 from checker.engines.explicit import Explicit, Question
-from checker.export import Asked, asked, export, find, formats, main, promela, smtlib, tlaplus
+from checker.export import Asked, asked, export, find, formats, promela, smtlib, tlaplus
 from checker.export._asked import Names, about, plain
 from checker.request import Request, Task, expectations
 from model.adversary.reliable import Reliable
@@ -207,14 +207,9 @@ def test_what_cannot_be_exported_is_refused() -> None:
             write()
 
 
-def arguments(name: str, output: Path | None, *properties: str) -> argparse.Namespace:
-    return argparse.Namespace(
-        export_format=name,
-        scenario="tls12-small",
-        flaw=None,
-        properties=list(properties),
-        output=output and str(output),
-    )
+def arguments(name: str, output: Path | None, *properties: str) -> list[str]:
+    to = ["-o", str(output)] if output else []
+    return ["export", name, *properties, "--scenario", "tls12-small", *to]
 
 
 def test_the_command_writes_to_stdout_or_to_files(
