@@ -121,7 +121,7 @@ CASES: list[tuple[Operation, str, Callable[[Role], bool]]] = [
     (
         patch.with_secret(erases=False),
         "with secret erases = False",
-        lambda r: not r.erases,
+        lambda r: not r.schedule.erases,
     ),
 ]
 
