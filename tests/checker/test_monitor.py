@@ -21,6 +21,7 @@ from checker.conformance.abstraction import Abstraction, suite_of
 from checker.conformance.alerts import ALERTS
 from checker.conformance.recording import TO_CLIENT, TO_SERVER, Recorded, Recording
 from checker.conformance.wire import RecordingError
+from checker.report.monitor import main, render
 from model.principal import OFFERED, Alert
 
 unavailable = live.available()
@@ -201,7 +202,7 @@ def test_what_is_not_shown_is_assumed(recorded: dict[str, Recording]) -> None:
     assert by_name[TO_CLIENT, "ServerKeyExchange"].assumed == ("signature",)
     assert by_name[TO_CLIENT, "CertificateRequest"].assumed[-1] == "client_auth=optional"
     assert "random" in by_name[TO_CLIENT, "ServerHello"].shown
-    text = monitor.render(report)
+    text = render(report)
     assert "verify_data" in text
     assert "assumed: the server's configuration" in text
 
@@ -303,7 +304,7 @@ def test_an_altered_handshake_is_refused(
         assert f"message {report.refused}, {bad.message} ({bad.direction})" in report.problem
         assert "it expects" in report.problem
         assert "RFC" in report.problem
-        assert "REFUSED" in monitor.render(report)
+        assert "REFUSED" in render(report)
     if title.startswith("TLS12"):
         assert passes <= 1
     assert refused >= 5
@@ -851,7 +852,7 @@ RSA += "s ChangeCipherSpec, s Finished"
 def test_a_list_of_names_is_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "rsa.jsonl"
     path.write_text(listed(RSA))
-    assert monitor.main(args(str(path))) == 0
+    assert main(args(str(path))) == 0
     out = capsys.readouterr().out
     assert "client in CONNECTED, server in CONNECTED" in out
     assert "assumed: the ClientHello's version, offers_*, deflate, not recorded" in out
@@ -1013,7 +1014,7 @@ def test_a_truncated_connection_is_refused() -> None:
 def test_an_illegal_file_exits_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "bad.jsonl"
     path.write_text(listed(RSA.replace("c ChangeCipherSpec, ", "")))
-    assert monitor.main(args(str(path))) == 1
+    assert main(args(str(path))) == 1
     out = capsys.readouterr().out
     assert "message 8, Finished (client->server), line 8" in out
     assert "not fed: the 2 messages after it" in out
@@ -1029,13 +1030,13 @@ def test_what_live_records_is_read_back(
 ) -> None:
     monkeypatch.setattr(live, "record_all", lambda: list(recorded.values()))
     path = tmp_path / "live.jsonl"
-    assert monitor.main(args(live=True, record=str(path))) == 0
+    assert main(args(live=True, record=str(path))) == 0
     n = len(TITLES)
     assert f"{n} recordings: {n} accepted, 0 refused" in capsys.readouterr().out
     again = recording.read(str(path))
     assert [r.title for r in again] == TITLES
     assert recording.dump(again) == path.read_text()
-    assert monitor.main(args(str(path))) == 0
+    assert main(args(str(path))) == 0
 
 
 GOOD = json.dumps({"direction": TO_SERVER, "message": "ClientHello", "fields": {}})
@@ -1102,7 +1103,7 @@ def test_bad_input_exits_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         (args(str(bad), live=True), "got both"),
         (args(str(bad), record="x"), "--live"),
     ):
-        assert monitor.main(given) == 2
+        assert main(given) == 2
         out, err = capsys.readouterr()
         assert error in err
         assert err.count("\n") == 1
@@ -1113,7 +1114,7 @@ def test_a_missing_hook_is_one_clear_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(ssl, "SSLContext", type("SSLContext", (), {}))
-    assert monitor.main(args(live=True)) == 2
+    assert main(args(live=True)) == 2
     err = capsys.readouterr().err
     assert "_msg_callback" in err
     assert "monitor FILE" in err
@@ -1124,5 +1125,5 @@ def test_a_missing_package_is_one_clear_error(
 ) -> None:
     monkeypatch.setattr(ssl.SSLContext, "_msg_callback", None, raising=False)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert monitor.main(args(live=True)) == 2
+    assert main(args(live=True)) == 2
     assert "pip install '.[live]'" in capsys.readouterr().err
