@@ -525,14 +525,6 @@ def test_machines_that_behave_alike_stand_in_one_row(
     assert "no property falls" in out or "there fall" in out
 
 
-@pytest.mark.scenario
-def test_the_example_of_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
-    root = Path(__file__).parents[2]
-    assert main(["audit", str(root / "tests/checker/example_server.dot")]) == 1
-    printed = capsys.readouterr().out.split("\n\nnote:")[0]
-    assert printed in (root / "README.md").read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize(
     ("rows", "end", "asked", "shown"),
     [
