@@ -342,7 +342,8 @@ class HonestMachine:
                 hidden = True
 
     def _may_ask(self) -> bool:
-        return self.config.asks != "none" and self.subject.suite != "DH_anon"  # type: ignore[attr-defined]
+        run: Any = self.subject
+        return self.config.asks != "none" and run.suite != "DH_anon"
 
 
 @cache

@@ -152,7 +152,7 @@ def _renew(writer: Any, reader: Any) -> None:
         writer.updated = False
 
 
-def _feed(runs: Mapping[str, Run], number: int, item: Recorded) -> tuple[Watched, str | None]:
+def _feed(runs: Mapping[str, Any], number: int, item: Recorded) -> tuple[Watched, str | None]:
     """Send and receive one message: what was watched, and why it is illegal, if it is."""
     ends = ("client", "server") if item.direction == TO_SERVER else ("server", "client")
     sender, receiver = (runs[end] for end in ends)
@@ -175,7 +175,7 @@ def _feed(runs: Mapping[str, Run], number: int, item: Recorded) -> tuple[Watched
         taken, problem = _receive(receiver, item.message, {**mine, **shown})
         if problem:
             problems.append(problem)
-        elif receiver.end == "error" and send_rule is None:  # type: ignore[attr-defined]
+        elif receiver.end == "error" and send_rule is None:
             problems.append(_gave_up(sender, before[ends[0]], item, taken))
     elif item.message == "TransportClose":
         note = "the connection was closed already"
@@ -237,13 +237,13 @@ def _changed(
     ]
 
 
-def _unjudged(sender: Run, item: Recorded) -> str:
+def _unjudged(sender: Any, item: Recorded) -> str:
     """Why no send row applies; empty if one must."""
     if item.message in ENVIRONMENT and not _cancels(sender, item):
         return "judged at the receiver only"
     if item.message == "ChangeCipherSpec":
-        modern = sender.version == "TLS13" or (  # type: ignore[attr-defined]
-            sender.state == "WAIT_SH" and sender.max_version == "TLS13"  # type: ignore[attr-defined]
+        modern = sender.version == "TLS13" or (
+            sender.state == "WAIT_SH" and sender.max_version == "TLS13"
         )
         if modern:
             return "for middleboxes (RFC 8446 D.4): judged at the receiver only"
@@ -332,13 +332,13 @@ def _gave_up(sender: Run, state: str, item: Recorded, taken: Rule) -> str:
     )
 
 
-def _answered(recording: Recording, number: int, item: Recorded, runs: Mapping[str, Run]) -> str:
+def _answered(recording: Recording, number: int, item: Recorded, runs: Mapping[str, Any]) -> str:
     """Whether the recording goes on with the alert that the machine answers with."""
     rest = recording.messages[number:]
     receiver = runs["server" if item.direction == TO_SERVER else "client"]
     if not rest or rest[0].message != "Alert" or rest[0].direction == item.direction:
         return ""
-    got, due = rest[0].fields.get("description"), receiver.alert  # type: ignore[attr-defined]
+    got, due = rest[0].fields.get("description"), receiver.alert
     if due == "none":
         return ""
     return f". The recorded {receiver.role.name} answered with {got}" + (

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from checker.conformance import live, monitor, recording, wire
+from checker.conformance import events, live, monitor, recording, wire
 from checker.conformance.abstraction import Abstraction, suite_of
 from checker.conformance.alerts import ALERTS
 from checker.conformance.recording import TO_CLIENT, TO_SERVER, Recorded, Recording
@@ -556,8 +556,8 @@ def updated(identities: dict[str, bytes], tmp_path_factory: pytest.TempPathFacto
     """
     ca = tmp_path_factory.mktemp("openssl") / "server.pem"
     ca.write_bytes(identities["server"])
-    events: list[live.Event] = []
-    _, context = live.contexts(live.Handshake("TLS13", False), identities, events)
+    seen: list[events.Event] = []
+    _, context = live.contexts(live.Handshake("TLS13", False), identities, seen)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(10)
         address = f"127.0.0.1:{listener.getsockname()[1]}"
@@ -596,7 +596,7 @@ def updated(identities: dict[str, bytes], tmp_path_factory: pytest.TempPathFacto
                         server.unwrap()
             finally:
                 client.kill()
-    return Recording("s_client", live.messages("s_client", events, Abstraction()))
+    return Recording("s_client", events.messages("s_client", seen, Abstraction()))
 
 
 @pytest.mark.skipif(bool(unavailable or without_openssl()), reason=unavailable or without_openssl())
@@ -808,13 +808,13 @@ def test_what_the_model_has_not_is_said() -> None:
 
 def test_messages_that_crossed_are_no_list() -> None:
     """Both write, then both read: neither end's own order is the order of sending."""
-    data = (live.HEADER, live.APPLICATION_DATA, b"")
+    data = (events.HEADER, events.APPLICATION_DATA, b"")
     order = [("client", True), ("server", True), ("client", False), ("server", False)]
-    events = [live.Event(side, written, *data) for side, written in order]
+    crossed = [events.Event(side, written, *data) for side, written in order]
     with pytest.raises(RecordingError, match="crossed"):
-        live.messages("x", events, Abstraction())
-    in_turn = [events[i] for i in (0, 3, 1, 2)]
-    assert [m.direction for m in live.messages("x", in_turn, Abstraction())] == [
+        events.messages("x", crossed, Abstraction())
+    in_turn = [crossed[i] for i in (0, 3, 1, 2)]
+    assert [m.direction for m in events.messages("x", in_turn, Abstraction())] == [
         TO_SERVER,
         TO_CLIENT,
     ]
