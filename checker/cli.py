@@ -410,7 +410,7 @@ def _diagrams(args: argparse.Namespace) -> int:
 
 
 def _monitor(args: argparse.Namespace) -> int:
-    from checker.conformance.monitor import main as watch
+    from checker.report.monitor import main as watch
 
     return watch(args)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 from checker.conformance.alerts import DECRYPTION
 from checker.conformance.completion import Completion
@@ -11,6 +12,7 @@ from checker.conformance.learned import output
 from checker.conformance.weakening import Weakening
 from model.flaws import flaws
 from model.patch import patched
+from model.roles import role
 from model.rule import SAME, Rule
 from model.scenario import scenario
 
@@ -106,26 +108,32 @@ def _agreement(pair: Completion, q: int, key: Key) -> float:
 
 
 def published(pair: Completion, answer: Answer, state: str, key: Key) -> str:
-    """The published flaw whose patch takes the same step to `key`, if any."""
+    """The published flaw whose row takes the same step to `key`, if any."""
     if answer.sent is None:
         return ""
-    model = pair.model
-    sound = {r.name: r for r in model.role.table}
-    for flaw in flaws().values():
-        patch = flaw.patches.get(pair.config.role)
-        if patch is None or not set(scenario(flaw.scenario).extensions) <= set(
-            model.role.extensions
-        ):
+    for name, row in _flawed_rows(pair.config.role):
+        if row.event != answer.sent.message or state not in row.sources:
             continue
-        for r in patched(model.role, patch).table:
-            before = sound.get(r.name)
-            if r.kind != "receive" or r.event != answer.sent.message or state not in r.sources:
-                continue
-            if before is not None and before.guard is r.guard:
-                continue
-            model.place(answer.key)
-            if holds(r, model.subject, answer.sent):
-                after = model.forced(answer, r.target, r)
-                if after.key == key:
-                    return flaw.name
+        pair.model.place(answer.key)
+        passes = holds(row, pair.model.subject, answer.sent)
+        if passes and pair.model.forced(answer, row.target, row).key == key:
+            return name
     return ""
+
+
+@cache
+def _flawed_rows(end: str) -> tuple[tuple[str, Rule], ...]:
+    """The receive rows that a published flaw adds or changes, each after the flaw's name."""
+    sound = role(end)
+    guards = {r.name: r.guard for r in sound.table}
+    out = []
+    for flaw in flaws().values():
+        patch = flaw.patches.get(end)
+        if patch is None or not {*scenario(flaw.scenario).extensions} <= {*sound.extensions}:
+            continue
+        out += [
+            (flaw.name, r)
+            for r in patched(sound, patch).table
+            if r.kind == "receive" and guards.get(r.name) is not r.guard
+        ]
+    return tuple(out)

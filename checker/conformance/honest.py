@@ -27,23 +27,22 @@ from model.transcript import RSA_SUITES, SECRET, certificate_verify, fields, ver
 MESSAGES = {m.name: m for m in ALPHABET}
 VERSIONS = {"1.0": "TLS10", "1.1": "TLS11", "1.2": "TLS12", "1.3": "TLS13"}
 OTHER = {"client": "server", "server": "client"}
+HELLO = {"client": "ServerHello", "server": "ClientHello"}
+"""The hello that a role is sent."""
 
 Key = tuple[tuple[Value, ...], tuple[Value, ...]]
-"""The values of the audited run and of its peer."""
+"""A state: the values of the audited run (`state`, then the role's variables) and of its peer."""
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """What the learned machine was talking about: role, version, suites, client authentication.
-
-    `asks` is "none", "optional" or "mandatory"; `certificate` what an audited client answers with.
-    """
+    """What the learned machine was talking about."""
 
     role: str
-    version: str
-    suites: tuple[str, ...]
-    asks: str = "none"
-    certificate: str = "empty"
+    version: str  # the model's name: TLS12
+    suites: tuple[str, ...]  # the key exchanges offered; empty in TLS 1.3
+    asks: str = "none"  # client authentication: none, optional or mandatory
+    certificate: str = "empty"  # what an audited client answers with
 
     def variables(self) -> dict[str, Value]:
         """The configuration of a run of either role."""
@@ -54,44 +53,69 @@ class Configuration:
         }
 
 
+SHOWS = {
+    "server": ("ServerHello", "EncryptedExtensions", "ServerKeyExchange", "ServerHelloDone"),
+    "client": ("ClientHello", "ClientKeyExchange"),
+}
+"""The answers that only this role gives."""
+
+LEGACY = ("ServerKeyExchange", "ServerHelloDone", "ClientKeyExchange")
+MODERN = ("EncryptedExtensions",)
+"""The answers given only below TLS 1.3, and only in it."""
+
+
 def configurations(machine: Mealy, asked: str | None, version: str | None) -> list[Configuration]:
     """The configurations it may have been learned in, the likeliest first; LearnedError if none."""
     outputs = [output(o) for row in machine.move for _, o in row.values()]
     sent = {m for o in outputs for m in o.messages}
     symbols = [symbol(a) for a in machine.inputs]
     given = {s.message for s in symbols}
-    found = {
-        "server": "ServerHello" in sent,
-        "client": bool(sent & {"ClientKeyExchange", "ClientHello"})
-        or ("ServerHello" in given and "ServerHello" not in sent),
-    }
-    roles = [r for r, yes in found.items() if yes]
+    end = _role(machine, asked, sent, given)
+    hello = HELLO[end]
+    if hello not in given:
+        raise LearnedError(
+            f"{machine.file}: expected the input {hello} for a {end}, got "
+            f"{', '.join(machine.inputs)[:200]}"
+        )
+    modern = "EncryptedExtensions" in sent | given
+    if version:
+        own, others = (MODERN, LEGACY) if version == "1.3" else (LEGACY, MODERN)
+        shown = [m for m in others if m in sent]
+        if shown and not sent & set(own):
+            raise LearnedError(
+                f"{machine.file}: expected a machine of TLS {version} (--version {version}), got "
+                f"the answers {', '.join(shown)}, which TLS {version} does not have: say --version "
+                + ("1.3" if version != "1.3" else "1.2, 1.1 or 1.0")
+            )
+    taken = VERSIONS[version] if version else "TLS13" if modern else "TLS12"
+    options = _suites(symbols, sent, hello) if taken != "TLS13" else [tuple[str, ...]()]
+    certificate = "honest" if "CertificateVerify" in sent else "empty"
+    asks = ["none"]
+    if "CertificateRequest" in sent and end == "server":
+        asks = ["optional", "mandatory"]
+    return [Configuration(end, taken, suites, a, certificate) for suites in options for a in asks]
+
+
+def _role(machine: Mealy, asked: str | None, sent: set[str], given: set[str | None]) -> str:
+    """The role of the machine: as asked, if its answers do not show the other; else as shown."""
+    shown = {end: [m for m in messages if m in sent] for end, messages in SHOWS.items()}
     if asked:
-        roles = [asked]
-    if len(roles) != 1:
+        other = OTHER[asked]
+        if shown[other] and not shown[asked]:
+            raise LearnedError(
+                f"{machine.file}: expected the input {HELLO[asked]} and the answers of a "
+                f"{asked} (--role {asked}), got the answers {', '.join(shown[other])}, which only "
+                f"a {other} gives: say --role {other}"
+            )
+        return asked
+    server = "ServerHello" in sent
+    client = bool(shown["client"]) or ("ServerHello" in given and not server)
+    if server == client:
         raise LearnedError(
             f"{machine.file}: expected a client or a server: no answer holds ServerHello or "
             "ClientKeyExchange; say --role server or --role client"
         )
-    known = {s.message for s in symbols if s.message}
-    hello = "ClientHello" if roles[0] == "server" else "ServerHello"
-    if hello not in known:
-        raise LearnedError(
-            f"{machine.file}: expected the input {hello} for a {roles[0]}, got "
-            f"{', '.join(machine.inputs)[:200]}"
-        )
-    modern = "EncryptedExtensions" in sent | given
-    version = VERSIONS[version] if version else "TLS13" if modern else "TLS12"
-    options = _suites(symbols, sent, hello)
-    certificate = "honest" if "CertificateVerify" in sent else "empty"
-    asks = ["none"]
-    if "CertificateRequest" in sent and roles[0] == "server":
-        asks = ["optional", "mandatory"]
-    if version == "TLS13":
-        options = [tuple[str, ...]()]
-    return [
-        Configuration(roles[0], version, suites, a, certificate) for suites in options for a in asks
-    ]
+    return "server" if server else "client"
 
 
 def _suites(symbols: Sequence[Symbol], sent: set[str], hello: str) -> list[tuple[str, ...]]:
@@ -110,19 +134,15 @@ def _suites(symbols: Sequence[Symbol], sent: set[str], hello: str) -> list[tuple
 
 @dataclass(frozen=True)
 class Answer:
-    """One step: where it leads, the messages sent, and the row taken.
+    """One step of the honest machine."""
 
-    `alert` is that of a reject row, else empty. `garbled`: the record did not decrypt. `hidden`:
-    the peer cannot decrypt what was sent. `sent` is the message as it was delivered.
-    """
-
-    key: Key
-    messages: tuple[str, ...]
-    rule: Rule
-    alert: str = ""
-    garbled: bool = False
-    hidden: bool = False
-    sent: Sent | None = None
+    key: Key  # where it leads; of a refusal, where it stood
+    messages: tuple[str, ...]  # sent, in order
+    rule: Rule  # the row taken
+    alert: str = ""  # of a reject row
+    garbled: bool = False  # the record did not decrypt
+    hidden: bool = False  # the peer cannot decrypt what was sent
+    sent: Sent | None = None  # the input as it was delivered
 
 
 def _read(v: Any) -> str:
@@ -131,7 +151,7 @@ def _read(v: Any) -> str:
 
 
 class HonestMachine:
-    """The machine of one configuration; of another role than the sound one if given."""
+    """The machine of one configuration; `audited` is another role than the sound one."""
 
     def __init__(self, config: Configuration, audited: Role | None = None) -> None:
         self.config = config
@@ -322,7 +342,8 @@ class HonestMachine:
                 hidden = True
 
     def _may_ask(self) -> bool:
-        return self.config.asks != "none" and self.subject.suite != "DH_anon"  # type: ignore[attr-defined]
+        run: Any = self.subject
+        return self.config.asks != "none" and run.suite != "DH_anon"
 
 
 @cache

@@ -1,35 +1,24 @@
 """Real handshakes between two endpoints of `ssl`, on loopback, recorded by its message hook.
 
-The hook is the private `ssl.SSLContext._msg_callback(conn, direction, version, content_type,
-msg_type, data)`. Measured with OpenSSL 3.0, it reports:
-
-- every handshake message and alert, decrypted, as it is written and as it is read;
-- every record header (content type 256, `msg_type` the record's type) and, in TLS 1.3, the inner
-  content type (257). A ChangeCipherSpec that is read shows by its header only, so headers are what
-  is recorded for it in both directions. Application data shows by its header (TLS 1.3: by the inner
-  type), never by its content.
-
 Only Python's own `ssl` takes part. It has no call that updates keys; a KeyUpdate shows here if the
-peer sends one. Below TLS 1.3 tickets are off (RFC 5077 is not in the model) and session ids on.
+peer sends one. Below TLS 1.3 tickets are off (the monitor's machines have none) and session ids on.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from checker.conformance.abstraction import Abstraction
-from checker.conformance.alerts import NAMES
-from checker.conformance.recording import DIRECTIONS, TO_CLIENT, TO_SERVER, Recorded, Recording
-from checker.conformance.wire import HANDSHAKE, VERSIONS, RecordingError, name_of
+from checker.conformance.events import Event, messages
+from checker.conformance.recording import Recording
+from checker.conformance.wire import VERSIONS, RecordingError
 
 if TYPE_CHECKING:
+    import socket
     import ssl
-
-HEADER, INNER = 256, 257
-CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE_RECORD, APPLICATION_DATA = 20, 21, 22, 23
 
 
 class LiveError(RuntimeError):
@@ -38,21 +27,17 @@ class LiveError(RuntimeError):
 
 @dataclass(frozen=True)
 class Handshake:
-    """One handshake to record: the highest version of the client and, if other, of the server.
+    """One handshake to record."""
 
-    `ciphers` is an OpenSSL cipher list for both ends below TLS 1.3, `group` the one group that the
-    server takes, as OpenSSL names it; empty: the library's own. `later` has the server ask for the
-    client's certificate after the handshake (TLS 1.3). `resumed` adds a second connection that
-    resumes the first.
-    """
-
-    version: str
+    version: str  # the highest one of the client
     client_certificate: bool
-    server_version: str = ""
-    ciphers: str = ""
-    group: str = ""
-    later: bool = False
-    resumed: bool = False
+    server_version: str = ""  # the highest one of the server, if other
+    ciphers: str = (
+        ""  # an OpenSSL cipher list for both ends below TLS 1.3; empty: the library's own
+    )
+    group: str = ""  # the one group that the server takes, as OpenSSL names it; empty likewise
+    later: bool = False  # the server asks for a certificate after the handshake (TLS 1.3)
+    resumed: bool = False  # a second connection resumes the first
 
     @property
     def title(self) -> str:
@@ -74,26 +59,6 @@ HANDSHAKES = (
     *(Handshake("TLS13", c, later=True, resumed=True) for c in (False, True)),
 )
 """What `monitor --live` runs. The first key share of OpenSSL's clients is not of prime256v1."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """One call of the hook; types as plain numbers."""
-
-    side: str
-    written: bool
-    content_type: int
-    msg_type: int
-    data: bytes
-
-
-@dataclass(frozen=True)
-class _Item:
-    """A message of one side: its direction, its name, its bytes without the handshake header."""
-
-    direction: str
-    message: str
-    body: bytes
 
 
 def available() -> str:
@@ -239,6 +204,46 @@ def _hook(side: str, events: list[Event]) -> Callable[..., None]:
     return hook
 
 
+class _Ends:
+    """The ends of a connection: what one writes into memory, a socket carries to the other.
+
+    No messages cross while each end in turn reads all there is before it writes; that needs the
+    bytes in hand, so the ends themselves have no socket.
+    """
+
+    def __init__(self, sockets: Mapping[str, socket.socket]) -> None:
+        import ssl
+
+        self.sockets = sockets
+        self.boxes = {side: (ssl.MemoryBIO(), ssl.MemoryBIO()) for side in sockets}
+
+    def carry(self, side: str) -> None:
+        """Bring what an end wrote to the other one."""
+        other = "server" if side == "client" else "client"
+        data = self.boxes[side][1].read()
+        self.sockets[side].sendall(data)
+        left = len(data)
+        while left:
+            part = self.sockets[other].recv(left)
+            if not part:
+                raise RecordingError(f"the connection to the {other} ended within a message")
+            self.boxes[other][0].write(part)
+            left -= len(part)
+
+    def attempt(self, side: str, step: Callable[[], Any]) -> bool:
+        """Let an end take a step; whether it had all it needed."""
+        import ssl
+
+        try:
+            with contextlib.suppress(ssl.SSLZeroReturnError):
+                step()
+        except ssl.SSLWantReadError:
+            return False
+        finally:
+            self.carry(side)
+        return True
+
+
 def _drive(
     client_context: ssl.SSLContext,
     server_context: ssl.SSLContext,
@@ -246,145 +251,42 @@ def _drive(
     *,
     later: bool,
 ) -> ssl.SSLSession | None:
-    """Both ends over a TCP connection on loopback; the client's session at its end.
-
-    Each end in turn reads all there is before it writes, so that no messages cross; that needs the
-    bytes in hand, so the ends read and write memory, and the socket carries it.
-    """
+    """Both ends over a TCP connection on loopback; the client's session at its end."""
     import socket
-    import ssl
 
-    boxes = {side: (ssl.MemoryBIO(), ssl.MemoryBIO()) for side in ("client", "server")}
-    client = client_context.wrap_bio(*boxes["client"], server_hostname="server", session=session)
-    server = server_context.wrap_bio(*boxes["server"], server_side=True)
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
         socket.create_connection(listener.getsockname(), timeout=10) as there,
         listener.accept()[0] as here,
     ):
-        sockets = {"client": there, "server": here}
-
-        def carry(side: str) -> None:
-            other = "server" if side == "client" else "client"
-            data = boxes[side][1].read()
-            sockets[side].sendall(data)
-            left = len(data)
-            while left:
-                part = sockets[other].recv(left)
-                if not part:
-                    raise RecordingError(f"the connection to the {other} ended within a message")
-                boxes[other][0].write(part)
-                left -= len(part)
-
-        def attempt(side: str, step: Callable[[], Any]) -> bool:
-            try:
-                with contextlib.suppress(ssl.SSLZeroReturnError):
-                    step()
-            except ssl.SSLWantReadError:
-                return False
-            finally:
-                carry(side)
-            return True
-
+        ends = _Ends({"client": there, "server": here})
+        client = client_context.wrap_bio(
+            *ends.boxes["client"], server_hostname="server", session=session
+        )
+        server = server_context.wrap_bio(*ends.boxes["server"], server_side=True)
         waiting = {"client": client, "server": server}
         for _ in range(10):  # a full handshake takes two turns
             for side, end in list(waiting.items()):
-                if attempt(side, end.do_handshake):
+                if ends.attempt(side, end.do_handshake):
                     del waiting[side]
             if not waiting:
                 break
         else:
             raise RecordingError("the live handshake did not complete in 10 turns")
-        attempt("client", lambda: client.read(16))  # takes the tickets
+        ends.attempt("client", lambda: client.read(16))  # takes the tickets
         if later:
             server.verify_client_post_handshake()
-            attempt("server", server.do_handshake)  # sends the request
-            attempt("client", lambda: client.read(16))
-            attempt("server", lambda: server.read(16))
-            attempt("client", lambda: client.read(16))
+            ends.attempt("server", server.do_handshake)  # sends the request
+            ends.attempt("client", lambda: client.read(16))
+            ends.attempt("server", lambda: server.read(16))
+            ends.attempt("client", lambda: client.read(16))
         session = client.session
-        attempt("client", lambda: client.write(b"ping"))
-        attempt("server", lambda: server.read(16))
-        attempt("server", lambda: server.write(b"pong"))
-        attempt("client", lambda: client.read(16))
-        attempt("client", client.unwrap)  # sends close_notify, then waits for the other
-        attempt("server", lambda: server.read(16))
-        attempt("server", server.unwrap)
-        attempt("client", client.unwrap)
+        ends.attempt("client", lambda: client.write(b"ping"))
+        ends.attempt("server", lambda: server.read(16))
+        ends.attempt("server", lambda: server.write(b"pong"))
+        ends.attempt("client", lambda: client.read(16))
+        ends.attempt("client", client.unwrap)  # sends close_notify, then waits for the other
+        ends.attempt("server", lambda: server.read(16))
+        ends.attempt("server", server.unwrap)
+        ends.attempt("client", client.unwrap)
     return session
-
-
-def messages(title: str, events: list[Event], abstraction: Abstraction) -> tuple[Recorded, ...]:
-    """One list of messages out of what both ends saw, or out of what one end did.
-
-    The list is what was sent, in order (what one end wrote and read, if there is no other);
-    RecordingError if an end's own order is another, since then the list would not be what it saw.
-    A ChangeCipherSpec of TLS 1.3 may cross: wherever it is read, it is dropped (RFC 8446 5).
-    """
-    seen: dict[str, list[tuple[bool, _Item]]] = {e.side: [] for e in events}
-    sent: list[_Item] = []
-    # A header of type 23 is application data below TLS 1.3, and any protected record in it.
-    modern = any(e.content_type == INNER for e in events)
-    retried = False
-    for e in events:
-        item = _item(e, modern=modern, retried=retried)
-        if item is not None:
-            retried |= item.message == "HelloRetryRequest"
-            seen[e.side].append((e.written, item))
-            if e.written or len(seen) == 1:
-                sent.append(item)
-    for side, own in seen.items():
-        outgoing = TO_SERVER if side == "client" else TO_CLIENT
-        order = [m for m in sent if not (modern and m.message == "ChangeCipherSpec")]
-        expected = [(m.direction == outgoing, m.message) for m in order]
-        got = [
-            (written, m.message)
-            for written, m in own
-            if not (modern and m.message == "ChangeCipherSpec")
-        ]
-        if expected != got:
-            raise RecordingError(
-                f"{title}: messages crossed or were lost: both ends sent {expected}, the {side} "
-                f"saw {got} (True: written)"
-            )
-    # Each direction keeps its order: the bytes received are paired with those sent.
-    received = {
-        d: [
-            m
-            for own in seen.values()
-            for written, m in own
-            if m.direction == d and (not written or len(seen) == 1)
-        ]
-        for d in DIRECTIONS
-    }
-    for m in sent:
-        abstraction.sent(m.direction, m.message, m.body)
-    out = []
-    for m in sent:
-        body = received[m.direction].pop(0).body
-        out.append(
-            Recorded(m.direction, m.message, abstraction.fields(m.direction, m.message, body))
-        )
-    return tuple(out)
-
-
-def _item(e: Event, *, modern: bool, retried: bool) -> _Item | None:
-    """The message an event reports; None for an event that reports no further message."""
-    direction = TO_SERVER if (e.side == "client") == e.written else TO_CLIENT
-    data = INNER if modern else HEADER
-    if (e.content_type, e.msg_type) == (HEADER, CHANGE_CIPHER_SPEC):
-        return _Item(direction, "ChangeCipherSpec", b"")
-    if (e.content_type, e.msg_type) == (data, APPLICATION_DATA):
-        return _Item(direction, "ApplicationData", b"")
-    if e.content_type == ALERT:
-        own = {"close_notify": "CloseNotify", "no_certificate": "NoCertificate"}
-        return _Item(direction, own.get(NAMES.get(e.data[1], ""), "Alert"), e.data)
-    if e.content_type == HANDSHAKE_RECORD:
-        name = name_of(e.data[0], e.data[4:], retried=retried)
-        if name is None:
-            raise RecordingError(
-                f"{direction}: handshake type {e.data[0]} has no counterpart in the model, which "
-                f"knows {', '.join(HANDSHAKE.values())}"
-            )
-        return _Item(direction, name, e.data[4:])
-    return None

@@ -20,13 +20,11 @@ middleboxes (RFC 8446 5, D.4).
 from __future__ import annotations
 
 import copy
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any
 
-from checker import output
 from checker.conformance.guess import configure
 from checker.conformance.honest import completed
 from checker.conformance.recording import (
@@ -35,16 +33,10 @@ from checker.conformance.recording import (
     Recording,
     alphabet,
     choices_of,
-    dump,
-    read,
     roles,
 )
-from checker.conformance.wire import RecordingError
-from checker.report.columns import columns
-from checker.report.words import count
 from model.expr import BOOL, COMPOSITE, Expr, const, substitute, var
 from model.machine import CallError, Run, Sent
-from model.message import ALPHABET
 from model.rule import Rule, satisfiable, snake
 
 ENVIRONMENT = ("Alert", "AlertFragment", "UndecryptableRecord", "TransportClose")
@@ -54,14 +46,6 @@ ENVIRONMENT = ("Alert", "AlertFragment", "UndecryptableRecord", "TransportClose"
 PREFERRED = {"certificate": "honest", "client_auth": "optional"}
 """The argument assumed where the recording does not show one: a Certificate that is not empty is
 the principal's own; a server that asks for a certificate takes an empty one too."""
-
-
-class Arguments(Protocol):
-    """What `main` reads."""
-
-    live: bool
-    file: str | None
-    record: str | None
 
 
 @dataclass(frozen=True)
@@ -102,9 +86,6 @@ class Report:
     def ok(self) -> bool:
         """Whether every message was accepted."""
         return self.problem is None
-
-
-# -- the watch -----------------------------------------------------------------------------------
 
 
 def watch(recording: Recording) -> Report:
@@ -171,7 +152,7 @@ def _renew(writer: Any, reader: Any) -> None:
         writer.updated = False
 
 
-def _feed(runs: Mapping[str, Run], number: int, item: Recorded) -> tuple[Watched, str | None]:
+def _feed(runs: Mapping[str, Any], number: int, item: Recorded) -> tuple[Watched, str | None]:
     """Send and receive one message: what was watched, and why it is illegal, if it is."""
     ends = ("client", "server") if item.direction == TO_SERVER else ("server", "client")
     sender, receiver = (runs[end] for end in ends)
@@ -194,7 +175,7 @@ def _feed(runs: Mapping[str, Run], number: int, item: Recorded) -> tuple[Watched
         taken, problem = _receive(receiver, item.message, {**mine, **shown})
         if problem:
             problems.append(problem)
-        elif receiver.end == "error" and send_rule is None:  # type: ignore[attr-defined]
+        elif receiver.end == "error" and send_rule is None:
             problems.append(_gave_up(sender, before[ends[0]], item, taken))
     elif item.message == "TransportClose":
         note = "the connection was closed already"
@@ -256,13 +237,13 @@ def _changed(
     ]
 
 
-def _unjudged(sender: Run, item: Recorded) -> str:
+def _unjudged(sender: Any, item: Recorded) -> str:
     """Why no send row applies; empty if one must."""
     if item.message in ENVIRONMENT and not _cancels(sender, item):
         return "judged at the receiver only"
     if item.message == "ChangeCipherSpec":
-        modern = sender.version == "TLS13" or (  # type: ignore[attr-defined]
-            sender.state == "WAIT_SH" and sender.max_version == "TLS13"  # type: ignore[attr-defined]
+        modern = sender.version == "TLS13" or (
+            sender.state == "WAIT_SH" and sender.max_version == "TLS13"
         )
         if modern:
             return "for middleboxes (RFC 8446 D.4): judged at the receiver only"
@@ -351,99 +332,15 @@ def _gave_up(sender: Run, state: str, item: Recorded, taken: Rule) -> str:
     )
 
 
-def _answered(recording: Recording, number: int, item: Recorded, runs: Mapping[str, Run]) -> str:
+def _answered(recording: Recording, number: int, item: Recorded, runs: Mapping[str, Any]) -> str:
     """Whether the recording goes on with the alert that the machine answers with."""
     rest = recording.messages[number:]
     receiver = runs["server" if item.direction == TO_SERVER else "client"]
     if not rest or rest[0].message != "Alert" or rest[0].direction == item.direction:
         return ""
-    got, due = rest[0].fields.get("description"), receiver.alert  # type: ignore[attr-defined]
+    got, due = rest[0].fields.get("description"), receiver.alert
     if due == "none":
         return ""
     return f". The recorded {receiver.role.name} answered with {got}" + (
         ", as it must" if got == due else f", expected {due}"
     )
-
-
-# -- output --------------------------------------------------------------------------------------
-
-
-def _move(states: tuple[str, str]) -> str:
-    return states[0] if states[0] == states[1] else f"{states[0]} > {states[1]}"
-
-
-def render(report: Report) -> str:
-    """The report as a plain text table, with what was assumed and the verdict under it."""
-    head = ("#", "direction", "message", "client", "server", "RFC", "assumed", "shown")
-    lines = [
-        (
-            str(r.number),
-            r.direction,
-            r.message,
-            _move(r.client),
-            _move(r.server),
-            r.rfc,
-            _fields(r.message, r.assumed) + (f" [{r.note}]" if r.note else ""),
-            _fields(r.message, r.shown),
-        )
-        for r in report.messages
-    ]
-    out = [report.title, *(f"  {line}" for line in columns([head, *lines]))]
-    out += [f"  assumed: {a}" for a in report.assumptions]
-    if report.problem is None:
-        last = report.messages[-1]
-        out.append(
-            f"  accepted: {report.length} messages; client in {last.client[1]}, server in "
-            f"{last.server[1]}"
-        )
-    else:
-        out.append(f"  REFUSED: {report.problem}")
-        left = report.length - len(report.messages)
-        if left:
-            out.append(f"  not fed: the {left} messages after it")
-    return "\n".join(out)
-
-
-_BASE = {m.name: m.fields for m in ALPHABET}
-
-
-def _fields(message: str, names: Sequence[str]) -> str:
-    """Field names; the offers of suites as one, and what extensions add to a message as one."""
-    own = _BASE.get(message, alphabet()[message].fields)
-    out = [n for n in names if "=" in n or (n in own and not n.startswith("offers_"))]
-    if any(n.startswith("offers_") for n in names):
-        out.append("offers")
-    if any("=" not in n and n not in own for n in names):
-        out.append("extensions")
-    return ", ".join(out) or "-"
-
-
-def main(args: Arguments) -> int:
-    """Run `monitor`: 0 all accepted, 1 an illegal message, 2 a usage error or unreadable input."""
-    from checker.conformance import live
-
-    try:
-        if bool(args.file) == args.live:
-            raise RecordingError(
-                "expected either --live or one FILE of recorded messages, got "
-                + ("both" if args.live else "neither")
-            )
-        if args.record and not args.live:
-            raise RecordingError("--record FILE writes what --live records: give --live with it")
-        if args.record:
-            output.check_file("--record", args.record)
-        recordings = live.record_all() if args.live else read(str(args.file))
-    except (RecordingError, live.LiveError) as e:
-        sys.stderr.write(f"monitor: {e}\n")
-        return 2
-    if args.record:
-        output.write(args.record, dump(recordings))
-    reports = [watch(r) for r in recordings]
-    refused = sum(not r.ok for r in reports)
-    total = count(len(reports), "recording")
-    parts = [
-        *map(render, reports),
-        f"{total}: {len(reports) - refused} accepted, {refused} refused\n",
-    ]
-    output.say("\n\n".join(parts))
-    return 1 if refused else 0

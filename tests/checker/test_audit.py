@@ -496,6 +496,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     bad.write_text("digraph {")
     assert main(["audit", str(good)]) == 0
     assert main(["audit", str(good), str(bad)]) == 2
+    assert main(["audit", str(good), "--version", "1.3"]) == 2
+    assert main(["audit", str(good), "--role", "client"]) == 2
     capsys.readouterr()
     assert main(["audit", str(good), str(lax), str(bad), "--format", "json"]) == 1
     document = json.loads(capsys.readouterr().out)
@@ -523,16 +525,40 @@ def test_machines_that_behave_alike_stand_in_one_row(
     assert "no property falls" in out or "there fall" in out
 
 
-@pytest.mark.scenario
-def test_the_example_of_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
-    root = Path(__file__).parents[2]
-    assert main(["audit", str(root / "tests/checker/example_server.dot")]) == 1
-    printed = capsys.readouterr().out.split("\n\nnote:")[0]
-    assert printed in (root / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("rows", "end", "asked", "shown"),
+    [
+        (SERVER, "server", "client", "got the answers ServerHello, ServerHelloDone, which only a"),
+        (CLIENT, "client", "server", "got the answers ClientKeyExchange, which only a client"),
+    ],
+)
+def test_a_wrong_role_is_an_error(check, rows: str, end: str, asked: str, shown: str) -> None:
+    # The inputs of the other role are there, and still it is not one.
+    for inputs in ((), INPUTS[asked]):
+        result = check(dot(rows, role=end, inputs=inputs), asked)
+        hello = {"client": "ServerHello", "server": "ClientHello"}[asked]
+        assert result.verdict == "ERROR"
+        assert f"expected the input {hello}" in result.error
+        assert f"--role {asked}" in result.error and shown in result.error
 
 
-def test_wrong_role_is_an_error(check) -> None:
-    assert "expected the input ServerHello" in check(dot(SERVER), "client").error
+def test_a_role_without_its_hello_is_an_error(check) -> None:
+    text = dot("hello Finished hello Empty", role="server")
+    assert "expected the input ServerHello for a client, got" in check(text, "client").error
+
+
+@pytest.mark.parametrize(("rows", "end"), [(SERVER, "server"), (CLIENT, "client")])
+def test_a_wrong_version_is_an_error(check, rows: str, end: str) -> None:
+    text = dot(rows, role=end)
+    shown = {"server": "ServerHelloDone", "client": "ClientKeyExchange"}[end]
+    error = check(text, None, "1.3").error
+    assert "expected a machine of TLS 1.3 (--version 1.3)" in error
+    assert f"got the answers {shown}, which TLS 1.3 does not have" in error
+    assert check(text, None, "1.1").verdict == "CONFORMS"
+    modern = text.replace("& ServerHelloDone", "").replace("Certificate ", "EncryptedExtensions ")
+    if end == "server":
+        assert "got the answers EncryptedExtensions" in check(modern, None, "1.2").error
+        assert not check(modern, None, "1.3").error
 
 
 # -- published machines ----------------------------------------------------------------------------

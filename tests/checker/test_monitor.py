@@ -16,11 +16,12 @@ from typing import Any
 
 import pytest
 
-from checker.conformance import live, monitor, recording, wire
+from checker.conformance import events, live, monitor, recording, wire
 from checker.conformance.abstraction import Abstraction, suite_of
 from checker.conformance.alerts import ALERTS
 from checker.conformance.recording import TO_CLIENT, TO_SERVER, Recorded, Recording
 from checker.conformance.wire import RecordingError
+from checker.report.monitor import main, render
 from model.principal import OFFERED, Alert
 
 unavailable = live.available()
@@ -201,7 +202,7 @@ def test_what_is_not_shown_is_assumed(recorded: dict[str, Recording]) -> None:
     assert by_name[TO_CLIENT, "ServerKeyExchange"].assumed == ("signature",)
     assert by_name[TO_CLIENT, "CertificateRequest"].assumed[-1] == "client_auth=optional"
     assert "random" in by_name[TO_CLIENT, "ServerHello"].shown
-    text = monitor.render(report)
+    text = render(report)
     assert "verify_data" in text
     assert "assumed: the server's configuration" in text
 
@@ -303,7 +304,7 @@ def test_an_altered_handshake_is_refused(
         assert f"message {report.refused}, {bad.message} ({bad.direction})" in report.problem
         assert "it expects" in report.problem
         assert "RFC" in report.problem
-        assert "REFUSED" in monitor.render(report)
+        assert "REFUSED" in render(report)
     if title.startswith("TLS12"):
         assert passes <= 1
     assert refused >= 5
@@ -555,8 +556,8 @@ def updated(identities: dict[str, bytes], tmp_path_factory: pytest.TempPathFacto
     """
     ca = tmp_path_factory.mktemp("openssl") / "server.pem"
     ca.write_bytes(identities["server"])
-    events: list[live.Event] = []
-    _, context = live.contexts(live.Handshake("TLS13", False), identities, events)
+    seen: list[events.Event] = []
+    _, context = live.contexts(live.Handshake("TLS13", False), identities, seen)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(10)
         address = f"127.0.0.1:{listener.getsockname()[1]}"
@@ -595,7 +596,7 @@ def updated(identities: dict[str, bytes], tmp_path_factory: pytest.TempPathFacto
                         server.unwrap()
             finally:
                 client.kill()
-    return Recording("s_client", live.messages("s_client", events, Abstraction()))
+    return Recording("s_client", events.messages("s_client", seen, Abstraction()))
 
 
 @pytest.mark.skipif(bool(unavailable or without_openssl()), reason=unavailable or without_openssl())
@@ -807,13 +808,13 @@ def test_what_the_model_has_not_is_said() -> None:
 
 def test_messages_that_crossed_are_no_list() -> None:
     """Both write, then both read: neither end's own order is the order of sending."""
-    data = (live.HEADER, live.APPLICATION_DATA, b"")
+    data = (events.HEADER, events.APPLICATION_DATA, b"")
     order = [("client", True), ("server", True), ("client", False), ("server", False)]
-    events = [live.Event(side, written, *data) for side, written in order]
+    crossed = [events.Event(side, written, *data) for side, written in order]
     with pytest.raises(RecordingError, match="crossed"):
-        live.messages("x", events, Abstraction())
-    in_turn = [events[i] for i in (0, 3, 1, 2)]
-    assert [m.direction for m in live.messages("x", in_turn, Abstraction())] == [
+        events.messages("x", crossed, Abstraction())
+    in_turn = [crossed[i] for i in (0, 3, 1, 2)]
+    assert [m.direction for m in events.messages("x", in_turn, Abstraction())] == [
         TO_SERVER,
         TO_CLIENT,
     ]
@@ -851,7 +852,7 @@ RSA += "s ChangeCipherSpec, s Finished"
 def test_a_list_of_names_is_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "rsa.jsonl"
     path.write_text(listed(RSA))
-    assert monitor.main(args(str(path))) == 0
+    assert main(args(str(path))) == 0
     out = capsys.readouterr().out
     assert "client in CONNECTED, server in CONNECTED" in out
     assert "assumed: the ClientHello's version, offers_*, deflate, not recorded" in out
@@ -1013,7 +1014,7 @@ def test_a_truncated_connection_is_refused() -> None:
 def test_an_illegal_file_exits_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "bad.jsonl"
     path.write_text(listed(RSA.replace("c ChangeCipherSpec, ", "")))
-    assert monitor.main(args(str(path))) == 1
+    assert main(args(str(path))) == 1
     out = capsys.readouterr().out
     assert "message 8, Finished (client->server), line 8" in out
     assert "not fed: the 2 messages after it" in out
@@ -1029,13 +1030,13 @@ def test_what_live_records_is_read_back(
 ) -> None:
     monkeypatch.setattr(live, "record_all", lambda: list(recorded.values()))
     path = tmp_path / "live.jsonl"
-    assert monitor.main(args(live=True, record=str(path))) == 0
+    assert main(args(live=True, record=str(path))) == 0
     n = len(TITLES)
     assert f"{n} recordings: {n} accepted, 0 refused" in capsys.readouterr().out
     again = recording.read(str(path))
     assert [r.title for r in again] == TITLES
     assert recording.dump(again) == path.read_text()
-    assert monitor.main(args(str(path))) == 0
+    assert main(args(str(path))) == 0
 
 
 GOOD = json.dumps({"direction": TO_SERVER, "message": "ClientHello", "fields": {}})
@@ -1102,7 +1103,7 @@ def test_bad_input_exits_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         (args(str(bad), live=True), "got both"),
         (args(str(bad), record="x"), "--live"),
     ):
-        assert monitor.main(given) == 2
+        assert main(given) == 2
         out, err = capsys.readouterr()
         assert error in err
         assert err.count("\n") == 1
@@ -1113,7 +1114,7 @@ def test_a_missing_hook_is_one_clear_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(ssl, "SSLContext", type("SSLContext", (), {}))
-    assert monitor.main(args(live=True)) == 2
+    assert main(args(live=True)) == 2
     err = capsys.readouterr().err
     assert "_msg_callback" in err
     assert "monitor FILE" in err
@@ -1124,5 +1125,5 @@ def test_a_missing_package_is_one_clear_error(
 ) -> None:
     monkeypatch.setattr(ssl.SSLContext, "_msg_callback", None, raising=False)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert monitor.main(args(live=True)) == 2
+    assert main(args(live=True)) == 2
     assert "pip install '.[live]'" in capsys.readouterr().err
