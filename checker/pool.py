@@ -68,7 +68,7 @@ class Job:
 
 
 @dataclass
-class Answer:
+class Reply:
     """What a job gave: its value, or a part of it, or the problem why there is none."""
 
     job: Job
@@ -136,7 +136,7 @@ class Pool:
         (self._waiting.appendleft if first else self._waiting.append)(job)
         return job
 
-    def answers(self) -> Iterator[Answer]:
+    def replies(self) -> Iterator[Reply]:
         """What the jobs answer, as it comes, to the last. More jobs may be added meanwhile."""
         while self._waiting or self._busy():
             self._begin()
@@ -146,14 +146,14 @@ class Pool:
             )
             ready: list[Any] = wait([w.pipe for w in busy], timeout=0.2)
             for pipe in ready:
-                answer = self._received(self._workers[pipe])
-                if answer is not None:
-                    yield answer
+                reply = self._received(self._workers[pipe])
+                if reply is not None:
+                    yield reply
             for w in self._busy():
                 limit = w.job.limit if w.job else None
                 if w.job and limit is not None and time.monotonic() - w.began > limit:
                     self._drop(w)
-                    yield Answer(w.job, problem=LateError(f"no answer within {limit:.0f} s"))
+                    yield Reply(w.job, problem=LateError(f"no answer within {limit:.0f} s"))
 
     def _busy(self) -> list[_Worker]:
         return [w for w in self._workers.values() if w.job is not None]
@@ -184,14 +184,14 @@ class Pool:
         del self._workers[worker.pipe]
         worker.kill()
 
-    def _received(self, worker: _Worker) -> Answer | None:
+    def _received(self, worker: _Worker) -> Reply | None:
         job = worker.job
         assert job is not None
         try:
             kind, value = worker.pipe.recv()
         except (EOFError, ConnectionResetError):
             self._drop(worker)
-            return Answer(job, problem=DiedError("the process died (memory?)"))
+            return Reply(job, problem=DiedError("the process died (memory?)"))
         if kind in self._tell:
             tell = self._tell[kind]
             if tell is not None:
@@ -199,11 +199,11 @@ class Pool:
             return None
         if kind == "part":
             worker.began = time.monotonic()
-            return Answer(job, value, part=True)
+            return Reply(job, value, part=True)
         worker.job = None
         if self._fresh:
             self._drop(worker)
-        return Answer(job, problem=value) if kind == "problem" else Answer(job, value)
+        return Reply(job, problem=value) if kind == "problem" else Reply(job, value)
 
 
 def _work(pipe: Any, threads: Any, parent: int) -> None:

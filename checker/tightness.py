@@ -282,16 +282,16 @@ def tightness(
         with Pool(workers) as pool:
             for n, certificate in proved.items():
                 pool.add(Job(_prove, (n, of, request, *certificate)))
-            for answer in pool.answers():
-                proofs[answer.job.args[0]] = answer.get()
+            for reply in pool.replies():
+                proofs[reply.job.args[0]] = reply.get()
             for p in props:
                 known = proofs[p.name]
                 tables[p.name] = Tightness(p, of, known.method if known else "")
             for d, asked in jobs.items():
                 pool.add(Job(_decide, (d, {n: proofs[n] for n in asked}, of, request)))
             found: dict[Drop, dict[str, Row]] = {}
-            for answer in pool.answers():
-                found[answer.job.args[0]] = answer.get()
+            for reply in pool.replies():
+                found[reply.job.args[0]] = reply.get()
                 for p in props:
                     rows = (found[d] for d in jobs if d in found)
                     tables[p.name].rows = [r[p.name] for r in rows if p.name in r]

@@ -157,22 +157,22 @@ def _in_processes(tasks: Sequence[Task], pool: Pool) -> Iterator[tuple[Task, lis
 
     for t in tasks:
         begin(t)
-    for answer in pool.answers():
-        task = left[answer.job]
-        if answer.part:
-            names = tuple(n for n in task.properties if n != answer.value.property)
-            left[answer.job] = replace(task, properties=names)
-            yield task, [answer.value]
+    for reply in pool.replies():
+        task = left[reply.job]
+        if reply.part:
+            names = tuple(n for n in task.properties if n != reply.value.property)
+            left[reply.job] = replace(task, properties=names)
+            yield task, [reply.value]
             continue
-        if answer.problem is None:
-            yield task, answer.value
+        if reply.problem is None:
+            yield task, reply.value
             continue
         if task.method == "symbolic":
             # The proof under way is lost, not those that wait.
             if task.properties[1:]:
                 begin(replace(task, properties=task.properties[1:]), first=True)
             task = replace(task, properties=task.properties[:1])
-        e = answer.problem
+        e = reply.problem
         told = isinstance(e, LateError | DiedError)
         yield task, _failed(task, str(e) if told else f"{type(e).__name__}: {e}", error=not told)
 

@@ -163,14 +163,14 @@ def audit_all(
         for i, name in enumerate(files):
             walks[pool.add(Job(_walk, (name, asked, version)))] = i
         try:
-            for answer in pool.answers():
-                if answer.job not in walks:
-                    results[answer.job] = answer.get()
+            for reply in pool.replies():
+                if reply.job not in walks:
+                    results[reply.job] = reply.get()
                 else:
-                    i, e = walks[answer.job], answer.problem
+                    i, e = walks[reply.job], reply.problem
                     # One file must not end the others.
                     failed = e and Audit(files[i], error=f"{files[i]}: {type(e).__name__}: {e}")
-                    done[i] = failed or answer.value
+                    done[i] = failed or reply.value
                     for d in done[i].divergences:
                         if d.weakening is not None and d.weakening not in searches:
                             searches[d.weakening] = pool.add(Job(_search, (d.weakening,)))

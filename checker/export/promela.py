@@ -109,8 +109,8 @@ def write(
     said = [q for q in temporal if q not in left_out]
     if left_out and not said and not properties:
         raise UsageError(
-            f"{left_out[0].name} cannot be exported: it holds under strong fairness only, and SPIN "
-            "has none"
+            f"{left_out[0].name} cannot be exported: it is asked under strong fairness, and SPIN "
+            "has weak fairness only"
         )
     names = Names(RESERVED)
     for n in compiled.names:

@@ -1,4 +1,4 @@
-"""The pool of processes: answers, problems, limits, and that no process outlives what it is for."""
+"""The pool of processes: replies, problems, limits, and that no process outlives what it is for."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ def there(process: int) -> bool:
         return False
 
 
-def test_each_job_has_its_answer() -> None:
+def test_each_job_has_its_reply() -> None:
     with Pool(3) as pool:
         jobs = {pool.add(Job(double, (n,))): n for n in range(20)}
-        assert all(a.get() == 2 * jobs.pop(a.job) for a in pool.answers())
+        assert all(a.get() == 2 * jobs.pop(a.job) for a in pool.replies())
         assert not jobs
 
 
@@ -74,7 +74,7 @@ def test_a_job_added_meanwhile_is_done_and_the_first_before_the_rest() -> None:
     with Pool(1) as pool:
         for n in (1, 2):
             pool.add(Job(double, (n,)))
-        for a in pool.answers():
+        for a in pool.replies():
             seen.append(a.get())
             if a.value == 2:
                 pool.add(Job(double, (50,)))
@@ -87,17 +87,17 @@ def test_lines_notes_and_parts_come_as_they_are_said() -> None:
     notes: list[str] = []
     with Pool(4, lines.append, notes.append) as pool:
         pool.add(Job(talk, (2,), threaded=True))
-        answers = [(a.value, a.part) for a in pool.answers()]
-    assert answers == [(0, True), (1, True), (4, False)]
+        replies = [(a.value, a.part) for a in pool.replies()]
+    assert replies == [(0, True), (1, True), (4, False)]
     assert (lines, notes) == (["line"], ["note"])
 
 
-def test_an_error_is_the_answers_and_the_others_go_on() -> None:
+def test_an_error_is_a_reply_and_the_others_go_on() -> None:
     with Pool(1) as pool:
         for call in (fail, fail_in_its_own_way, die):
             pool.add(Job(call))
         pool.add(Job(double, (1,)))
-        first, own, died, last = pool.answers()
+        first, own, died, last = pool.replies()
     with pytest.raises(ModelError, match="no such row") as e:
         first.get()
     assert "in fail" in e.value.__notes__[0]
@@ -113,7 +113,7 @@ def test_a_late_job_is_killed() -> None:
     with Pool(1) as pool:
         pool.add(Job(sleep, limit=0.3))
         pool.add(Job(double, (1,)))
-        begun, late, last = pool.answers()
+        begun, late, last = pool.replies()
     assert isinstance(late.problem, LateError) and not there(begun.value)
     assert last.get() == 2
 
@@ -123,7 +123,7 @@ def test_a_process_takes_job_after_job_or_one(fresh: bool, processes: int) -> No
     with Pool(1, fresh=fresh) as pool:
         for _ in range(3):
             pool.add(Job(pid))
-        assert len({a.get() for a in pool.answers()}) == processes
+        assert len({a.get() for a in pool.replies()}) == processes
 
 
 def test_what_the_parent_prepares_a_new_process_has() -> None:
@@ -131,7 +131,7 @@ def test_what_the_parent_prepares_a_new_process_has() -> None:
     with Pool(1, fresh=True) as pool:
         for n in range(2):
             pool.add(Job(double, (n,), prepare=partial(built.append, n)))
-        for a in pool.answers():
+        for a in pool.replies():
             assert built == list(range(a.job.args[0] + 1))
 
 
@@ -139,8 +139,8 @@ def test_no_process_outlives_the_pool() -> None:
     with Pool(2) as pool:
         for _ in range(2):
             pool.add(Job(sleep))
-        answers = pool.answers()
-        running = [next(answers).value, next(answers).value]
+        replies = pool.replies()
+        running = [next(replies).value, next(replies).value]
         assert all(map(there, running))
     assert not any(map(there, running))
 
@@ -153,7 +153,7 @@ def test_no_process_outlives_its_parent(how: signal.Signals) -> None:
         "from tests.checker.test_pool import sleep\n"
         "with Pool(1) as pool:\n"
         "    pool.add(Job(sleep))\n"
-        "    for a in pool.answers(): print(a.value, flush=True)\n"
+        "    for a in pool.replies(): print(a.value, flush=True)\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
