@@ -77,11 +77,12 @@ def merge(request: Request, found: Sequence[tuple[Task, list[Result]]]) -> list[
         for p in properties_of(request, where):
             results = by_key.get((where.name, p.name))
             if results:
-                out.append(_merge(sorted(results, key=lambda r: r.method != "search")))
+                out.append(joined(sorted(results, key=lambda r: r.method != "search")))
     return out
 
 
-def _merge(results: list[Result]) -> Result:
+def joined(results: list[Result]) -> Result:
+    """The results of one property in one scenario as one."""
     first, *rest = results
     for r in rest:
         both = {first.verdict, r.verdict}

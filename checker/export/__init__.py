@@ -1,10 +1,10 @@
 """Exports: a compiled system as the input of another model checker, for a second opinion.
 
-One file a format; a name that begins with `_` is no format. A format has a `SUMMARY`, the `SUFFIX`
-of its files and `write(compiled, properties)`, the text; it may have `beside(compiled,
-properties)`, more files by suffix. One that can say liveness has `TEMPORAL = True` and takes a
-third argument, those properties. Guards, effects and properties are the system's own
-expressions, written by one `fold`: nothing about a transition is said twice.
+One file a format. A format has a `SUMMARY`, the `SUFFIX` of its files and `write(compiled,
+properties)`, the text; it may have `beside(compiled, properties)`, more files by suffix. One that
+can say liveness has `TEMPORAL = True` and takes a third argument, those properties. Guards,
+effects and properties are the system's own expressions, written by one `fold`: nothing about a
+transition is said twice.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from checker.export._asked import Asked, Temporal
+from checker.asked import Asked, Temporal
 from model.expr import neg
 from model.folder import modules
 from model.near import UsageError, meant

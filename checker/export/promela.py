@@ -28,7 +28,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from checker.export._asked import Asked, Names, Temporal, about, cases, narrowed, plain
+from checker.asked import Asked, Names, Temporal, about, cases, narrowed, plain
 from model.expr import BOOL, Expr, fold, neg, variables
 from model.near import UsageError
 from model.system import Compiled

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from checker.export._asked import Asked, Names, about, effects, narrowed, plain
+from checker.asked import Asked, Names, about, effects, narrowed, plain
 from model.expr import BOOL, Domain, Expr, Value, fold
 from model.system import Compiled, Step
 

@@ -16,6 +16,7 @@ from checker.report.audit import exit_status
 from model.flaws import flaws
 from model.patch import patched
 from model.roles import role
+from tests.sizes import deep_but
 
 UNEXPECTED = "Alert Fatal (Unexpected message) & ConnectionClosed"
 
@@ -336,17 +337,20 @@ def test_the_models_own_machine_conforms(check, config: Configuration) -> None:
     assert result.config.asks == config.asks
 
 
+PUBLISHED = [
+    ("early_ccs", CONFIGURATIONS[0]),
+    ("early_ccs", CONFIGURATIONS[3]),
+    ("ccs_dropping", CONFIGURATIONS[0]),
+    ("ccs_dropping", CONFIGURATIONS[3]),
+    ("early_finished", CONFIGURATIONS[3]),
+    ("skipped_certificate_verify", CONFIGURATIONS[1]),
+    ("finished_before_certificate", CONFIGURATIONS[6]),
+]
+
+
 @pytest.mark.parametrize(
     ("name", "config"),
-    [
-        ("early_ccs", CONFIGURATIONS[0]),
-        ("early_ccs", CONFIGURATIONS[3]),
-        ("ccs_dropping", CONFIGURATIONS[0]),
-        ("ccs_dropping", CONFIGURATIONS[3]),
-        ("early_finished", CONFIGURATIONS[3]),
-        ("skipped_certificate_verify", CONFIGURATIONS[1]),
-        ("finished_before_certificate", CONFIGURATIONS[6]),
-    ],
+    deep_but(PUBLISHED[:1], PUBLISHED),
     ids=lambda x: x if isinstance(x, str) else x.role,
 )
 def test_a_published_flaw_is_named(check, name: str, config: Configuration) -> None:

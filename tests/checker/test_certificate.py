@@ -47,6 +47,7 @@ from model.scenario import scenario
 from model.system import System
 from properties import find
 from tests.checker.test_export import LAWS, SYSTEMS
+from tests.sizes import deep_but
 
 SOLVERS = ("z3", "cvc5", "bitwuzla")
 THREE = ["unsat", "unsat", "unsat"]
@@ -62,6 +63,7 @@ TLS = {
     "tls13": ("SEC-1", "ORD-15", "NEG-13"),
 }
 ALL = [*TOYS, *(f"{where} {p}" for where, ids in TLS.items() for p in ids)]
+QUICK = [*TOYS, "tls12-small NEG-7"]
 
 
 @cache
@@ -125,7 +127,7 @@ def checked(name: str, text: str, *names: str) -> Certified:
 
 # -- accepted --------------------------------------------------------------------------------------
 @each_solver
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", deep_but(QUICK, ALL))
 def test_a_proof_is_accepted(name: str, solver: str) -> None:
     verdict = checked(name, written(name), solver)
     assert (verdict.verdict, verdict.reasons) == ("accepted", [])
@@ -402,7 +404,7 @@ def test_what_a_solver_says_of_a_toy_is_so(name: str) -> None:
     assert None not in said[1 : 1 + len(altered(found))]
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", deep_but(QUICK, ALL))
 def test_without_a_clause_or_with_a_sign_changed_it_is_refused(name: str) -> None:
     """Each clause, each literal; nothing in a certificate is there without need."""
     parts = clauses(name)

@@ -137,7 +137,7 @@ def test_a_violation_replays(address: str) -> None:
             assert len(trace) == depths[q.name] == engine.depth(q.state) == found.depth
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_the_command(address: str, capsys: pytest.CaptureFixture[str]) -> None:
     shared = ["verify", "--scenario", "tls12-small", "--engine", "explicit", "--format", "json"]
     out = []

@@ -23,6 +23,7 @@ from checker.conformance.recording import TO_CLIENT, TO_SERVER, Recorded, Record
 from checker.conformance.wire import RecordingError
 from checker.report.monitor import main, render
 from model.principal import OFFERED, Alert
+from tests.sizes import deep_but
 
 unavailable = live.available()
 needs_live = pytest.mark.skipif(bool(unavailable), reason=unavailable)
@@ -273,10 +274,9 @@ def alter(kind: str, real: Recording, i: int) -> tuple[Recording, Sequence[Recor
     return replace(real, messages=(*m[:i], m[i + 1], m[i], *m[i + 2 :])), m[i : i + 2]
 
 
-@pytest.mark.scenario
 @needs_live
 @pytest.mark.parametrize("kind", ["drop", "double", "swap"])
-@pytest.mark.parametrize("title", ALTERED)
+@pytest.mark.parametrize("title", deep_but([TLS12, TLS13_AUTH], ALTERED))
 def test_an_altered_handshake_is_refused(
     recorded: dict[str, Recording], title: str, kind: str
 ) -> None:

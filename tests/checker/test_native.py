@@ -48,6 +48,7 @@ from model.expr import (
 from model.scenario import scenario
 from model.system import Compiled, System
 from tests.checker.test_engines import COUNTS, compiled, many, of, replace_initial
+from tests.sizes import deep_but
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(bool(available()), reason=available() or "-")
@@ -196,11 +197,10 @@ def copies(questions: Sequence[Question]) -> list[Question]:
     return [Question(q.name, q.expr) for q in questions]
 
 
-@pytest.mark.scenario
-@pytest.mark.parametrize(
-    ("name", "flaw"),
-    [("honest", None), ("tls12-small", None), ("tls13", None), ("tls12-small", "early_ccs")],
-)
+ASKED = [("tls12-small", None), ("tls13", None), ("honest", None), ("tls12-small", "early_ccs")]
+
+
+@pytest.mark.parametrize(("name", "flaw"), deep_but(ASKED[:2], ASKED))
 def test_scenarios(name: str, flaw: str | None, cache: Path) -> None:
     system, questions, c = asked(name, flaw)
     mine, theirs = copies(questions), copies(questions)
@@ -672,7 +672,7 @@ print("ended", found.states, found.complete, flush=True)
 """
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_a_killed_search_goes_on(cache: Path, tmp_path: Path) -> None:
     """SIGKILL at random moments, until a process ends by itself."""
     _, questions, c = asked("tls12-small")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -9,43 +10,44 @@ from pathlib import Path
 
 import pytest
 
-import properties
-from checker.decide import search
-from checker.request import Request, system_of
-from model.scenario import scenario
-
 pytestmark = pytest.mark.scenario
 
-PYTEST = [sys.executable, "-m", "pytest", "-q", "-c", "pyproject.toml", "-p", "no:cacheprovider"]
+PYTEST = ["-m", "pytest", "-q", "-c", "pyproject.toml", "-p", "no:cacheprovider"]
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "properties/README.md").read_text(), re.DOTALL)
 
 
-def test_the_decorated_function_is_a_property_and_holds() -> None:
-    before = dict(properties.catalogue())
-    try:
-        exec(BLOCKS[0], {"__name__": "example"})
-        new = [p for n, p in properties.registry.items() if n not in before]
-        assert [p.id for p in new] == ["MY-1"]
-        where = scenario("client-auth")
-        assert set(new[0].needs) <= where.features
-        request = Request(scenario="client-auth")
-        assert search(system_of(request, where), new, request)[0].verdict == "PROVED"
-    finally:
-        for name in set(properties.registry) - set(before):
-            del properties.registry[name]
+COMMAND = """
+if __name__ == "__main__":
+    from checker.cli import main
+
+    raise SystemExit(main(["verify", "MY-1", "--scenario", "client-auth", "--engine", "explicit"]))
+"""
+
+
+def run(*args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *args],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+def test_the_decorated_function_is_a_property_and_holds(tmp_path: Path) -> None:
+    file = tmp_path / "example.py"
+    file.write_text(BLOCKS[0] + COMMAND)
+    done = run(str(file))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"MY-1 .* PROVED", done.stdout)
 
 
 def test_the_pytest_example_passes(tmp_path: Path) -> None:
     file = tmp_path / "test_example.py"
     file.write_text(BLOCKS[1])
-    done = subprocess.run(
-        [*PYTEST, str(file)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = run(*PYTEST, str(file))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 passed" in done.stdout
 
@@ -58,13 +60,7 @@ def test_a_failing_property_prints_its_chart(tmp_path: Path) -> None:
         "    model_check.holds('tls12-small', lambda w: [when(r.keyed).then(r.verified)"
         " for r in w.clients])\n"
     )
-    done = subprocess.run(
-        [*PYTEST, str(file)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = run(*PYTEST, str(file))
     assert done.returncode == 1
     assert "ClientKeyExchange" in done.stdout
     assert "network" in done.stdout
