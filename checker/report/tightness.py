@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from checker.report.columns import columns
 from checker.report.document import document
 from checker.report.text import chart
 from checker.tightness import SELECTS, Tightness
@@ -54,11 +55,7 @@ def _sum(found: Tightness) -> str:
 def overview(found: Sequence[Tightness]) -> str:
     """Each property with its numbers; then each demand that a property rests on, with those that
     fall without it and the length of a shortest trace."""
-    wide = [max(len(x) for x in c) for c in zip(*map(_title, found), strict=True)]
-    lines = [
-        f"{'  '.join(f'{x:{n}}' for x, n in zip(_title(t), wide, strict=True))}  {_sum(t)}"
-        for t in found
-    ]
+    lines = columns([(t.property.id, t.property.name, t.scenario, _sum(t)) for t in found])
     fall: dict[str, dict[str, list[str]]] = {}
     for t in found:
         for r in t.rows:
@@ -73,12 +70,8 @@ def overview(found: Sequence[Tightness]) -> str:
     return "\n".join(lines)
 
 
-def _title(found: Tightness) -> tuple[str, str, str]:
-    return found.property.id, found.property.name, found.scenario
-
-
 def as_json(found: Sequence[Tightness]) -> str:
-    """`schema_version`, and `tables` of `property`, `id`, `scenario`, `proof`, `rows`, `reason`."""
+    """`tables` of `property`, `id`, `scenario`, `proof`, `rows`, `reason`."""
     tables = [
         {
             "property": t.property.name,
