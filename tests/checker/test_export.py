@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,9 +12,10 @@ from typing import Any
 import pytest
 import z3
 
+from checker import cli
 from checker.decide import run_task
 from checker.engines.explicit import Explicit, Question
-from checker.export import Asked, asked, export, find, formats, main, promela, smtlib, tlaplus
+from checker.export import Asked, asked, export, find, formats, promela, smtlib, tlaplus
 from checker.export._asked import Names, about, plain
 from checker.request import Request, Task, expectations
 from model.adversary.reliable import Reliable
@@ -207,23 +207,17 @@ def test_what_cannot_be_exported_is_refused() -> None:
             write()
 
 
-def arguments(name: str, output: Path | None, *properties: str) -> argparse.Namespace:
-    return argparse.Namespace(
-        export_format=name,
-        scenario="tls12-small",
-        flaw=None,
-        properties=list(properties),
-        output=output and str(output),
-    )
+def command(name: str, *more: str) -> int:
+    return cli.main(["export", name, "ORD-1", "--scenario", "tls12-small", *more])
 
 
 def test_the_command_writes_to_stdout_or_to_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(arguments("smtlib", None, "ORD-1")) == 0
+    assert command("smtlib") == 0
     assert capsys.readouterr().out == export("smtlib", "tls12-small", None, ["ORD-1"])
-    assert main(arguments("tlaplus", tmp_path / "tls12_small.tla", "ORD-1")) == 0
-    assert main(arguments("promela", tmp_path / "small.pml", "ORD-1")) == 0
+    assert command("tlaplus", "-o", str(tmp_path / "tls12_small.tla")) == 0
+    assert command("promela", "-o", str(tmp_path / "small.pml")) == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "small.pml",
         "tls12_small.cfg",
