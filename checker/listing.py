@@ -8,7 +8,7 @@ from typing import Any
 from checker import output
 from checker.report.columns import columns
 from checker.report.document import document
-from checker.request import Request, expectations, system_of
+from checker.request import expectations
 from model.adversary.capabilities import capabilities
 from model.extensions import extensions, with_needed
 from model.flaws import flaws
@@ -150,7 +150,7 @@ def touched(rule: str, progress: Callable[[str], None]) -> Iterator[Scenario]:
     order = sorted(SCENARIOS, key=lambda s: (s.clients + s.servers, states.get(s.name, 1 << 60)))
     for i, s in enumerate(order, 1):
         progress(f"{i} of {len(order)} scenarios: {s.name}")
-        system = system_of(Request(), s)
+        system = s.system()
         there = any(r.name == rule for run in system.runs for r in run.role.table)
         if there and any(step.rule.name == rule for step, _ in system.values.fireable):
             progress("")
