@@ -472,21 +472,20 @@ class Role:
                 if o.transient:
                     v = self.variables[o.variable]
                     do[o.variable] = const(v.initial[0], v.domain)
-        alert = self.variables["alert"].domain if "alert" in self.variables else None
+        sent: Expr | None = None
+        if rule.alert is not None and "alert" in self.variables:
+            sent = const(rule.alert, self.variables["alert"].domain)
+
+        def with_alert(v: Expr) -> Expr:
+            return v if sent is None or v.payload != "msg.alert" else sent
+
         for o in self.observers:
             if o.kind == kind and o.event == rule.event:
                 if o.transient and rule.target == self.closed:
                     continue
-                value = o.value
-                if rule.alert is not None and alert is not None:
-                    sent = const(rule.alert, alert)
-                    value = substitute(
-                        value,
-                        lambda v, s=sent: s if v.payload == "msg.alert" else v,  # type: ignore[misc]
-                    )
                 if o.variable in do:
                     raise ModelError(f"{rule.location}: observer and row both set {o.variable}")
-                do[o.variable] = value
+                do[o.variable] = o.value if sent is None else substitute(o.value, with_alert)
         return replace(rule, do=do)
 
     def _rejects(self) -> Iterable[Rule]:
