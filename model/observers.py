@@ -28,8 +28,8 @@ def _latch(
     return Observer(name, kind, event, var(f"own.{name}", BOOL) | condition, transient)
 
 
-def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
-    """The observers of a role, whose peer is `peer`."""
+def _of_messages(of: Role, peer: Role) -> list[Observer]:
+    """Which messages the run accepted, and which of them twice, too early or from its like."""
     role = of.name
     own: Fields = client if role == "client" else server
     legacy = own.version <= "TLS12"
@@ -51,6 +51,14 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
     # Messages that only a run of this very role may send (RFC 5246 7.3, RFC 8446 4).
     for m in (m for m in of.sends if m not in peer.sends):
         out.append(_latch("foreign", "receive", m, TRUE))
+    return out
+
+
+def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
+    """The observers of a role, whose peer is `peer`."""
+    own: Fields = client if of.name == "client" else server
+    legacy = own.version <= "TLS12"
+    out = _of_messages(of, peer)
     out.append(_latch("finished_in_clear", "receive", "Finished", own.read_key == "plaintext"))
     out.append(
         _latch(

@@ -40,7 +40,8 @@ from model.transcript import (
 
 _nobody = const("none", ClientOwner)
 _no_server = const("none", ServerOwner)
-_empty: dict[str, object] = {}
+Contents = dict[str, Expr | tuple[Expr, ...]]
+_empty: Contents = {}
 
 # The RSA key a client encrypts its premaster to: the temporary one, if it was given one.
 _encrypted_to = ite(
@@ -53,7 +54,7 @@ _encrypted_to = ite(
             EncryptedTo),
 )
 
-SENDS: dict[str, dict[str, dict[str, Expr | tuple[Expr, ...]]]] = {
+SENDS: dict[str, dict[str, Contents]] = {
     "client": {
         "ClientHello": {
             "version": client.max_version,
@@ -99,10 +100,10 @@ SENDS: dict[str, dict[str, dict[str, Expr | tuple[Expr, ...]]]] = {
 """What each role puts into the fields of a message it sends."""
 
 
-def _sends(role: str) -> dict[str, dict[str, object]]:
+def _sends(role: str) -> dict[str, Contents]:
     own = client if role == "client" else server
     return {
-        **SENDS[role],  # type: ignore[dict-item]
+        **SENDS[role],
         "ChangeCipherSpec": _empty,
         "Finished": {"verify_data": verify_data(role, role)},
         "ApplicationData": _empty,
@@ -145,7 +146,7 @@ def _bare(name: str, overlays: tuple[Extension, ...]) -> Role:
             *written(records.rows(name, states), "model/generations/records.py"),
         ),
         ALPHABET,
-        _sends(name),  # type: ignore[arg-type]
+        _sends(name),
         refuse=records.failed(client if name == "client" else server),
         fatal=AlertMessage,
         views=VIEWS[name],

@@ -151,37 +151,51 @@ class Check:
 
 @dataclass(frozen=True)
 class Variable:
-    """A variable of a run: its domain, its possible initial values, whether it is set once."""
+    """A variable of a run or of a network."""
 
     domain: Domain
     initial: tuple[Value, ...]
+    """The possible values at the start; a scenario may name others for a run's configuration."""
     write_once: bool = True
+    """It is set once at most."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """One row. `kind` is "receive", "send" or "step".
-
-    `alert` is set on reject rows only; `refuses` names the row and the check whose failure a reject
-    row answers, None where no row is due.
-    """
+    """One row of a role's table."""
 
     role: str
+    """The name of the role."""
     kind: str
+    """One of "receive", "send" and "step"."""
     event: str
+    """The message's name, or that of the local step."""
     sources: tuple[str, ...]
+    """The local states it leaves."""
     target: str
+    """The local state it enters, or `SAME`."""
     when: Expr
+    """What selects the row among those for its event."""
     checks: tuple[Check, ...]
+    """What it demands of the message, in the order in which failures are answered."""
     do: Mapping[str, Expr]
+    """The effects: variables of the run by name, and what they become."""
     choices: Mapping[str, Domain]
+    """The arguments of the call: the message's fields, or what the caller chooses."""
     rfc: str
+    """Section numbers, each RFC's before its own: "5246 7.4.9; 8446 4.4.4"."""
     message: Message | None = None
+    """The message that is sent or received."""
     alert: str | None = None
+    """On reject rows only: the alert sent."""
     label: str = ""
+    """The name, where role, event and states do not make one."""
     file: str = ""
+    """The file the row is written in."""
     generation: str = ""
+    """The generation whose row it is; empty for a row of all."""
     refuses: tuple[str, str] | None = None
+    """On reject rows: the row and the check whose failure it answers; None if no row was due."""
 
     @property
     def trigger(self) -> str:
@@ -335,61 +349,68 @@ class Observer:
 
 @dataclass(frozen=True, eq=False)
 class Edition:
-    """One of the times that a role sends a message which it sends more than once.
-
-    `when` says that it was sent, over the sender's variables. `fields` are its contents where they
-    differ from what `sends` gives, `under` its record key if it is not that of the message. `order`
-    says, over the sender's `own.x` and the receiver's `to.x`, which comes next on a channel that
-    keeps the order; `now` is true of the sender right after it sent this one and no other.
-    """
+    """One of the times that a role sends a message which it sends more than once."""
 
     name: str
+    """What tells it apart in a source's name: "in generation 1"."""
     when: Expr
+    """This one was sent, over the sender's `own`."""
     fields: Mapping[str, Expr | tuple[Expr, ...]] = field(default_factory=dict)
+    """The contents that differ from `Role.sends`."""
     order: Expr = TRUE
+    """This one is next on a channel that keeps the order, over `own` and the receiver's `to`."""
     under: Expr | None = None
+    """The record key, if it is not that of the message."""
     now: Expr = FALSE
+    """This one was the last that the sender sent, over `own`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Role:
-    """A named table with its variables, alphabet and observers.
-
-    `sends[M][f]` is the value of field `f` of a sent message `M`: an expression over `own`, or a
-    tuple of them for a composite field. `refuse` are the effects of every reject row, `closed` the
-    state it enters; `fatal` names the message that carries the alert (None: nothing is sent).
-
-    `views` is what it holds of each field that both ends have, `covered` the names of the fields in
-    each group and proof, in order; `under` is the record key of each message it sent; `again` says
-    when a message may come a second time; `generations` groups the local states. `editions` are,
-    for a message that the role sends more than once with different contents, the times it does.
-    `signer` is the certificate whose key must have made a signature that the role checks.
-
-    `schedule` says of what its keys are made; `begins` from when on the run takes part at all, over
-    `own` and `prev`.
-    """
+    """A named table with its variables, alphabet and observers."""
 
     name: str
+    """What messages of errors and rows call it: client, server."""
     states: tuple[str, ...]
+    """The local states, the first one first."""
     variables: Mapping[str, Variable]
+    """What a run remembers besides its local state."""
     table: tuple[Rule, ...]
+    """The rows that accept; those that refuse are made from them."""
     alphabet: tuple[Message, ...]
+    """Every message that a run can be given."""
     sends: Mapping[str, Mapping[str, Expr | tuple[Expr, ...]]]
+    """By message and field, the contents over `own`, after the step; a tuple for a composite."""
     closed: str = "CLOSED"
+    """The state that a reject row enters."""
     final: tuple[str, ...] = ("CLOSED",)
+    """States in which nothing is taken and nothing refused."""
     refuse: Mapping[str, Expr] = field(default_factory=dict)
+    """The effects of every reject row."""
     observers: tuple[Observer, ...] = ()
+    """What properties ask about the past."""
     fatal: Message | None = None
+    """The message that carries the alert of a reject row; None: nothing is sent."""
     views: Mapping[str, Expr] = field(default_factory=dict)
+    """By field that both ends have: what this end holds of it."""
     covered: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By group ("secret", "hellos", "flight", "early") or message with a proof: its fields."""
     under: Mapping[str, Expr] = field(default_factory=dict)
+    """By message: the record key it was sent under."""
     again: Mapping[str, Expr] = field(default_factory=dict)
+    """By message: it may be taken a second time."""
     generations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By generation: the local states that are its alone."""
     schedule: KeySchedule = field(default_factory=KeySchedule)
+    """Of which secrets the keys are made."""
     begins: Expr = TRUE
+    """The run takes part at all, over `own` and `prev`."""
     extensions: tuple[str, ...] = ()
+    """The names of those in the table."""
     editions: Mapping[str, tuple[Edition, ...]] = field(default_factory=dict)
+    """By message: the times that it is sent, if it is sent more than once."""
     signer: Expr | None = None
+    """The certificate whose key must have made a signature that a run checks."""
 
     @cached_property
     def state_domain(self) -> Domain:
@@ -451,21 +472,20 @@ class Role:
                 if o.transient:
                     v = self.variables[o.variable]
                     do[o.variable] = const(v.initial[0], v.domain)
-        alert = self.variables["alert"].domain if "alert" in self.variables else None
+        sent: Expr | None = None
+        if rule.alert is not None and "alert" in self.variables:
+            sent = const(rule.alert, self.variables["alert"].domain)
+
+        def with_alert(v: Expr) -> Expr:
+            return v if sent is None or v.payload != "msg.alert" else sent
+
         for o in self.observers:
             if o.kind == kind and o.event == rule.event:
                 if o.transient and rule.target == self.closed:
                     continue
-                value = o.value
-                if rule.alert is not None and alert is not None:
-                    sent = const(rule.alert, alert)
-                    value = substitute(
-                        value,
-                        lambda v, s=sent: s if v.payload == "msg.alert" else v,  # type: ignore[misc]
-                    )
                 if o.variable in do:
                     raise ModelError(f"{rule.location}: observer and row both set {o.variable}")
-                do[o.variable] = value
+                do[o.variable] = o.value if sent is None else substitute(o.value, with_alert)
         return replace(rule, do=do)
 
     def _rejects(self) -> Iterable[Rule]:

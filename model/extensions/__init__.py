@@ -25,75 +25,92 @@ ENDS = {"client": "server", "server": "client"}
 
 @dataclass(frozen=True, eq=False)
 class Amend:
-    """A change to the row called `row`, where it is there.
-
-    `when` narrows its selection and `also` widens it again, `sources` are further states it leaves,
-    `checks` come after its own, `without` names those of its checks whose place the extension's own
-    rows or checks take; `do` are further effects, `instead` those that take the place of its own.
-    `unless` names a row in whose place it comes: it is selected only where that one is not.
-    """
+    """A change to a row that is there."""
 
     row: str
+    """The row's name."""
     when: Expr = TRUE
+    """Its selection is narrowed to this."""
     also: Expr = FALSE
+    """Its selection is then widened by this."""
     sources: tuple[str, ...] = ()
+    """Further local states that it leaves."""
     checks: tuple[Check, ...] = ()
+    """Further checks, after its own."""
     without: tuple[str, ...] = ()
+    """The names of its own checks that are dropped: the extension has others in their place."""
     do: Mapping[str, Expr] = field(default_factory=dict)
+    """Further effects; ModelError if the row sets one of the variables."""
     instead: Mapping[str, Expr] = field(default_factory=dict)
+    """Effects in the place of its own."""
     unless: str = ""
+    """A row that comes before this one: where that is selected, this one is not."""
     of: str = ""
-    """The extension without which it is not made, most often that of the row; may be empty."""
+    """The extension without which the change is not made, most often that of the row."""
 
 
 @dataclass(frozen=True, eq=False)
 class Extension:
-    """An overlay. Everything by role is keyed "client", "server".
+    """An overlay on the tables. Everything by role is keyed "client", "server".
 
-    `fields` are added to messages that are there (those of another extension only if it is);
-    `sends` gives their values (or those of a field that was there, which it replaces); `under` is
-    the record key of a new message, over the sender's variables. `views` is what each end holds of
-    a further field of the handshake, or, with the name of one that was there, what it holds of that
-    one now; `covers` says what proves it: "secret" (it is part of the key), "hellos" (in every
-    proof and, in TLS 1.3, in the key), "flight" (in every proof), "early" (in the key of early data
-    alone), "client" or "server" (only in that end's Finished and CertificateVerify), "signed" (in
-    the signature of ServerKeyExchange). `again` says when an end may take a message a second time,
-    `editions` tell the times apart that an end sends a message. `signer` is the certificate of a
-    signature that an end checks, and when it is that one. `final` are states in which nothing is
-    taken any more, and nothing refused; `shown` is that of `Message`, for added fields. What the
-    rows and editions prove covers what the other overlays add, too; a composite field of a hello
-    that has no parts is filled with what `bound` demands.
+    What the rows and editions prove covers what the other overlays add, too; a composite field of a
+    hello that has no parts is filled with what `KeySchedule.bound` demands.
     """
 
     name: str
+    """What scenarios call it."""
     rfc: str
+    """Section numbers, as in a row."""
     summary: str
+    """Half a line."""
     variables: Mapping[str, Mapping[str, Variable]] = field(default_factory=dict)
+    """By role: further variables."""
     states: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     """By role, then by generation ("tls12", "tls13"; empty for a state of no single one)."""
     messages: tuple[Message, ...] = ()
+    """Further messages."""
     fields: Mapping[str, Mapping[str, Domain]] = field(default_factory=dict)
+    """By message that is there (one of another extension only if that is): further fields."""
     optional: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By message: fields that may be `none`."""
     record: tuple[str, ...] = ()
     """Those of `fields`, of whichever message, that belong to the record around it."""
     sends: Mapping[str, Mapping[str, Mapping[str, Expr | tuple[Expr, ...]]]] = field(
         default_factory=dict
     )
+    """By role, message and field: contents; of a field that was there, in place of the old."""
     under: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
+    """By role and new message: its record key, over `own`."""
     views: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
+    """By role: what the end holds of a further field of the handshake, or now of an old one."""
     covers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Fields by what proves them. "secret": the key; "hellos": every proof, in TLS 1.3 the key;
+    "flight": every proof; "early": the key of early data alone; "client", "server": only that end's
+    Finished and CertificateVerify; "signed": the signature of ServerKeyExchange."""
     rows: tuple[Rule, ...] = ()
+    """Further rows."""
     amends: tuple[Amend, ...] = ()
+    """Changes to rows that are there."""
     observers: Mapping[str, tuple[Observer, ...]] = field(default_factory=dict)
+    """By role: further observers."""
     again: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
+    """By role and message: it may be taken a second time."""
     editions: Mapping[str, Mapping[str, tuple[Edition, ...]]] = field(default_factory=dict)
+    """By role and message: the times that it is sent."""
     signer: Mapping[str, tuple[Expr, Expr]] = field(default_factory=dict)
+    """By role: when, and the certificate whose key must then have made a signature."""
     final: tuple[str, ...] = ()
+    """States in which nothing is taken and nothing refused."""
     schedule: Mapping[str, KeySchedule] = field(default_factory=dict)
+    """By role: what it adds to the key schedule."""
     begins: Mapping[str, Expr] = field(default_factory=dict)
+    """By role: the run takes part at all, over `own` and `prev`."""
     shown: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By message: `Message.shown` of the added fields."""
     needs: tuple[str, ...] = ()
+    """Extensions without which it cannot be."""
     excludes: Mapping[str, str] = field(default_factory=dict)
+    """Extensions that do not go together with it, and why."""
     implied: bool = False
     """It is there wherever all that it needs are."""
 
@@ -178,47 +195,33 @@ def _with(role: Role, e: Extension) -> Role:
         return {**old, **new}
 
     messages = _messages(role, e)
-    variables = merged("a variable", role.variables, e.variables.get(name, {}))
-    views = {**role.views, **e.views.get(name, {})}
-    generations = {
-        g: (*s, *(n for n in e.states.get(name, {}).get(g, ()) if n not in s))
-        for g, s in role.generations.items()
-    }
-    more = [n for group in e.states.get(name, {}).values() for n in group if n not in role.states]
-    states = (*role.states, *dict.fromkeys(more))
+    states = e.states.get(name, {})
     sends = dict(role.sends)
     for m, fields in e.sends.get(name, {}).items():
         if m in messages:
             sends[m] = {**sends.get(m, {}), **fields}
-    rows = [_amended(r, e, role) for r in e.rows if r.role == name]
-    table = [_amended(r, e, role) for r in role.table]
-    here = {r.name for r in (*table, *rows)}
-    for a in e.amends:
-        ours = a.row.startswith(f"{name}_")
-        if ours and a.row not in here and (not a.of or a.of in role.extensions):
-            near = hint(a.row, here)
-            raise ModelError(f"extension {e.name} amends {a.row}, which is not there{near}")
-    table += rows
     signer = role.signer
     if name in e.signer:
         there, which = e.signer[name]
         signer = which if signer is None else ite(there, which, signer)
     # Two may add one message, under one key.
     under = {m: k for m, k in e.under.get(name, {}).items() if role.under.get(m) is not k}
+    again = e.again.get(name, {})
     return replace(
         role,
-        states=states,
-        variables=variables,
-        table=tuple(with_messages(r, messages) for r in table),
+        states=tuple(dict.fromkeys((*role.states, *(n for g in states.values() for n in g)))),
+        variables=merged("a variable", role.variables, e.variables.get(name, {})),
+        table=tuple(with_messages(r, messages) for r in _table(role, e)),
         alphabet=tuple(messages.values()),
         sends=sends,
-        views=views,
+        views={**role.views, **e.views.get(name, {})},
         under=merged("a key of", role.under, under),
-        generations=generations,
+        generations={
+            g: tuple(dict.fromkeys((*s, *states.get(g, ())))) for g, s in role.generations.items()
+        },
         observers=(*role.observers, *e.observers.get(name, ())),
         again={
-            m: disj(role.again.get(m, FALSE), e.again.get(name, {}).get(m, FALSE))
-            for m in dict.fromkeys((*role.again, *e.again.get(name, {})))
+            m: disj(role.again.get(m, FALSE), again.get(m, FALSE)) for m in (*role.again, *again)
         },
         schedule=role.schedule | e.schedule.get(name, KeySchedule()),
         begins=conj(role.begins, e.begins.get(name, TRUE)),
@@ -227,6 +230,19 @@ def _with(role: Role, e: Extension) -> Role:
         signer=signer,
         final=(*role.final, *e.final),
     )
+
+
+def _table(role: Role, e: Extension) -> list[Rule]:
+    """The rows with those of `e`, amended; ModelError if one to amend is not there."""
+    mine = (r for r in e.rows if r.role == role.name)
+    rows = [_amended(r, e, role) for r in (*role.table, *mine)]
+    here = {r.name for r in rows}
+    for a in e.amends:
+        ours = a.row.startswith(f"{role.name}_")
+        if ours and a.row not in here and (not a.of or a.of in role.extensions):
+            near = hint(a.row, here)
+            raise ModelError(f"extension {e.name} amends {a.row}, which is not there{near}")
+    return rows
 
 
 def _theirs() -> set[str]:
@@ -301,12 +317,25 @@ _COMPOSED = (*_HEADS, *_HELLOS, "ServerKeyExchange")
 
 def _proved(role: Role, overlays: Sequence[Extension]) -> Role:
     """`role` with its composites made anew of all that the overlays say they cover."""
+    proofs = _proofs(role, overlays)
+    return replace(
+        proofs.role,
+        table=tuple(map(proofs.row, role.table)),
+        sends={m: proofs.sent(m, f) for m, f in role.sends.items()},
+        editions={
+            m: tuple(replace(e, fields=proofs.sent(m, e.fields)) for e in times)
+            for m, times in role.editions.items()
+        },
+    )
+
+
+def _proofs(role: Role, overlays: Sequence[Extension]) -> _Proofs:
+    """What the proofs of `role` cover with the overlays, and the role with those groups."""
 
     def said(group: str) -> tuple[str, ...]:
         return tuple(n for e in overlays for n in e.covers.get(group, ()))
 
     views, covered = dict(role.views), dict(role.covered)
-    base = {m: len(covered.get(m, ())) for m in _HEADS}
     secret = said("secret")
     for group in ("secret", "hellos", "early"):
         covered[group] = (*covered.get(group, ()), *said(group))
@@ -317,20 +346,17 @@ def _proved(role: Role, overlays: Sequence[Extension]) -> Role:
         views |= hashed
         covered["secret"] = (*covered["secret"], *hashed)
         secret = (*secret, *hashed)
-    role = replace(role, views=views, covered=covered)
     before: tuple[Expr, ...] = ()
     if role.schedule.bound is not FALSE:
+        whole = replace(role, views=views, covered=covered)
         names = (*(f"secret.{n}" for n in covered["secret"]), *covered["flight"])
-        before = tuple(earlier(view(role, n)) for n in names)
-        bound = {
-            f"before.{n}": hidden(role.schedule.bound, e)
-            for n, e in zip(names, before, strict=True)
-        }
-        views |= bound
+        before = tuple(earlier(view(whole, n)) for n in names)
+        bound = (hidden(role.schedule.bound, e) for e in before)
+        added = dict(zip((f"before.{n}" for n in names), bound, strict=True))
+        views |= added
         for group in ("hellos", "flight"):
-            covered[group] = (*covered[group], *bound)
-        more = (*more, *bound)
-    # By sender, the names of what its proofs cover; what one end's alone covers comes last.
+            covered[group] = (*covered[group], *added)
+        more = (*more, *added)
     layout = {
         (m, sender): (
             *role.covered.get(m, ()),
@@ -341,49 +367,58 @@ def _proved(role: Role, overlays: Sequence[Extension]) -> Role:
         for m in _HEADS
         for sender in ENDS
     }
-    signed = said("signed")
-    for m in _HEADS:
-        if m in covered:
-            covered[m] = layout[m, role.name]
+    covered |= {m: layout[m, role.name] for m in _HEADS if m in covered}
     if "ServerKeyExchange" in covered:
-        covered["ServerKeyExchange"] = (*covered["ServerKeyExchange"], *signed)
-    role = replace(role, views=views, covered=covered)
+        covered["ServerKeyExchange"] = (*covered["ServerKeyExchange"], *said("signed"))
+    base = {m: len(role.covered.get(m, ())) for m in _HEADS}
+    whole = replace(role, views=views, covered=covered)
+    return _Proofs(whole, base, layout, said("signed"), before)
 
-    def full(message: str, sender: str, parts: tuple[Expr, ...]) -> tuple[Expr, ...]:
+
+@dataclass(frozen=True, eq=False)
+class _Proofs:
+    """What the composites of a role's messages are made of."""
+
+    role: Role
+    base: Mapping[str, int]
+    """By message: how many elements its proof has without extensions."""
+    layout: Mapping[tuple[str, str], tuple[str, ...]]
+    """By message and sender: the fields of its proof; what that end's alone covers comes last."""
+    signed: tuple[str, ...]
+    """What the signature of ServerKeyExchange covers besides."""
+    before: tuple[Expr, ...]
+    """What the hellos carry of the handshake before."""
+
+    def full(self, message: str, sender: str, parts: tuple[Expr, ...]) -> tuple[Expr, ...]:
+        """The composite of a message with all it covers, from what its row or edition says."""
         if message == "ServerKeyExchange":
-            return (*parts, *(views[n] for n in signed))
+            return (*parts, *(self.role.views[n] for n in self.signed))
         if message in _HELLOS:
-            return parts or before
-        head, end = _HEADS[message], base[message]
+            return parts or self.before
+        head, end = _HEADS[message], self.base[message]
         held = [
-            view(role, n, server_proof=sender == "server") for n in layout[message, sender][head:]
+            view(self.role, n, server_proof=sender == "server")
+            for n in self.layout[message, sender][head:]
         ]
         # What a row or edition proves of its own comes after what every proof covers.
         return (*parts[:head], *held[: end - head], *parts[end:], *held[end - head :])
 
-    def row(rule: Rule) -> Rule:
+    def row(self, rule: Rule) -> Rule:
+        """A row that checks a composite, with the whole of it."""
         if rule.kind != "receive" or rule.event not in _COMPOSED:
             return rule
 
         def anew(node: Expr, parts: tuple[Expr, ...]) -> Expr:
-            return same(node.args[0], *full(rule.event, ENDS[role.name], parts))
+            return same(node.args[0], *self.full(rule.event, ENDS[self.role.name], parts))
 
         checks = tuple(replace(c, expr=substitute(c.expr, lambda v: v, anew)) for c in rule.checks)
         return replace(rule, checks=checks)
 
-    def sent(message: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    def sent(self, message: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The fields of a message that is sent, with the whole of its composite."""
         if message not in _COMPOSED:
             return fields
         return {
-            f: full(message, role.name, v) if isinstance(v, tuple) else v for f, v in fields.items()
+            f: self.full(message, self.role.name, v) if isinstance(v, tuple) else v
+            for f, v in fields.items()
         }
-
-    return replace(
-        role,
-        table=tuple(row(r) for r in role.table),
-        sends={m: sent(m, f) for m, f in role.sends.items()},
-        editions={
-            m: tuple(replace(e, fields=sent(m, e.fields)) for e in times)
-            for m, times in role.editions.items()
-        },
-    )

@@ -203,11 +203,12 @@ def _answers(message: str) -> tuple[Edition, ...]:
     for k, other in zip(CONTEXTS, reversed(CONTEXTS), strict=True):
         which, shown = const(k, Context), own[f"answer_{k}"]
         sent = shown != "none" if name == "answer" else own[f"{name}_{k}"]
-        fields: dict[str, Expr | tuple[Expr, ...]] = {
+        contents: dict[str, dict[str, Expr | tuple[Expr, ...]]] = {
             "Certificate": {"certificate": shown, "context": which},
             "CertificateVerify": {"signature": _proof("client", which, shown)},
             "Finished": {"verify_data": _finished("client", which, shown)},
-        }[message]  # type: ignore[assignment]
+        }
+        fields = contents[message]
         first = own.first_answer == k
         order = (
             ite(first, _to[f"shown_{other}"] == "none", _to[f"shown_{other}"] != "none")

@@ -1,2 +1,2 @@
-"""One file for each role of each generation: `RULES`, its rows, and `GENERATION`, its name (empty
-for rows of all). `model.roles` assembles them."""
+"""One file for each role of each generation: its rows `RULES` and its name `GENERATION`, empty for
+rows of all. `model.roles` assembles them."""

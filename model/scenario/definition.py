@@ -27,27 +27,42 @@ TOGETHER = ("rounds", "in step", "relayed")
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is checked and how: `methods` is any of "explicit" (search) and "symbolic" (proof)."""
+    """What is checked, and how. A value of a configuration with several entries is free."""
 
     name: str
     summary: str
+    """Half a line."""
     client: Config
+    """The configuration of the clients."""
     server: Config
+    """The configuration of the servers."""
     methods: tuple[str, ...] = ("explicit", "symbolic")
+    """How it is decided: "explicit" is by search, "symbolic" by proof."""
     clients: int = 1
+    """The number of client runs."""
     servers: int = 1
+    """The number of server runs."""
     network: str = "adversary"
+    """The adversary, or "reliable": FIFO channels and nobody else."""
     capabilities: tuple[str, ...] = ()
+    """What the adversary can do beyond the network."""
     default: bool = True
+    """It is part of a run that names no scenario."""
     extensions: tuple[str, ...] = ()
+    """The extensions of both ends."""
     later: tuple[tuple[str, str], ...] = ()
     """Pairs of runs: the first is the same end's handshake after the second."""
     order: str = "apart"
-    """When a later handshake begins. "apart": when all those before are closed; "rounds": when all
-    those before are complete, which then take no more steps (that keeps a search small); "in step":
-    and the two ends of each have the same keys; "relayed": and the same hellos, and the adversary
-    makes up nothing of what was made in a round before; "over": when the one before is closed, or
-    complete if it goes on on that connection; "beside": when the one before has begun."""
+    """When a later handshake begins.
+
+    - "apart": when all those before are closed;
+    - "rounds": when all those before are complete, which then take no more steps (a small search);
+    - "in step": as "rounds", and the two ends of each have the same keys;
+    - "relayed": as "in step", with the same hellos, and the adversary makes up nothing of what was
+      made in a round before;
+    - "over": when the one before is closed, or complete if the connection goes on;
+    - "beside": when the one before has begun.
+    """
     goes_on: tuple[str, ...] = ()
     """Runs of `later` that go on on the connection of the run before: they renegotiate."""
     configs: Mapping[str, Config] = field(default_factory=dict)
