@@ -7,11 +7,13 @@ of the DOT text it was drawn from, and that is what a freshness check compares.
 from __future__ import annotations
 
 import hashlib
+import html
 import re
 import shutil
 import warnings
 
 _DIGEST = re.compile(r"<!-- sha256 of the DOT text: ([0-9a-f]{64}) -->")
+_TEXT = re.compile(r"<text[^>]*>([^<]*)</text>")
 
 MISSING = (
     "no Graphviz: there is no `dot` program on the PATH and no Python package pygraphviz (whose "
@@ -28,6 +30,11 @@ def digest_in(svg: str) -> str | None:
     """The digest that an SVG carries; None if it carries none."""
     found = _DIGEST.search(svg)
     return found[1] if found else None
+
+
+def texts(svg: str) -> set[str]:
+    """The texts that an SVG shows."""
+    return {html.unescape(x).replace("\xa0", " ").strip() for x in _TEXT.findall(svg)}
 
 
 def svg(dot: str) -> str:
