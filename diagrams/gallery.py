@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from checker.attack import attack, handshake
-from checker.verify import cores
+from checker.pool import cores
 from diagrams import alerts
 from diagrams.machine import GENERATIONS, machine, node_labels, overlay
 from diagrams.product import product

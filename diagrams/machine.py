@@ -202,13 +202,14 @@ def drawing(name: str, text: str) -> graphviz.Digraph:
 
 def node_labels(dot: str) -> list[str]:
     """The lines of text in the nodes of a DOT text of this package."""
+    quoted = r'"(?:[^"\\]|\\.)*"'
     out: list[str] = []
-    for line in dot.splitlines():
-        found = re.match(r'\t+("[^"]+"|\w+) \[(.*)\]$', line)
-        if found is None or found[1] in ("graph", "node", "edge"):
-            continue
-        named = re.search(r'\blabel=("(?:[^"\\]|\\.)*"|[^\s"]+)', found[2])
-        out += (named or found)[1].strip('"').split(r"\n")
+    for name, attributes in re.findall(
+        rf"(?m)^\t+({quoted}|\w+) \[((?:{quoted}|[^\"\]])*)\]$", dot
+    ):
+        if name not in ("graph", "node", "edge"):
+            said = re.search(rf"\blabel=({quoted}|[^\s\"]+)", attributes)
+            out += (said[1] if said else name).strip('"').splitlines()
     return out
 
 

@@ -39,7 +39,7 @@ def texts(svg: str) -> set[str]:
 
 def svg(dot: str) -> str:
     """The picture. FileNotFoundError, saying what to type, where no Graphviz is installed."""
-    text = _by_program(dot) if shutil.which("dot") else _by_library(dot)
+    text = by_program(dot) if shutil.which("dot") else by_library(dot)
     head, mark, rest = text.partition("<svg")
     if not mark:
         raise ValueError("Graphviz gave no <svg> element")
@@ -47,13 +47,15 @@ def svg(dot: str) -> str:
     return "\n".join(x.rstrip() for x in picture.splitlines()) + "\n"
 
 
-def _by_program(dot: str) -> str:
+def by_program(dot: str) -> str:
+    """The picture by the `dot` program."""
     import graphviz
 
     return str(graphviz.Source(dot).pipe(format="svg", encoding="utf-8"))
 
 
-def _by_library(dot: str) -> str:
+def by_library(dot: str) -> str:
+    """The picture by the library in pygraphviz."""
     try:
         import pygraphviz
     except ImportError as e:
