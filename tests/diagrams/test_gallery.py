@@ -117,6 +117,7 @@ def test_states_of_one_generation_are_told_by_the_rfcs_of_their_rows() -> None:
     assert "WAIT_EE" not in machine(role("client"), "tls12").source
 
 
+@pytest.mark.scenario
 @pytest.mark.parametrize("name", sorted(HONEST))
 def test_an_honest_run_ends_connected(name: str) -> None:
     picture = run(name)
@@ -185,6 +186,7 @@ def test_reasons_are_the_variables_that_decide() -> None:
     assert reasons(~(a & (b | ~c)), state) == ["b", "c"]
 
 
+@pytest.mark.scenario
 @pytest.mark.parametrize("name", ["selfie", "goto_fail"])
 def test_the_chart_of_a_flaw_is_the_trace_of_the_command(
     name: str, capsys: pytest.CaptureFixture[str]
@@ -347,6 +349,7 @@ def test_a_missing_folder_is_all_missing(small: Path, capsys: pytest.CaptureFixt
     assert len(lines) == 8
 
 
+@pytest.mark.scenario
 def test_the_texts_do_not_depend_on_hash_order() -> None:
     script = (
         "import hashlib\n"
