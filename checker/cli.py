@@ -341,6 +341,7 @@ def _give(text: str, path: str | None = None) -> None:
 
 def _as_text(request: Request, results: Sequence[Result]) -> str:
     """The table of verdicts, a chart of what fell, and the sum."""
+    from checker.attack import telling
     from checker.report import text
     from checker.request import patch_of
 
@@ -351,11 +352,9 @@ def _as_text(request: Request, results: Sequence[Result]) -> str:
         and (not r.as_declared or request.flaw or request.drop or request.properties)
     ]
     if request.flaw or request.drop:
-        # Several properties may fall to one attack: show the one that tells it, or else the
-        # shortest.
         found = patch_of(request)
-        best = found[0].shows if found else ""
-        shown = sorted(shown, key=lambda r: (r.property != best, len(r.trace)))[:1]
+        best = telling(shown, found[0].shows if found else "")
+        shown = [best] if best else []
     parts = [text.table(results), *(text.chart(r.trace) for r in shown)]
     parts += [
         f"{r.property}: the invariant that says otherwise\n\n{r.certificate}"

@@ -9,11 +9,11 @@ state named.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from checker.engines.reference import EngineError, Reference
-from model.expr import Expr, var
+from model.expr import Expr, const, substitute, var, variables
 from model.machine import JUNK, Run
 from model.schedule import TRAFFIC
 from model.system import Compiled, System
@@ -51,7 +51,8 @@ class Trace:
     """A replayed path: the runs in order, the configuration at the start, the steps.
 
     `loop` is the number of steps before those that repeat for ever (all of them: nothing follows),
-    None if the trace is no lasso.
+    None if the trace is no lasso. `broken` has the variables that make the last state a wrong one,
+    with their values there.
     """
 
     scenario: str
@@ -60,6 +61,7 @@ class Trace:
     start: Mapping[str, Any]
     steps: tuple[TraceStep, ...]
     loop: int | None = None
+    broken: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -102,8 +104,8 @@ def replay(
         found = next(
             (
                 (step, fields, after)
-                for step, fields, after in reference.successors(state)
-                if step.label == label and all(after[k] == v for k, v in wanted.items())
+                for step, fields, after in reference.successors(state, label)
+                if all(after[k] == v for k, v in wanted.items())
             ),
             None,
         )
@@ -144,7 +146,28 @@ def replay(
     if goal is not None and not reference.predicate(goal)(state):
         raise EngineError("the replayed trace does not reach the violation")
     config = {n: v for n, v in first.items() if len(system.variables[n].initial) > 1}
-    return Trace(system.name, name, tuple(r.name for r in system.runs), config, tuple(steps))
+    last = {**first, **dict(zip(full.names, state, strict=True))}
+    broken = {} if goal is None else {n: last[n] for n in reasons(goal, last)}
+    runs = tuple(r.name for r in system.runs)
+    return Trace(system.name, name, runs, config, tuple(steps), broken=broken)
+
+
+def reasons(expr: Expr, state: Mapping[str, Any]) -> list[str]:
+    """The variables that make `expr` true, or false, in `state`: of several reasons a short one."""
+    memo: dict[int, Expr] = {}
+
+    def true(e: Expr) -> bool:
+        return bool(substitute(e, lambda v: const(state[v.payload], v.domain), memo=memo).payload)
+
+    def why(e: Expr) -> list[str]:
+        if e.op not in ("and", "or", "not"):
+            return list(variables(e))
+        decisive = [a for a in e.args if e.op == "not" or true(a) == (e.op == "or")]
+        if e.op != "not" and decisive:
+            return min(map(why, decisive), key=len)
+        return [n for a in e.args for n in why(a)]
+
+    return list(dict.fromkeys(why(expr)))
 
 
 def _plain(value: Any) -> Any:

@@ -1,148 +1,98 @@
 """A role's machine as a picture, drawn from the rows that the machine itself is built from.
 
 One edge a row and source state, in the order of the tables. A row that leaves most states (an
-alert, the end of the transport) is one edge from a box "any state". The rows that refuse a message
-are not drawn: they are the complement of the others, and all enter CLOSED.
+alert, the end of the transport) is one edge from a box "any state"; the rows that leave a state as
+it is are one loop. The rows that refuse a message are not drawn: they are the complement of the
+others, and all enter CLOSED.
 """
 
 from __future__ import annotations
 
+import html
+import itertools
+import re
 import textwrap
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
 
 import graphviz
 
+from model.expr import FALSE, TRUE, Expr, Value, const, rebuild, substitute, var, variables
 from model.extensions import Extension
 from model.rule import SAME, Role, Rule
 
 GENERATIONS = {"tls12": "TLS 1.0 to 1.2", "tls13": "TLS 1.3"}
 """What a state can belong to; a state of both is shared."""
+OF_TLS13 = {"version": "TLS13", "suite": "AEAD"}
+"""Per variable the value that means TLS 1.3; every other one means a version below."""
 
 ANY = "any state"
 WIDTH = 36
 LINES = 4
 FONT = "Helvetica"
 
-WAITS, SENDS, EITHER = "#dbe9ff", "#dff3df", "#f4f4f4"
+WAITS, SENDS, EITHER, END = "#dbe9ff", "#dff3df", "#f4f4f4", "#ffffff"
 MARK = {"receive": "?", "send": "!", "step": ""}
 INK = {"receive": "#1f4e9c", "send": "#1f7a33", "step": "#555555"}
+LEGEND = (
+    "?Message is received, !Message is sent. A bold border: the start, a double one: the end. Blue "
+    "states wait for the peer, green states send or decide, grey ones may do either.\n"
+    "msg.x is a field of the message, any other name a variable of the run. A check that fails is "
+    "answered with an alert.\n"
+    "Rows that refuse a message are not drawn: they are the complement of these, and all enter "
+    "CLOSED."
+)
+
+Edge = tuple[Rule, str | tuple[str, ...], str]
+"""A row, its source (a tuple if it is one edge for several states), its target."""
 
 
-def overlay(role: Role, extension: Extension) -> graphviz.Digraph | None:
-    """What an extension adds to `role`, which has it, and amends in it; None if nothing."""
-    new = {r.name for r in extension.rows if r.role == role.name}
-    amended = {a.row for a in extension.amends}
-    rows = tuple(r for r in role.table if r.name in new | amended)
-    if not rows:
-        return None
-    at = {s for r in rows if not folded(role, r) for s in (*r.sources, r.target)}
-    some = replace(role, table=rows, states=tuple(s for s in role.states if s in at))
-    return machine(some, extension=extension, amended=frozenset(amended))
-
-
-def machine(
-    role: Role,
-    generation: str | None = None,
-    *,
-    extension: Extension | None = None,
-    amended: frozenset[str] = frozenset(),
-) -> graphviz.Digraph:
-    """The machine of `role`; of one generation only, if named (a key of GENERATIONS).
-
-    With an extension, `role` has just its rows; those `amended` are dashed.
-    """
+def machine(role: Role, generation: str | None = None) -> graphviz.Digraph:
+    """The machine of `role`; of one generation only, if named (a key of GENERATIONS)."""
     home = generations(role)
     drawn = [s for s in role.states if generation in (None, *home[s]) or len(home[s]) != 1]
     what = GENERATIONS[generation] if generation else "TLS 1.0 to 1.3"
     name = f"{role.name}-{generation}" if generation else role.name
-    more = ""
-    if extension is not None:
-        name = f"{role.name}-{extension.name}"
-        what = f"{extension.summary} (RFC {extension.rfc})"
-        more = "Drawn are the rows of this extension and, dashed, those that it amends.\n"
-    graph = graphviz.Digraph(
-        name,
-        graph_attr={
-            "label": caption(
-                f"The {role.name} of {what}.\n"
-                f"{more}"
-                "?Message is received, !Message is sent. Blue states wait for the peer, green "
-                "states send, grey ones may do either.\n"
-                "msg.x is a field of the message, any other name a variable of the run. A check "
-                "that fails is answered with an alert.\n"
-                "Rows that refuse a message are not drawn: they are the complement of these rows, "
-                "and all enter CLOSED."
-            ),
-            "labelloc": "t",
-            "labeljust": "l",
-            "fontname": FONT,
-            "fontsize": "13",
-            "rankdir": "TB",
-            "nodesep": "0.35",
-            "ranksep": "0.35",
-        },
-        node_attr={"shape": "box", "style": "rounded,filled", "fontname": FONT, "fontsize": "12"},
-        edge_attr={"fontname": FONT, "fontsize": "9", "arrowsize": "0.7"},
-    )
-    for key, title in GENERATIONS.items():
-        inside = [s for s in drawn if home[s] == (key,)]
-        if not inside:
-            continue
-        if generation is None:
-            with graph.subgraph(
-                name=f"cluster_{key}",
-                graph_attr={"label": title, "style": "rounded", "color": "#999999"},
-            ) as cluster:
-                for s in inside:
-                    _node(cluster, role, s)
-        else:
-            for s in inside:
-                _node(graph, role, s)
-    for s in drawn:
-        if len(home[s]) != 1:
-            _node(graph, role, s)
-    boxes: dict[tuple[str, ...], str] = {}
-    loops: dict[str, int] = {}
-    for row, source, target in edges(role, drawn):
-        if isinstance(source, tuple):
-            if source not in boxes:
-                boxes[source] = ANY if not boxes else f"{ANY} {len(boxes) + 1}"
-                left_out = [s for s in drawn if s not in source]
-                graph.node(
-                    boxes[source],
-                    f"{ANY} but\n{', '.join(left_out)}" if left_out else ANY,
-                    style="dashed",
-                    shape="box",
-                )
-            source = boxes[source]
-        side = {}
-        if target == SAME:
-            # Loops on alternate sides, or their labels lie on one another.
-            target = source
-            loops[source] = loops.get(source, 1 if source in boxes.values() else 0) + 1
-            port = "e" if loops[source] % 2 else "w"
-            side = {"tailport": port, "headport": port}
-        if row.name in amended:
-            side["style"] = "dashed"
-        graph.edge(source, target, label(row), color=INK[row.kind], fontcolor=INK[row.kind], **side)
+    graph = drawing(name, f"The {role.name} of {what}.\n{LEGEND}")
+    _states(graph, role, drawn, clusters=generation is None)
+    _edges(graph, role, edges(role, drawn, generation), generation)
     return graph
 
 
-def edges(
-    role: Role, drawn: Iterable[str] | None = None
-) -> list[tuple[Rule, str | tuple[str, ...], str]]:
-    """Each edge between `drawn` states: its row, its source (a tuple if folded), its target."""
-    states = role.states if drawn is None else tuple(drawn)
-    out: list[tuple[Rule, str | tuple[str, ...], str]] = []
+def overlay(role: Role, extension: Extension) -> graphviz.Digraph | None:
+    """What an extension adds to `role`, which has it, and (dashed) amends in it; None if nothing.
+
+    A row of several states is one edge, from a box that lists them.
+    """
+    new = {r.name for r in extension.rows if r.role == role.name}
+    amended = {a.row for a in extension.amends}
+    shown = [e for e in edges(role, role.states) if e[0].name in new | amended]
+    together: list[Edge] = []
+    for row, several in itertools.groupby(shown, key=lambda e: e[0]):
+        ends = list(several)
+        if len(ends) > (1 if row.target == SAME else 2):
+            ends = [(row, tuple(str(source) for _, source, _ in ends), row.target)]
+        together += ends
+    if not together:
+        return None
+    at = {s for _, source, target in together for s in (source, target) if isinstance(s, str)}
+    text = (
+        f"The {role.name} of {extension.summary} (RFC {extension.rfc}).\nDrawn are the rows of "
+        f"this extension and, dashed, those that it amends.\n{LEGEND}"
+    )
+    graph = drawing(f"{role.name}-{extension.name}", text)
+    _states(graph, role, [s for s in role.states if s in at], clusters=True)
+    _edges(graph, role, together, amended=amended)
+    return graph
+
+
+def edges(role: Role, drawn: Sequence[str], generation: str | None = None) -> list[Edge]:
+    """Each edge between `drawn` states, of rows that can be taken in the generation, if named."""
+    out: list[Edge] = []
     for row in role.table:
-        if row.target != SAME and row.target not in states:
+        if row.target not in (SAME, *drawn) or guard(row, generation) is FALSE:
             continue
-        sources = tuple(s for s in row.sources if s in states)
-        if folded(role, row):
-            out.append((row, sources, row.target))
-        else:
-            out += [(row, s, row.target) for s in sources]
+        sources = tuple(s for s in row.sources if s in drawn)
+        out += [(row, s, row.target) for s in ([sources] if folded(role, row) else sources)]
     return out
 
 
@@ -157,28 +107,62 @@ def generations(role: Role) -> dict[str, tuple[str, ...]]:
     for row in role.table:
         if folded(role, row):
             continue
-        cited = {_generation(part.split()[0]) for part in row.rfc.split(";")}
+        cited = {_generation(part) for part in row.rfc.split(";")}
         for s in (*row.sources, row.target):
             if s != SAME:
                 found[s] |= cited
     return {s: tuple(g for g in GENERATIONS if g in found[s]) for s in role.states}
 
 
-def _generation(rfc: str) -> str:
-    return "tls13" if rfc == "8446" else "tls12"
+def _generation(section: str) -> str:
+    return "tls13" if section.split()[0] == "8446" else "tls12"
 
 
-def label(row: Rule) -> str:
-    """The event, the guard in short, the RFC section."""
+# -- what an edge says ----------------------------------------------------------------------------
+def label(row: Rule, generation: str | None = None) -> list[str]:
+    """The event, the guard in short, the RFC sections; of one generation only, if named."""
     lines = [f"{MARK[row.kind]}{row.event}"]
-    guard = str(row.when).replace("own.", "")
-    if guard not in ("True", "TRUE", "true"):
-        lines += short(f"if {guard}")
+    when = guard(row, generation)
+    if when is not TRUE:
+        lines += short(f"if {when}".replace("own.", ""))
     if row.checks:
         lines += short(f"checks {', '.join(c.name for c in row.checks)}")
-    lines += short(f"RFC {row.rfc}")
-    # The blank keeps the text off the line it belongs to.
-    return "".join(f" {graphviz.escape(x)}\\l" for x in lines)
+    sections = [x.strip() for x in row.rfc.split(";")]
+    here = [x for x in sections if generation in (None, _generation(x))]
+    return lines + short(f"RFC {'; '.join(here or sections)}")
+
+
+def guard(row: Rule, generation: str | None = None) -> Expr:
+    """What selects the row, without what every handshake of the generation, if named, satisfies."""
+    if generation is None:
+        return row.when
+    allowed: dict[str, list[Value]] = {}
+    for name, domain in variables(row.when).items():
+        end, _, field = name.partition(".")
+        of_tls13 = OF_TLS13.get(field)
+        # A hello of the client has the best version that it offers, not the one that is chosen.
+        if of_tls13 and (end == "own" or row.event == "ServerHello"):
+            other = [v for v in domain.values if v not in ("none", of_tls13)]
+            allowed[name] = [of_tls13] if generation == "tls13" else other
+    return _within(row.when, allowed)
+
+
+def _within(e: Expr, allowed: Mapping[str, Sequence[Value]]) -> Expr:
+    """A shorter condition that says the same of variables that have `allowed` values."""
+    names = variables(e)
+    if len(names) == 1 and allowed.keys() >= names.keys():
+        ((name, domain),) = names.items()
+        true = [
+            v
+            for v in allowed[name]
+            if substitute(e, lambda _, v=v: const(v, domain)) is TRUE  # type: ignore[misc]
+        ]
+        if len(true) == len(allowed[name]):
+            return TRUE
+        return var(name, domain).one_of(*true)
+    if e.op in ("and", "or", "not"):
+        return rebuild(e, tuple(_within(a, allowed) for a in e.args))
+    return e
 
 
 def short(text: str, width: int = WIDTH, lines: int = LINES) -> list[str]:
@@ -187,18 +171,116 @@ def short(text: str, width: int = WIDTH, lines: int = LINES) -> list[str]:
     return out if len(out) <= lines else [*out[: lines - 1], f"{out[lines - 1]} ..."]
 
 
-def caption(text: str, width: int = 130) -> str:
-    """A left-justified title."""
-    lines = [y for x in text.split("\n") for y in textwrap.wrap(x, width)]
-    return "".join(f"{graphviz.escape(x)}\\l" for x in [*lines, " "])
+# -- the parts of a picture -----------------------------------------------------------------------
+def drawing(name: str, text: str) -> graphviz.Digraph:
+    """An empty graph with `text` above it."""
+    lines = [y for x in text.split("\n") for y in textwrap.wrap(x, 130)]
+    return graphviz.Digraph(
+        name,
+        graph_attr={
+            "label": "".join(f"{graphviz.escape(x)}\\l" for x in [*lines, " "]),
+            "labelloc": "t",
+            "labeljust": "l",
+            "fontname": FONT,
+            "fontsize": "13",
+            "rankdir": "TB",
+            "nodesep": "0.35",
+            "ranksep": "0.35",
+        },
+        # pygraphviz forgets the default label in the first graph that a process draws.
+        node_attr={
+            "label": r"\N",
+            "shape": "box",
+            "style": "rounded,filled",
+            "fillcolor": EITHER,
+            "fontname": FONT,
+            "fontsize": "12",
+        },
+        edge_attr={"fontname": FONT, "fontsize": "9", "arrowsize": "0.7"},
+    )
 
 
-def _node(graph: graphviz.Digraph, role: Role, state: str) -> None:
+def node_labels(dot: str) -> list[str]:
+    """The lines of text in the nodes of a DOT text of this package."""
+    quoted = r'"(?:[^"\\]|\\.)*"'
+    out: list[str] = []
+    for name, attributes in re.findall(
+        rf"(?m)^\t+({quoted}|\w+) \[((?:{quoted}|[^\"\]])*)\]$", dot
+    ):
+        if name not in ("graph", "node", "edge"):
+            said = re.search(rf"\blabel=({quoted}|[^\s\"]+)", attributes)
+            out += (said[1] if said else name).strip('"').splitlines()
+    return out
+
+
+def _states(graph: graphviz.Digraph, role: Role, drawn: Sequence[str], *, clusters: bool) -> None:
+    """The boxes of the states, those of one generation together if there are `clusters`."""
+    home = generations(role)
+    for key, title in GENERATIONS.items():
+        inside = [s for s in drawn if home[s] == (key,)]
+        if inside and clusters:
+            frame = {"label": title, "style": "rounded", "color": "#999999"}
+            with graph.subgraph(name=f"cluster_{key}", graph_attr=frame) as cluster:
+                for s in inside:
+                    _state(cluster, role, s)
+        else:
+            for s in inside:
+                _state(graph, role, s)
+    for s in drawn:
+        if len(home[s]) != 1:
+            _state(graph, role, s)
+
+
+def _state(graph: graphviz.Digraph, role: Role, state: str) -> None:
     kinds = {r.kind for r in role.table if state in r.sources and not folded(role, r)}
-    fill = WAITS if kinds == {"receive"} else SENDS if kinds == {"send"} else EITHER
-    attributes = {"fillcolor": fill}
-    if state == role.states[0]:
-        attributes["penwidth"] = "2.5"
+    fill = EITHER if "receive" in kinds else SENDS
     if state in role.final:
-        attributes["peripheries"] = "2"
-    graph.node(state, **attributes)
+        fill = END
+    elif kinds == {"receive"}:
+        fill = WAITS
+    bold = {"penwidth": "2.5"} if state == role.states[0] else {}
+    double = {"peripheries": "2"} if state in role.final else {}
+    graph.node(state, fillcolor=fill, **bold, **double)
+
+
+def _edges(
+    graph: graphviz.Digraph,
+    role: Role,
+    shown: Sequence[Edge],
+    generation: str | None = None,
+    amended: Collection[str] = (),
+) -> None:
+    """An edge each, a box for the source of each that leaves several states, a loop for a state."""
+    boxes: dict[tuple[str, ...], str] = {}
+    loops: dict[str, list[Rule]] = {}
+    for row, source, target in shown:
+        if isinstance(source, tuple):
+            if source not in boxes:
+                boxes[source] = f"{ANY} {len(boxes) + 1}" if boxes else ANY
+                graph.node(boxes[source], _several(role, row, source), style="dashed")
+            source = boxes[source]
+        if target == SAME:
+            loops.setdefault(source, []).append(row)
+            continue
+        style = {"style": "dashed"} if row.name in amended else {}
+        # The blank keeps the text off the line it belongs to.
+        text = "".join(f"&#160;{graphviz.escape(x)}\\l" for x in label(row, generation))
+        graph.edge(source, target, text, color=INK[row.kind], fontcolor=INK[row.kind], **style)
+    for source, rows in loops.items():
+        style = {"style": "dashed"} if all(r.name in amended for r in rows) else {}
+        kinds = {r.kind for r in rows}
+        ink = INK[rows[0].kind] if len(kinds) == 1 else INK["step"]
+        text = "".join(
+            f'<font color="{INK[r.kind]}">&#160;{html.escape(x)}</font><br align="left"/>'
+            for r in rows
+            for x in label(r, generation)
+        )
+        graph.edge(source, source, f"<{text}>", color=ink, **style)
+
+
+def _several(role: Role, row: Rule, sources: Sequence[str]) -> str:
+    """The name of a box that stands for several states."""
+    if not folded(role, row):
+        return "\n".join(textwrap.wrap(", ".join(sources), 40))
+    left_out = [s for s in role.states if s not in row.sources]
+    return f"{ANY} but\n{', '.join(left_out)}" if left_out else ANY

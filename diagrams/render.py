@@ -7,11 +7,13 @@ of the DOT text it was drawn from, and that is what a freshness check compares.
 from __future__ import annotations
 
 import hashlib
+import html
 import re
 import shutil
 import warnings
 
 _DIGEST = re.compile(r"<!-- sha256 of the DOT text: ([0-9a-f]{64}) -->")
+_TEXT = re.compile(r"<text[^>]*>([^<]*)</text>")
 
 MISSING = (
     "no Graphviz: there is no `dot` program on the PATH and no Python package pygraphviz (whose "
@@ -30,9 +32,14 @@ def digest_in(svg: str) -> str | None:
     return found[1] if found else None
 
 
+def texts(svg: str) -> set[str]:
+    """The texts that an SVG shows."""
+    return {html.unescape(x).replace("\xa0", " ").strip() for x in _TEXT.findall(svg)}
+
+
 def svg(dot: str) -> str:
     """The picture. FileNotFoundError, saying what to type, where no Graphviz is installed."""
-    text = _by_program(dot) if shutil.which("dot") else _by_library(dot)
+    text = by_program(dot) if shutil.which("dot") else by_library(dot)
     head, mark, rest = text.partition("<svg")
     if not mark:
         raise ValueError("Graphviz gave no <svg> element")
@@ -40,13 +47,15 @@ def svg(dot: str) -> str:
     return "\n".join(x.rstrip() for x in picture.splitlines()) + "\n"
 
 
-def _by_program(dot: str) -> str:
+def by_program(dot: str) -> str:
+    """The picture by the `dot` program."""
     import graphviz
 
     return str(graphviz.Source(dot).pipe(format="svg", encoding="utf-8"))
 
 
-def _by_library(dot: str) -> str:
+def by_library(dot: str) -> str:
+    """The picture by the library in pygraphviz."""
     try:
         import pygraphviz
     except ImportError as e:

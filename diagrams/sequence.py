@@ -1,315 +1,200 @@
-"""A trace as a sequence chart: clients, the network, servers as columns, one row a step.
+"""A trace as a sequence chart in SVG: clients, the network, servers as columns, one row a step.
 
 The runs' lifelines carry the local state that each step enters. A delivery that the adversary made
 or changed is red; one that is, field for field, what an honest run sent is black, although the
-adversary could have made it too. What the adversary comes to know stands beside the step.
+adversary could have made it too. What the adversary comes to know stands on the network's lifeline.
+
+No font is measured: widths are estimates, so that the same trace gives the same text everywhere.
 """
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
-from itertools import pairwise
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Sequence
+from html import escape
 
-import graphviz
+from checker.report.chart import Row, lay_out
+from checker.trace import Trace
 
-from checker.engines.explicit import Explicit, Question
-from checker.trace import Trace, TraceStep, origin, replay
-from diagrams.machine import FONT, caption
-from model.expr import Expr, conj, disj, neg
-from model.flaws import Flaw
-from model.rule import ModelError
-from model.scenario import scenario
-from model.system import System
-from properties import catalogue
-
-NETWORK = "network"
-WIDTH = "3.6"
-"""Between two lifelines, in inches."""
-
-FORGED, PLAIN, FAINT = "#c01818", "#222222", "#9a9a9a"
-KEYS = {"plaintext": "", "empty": "keys of no secret"}
-"""Record keys as the chart tells them; others are `the X keys`."""
+APART, MARGIN, PAD = 400, 100, 8
+"""Pixels between two lifelines, beside the outer ones, and between other things."""
+WRAP = 46
+"""Letters of a line between two lifelines."""
+PLAIN, SOFT, FAINT, FORGED = "#222222", "#555555", "#9a9a9a", "#c01818"
+WHITE, BLUE, GREY, PINK = "#ffffff", "#dbe9ff", "#f4f4f4", "#ffecec"
 
 
-def sequence(trace: Trace, title: str) -> graphviz.Digraph:
-    """The chart of `trace`.
-
-    A step is two rows: the text, then the arrow. Dot leaves room for nodes in every row, but not
-    for the label of an edge within a row.
-    """
-    clients = [r for r in trace.runs if r.startswith("client")] or list(trace.runs[:1])
-    columns = [*clients, NETWORK, *(r for r in trace.runs if r not in clients)]
-    start = ", ".join(f"{k}={v}" for k, v in sorted(trace.start.items()))
-    head = f"{title}\n{len(trace)} steps in scenario {trace.scenario}."
-    if start:
-        head += f"\nConfiguration: {start}."
-    origins = [origin(trace, i) for i in range(len(trace))]
-    if any(origins):
-        head += "\nRed: made or changed by the adversary, which is the network."
-    graph = graphviz.Digraph(
-        "sequence",
-        graph_attr={
-            "label": caption(head, 110),
-            "labelloc": "t",
-            "labeljust": "l",
-            "fontname": FONT,
-            "fontsize": "13",
-            "rankdir": "TB",
-            "nodesep": "0.1",
-            "ranksep": "0.06",
-            "splines": "line",
-        },
-        node_attr={
-            "shape": "box",
-            "fontname": FONT,
-            "fontsize": "10",
-            "height": "0.2",
-            "margin": "0.06,0.03",
-            "color": FAINT,
-        },
-        edge_attr={"fontname": FONT, "arrowsize": "0.7"},
-    )
-    starts = {r: next((s.before for s in trace.steps if s.run == r), "") for r in trace.runs}
-    _row(
-        graph,
-        "0",
-        columns,
-        {
-            c: {
-                "label": f"{c}\n{starts[c]}" if starts.get(c) else c,
-                "style": "filled",
-                "fillcolor": "#dbe9ff" if c != NETWORK else "#f4f4f4",
-                "fontsize": "12",
-            }
-            for c in columns
-        },
-        {_gap(a, b): {"label": "", "width": WIDTH} for a, b in _pairs(columns)},
-    )
-    last = "0"
-    known: tuple[str, ...] = ()
-    for i, s in enumerate(trace.steps, 1):
-        by = origins[i - 1]
-        ink = FORGED if by else PLAIN
-        text, arrow = f"{i}.text", f"{i}.arrow"
-        me, net = columns.index(s.run), columns.index(NETWORK)
-        beside = me if me < net else me - 1
-        gap = _gap(columns[beside], columns[beside + 1])
-        _row(graph, text, columns, {}, {gap: {"label": _text(i, s, by), "fontcolor": ink}})
-        note = _knowledge(s) if s.known != known else ""
-        known = s.known
-        line: dict[tuple[str, str], dict[str, str]] = {}
-        if s.kind != "step":
-            pen = {"color": ink, "penwidth": "1.8" if by else "1"}
-            # Written from left to right, whichever way it points.
-            out = (me < net) == (s.kind == "send")
-            pen["dir"] = "forward" if out else "back"
-            if abs(me - net) == 1:
-                line[columns[beside], columns[beside + 1]] = {**pen, "style": "solid"}
-            else:
-                ends = sorted((me, net))
-                graph.edge(*(f"{columns[k]}.{arrow}" for k in ends), constraint="false", **pen)
-        _row(graph, arrow, columns, {s.run: _mark(s)}, {}, note, line)
-        for row in (text, arrow):
-            for c in columns:
-                graph.edge(
-                    f"{c}.{last}",
-                    f"{c}.{row}",
-                    color=FAINT,
-                    style="dashed",
-                    arrowhead="none",
-                    weight="100",
-                )
-            last = row
-    return graph
+def sequence(trace: Trace, title: str) -> str:
+    """The chart of `trace` as SVG; the first line of `title` is its heading."""
+    return _Drawing(trace, title).svg()
 
 
-def _row(
-    graph: graphviz.Digraph,
-    row: str,
-    columns: list[str],
-    marks: Mapping[str, Mapping[str, str]],
-    texts: Mapping[str, Mapping[str, str]],
-    note: str = "",
-    arrow: Mapping[tuple[str, str], Mapping[str, str]] = MappingProxyType({}),
-) -> None:
-    """One row: a node on each lifeline, the texts between them, a note at the right, an arrow.
+class _Drawing:
+    """One picture, drawn from top to bottom: `y` is how far it has come."""
 
-    The arrow is one of the edges that keep the nodes in order: a second one beside it would bend.
-    """
-    point = {"shape": "point", "width": "0.01", "height": "0.01"}
-    order = [columns[0]]
-    with graph.subgraph(graph_attr={"rank": "same"}) as same:
-        same.node(f"{columns[0]}.{row}", _attributes=_in(columns[0], marks, point))
-        for a, b in _pairs(columns):
-            gap = _gap(a, b)
-            if gap in texts:
-                same.node(
-                    f"{gap}.{row}", _attributes={"shape": "plaintext", "group": gap, **texts[gap]}
-                )
-                order.append(gap)
-            same.node(f"{b}.{row}", _attributes=_in(b, marks, point))
-            order.append(b)
-        if note:
-            same.node(
-                f"note.{row}",
-                note,
-                shape="note",
-                style="filled",
-                fillcolor="#ffecec",
-                color=FORGED,
-                fontcolor=FORGED,
-                fontsize="9",
-            )
-            order.append("note")
-        for a, b in _pairs(order):
-            same.edge(
-                f"{a}.{row}", f"{b}.{row}", _attributes={"style": "invis", **arrow.get((a, b), {})}
-            )
+    def __init__(self, trace: Trace, title: str) -> None:
+        self.trace, self.title, self.chart = trace, title, lay_out(trace)
+        self.width = 2 * MARGIN + APART * (len(self.chart.columns) - 1)
+        self.out: list[str] = []
+        self.y = 4
 
+    def svg(self) -> str:
+        """The whole picture."""
+        self._heading()
+        self._legend()
+        self._columns()
+        top, loop = self.y, self.y
+        for row in self.chart.rows:
+            if row.number - 1 == self.trace.loop:
+                loop = self.y
+            self._row(row)
+        self.y += PAD
+        lives = [self._life(k, top) for k in range(len(self.chart.columns))]
+        if self.trace.loop is not None and self.trace.loop < len(self.trace):
+            x = self.width - 12
+            path = f'd="M{x - 8} {loop + PAD}H{x}V{self.y}H{x - 8}"'
+            self.out.append(f'<path {path} fill="none" stroke="{SOFT}" stroke-width="2"/>')
+        self.y += PAD
+        for line in self.chart.end:
+            ink = FORGED if line.startswith("wrong") else PLAIN
+            self._lines(line, 20, 110, ink, 13, "start", bold=True)
+        self.y += 2 * PAD
+        size = f'width="{self.width}" height="{self.y}" viewBox="0 0 {self.width} {self.y}"'
+        head = [
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" '
+            'font-family="Helvetica, Arial, sans-serif">',
+            f"<title>{escape(self.title.splitlines()[0])}</title>",
+            f'<rect width="{self.width}" height="{self.y}" fill="{WHITE}"/>',
+        ]
+        return "\n".join([*head, *lives, *self.out, "</svg>"]) + "\n"
 
-def _in(
-    column: str, marks: Mapping[str, Mapping[str, str]], otherwise: Mapping[str, str]
-) -> dict[str, str]:
-    return {"group": column, **marks.get(column, otherwise)}
+    # -- parts, from top to bottom -------------------------------------------------------------
+    def _heading(self) -> None:
+        first, *more = self.title.splitlines()
+        steps = f"{len(self.trace)} step{'' if len(self.trace) == 1 else 's'}"
+        more.append(f"{steps} in scenario {self.trace.scenario}.")
+        if self.chart.start:
+            more.append(f"Configuration: {self.chart.start}.")
+        self._lines(first, 20, 100, PLAIN, 16, "start", bold=True)
+        self.y += PAD // 2
+        for line in more:
+            self._lines(line, 20, 130, SOFT, 13, "start")
 
+    def _legend(self) -> None:
+        """What the marks of this chart stand for."""
+        self.y += 26
+        x = 20
+        arrows = [(PLAIN, "as an honest run sent it")]
+        if any(r.forged for r in self.chart.rows):
+            arrows.append((FORGED, "made or changed by the adversary, which is the network"))
+        for ink, said in arrows:
+            self._arrow(x, x + 34, ink)
+            x = self._text(x + 42, self.y + 4, said, ink, 12, "start") + 24
+        boxes = [("STATE", WHITE, FAINT, "the state that the run enters")]
+        if any(r.step.alert for r in self.chart.rows):
+            boxes.append(("refused: ALERT", PINK, FORGED, "the alert it refuses a message with"))
+        for label, fill, ink, said in boxes:
+            half = _width([label]) // 2
+            self._box(x + half, [label], fill, ink)
+            x = self._text(x + 2 * half + 8, self.y + 4, said, PLAIN, 12, "start") + 24
+        self.y += 12
 
-def _gap(left: str, right: str) -> str:
-    return f"{left}-{right}"
+    def _columns(self) -> None:
+        """The heads of the columns, with the states in which the runs start."""
+        starts = {s.run: s.before for s in reversed(self.trace.steps)}
+        self.y += 30
+        for k, name in enumerate(self.chart.columns):
+            lines = [name, starts[name]] if starts.get(name) else [name]
+            fill = GREY if k == self.chart.network else BLUE
+            self._box(self._x(k), lines, fill, FAINT)
+        self.y += 18
 
+    def _row(self, row: Row) -> None:
+        """The message's name, the arrow with the state that the run enters, details below."""
+        s, ink = row.step, FORGED if row.forged else PLAIN
+        me, network = self.chart.columns.index(s.run), self.chart.network
+        middle = self._x(me if me < network else me - 1) + APART // 2
+        self.y += PAD
+        self._lines(f"{row.number}  {s.event}", middle, WRAP, ink, 13, bold=True)
+        self.y += PAD
+        state = [f"refused: {s.alert}", s.after] if s.alert else [s.after]
+        fill, edge = (PINK, FORGED) if s.alert else (WHITE, FAINT)
+        if row.right is not None:
+            side = _width(state) // 2
+            ends = (self._x(me) + (side if me < network else -side), self._x(network))
+            self._arrow(*(ends if s.kind == "send" else ends[::-1]), ink)
+        self._box(self._x(me), state, fill, edge)
+        self.y += 4
+        for detail in row.details:
+            self._lines(detail, middle, WRAP, FORGED if detail == row.forged else SOFT, 12)
+        self.y += PAD // 2
+        if row.learned:
+            self.y += 16
+            known = f"the adversary knows {row.learned}"
+            self._box(self._x(network), [known], PINK, FORGED, FORGED)
+            self.y += 8
 
-def _pairs(names: list[str]) -> list[tuple[str, str]]:
-    return list(pairwise(names))
+    # -- elements ------------------------------------------------------------------------------
+    def _x(self, column: int) -> int:
+        return MARGIN + APART * column
 
+    def _life(self, column: int, top: int) -> str:
+        x = self._x(column)
+        ends = f'x1="{x}" y1="{top}" x2="{x}" y2="{self.y}"'
+        return f'<line {ends} stroke="{FAINT}" stroke-dasharray="5 4"/>'
 
-def _knowledge(s: TraceStep) -> str:
-    if not s.known:
-        return "the adversary knows\nno session keys"
-    return "the adversary knows the\nsession keys of " + ", ".join(s.known)
+    def _lines(
+        self,
+        said: str,
+        x: int,
+        wide: int,
+        ink: str,
+        size: int,
+        anchor: str = "middle",
+        *,
+        bold: bool = False,
+    ) -> None:
+        """Text wrapped at `wide` letters, each line below the one before."""
+        for line in textwrap.wrap(said, wide, break_long_words=False, break_on_hyphens=False):
+            self.y += size + 3
+            self._text(x, self.y, line, ink, size, anchor, bold=bold)
 
+    def _text(
+        self,
+        x: int,
+        y: int,
+        said: str,
+        ink: str,
+        size: int,
+        anchor: str = "middle",
+        *,
+        bold: bool = False,
+    ) -> int:
+        """One line of text with its baseline at `y`; where it ends, if it starts at `x`."""
+        look = f'font-size="{size}" fill="{ink}" text-anchor="{anchor}"'
+        weight = ' font-weight="bold"' if bold else ""
+        self.out.append(f'<text x="{x}" y="{y}" {look}{weight}>{escape(said, False)}</text>')
+        return x + len(said) * size * 11 // 20
 
-def _mark(s: TraceStep) -> dict[str, str]:
-    """How a step shows on the lifeline: a refusal, the state entered."""
-    parts = []
-    if s.alert:
-        parts.append(f"refused: {s.alert}")
-    parts.append(s.after)
-    return {
-        "label": "\n".join(parts),
-        "style": "filled",
-        "fillcolor": "#ffecec" if s.alert else "white",
-    }
+    def _box(self, x: int, lines: Sequence[str], fill: str, edge: str, ink: str = PLAIN) -> None:
+        """Lines of text in a box whose centre is at `x` and here."""
+        wide, high = _width(lines), 15 * len(lines) + 5
+        corner = f'x="{x - wide // 2}" y="{self.y - high // 2}" width="{wide}" height="{high}"'
+        self.out.append(f'<rect {corner} rx="4" fill="{fill}" stroke="{edge}"/>')
+        for i, line in enumerate(lines):
+            self._text(x, self.y - high // 2 + 14 + 15 * i, line, ink, 12)
 
-
-def _text(number: int, s: TraceStep, by: str) -> str:
-    """The message, its fields that say something, its key, what the adversary did."""
-    lines = [f"{number}  {s.event}"]
-    fields = [
-        f"{k}={_value(v)}"
-        for k, v in s.fields.items()
-        if not k.startswith("offers_") and v not in ("none", "null", False)
-    ]
-    lines += textwrap.wrap(", ".join(fields), 44, break_long_words=False)
-    key = KEYS.get(s.key, f"the {s.key} keys")
-    if key:
-        lines.append(f"under {key}")
-    if by:
-        lines.append(by)
-    return "\n".join(lines)
-
-
-def _value(v: Any) -> str:
-    if isinstance(v, list | tuple):
-        return f"({v[0]},...)" if v else "()"
-    return str(v)
-
-
-# -- what is drawn --------------------------------------------------------------------------------
-HONEST = {
-    "run-tls12": ("A full handshake of TLS 1.2 with ECDHE.", "TLS12", "ECDHE", "none"),
-    "run-tls12-client-certificate": (
-        "A full handshake of TLS 1.2 with RSA and a client certificate.",
-        "TLS12",
-        "RSA",
-        "honest",
-    ),
-    "run-tls13": ("A full handshake of TLS 1.3.", "TLS13", "AEAD", "none"),
-    "run-tls13-client-certificate": (
-        "A full handshake of TLS 1.3 with a client certificate.",
-        "TLS13",
-        "AEAD",
-        "honest",
-    ),
-}
-"""Honest runs by name: what it is, version, suite, the client's certificate."""
-
-
-def honest(name: str) -> tuple[str, Trace]:
-    """A shortest honest handshake of HONEST until both ends are connected: its title and trace."""
-    title, version, suite, certificate = HONEST[name]
-    system = scenario("honest").system()
-    goal = conj(
-        *(
-            conj(
-                system.of(r, "state") == "CONNECTED",
-                system.of(r, "max_version") == version,
-                system.of(r, "version") == version,
-                system.of(r, "suite") == suite,
-                system.of(r, "client_certificate") == certificate,
-            )
-            for r in system.runs
-        )
-    )
-    trace = shortest(system, goal)
-    if trace is None:
-        raise ModelError(f"{name}: no run of scenario honest is {title!r}")
-    return title, trace
-
-
-def flawed(flaw: Flaw) -> tuple[str, Trace] | None:
-    """A shortest attack that one of the flaw's declared properties falls to: its title and trace.
-
-    None if it is declared to break no invariant, so that there is no trace to draw.
-    """
-    for end in flaw.ends:
-        broken = [flaw.shows] if flaw.shows in flaw.breaks[end] else flaw.breaks[end]
-        props = [p for p in catalogue().values() if p.name in broken and p.kind == "invariant"]
-        if props:
-            break
-    else:
-        return None
-    where = scenario(flaw.scenario)
-    system = where.system(*flaw.roles(end, where.extensions))
-    bad = [neg(p.holds(system)) for p in props]
-    trace = shortest(system, disj(*bad), bad)
-    if trace is None:
-        raise ModelError(
-            f"flaw {flaw.name} at {end}: none of the properties it is declared to break falls in "
-            f"scenario {flaw.scenario}: {', '.join(p.name for p in props)}"
-        )
-    fallen = props[int(trace.property)]
-    at = "both ends" if end == "both" else f"the {end}"
-    return (
-        f"{flaw.title[:1].upper()}{flaw.title[1:]}, at {at}.\nSource: {flaw.source}.\n"
-        f"Broken at the end: {fallen.id} {fallen.sentence}.",
-        trace,
-    )
+    def _arrow(self, start: int, end: int, ink: str) -> None:
+        """A horizontal arrow, here."""
+        back = 9 if end > start else -9
+        line = f'x1="{start}" y1="{self.y}" x2="{end - back}" y2="{self.y}"'
+        wide = 2 if ink == FORGED else 1
+        self.out.append(f'<line {line} stroke="{ink}" stroke-width="{wide}"/>')
+        head = f"M{end} {self.y}l{-back} -4v8z"
+        self.out.append(f'<path d="{head}" fill="{ink}"/>')
 
 
-def shortest(system: System, goal: Expr, which: list[Expr] | None = None) -> Trace | None:
-    """A shortest replayed trace to `goal`, named by the index of the first of `which` that is true.
-
-    The search stops at the first hit, so the rest of the state space is not looked at.
-    """
-    question = Question("goal", goal)
-    each = [Question(str(i), e) for i, e in enumerate(which or [])]
-    compiled = system.compile(goal, *(q.expr for q in each))
-    engine = Explicit(compiled)
-    engine.search([question, *each], stop=lambda: question.state is not None)
-    if question.state is None:
-        return None
-    hit = next((q for q in each if q.state == question.state), question)
-    path = [(s.label if s else None, compiled.describe(v)) for s, v in engine.path(question.state)]
-    return replay(system, path, hit.expr, hit.name)
+def _width(lines: Sequence[str]) -> int:
+    """Of a box around lines of text, an even number of pixels."""
+    letters = max(sum(1.3 if c.isupper() or c == "_" else 1 for c in x) for x in lines)
+    return 2 * int(letters * 3.2 + PAD)

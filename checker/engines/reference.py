@@ -131,15 +131,25 @@ class Reference:
         self.fired[key] = out
         return out
 
-    def successors(self, state: State) -> Iterator[tuple[Step, dict[str, Any], State]]:
-        """Each distinct (step, successor), with one message that does it."""
+    def successors(
+        self, state: State, label: tuple[str, str, str] | None = None
+    ) -> Iterator[tuple[Step, dict[str, Any], State]]:
+        """Each distinct (step, successor), with one message that does it.
+
+        With a label, only those of the step that has it.
+        """
         seen: set[tuple[Any, State]] = set()
-        for run, names in self.own.items():
+        groups = self._groups
+        if label is not None:
+            here = self._groups[label[0]]
+            groups = {label[0]: [e for e in here if any(s.label == label for s, _, _ in e.rows)]}
+        for run, events in groups.items():
+            names = self.own[run]
             own = tuple(state[i] for _, i in names)
             local = own[0] if names and names[0][0] == "state" else self.only[run]
             earlier = self.before[run]
             before = earlier.values(state) if earlier is not None else ()
-            for event in self._groups[run]:
+            for event in events:
                 for fields in event.messages(state, local):
                     result = self.fire(run, own, before, event.trigger, fields)
                     if result is None:
@@ -160,7 +170,7 @@ class Reference:
                     for n, value in zip(changed, values(state, {}), strict=True):
                         nxt[self.position[n]] = value
                     dst = tuple(nxt)
-                    if (step.label, dst) not in seen:
+                    if label in (None, step.label) and (step.label, dst) not in seen:
                         seen.add((step.label, dst))
                         yield step, fields, dst
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from checker.report.chart import Chart, Row, fields, lay_out, under
 from checker.report.words import count
-from checker.trace import Trace, TraceStep, origin
+from checker.trace import Trace
 from checker.verdict import Result
 
 COLUMN = 44
@@ -65,52 +65,44 @@ def _name(r: Result) -> str:
 def chart(trace: Trace) -> str:
     """The sequence chart: the runs as columns, the network between them, a note for each step.
 
-    `-->|` is a message into the network, `|-->` one out of it; under a delivery stands where it
-    came from.
+    `-->|` is a message into the network, `|-->` one out of it, `|==>` one that the adversary made
+    or changed; under a delivery stands where it came from.
     """
-    runs = trace.runs
-    clients = [r for r in runs if r.startswith("client")] or list(runs[:1])
-    servers = [r for r in runs if r not in clients]
-    columns = [*clients, "network", *servers]
+    laid = lay_out(trace)
     lines = [f"{trace.property}: {len(trace)} steps in {trace.scenario}", ""]
-    if trace.start:
-        lines += ["start: " + ", ".join(f"{k}={v}" for k, v in trace.start.items()), ""]
-    lines.append("".join(c.center(COLUMN) for c in columns).rstrip())
-    for i, s in enumerate(trace.steps, 1):
-        lines.append(_arrow(i, s, columns))
-    if trace.loop is not None:
-        again = f"steps {trace.loop + 1} to {len(trace)} repeat for ever"
-        lines += ["", again if trace.loop < len(trace) else "nothing follows, for ever"]
+    if laid.start:
+        lines += [f"start: {laid.start}", ""]
+    lines.append("".join(c.center(COLUMN) for c in laid.columns).rstrip())
+    lines += [_arrow(row, laid) for row in laid.rows]
+    for line in laid.end:
+        lines += ["", line]
     lines += ["", "steps:"]
-    for i, s in enumerate(trace.steps, 1):
-        lines += _note(i, s, origin(trace, i - 1))
+    for row in laid.rows:
+        lines += _note(row)
     return "\n".join(lines)
 
 
-def _arrow(number: int, s: TraceStep, columns: Sequence[str]) -> str:
-    me, net = columns.index(s.run), columns.index("network")
-    label = f" {number} {s.event}" + (f" / {s.alert}" if s.alert else "") + " "
-    bars = [" " * (COLUMN // 2) + "|" + " " * (COLUMN - COLUMN // 2 - 1) for _ in columns]
-    line = list("".join(bars))
-    a, b = sorted((me * COLUMN + COLUMN // 2, net * COLUMN + COLUMN // 2))
-    if s.kind == "step":
+def _arrow(row: Row, laid: Chart) -> str:
+    s = row.step
+    label = f" {row.number} {s.event}" + (f" / {s.alert}" if s.alert else "") + " "
+    half = COLUMN // 2
+    line = list((" " * half + "|" + " " * (COLUMN - half - 1)) * len(laid.columns))
+    if row.right is None:
         return "".join(line).rstrip() + label
-    body = label.center(b - a - 1, "-")
-    right = (me < net) == (s.kind == "send")
-    body = body[:-1] + ">" if right else "<" + body[1:]
-    line[a + 1 : b] = list(body)
+    a, b = sorted(k * COLUMN + half for k in (laid.columns.index(s.run), laid.network))
+    body = label.center(b - a - 1, "=" if row.forged else "-")
+    line[a + 1 : b] = list(body[:-1] + ">" if row.right else "<" + body[1:])
     return "".join(line).rstrip()
 
 
-def _note(number: int, s: TraceStep, by: str) -> list[str]:
-    fields = ", ".join(
-        f"{k}={_value(v)}" for k, v in s.fields.items() if not k.startswith("offers_")
-    )
-    key = "in the clear" if s.key == "plaintext" else f"under the {s.key} keys"
+def _note(row: Row) -> list[str]:
+    s, by = row.step, row.forged
+    carried = ", ".join(f"{k}={v}" for k, v in fields(s.fields).items())
+    key = under(s) or "in the clear"
     if s.kind == "send":
-        head = f"{s.run} sends {s.event}({fields}) {key}"
+        head = f"{s.run} sends {s.event}({carried}) {key}"
     elif s.kind == "step":
-        head = f"{s.run}: {s.event}({fields})"
+        head = f"{s.run}: {s.event}({carried})"
     else:
         came = by or f"as {s.source} sent it"
         if by and s.key != "plaintext":
@@ -121,8 +113,8 @@ def _note(number: int, s: TraceStep, by: str) -> list[str]:
             came += " by the adversary"
         elif not by and s.key == "plaintext":
             came = "as it was sent"
-        head = f"{s.run} receives {s.event}({fields}) {key}, {came}"
-    out = [f"{number:3}. {head}"]
+        head = f"{s.run} receives {s.event}({carried}) {key}, {came}"
+    out = [f"{row.number:3}. {head}"]
     out.append(f"     {s.before} -> {s.after}  by {s.rule}  [RFC {s.rfc}]")
     if s.kind == "receive" and s.guard not in ("True", ""):
         guard = s.guard if len(s.guard) < 240 else s.guard[:237] + "..."
@@ -130,9 +122,3 @@ def _note(number: int, s: TraceStep, by: str) -> list[str]:
     if s.known:
         out.append(f"     the adversary knows the session keys of {', '.join(s.known)}")
     return out
-
-
-def _value(v: Any) -> str:
-    if isinstance(v, list | tuple):
-        return f"({v[0]} ...)" if v else "()"
-    return str(v)

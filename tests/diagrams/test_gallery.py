@@ -7,54 +7,106 @@ import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
-from checker.trace import Trace, TraceStep
+from checker import cli
+from checker.attack import attack
+from checker.report.chart import lay_out, mermaid
+from checker.report.text import chart
+from checker.trace import Trace, TraceStep, origin, reasons
 from diagrams import gallery, render
-from diagrams.gallery import Picture
-from diagrams.machine import ANY, GENERATIONS, MARK, edges, generations, machine
-from diagrams.sequence import FORGED, HONEST, honest, origin, sequence
+from diagrams.gallery import FOLDER, HONEST, Picture, run
+from diagrams.machine import (
+    ANY,
+    GENERATIONS,
+    MARK,
+    edges,
+    generations,
+    guard,
+    machine,
+    node_labels,
+    overlay,
+)
+from diagrams.render import texts
+from diagrams.sequence import FORGED, sequence
+from model.expr import BOOL, FALSE, var
+from model.extensions import extensions, with_needed
+from model.flaws import flaws
 from model.roles import role
-from model.rule import SAME
+from model.rule import SAME, Rule
 
 ROOT = Path(gallery.__file__).parents[1]
 DOT = "digraph toy {\n\ta -> b\n}\n"
 SVG = "<?xml version='1.0'?>\n<svg>drawn</svg>\n"
 
-EDGE = re.compile(
-    r'^\s*"?(?P<a>[^":]+)"?(?::\w)? -> "?(?P<b>[^":]+?)"?(?::\w)? \[label="\s*(?P<event>[?!]?\w+)'
-)
+EDGE = re.compile(r'^\s*"?(?P<a>[^":]+)"? -> "?(?P<b>[^":]+?)"? \[label=(?P<label>"[^"]*"|<.*>) ')
+
+
+def told_by(row: Rule) -> str:
+    return MARK[row.kind] + row.event
 
 
 def drawn(source: str) -> Counter[tuple[str, str, str]]:
-    found = [EDGE.match(x) for x in source.splitlines() if " -> " in x]
-    assert all(found)
-    return Counter((m["a"].strip(), m["b"], m["event"]) for m in found if m)
+    """What the edges of a DOT text say: one line of each row is its message, one its RFC."""
+    out: Counter[tuple[str, str, str]] = Counter()
+    for line in source.splitlines():
+        if " -> " not in line:
+            continue
+        m = EDGE.match(line)
+        assert m is not None, line
+        said = re.findall(r"&#160;(.*?)(?:\\\\l|</font>)", m["label"].replace("\\l", "\\\\l"))
+        for before, text in zip(["RFC", *said], said, strict=False):
+            if "RFC" in before and "RFC" not in text:
+                out[m["a"].strip(), m["b"], text] += 1
+    return out
 
 
+@pytest.mark.parametrize("generation", [None, *GENERATIONS])
 @pytest.mark.parametrize("name", ["client", "server"])
-def test_a_machine_has_one_edge_a_row_and_source(name: str) -> None:
-    r = role(name)
+def test_a_machine_has_one_edge_a_row_and_source(name: str, generation: str | None) -> None:
+    r, homes = role(name), generations(role(name))
+    states = [s for s in r.states if generation in (None, *homes[s])]
     wanted: Counter[tuple[str, str, str]] = Counter()
     for row in r.table:
+        if row.target not in (SAME, *states) or guard(row, generation) is FALSE:
+            continue
         many = len(row.sources) > len(r.states) // 2
-        for s in [ANY] if many else row.sources:
-            wanted[s, s if row.target == SAME else row.target, MARK[row.kind] + row.event] += 1
-    assert drawn(machine(r).source) == wanted
+        for s in [ANY] if many else [s for s in row.sources if s in states]:
+            wanted[s, s if row.target == SAME else row.target, told_by(row)] += 1
+    assert drawn(machine(r, generation).source) == wanted
 
 
 @pytest.mark.parametrize("name", ["client", "server"])
 def test_the_generations_together_have_every_row(name: str) -> None:
     r = role(name)
-    homes = generations(r)
-    shown = set()
-    for g in GENERATIONS:
-        states = [s for s in r.states if g in homes[s]]
-        found = edges(r, states)
-        assert sum(drawn(machine(r, g).source).values()) == len(found)
-        shown |= {(row.name, s) for row, s, _ in found if isinstance(s, str)}
-    assert shown == {(row.name, s) for row, s, _ in edges(r) if isinstance(s, str)}
+    shown = {
+        (row.name, source)
+        for g in GENERATIONS
+        for row, source, _ in edges(r, [s for s in r.states if g in generations(r)[s]], g)
+    }
+    assert {x for x in shown if isinstance(x[1], str)} == {
+        (row.name, s) for row, s, _ in edges(r, r.states) if isinstance(s, str)
+    }
+
+
+def test_a_diagram_of_one_generation_has_no_guard_of_the_other() -> None:
+    for name in ("client", "server"):
+        # What a client that offers TLS 1.3 takes before it knows the version is of both.
+        below = machine(role(name), "tls12").source.replace("max_version == TLS13", "")
+        assert "TLS13" not in below
+        assert "AEAD" not in machine(role(name), "tls12").source
+        assert "TLS12" not in machine(role(name), "tls13").source
+
+
+def test_the_bold_border_is_the_start_alone() -> None:
+    for name, extension in (("client", "psk"), ("client", "half_close"), ("server", "psk")):
+        graph = overlay(role(name, with_needed(extension)), extensions()[extension])
+        assert graph is not None
+        bold = [x.split()[0] for x in graph.source.splitlines() if "penwidth=2.5" in x]
+        assert bold in ([], ["START"])
 
 
 def test_states_of_one_generation_are_told_by_the_rfcs_of_their_rows() -> None:
@@ -65,17 +117,15 @@ def test_states_of_one_generation_are_told_by_the_rfcs_of_their_rows() -> None:
     assert "WAIT_EE" not in machine(role("client"), "tls12").source
 
 
+@pytest.mark.scenario
 @pytest.mark.parametrize("name", sorted(HONEST))
 def test_an_honest_run_ends_connected(name: str) -> None:
-    title, trace = honest(name)
-    last = {s.run: s.after for s in trace.steps}
-    assert last == {"client0": "CONNECTED", "server0": "CONNECTED"}
-    source = sequence(trace, title).source
-    assert FORGED not in source
-    for i in range(1, len(trace) + 1):
-        assert re.search(rf'label="{i}  ', source)
+    picture = run(name)
+    assert FORGED not in picture.text and "wrong" not in picture.text
+    assert picture.text.count(">CONNECTED<") == 2
 
 
+# -- sequence charts ------------------------------------------------------------------------------
 def delivery(source: str, known: tuple[str, ...] = (), run: str = "client0") -> TraceStep:
     return TraceStep(
         run,
@@ -95,19 +145,55 @@ def delivery(source: str, known: tuple[str, ...] = (), run: str = "client0") -> 
     )
 
 
+def toy(*steps: TraceStep, **more: Any) -> Trace:
+    runs = ("client0", "client1", "server0")
+    return Trace("toy", "p", runs, {}, steps, **more)
+
+
 def test_forged_deliveries_are_red_and_knowledge_is_noted_once() -> None:
-    steps = (
-        delivery("server0"),
-        delivery("forged", ("client0",)),
-        delivery("server0", ("client0",)),
-    )
-    source = sequence(Trace("toy", "p", ("client0", "server0"), {}, steps), "Toy.").source
-    text = [x for x in source.splitlines() if "ServerHello" in x or "version=" in x]
-    assert "suite" not in source
-    assert len([x for x in source.splitlines() if "shape=note" in x]) == 1
-    assert text
-    arrows = [x for x in source.splitlines() if "arrow" in x and " -> " in x and "dir=" in x]
-    assert [FORGED in x for x in arrows] == [False, True, False]
+    known = ("client0",)
+    steps = (delivery("server0"), delivery("forged", known), delivery("server0", known))
+    picture = sequence(toy(*steps), "Toy.")
+    names = [x for x in picture.splitlines() if "ServerHello<" in x]
+    assert [FORGED in x for x in names] == [False, True, False]
+    assert "suite" not in picture
+    assert picture.count("the adversary knows the session keys of client0") == 1
+    text = chart(toy(*steps)).splitlines()
+    assert len([x for x in text if "|<===" in x]) == 1
+    arrows = [x for x in mermaid(lay_out(toy(*steps))).splitlines() if ">>client0" in x]
+    assert ["-->>" in x for x in arrows] == [False, True, False]
+
+
+def test_a_chart_is_xml_and_shows_refusals_loops_and_what_is_wrong() -> None:
+    refused = replace(delivery("forged"), alert="decode_error", event="A<B&C")
+    trace = toy(delivery("server0"), refused, loop=1, broken={"client0.verified": True})
+    picture = sequence(trace, "Toy & co.\nMore.")
+    said = {x.text for x in ElementTree.fromstring(picture).iter() if x.text}
+    assert {"Toy & co.", "2 A<B&C", "refused: decode_error", "client1", "server0"} <= {
+        " ".join(x.split()) for x in said
+    }
+    assert "steps 2 to 2 repeat for ever" in said
+    assert "wrong at the end: client0.verified=True" in said
+    assert picture == sequence(trace, "Toy & co.\nMore.")
+    assert "loop for ever" in mermaid(lay_out(trace))
+
+
+def test_reasons_are_the_variables_that_decide() -> None:
+    a, b, c = (var(n, BOOL) for n in "abc")
+    state = {"a": True, "b": False, "c": True}
+    assert reasons(a & ~b, state) == ["a", "b"]
+    assert reasons(b | c, state) == ["c"]
+    assert reasons(~(a & (b | ~c)), state) == ["b", "c"]
+
+
+@pytest.mark.scenario
+@pytest.mark.parametrize("name", ["selfie", "goto_fail"])
+def test_the_chart_of_a_flaw_is_the_trace_of_the_command(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of = flaws()[name]
+    assert cli.main(["verify", "--flaw", name]) == 0
+    assert chart(attack(of, of.ends[0]).trace) in capsys.readouterr().out
 
 
 def test_a_message_is_the_adversarys_unless_an_honest_run_sent_just_that() -> None:
@@ -118,8 +204,7 @@ def test_a_message_is_the_adversarys_unless_an_honest_run_sent_just_that() -> No
     keyed = replace(got, key="application")
 
     def told(*steps: TraceStep) -> list[str]:
-        trace = Trace("toy", "p", ("client0", "server0"), {}, steps)
-        return [origin(trace, i) for i in range(len(steps))]
+        return [origin(toy(*steps), i) for i in range(len(steps))]
 
     assert told(early, sent, got, early) == ["forged", "", "", ""]
     assert told(other, got) == ["", "server0's, changed by the adversary"]
@@ -127,16 +212,10 @@ def test_a_message_is_the_adversarys_unless_an_honest_run_sent_just_that() -> No
     assert told(sent, replace(keyed, source="forged")) == ["", "forged"]
 
 
-def test_a_run_beside_another_still_reaches_the_network() -> None:
-    trace = Trace("toy", "p", ("client0", "client1", "server0"), {}, (delivery("server0"),))
-    source = sequence(trace, "Toy.").source
-    assert re.search(r'"client0\.1\.arrow" -> "network\.1\.arrow" \[.*constraint=false', source)
-
-
 # -- rendering ------------------------------------------------------------------------------------
 def test_an_svg_carries_the_digest_of_its_dot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(render.shutil, "which", lambda _: "/usr/bin/dot")
-    monkeypatch.setattr(render, "_by_program", lambda _: SVG)
+    monkeypatch.setattr(render, "by_program", lambda _: SVG)
     out = render.svg(DOT)
     assert render.digest_in(out) == render.digest(DOT)
     assert out.startswith("<?xml")
@@ -145,8 +224,8 @@ def test_an_svg_carries_the_digest_of_its_dot(monkeypatch: pytest.MonkeyPatch) -
 
 def test_without_the_program_the_library_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(render.shutil, "which", lambda _: None)
-    monkeypatch.setattr(render, "_by_library", lambda _: SVG)
-    monkeypatch.setattr(render, "_by_program", lambda _: pytest.fail("there is no program"))
+    monkeypatch.setattr(render, "by_library", lambda _: SVG)
+    monkeypatch.setattr(render, "by_program", lambda _: pytest.fail("there is no program"))
     assert "drawn" in render.svg(DOT)
 
 
@@ -159,7 +238,28 @@ def test_without_graphviz_the_error_says_what_to_type(monkeypatch: pytest.Monkey
 
 def test_the_library_draws_a_real_picture() -> None:
     pytest.importorskip("pygraphviz")
-    assert "<svg" in render._by_library(DOT)
+    assert "<svg" in render.by_library(DOT)
+
+
+def test_every_label_of_a_node_is_a_text_of_the_picture() -> None:
+    pytest.importorskip("graphviz")
+    dot = machine(role("client")).source
+    assert {"START", "WAIT_SH", "any state but", "START, CLOSED"} <= set(node_labels(dot))
+    assert set(node_labels(DOT.replace("a ->", "a [color=red]\n\ta ->"))) == {"a"}
+    for file in sorted(FOLDER.glob("*.dot")):
+        shown = texts(file.with_suffix(".svg").read_text())
+        assert set(node_labels(file.read_text())) <= shown, file.name
+
+
+def test_the_library_draws_the_labels_of_its_first_picture() -> None:
+    pytest.importorskip("pygraphviz")
+    script = (
+        "from diagrams import machine, render\n"
+        "from model.roles import role\n"
+        "dot = machine.machine(role('client'), 'tls13').source\n"
+        "assert set(machine.node_labels(dot)) <= render.texts(render.by_library(dot))\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
 
 
 # -- freshness ------------------------------------------------------------------------------------
@@ -169,10 +269,11 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     shown = [
         Picture("a", "Machines", "The first.", DOT),
         Picture("b", "Machines", "The second.", DOT.replace("toy", "other")),
+        Picture("c", "Flaws", "A chart.", "<svg>chart</svg>\n", drawn=False),
     ]
     monkeypatch.setattr(gallery, "pictures", lambda: iter(shown))
     monkeypatch.setattr(render.shutil, "which", lambda _: "/usr/bin/dot")
-    monkeypatch.setattr(render, "_by_program", lambda _: SVG)
+    monkeypatch.setattr(render, "by_program", lambda _: SVG)
     assert gallery.main(check=False, folder=tmp_path) == 0
     return tmp_path
 
@@ -192,12 +293,13 @@ def test_what_was_written_is_fresh(small: Path, capsys: pytest.CaptureFixture[st
         "alerts.md",
         "b.dot",
         "b.svg",
+        "c.svg",
     ]
     assert told(capsys, small) == (0, [])
     assert "![a](a.svg)" in (small / "README.md").read_text()
 
 
-@pytest.mark.parametrize("name", ["README.md", "a.dot", "b.svg"])
+@pytest.mark.parametrize("name", ["README.md", "a.dot", "b.svg", "c.svg"])
 def test_a_missing_file_is_named(
     small: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -205,10 +307,23 @@ def test_a_missing_file_is_named(
     assert told(capsys, small) == (1, [f"missing: {name}"])
 
 
-@pytest.mark.parametrize("name", ["README.md", "a.dot", "b.svg"])
+@pytest.mark.parametrize("name", ["README.md", "a.dot", "b.svg", "c.svg"])
 def test_a_stale_file_is_named(small: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     (small / name).write_text("<!-- old -->\n")
     assert told(capsys, small) == (1, [f"stale: {name}"])
+
+
+def test_a_picture_without_a_label_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    picture = Picture("a", "Machines", "One.", DOT.replace("a ->", "a [color=red]\n\ta ->"))
+    monkeypatch.setattr(render, "by_program", lambda _: SVG)
+    monkeypatch.setattr(render.shutil, "which", lambda _: "/usr/bin/dot")
+    (tmp_path / "a.svg").write_text(render.svg(picture.text))
+    (tmp_path / "a.dot").write_text(picture.text)
+    assert "stale: a.svg: it does not show a" in gallery.stale([picture], tmp_path)
+    (tmp_path / "a.svg").write_text(render.svg(picture.text).replace("drawn", "<text>a</text>"))
+    assert not any("a.svg" in x for x in gallery.stale([picture], tmp_path))
 
 
 def test_an_extra_file_is_named_and_removed(
@@ -222,7 +337,7 @@ def test_an_extra_file_is_named_and_removed(
 
 def test_only_what_changed_is_drawn_again(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    monkeypatch.setattr(render, "_by_program", lambda dot: calls.append(dot) or SVG)
+    monkeypatch.setattr(render, "by_program", lambda dot: calls.append(dot) or SVG)
     (small / "a.svg").unlink()
     assert gallery.main(check=False, folder=small) == 0
     assert calls == [DOT]
@@ -231,16 +346,16 @@ def test_only_what_changed_is_drawn_again(small: Path, monkeypatch: pytest.Monke
 def test_a_missing_folder_is_all_missing(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, lines = told(capsys, small / "nowhere")
     assert status == 1
-    assert len(lines) == 7
+    assert len(lines) == 8
 
 
-def test_the_dot_texts_do_not_depend_on_hash_order() -> None:
+@pytest.mark.scenario
+def test_the_texts_do_not_depend_on_hash_order() -> None:
     script = (
-        "import hashlib, itertools\n"
-        "from diagrams.gallery import index, pictures\n"
-        "shown = list(pictures())\n"
-        "for p in shown: print(p.name, hashlib.sha256(p.dot.encode()).hexdigest())\n"
-        "print(hashlib.sha256(index(shown).encode()).hexdigest())\n"
+        "import hashlib\n"
+        "from diagrams.gallery import flaw, machines, run\n"
+        "for p in (*machines(), run('run-tls13'), flaw('selfie')):\n"
+        "    print(p.name, hashlib.sha256(p.text.encode()).hexdigest())\n"
     )
     runs = [
         subprocess.Popen(

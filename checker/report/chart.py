@@ -1,0 +1,134 @@
+"""A trace laid out as a sequence chart: columns, and a row for each step.
+
+What a chart says is said here once; the text chart, the SVG and Mermaid differ in form only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from checker.trace import Trace, TraceStep, origin
+
+NETWORK = "network"
+SHOWN = 12
+"""Of the variables that make the last state a wrong one, so many are told."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One step of a run.
+
+    `right` says which way its arrow points; it has none (None) if the step is no message. `forged`
+    says what the adversary did to the message, "" if nothing. `learned` is what the adversary
+    knows, where that changed. `step` has the rest.
+    """
+
+    number: int
+    step: TraceStep
+    right: bool | None
+    forged: str
+    learned: str
+
+    @property
+    def details(self) -> list[str]:
+        """What the message carries (fields that say something), under which keys, from whom."""
+        said = {k: v for k, v in self.step.fields.items() if v not in ("none", "null", False)}
+        out = [f"{k}={v}" for k, v in fields(said).items()]
+        return [x for x in (", ".join(out), under(self.step), self.forged) if x]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """The chart of a trace: clients, the network, servers as columns; `end` is below all rows."""
+
+    trace: Trace
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    start: str
+    end: tuple[str, ...]
+
+    @property
+    def network(self) -> int:
+        """The column of the network."""
+        return self.columns.index(NETWORK)
+
+
+def lay_out(trace: Trace) -> Chart:
+    """The chart of `trace`."""
+    clients = [r for r in trace.runs if r.startswith("client")] or list(trace.runs[:1])
+    columns = (*clients, NETWORK, *(r for r in trace.runs if r not in clients))
+    rows: list[Row] = []
+    known: tuple[str, ...] = ()
+    for i, s in enumerate(trace.steps):
+        learned = ""
+        if s.known != known:
+            learned = f"the session keys of {', '.join(s.known)}" if s.known else "no session keys"
+        known = s.known
+        left = columns.index(s.run) < columns.index(NETWORK)
+        right = None if s.kind == "step" else left == (s.kind == "send")
+        rows.append(Row(i + 1, s, right, origin(trace, i), learned))
+    end = []
+    if trace.loop is not None:
+        again = f"steps {trace.loop + 1} to {len(trace)} repeat for ever"
+        end.append(again if trace.loop < len(trace) else "nothing follows, for ever")
+    if trace.property and trace.broken:
+        # What is not offered says little, and there is much of it.
+        said = [k for k, v in trace.broken.items() if v is not False or ".offers_" not in k]
+        wrong = _listed({k: trace.broken[k] for k in said[:SHOWN]})
+        end.append(f"wrong at the end: {wrong}{', ...' if len(said) > SHOWN else ''}")
+    return Chart(trace, columns, tuple(rows), _listed(trace.start), tuple(end))
+
+
+def fields(of: Mapping[str, Any]) -> dict[str, str]:
+    """The fields of a message as charts tell them: lists by their first part, no offered suites."""
+    return {k: _value(v) for k, v in of.items() if not k.startswith("offers_")}
+
+
+def under(s: TraceStep) -> str:
+    """The record keys of a message, "" in the clear."""
+    if s.key in ("plaintext", ""):
+        return ""
+    return "under keys of no secret" if s.key == "empty" else f"under the {s.key} keys"
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{k}={v}" for k, v in values.items())
+
+
+def _value(v: Any) -> str:
+    if isinstance(v, list | tuple):
+        return f"({v[0]} ...)" if v else "()"
+    return str(v)
+
+
+# -- as Mermaid -----------------------------------------------------------------------------------
+def mermaid(chart: Chart) -> str:
+    """The chart as Mermaid's `sequenceDiagram`; what the adversary made has a dotted arrow."""
+    lines = ["sequenceDiagram", *(f"    participant {c}" for c in chart.columns)]
+    for row in chart.rows:
+        s = row.step
+        if row.number - 1 == chart.trace.loop:
+            lines.append("    loop for ever")
+        text = _plain([f"{row.number} {s.event}", *row.details])
+        ends = (s.run, NETWORK) if s.kind == "send" else (NETWORK, s.run)
+        arrow = "-->>" if row.forged else "->>"
+        lines.append(
+            f"    Note over {s.run}: {text}"
+            if row.right is None
+            else f"    {ends[0]}{arrow}{ends[1]}: {text}"
+        )
+        entered = [f"refused: {s.alert}"] if s.alert else []
+        lines.append(f"    Note over {s.run}: {_plain([*entered, s.after])}")
+        if row.learned:
+            lines.append(f"    Note over {NETWORK}: the adversary knows {row.learned}")
+    if chart.trace.loop is not None and chart.trace.loop < len(chart.trace):
+        lines.append("    end")
+    lines += [f"    Note over {NETWORK}: {_plain([x])}" for x in chart.end]
+    return "\n".join(lines) + "\n"
+
+
+def _plain(lines: Sequence[str]) -> str:
+    """`lines` without the characters that Mermaid reads as its own."""
+    return "<br/>".join(x.replace("#", "#35;").replace(";", "#59;") for x in lines)
