@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 import z3
+from checker.export._asked import Names, about, plain
 
 from checker import cli
 from checker.decide import run_task
 from checker.engines.explicit import Explicit, Question
 from checker.export import Asked, asked, export, find, formats, promela, smtlib, tlaplus
-from checker.export._asked import Names, about, plain
 from checker.request import Request, Task, expectations
 from model.adversary.reliable import Reliable
 from model.expr import (
