@@ -15,7 +15,8 @@ from typing import Any
 
 import graphviz
 
-from checker.engines.explicit import Explicit, Question
+from checker.engines.explicit import Explicit
+from checker.engines.interface import Question, Watch
 from checker.trace import Trace, TraceStep, origin, replay
 from diagrams.machine import FONT, caption
 from model.expr import Expr, conj, disj, neg
@@ -307,7 +308,7 @@ def shortest(system: System, goal: Expr, which: list[Expr] | None = None) -> Tra
     each = [Question(str(i), e) for i, e in enumerate(which or [])]
     compiled = system.compile(goal, *(q.expr for q in each))
     engine = Explicit(compiled)
-    engine.search([question, *each], stop=lambda: question.state is not None)
+    engine.search([question, *each], watch=Watch(stop=lambda: question.state is not None))
     if question.state is None:
         return None
     hit = next((q for q in each if q.state == question.state), question)

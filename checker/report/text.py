@@ -20,10 +20,12 @@ def table(results: Sequence[Result], *, seconds: bool = True) -> str:
     for r in results:
         if r.scenario != at:
             at = r.scenario
-            here = [x for x in results if x.scenario == at and x.states]
+            stopped = any(x.stopped for x in results if x.scenario == at)
+            here = [x for x in results if x.scenario == at and x.states and not x.stopped]
             sizes = [x.states or 0 for x in here if x.method.startswith("search")]
             sizes = sizes or [x.states or 0 for x in here]
             size = f"  {max(sizes):,} states" if sizes else ""
+            size += "  the search stopped at the answer" if stopped else ""
             lines += ["", f"{at}{size}"]
         mark = " " if r.as_declared else "!"
         verdict = r.verdict if r.verdict != "HOLDS_TO_DEPTH" else f"{r.verdict} {r.depth}"

@@ -14,7 +14,8 @@ import pytest
 import z3
 
 from checker.decide import run_task
-from checker.engines.explicit import Explicit, Question
+from checker.engines.explicit import Explicit
+from checker.engines.interface import Question
 from checker.export import Asked, asked, export, find, formats, main, promela, smtlib, tlaplus
 from checker.export._asked import Names, about, plain
 from checker.request import Request, Task, expectations

@@ -27,7 +27,7 @@ from checker.pool import cores, share
 from checker.report.text import chart, table
 from checker.request import Request, Task, scenarios_of
 from checker.verdict import Result, exit_status
-from checker.verify import _merge, verify
+from checker.verify import combined, verify
 from model.scenario import SCENARIOS
 from properties import find
 
@@ -322,7 +322,7 @@ def test_exit_statuses(results: list[Result], status: int) -> None:
 
 
 def test_engines_that_disagree_are_an_error() -> None:
-    merged = _merge([_result("PROVED", method="search"), _result("VIOLATED", method="proof")])
+    merged = combined([_result("PROVED", method="search"), _result("VIOLATED", method="proof")])
     assert merged.error
     assert "engines disagree" in merged.reason
     assert "! P" in table([_result("VIOLATED")])
@@ -330,7 +330,7 @@ def test_engines_that_disagree_are_an_error() -> None:
 
 def test_an_error_of_one_engine_is_not_hidden_by_the_other() -> None:
     broken = _result("UNKNOWN", method="proof", error=True, reason="Z3Exception: out of luck")
-    merged = _merge([_result("PROVED", method="search"), broken])
+    merged = combined([_result("PROVED", method="search"), broken])
     assert merged.error and "out of luck" in merged.reason
     assert exit_status([merged]) == 4
     assert "! P" in table([merged])
@@ -367,13 +367,13 @@ def test_a_proof_completes_an_unfinished_search_if_either_saw_a_witness() -> Non
     seen = _result("PROVED", method="proof", certificate="c", witness=True)
     bare = replace(seen, witness=False)
     ended = _result("UNKNOWN", method="search", reason="time")
-    assert _merge([ended, seen]).verdict == "PROVED"
-    assert _merge([replace(ended, witness=True), bare]).verdict == "PROVED"
-    assert _merge([ended, bare]).verdict == _merge([bare]).verdict == "UNKNOWN"
-    assert _merge([ended, bare]).reason == "witness not found: time"
-    assert _merge([_result("VACUOUS", method="search"), bare]).verdict == "VACUOUS"
-    assert _merge([_result("VACUOUS", method="search"), seen]).error
-    both = _merge([_result("PROVED", method="search", witness=True), bare])
+    assert combined([ended, seen]).verdict == "PROVED"
+    assert combined([replace(ended, witness=True), bare]).verdict == "PROVED"
+    assert combined([ended, bare]).verdict == combined([bare]).verdict == "UNKNOWN"
+    assert combined([ended, bare]).reason == "witness not found: time"
+    assert combined([_result("VACUOUS", method="search"), bare]).verdict == "VACUOUS"
+    assert combined([_result("VACUOUS", method="search"), seen]).error
+    both = combined([_result("PROVED", method="search", witness=True), bare])
     assert (both.verdict, both.method, both.certificate) == ("PROVED", "search+proof", "c")
 
 
@@ -493,7 +493,8 @@ def test_the_last_search_has_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     def search(self: Native, *args: Any, **more: Any) -> Any:
         found = real(self, *args, **more)
         time.sleep(0.5)
-        more["note"](f"{more['threads']()} threads")
+        watch = args[2]
+        watch.note(f"{watch.threads()} threads")
         return found
 
     monkeypatch.setattr(Native, "search", search)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import properties
-from checker.decide import search
+from checker.by_search import search
 from checker.request import Request, system_of
 from model.scenario import scenario
 
