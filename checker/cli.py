@@ -343,7 +343,9 @@ def _as_text(request: Request, results: Sequence[Result]) -> str:
         found = patch_of(request)
         best = found[0].shows if found else ""
         shown = sorted(shown, key=lambda r: (r.property != best, len(r.trace)))[:1]
-    parts = [text.table(results), *(text.chart(r.trace) for r in shown)]
+    many = request.drop and not request.scenario
+    table = (text.by_property if many else text.table)(results)
+    parts = [table, *(text.chart(r.trace) for r in shown)]
     parts += [
         f"{r.property}: the invariant that says otherwise\n\n{r.certificate}"
         for r in results
