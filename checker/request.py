@@ -175,8 +175,8 @@ def checked(request: Request) -> list[str]:
         folder, names = Path(request.checkpoint), {where.name for where in every}
         kept = sorted(f.name for f in folder.iterdir()) if folder.is_dir() else []
         if not names & set(kept):
-            what = ", ".join(kept) or "nothing; --checkpoint begins a search"
-            raise UsageError(f"--resume: {folder} keeps none of the searches asked for: {what}")
+            what = f"it keeps {', '.join(kept)}" if kept else "--checkpoint begins one"
+            raise UsageError(f"--resume: {folder} keeps no search that is asked for; {what}")
     slow = "" if list(engines) == [REFERENCE] else fallback(request)
     return [*notes, slow] if slow else notes
 
