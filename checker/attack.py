@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from checker.decide import search
-from checker.request import Request
+from checker.by_search import changed_rows, search
+from checker.request import Request, properties_of
 from checker.trace import Trace
 from checker.verdict import Result
 from model.expr import conj, neg
 from model.flaws import Flaw
 from model.rule import ModelError
 from model.scenario import scenario
-from model.system import System
-from properties import Property, catalogue, declared
+from properties import declared
+
+IN_C = Request(backend="c")
+"""Searches in C and in numpy may find different ones of several shortest traces."""
 
 
 def telling(results: Sequence[Result], shows: str) -> Result | None:
@@ -29,7 +31,12 @@ def attack(flaw: Flaw, end: str) -> Result:
     """The flaw at `end`: the property it `shows`, with the trace that `verify --flaw` prints."""
     where = scenario(flaw.scenario)
     system = where.system(*flaw.roles(end, where.extensions))
-    return _violated(system, catalogue()[flaw.shows], f"flaw {flaw.name} at {end}")
+    # What is asked decides which of several shortest traces is found: all that the command asks.
+    props = [p for p in properties_of(Request(), where) if not p.temporal]
+    results = search(
+        system, props, IN_C, patched=changed_rows(where.system(), system), until=flaw.shows
+    )
+    return _violated(results, flaw.shows, f"flaw {flaw.name} at {end}")
 
 
 def handshake(where: str, values: Mapping[str, str], what: str) -> Trace:
@@ -40,12 +47,12 @@ def handshake(where: str, values: Mapping[str, str], what: str) -> Trace:
     system = scenario(where).system()
     goal = conj(*(system.of(r, n) == v for r in system.runs for n, v in values.items()))
     never = declared("invariant", "", lambda _: neg(goal))
-    trace: Trace = _violated(system, never, what).trace
+    trace: Trace = _violated(search(system, [never], IN_C), never.name, what).trace
     return trace
 
 
-def _violated(system: System, p: Property, what: str) -> Result:
-    (result,) = search(system, [p], Request(backend="c"), shown=True)
+def _violated(results: Sequence[Result], name: str, what: str) -> Result:
+    result = next(r for r in results if r.property == name)
     if result.trace is None:
-        raise ModelError(f"{what}: no trace in scenario {system.name}: {p.name} {result.verdict}")
+        raise ModelError(f"{what}: no trace in scenario {result.scenario}: {name} {result.verdict}")
     return result

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from checker import output
+from checker.engines.choice import ENGINES
 from checker.verdict import EXIT
 from model.near import UsageError, meant
 from model.rule import ModelError
@@ -19,12 +20,6 @@ from model.rule import ModelError
 if TYPE_CHECKING:
     from checker.request import Request
     from checker.verdict import Result
-
-ENGINES = {
-    "reference": "fires the transitions machines into a networkx graph; judges the others",
-    "explicit": "breadth-first search compiled to C or, without a compiler, to numpy",
-    "symbolic": "unbounded proof by PDR, then Spacer (Z3), each invariant re-checked",
-}
 
 
 KINDS = ("properties", "scenarios", "capabilities", "flaws", "rules", "engines")
@@ -273,10 +268,9 @@ def note(line: str) -> None:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from checker.decide import in_c
     from checker.report import machine_readable, text
     from checker.report.requirements import requirements
-    from checker.request import Request, patch_of, properties_of, scenarios_of
+    from checker.request import Request, checked, left_out, scenarios_of
     from checker.verdict import exit_status
     from checker.verify import verify
 
@@ -290,17 +284,17 @@ def _verify(args: argparse.Namespace) -> int:
         args.memory,
         args.states,
         args.stop_at_first,
-        args.backend or "",
-        args.checkpoint or args.resume or "",
-        args.resume is not None,
-        args.spill or "",
-        args.cluster or "",
         args.certificates or "",
         args.all,
+        backend=args.backend or "",
+        checkpoint=args.checkpoint or args.resume or "",
+        resume=args.resume is not None,
+        spill=args.spill or "",
+        cluster=args.cluster or "",
     )
-    patch_of(request)
     if args.all and args.flaw:
         raise UsageError("--all cannot be combined with --flaw (a flaw has its own scenario)")
+    notes = checked(request)
     if request.certificates:
         if request.flaw and request.flaw.partition("@")[0].endswith(".py"):
             raise UsageError(
@@ -309,12 +303,10 @@ def _verify(args: argparse.Namespace) -> int:
         output.check_folder("--certificates", request.certificates)
     if args.output:
         output.check_file("-o", args.output)
-    in_c(request)
     if args.rfc:
         requirements(args.rfc)
-    applicable = [p for s in scenarios_of(request) for p in properties_of(request, s)]
-    if not applicable:
-        raise UsageError("no property asked for applies in the scenario asked for")
+    for line in notes:
+        note(line)
     outcome = verify(request, progress, note=note)
     progress("")
     results = outcome.results
@@ -323,7 +315,7 @@ def _verify(args: argparse.Namespace) -> int:
         out = _by_section(args, scenarios_of(request), results)
         out += "\n\n" + text.summary(results) if args.format == "text" else ""
     elif args.format == "json":
-        out = machine_readable.as_json(results, interrupted=outcome.interrupted)
+        out = machine_readable.as_json(results, left_out(request), interrupted=outcome.interrupted)
     else:
         out = _as_text(request, results)
         out += "\n\ninterrupted: these are the results so far" if outcome.interrupted else ""
@@ -355,7 +347,9 @@ def _as_text(request: Request, results: Sequence[Result]) -> str:
         found = patch_of(request)
         best = telling(shown, found[0].shows if found else "")
         shown = [best] if best else []
-    parts = [text.table(results), *(text.chart(r.trace) for r in shown)]
+    many = request.drop and not request.scenario
+    table = (text.by_property if many else text.table)(results)
+    parts = [table, *(text.chart(r.trace) for r in shown)]
     parts += [
         f"{r.property}: the invariant that says otherwise\n\n{r.certificate}"
         for r in results

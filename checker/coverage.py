@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from checker.engines.choice import searcher
 from checker.report.document import document
 from checker.request import Request, system_of
 from model.rule import Rule
@@ -36,14 +37,10 @@ class Coverage:
 
 def coverage(request: Request) -> Coverage:
     """Search the request's scenario, counting the edges of each rule."""
-    from checker.engines.explicit import Explicit
-
     assert request.scenario is not None
     where = scenario(request.scenario)
     system = system_of(request, where)
-    found = Explicit(system.compile()).search(
-        states=request.states, seconds=request.seconds, memory=request.memory, edges=True
-    )
+    found = searcher(system.compile(), request, edges=True).search(budget=request.budget)
     out = Coverage(where.name, found.states, "" if found.complete else found.reason)
     for (_, rule, _), n in found.edges.items():
         out.taken[rule] = out.taken.get(rule, 0) + n

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from checker import output
+from checker.engines.choice import ENGINES
 from checker.report.columns import columns
 from checker.report.document import document
 from checker.request import expectations
@@ -25,8 +26,7 @@ def spelled(check: str) -> str:
 
 def decided(methods: Sequence[str]) -> str:
     """How a scenario is decided: "searched", "proved", or "searched and proved"."""
-    words = {"explicit": "searched", "symbolic": "proved"}
-    return " and ".join(words[m] for m in methods)
+    return " and ".join(ENGINES[m].done for m in methods)
 
 
 def _properties() -> list[dict[str, Any]]:
@@ -91,9 +91,7 @@ def _rules() -> list[dict[str, Any]]:
 
 
 def _engines() -> list[dict[str, Any]]:
-    from checker.cli import ENGINES
-
-    return [{"name": n, "summary": s} for n, s in ENGINES.items()]
+    return [{"name": n, "summary": e.summary} for n, e in ENGINES.items()]
 
 
 KINDS: dict[str, Callable[[], list[dict[str, Any]]]] = {

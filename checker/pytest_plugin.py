@@ -34,7 +34,7 @@ class ModelCheck:
         drop: str | None,
         states: int | None,
     ) -> Any:
-        from checker.decide import search
+        from checker.by_search import search
         from checker.request import Request, system_of
         from model.scenario import scenario
         from properties import declared

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from checker.engines.choice import (
+    EXPLICIT,
+    LIVENESS,
+    ORDER,
+    REFERENCE,
+    SYMBOLIC,
+    Options,
+    fallback,
+    in_c,
+    refuse,
+)
+from checker.engines.interface import Budget
 from checker.verdict import PROVED, VIOLATED
 from model.expr import variables
 from model.flaws import Flaw, dropped
 from model.flaws import find as find_flaw
+from model.near import UsageError
 from model.scenario import SCENARIOS, Scenario, scenario
 from model.system import System
 from properties import Property, catalogue
@@ -20,15 +33,11 @@ from properties import find as find_property
 
 
 @dataclass(frozen=True)
-class Request:
+class Request(Options):
     """What to verify. Names only, so that it can be sent to another process.
 
     `seconds` bounds each search and each proof, `memory` (bytes) and `states` each search. With
     `first`, a search stops at its first violation that is not declared for the sound model.
-    `backend` is "c", "numpy" or "": C where a compiler is. `checkpoint` and `spill` are folders:
-    each search keeps itself in the first, and goes on from there with `resume`; its states lie in
-    files of the second. Without `spill` they go to the temporary folder when memory is short; never
-    if it is "none". `cluster` is the address of a Dask scheduler that searches instead.
     `certificates` is a folder: each proof is written there as a file. With `every`, the scenarios
     that are not default ones take part.
     """
@@ -42,13 +51,28 @@ class Request:
     memory: int | None = None
     states: int | None = None
     first: bool = False
-    backend: str = ""
-    checkpoint: str = ""
-    resume: bool = False
-    spill: str = ""
-    cluster: str = ""
     certificates: str = ""
     every: bool = False
+
+    @property
+    def budget(self) -> Budget:
+        """What each search may use."""
+        return Budget(self.states, self.seconds, self.memory)
+
+    @property
+    def flags(self) -> dict[str, Any]:
+        """The options of engines, as they are called on the command line."""
+        return {
+            "time": self.seconds,
+            "states": self.states,
+            "memory": self.memory,
+            "backend": self.backend,
+            "spill": self.spill,
+            "resume" if self.resume else "checkpoint": self.checkpoint,
+            "cluster": self.cluster,
+            "stop-at-first": self.first,
+            "certificates": self.certificates,
+        }
 
 
 @dataclass(frozen=True)
@@ -81,7 +105,7 @@ def declared(prop: str, where: str) -> tuple[str, str]:
 @cache
 def searched() -> frozenset[str]:
     """The scenarios that are searched."""
-    return frozenset(s.name for s in SCENARIOS if "explicit" in s.methods)
+    return frozenset(s.name for s in SCENARIOS if EXPLICIT in s.methods)
 
 
 def patch_of(request: Request) -> tuple[Flaw, str] | None:
@@ -105,19 +129,56 @@ def scenarios_of(request: Request) -> list[Scenario]:
         return [
             s
             for s in default
-            if "explicit" in s.methods
+            if EXPLICIT in s.methods
             and any(step.rule.name == row for step, _ in system_of(request, s).values.fireable)
         ]
     return default
 
 
+def _wanted(request: Request, where: Scenario) -> list[Property]:
+    if request.properties:
+        return [p for n in request.properties for p in find_property(n)]
+    return [p for p in catalogue().values() if not where.about or p.id in where.about]
+
+
 def properties_of(request: Request, where: Scenario) -> list[Property]:
     """The properties asked for that apply in the scenario."""
-    if request.properties:
-        wanted = [p for n in request.properties for p in find_property(n)]
-    else:
-        wanted = [p for p in catalogue().values() if not where.about or p.id in where.about]
-    return [p for p in wanted if set(p.needs) <= where.features]
+    return [p for p in _wanted(request, where) if set(p.needs) <= where.features]
+
+
+def left_out(request: Request) -> dict[str, str]:
+    """The properties asked for by name that no scenario asked for decides: by name, the reason."""
+    every = scenarios_of(request)
+    here = every[0].name if len(every) == 1 else "each scenario asked for"
+    out = {}
+    for p in (p for n in request.properties for p in find_property(n)):
+        lacking = [set(p.needs) - where.features for where in every]
+        if all(lacking):
+            out[p.name] = f"it needs {', '.join(sorted(set().union(*lacking)))}, which {here} lacks"
+        elif p.kind == "reachable" and all(methods_of(request, w) == [SYMBOLIC] for w in every):
+            out[p.name] = f"it is a goal, and {here} is proved, not searched"
+    return out
+
+
+def checked(request: Request) -> list[str]:
+    """What is worth a note before a run; UsageError if it cannot be done as asked for."""
+    patch_of(request)
+    every = scenarios_of(request)
+    notes = [f"{catalogue()[n].id} {n} is left out: {why}" for n, why in left_out(request).items()]
+    if not any(properties_of(request, where) for where in every):
+        said = "no property asked for applies in the scenario asked for"
+        raise UsageError("; ".join([said, *notes]))
+    engines = dict.fromkeys(m for where in every for m in methods_of(request, where))
+    refuse((name for name, value in request.flags.items() if value), list(engines))
+    in_c(request)
+    if request.resume:
+        folder, names = Path(request.checkpoint), {where.name for where in every}
+        kept = sorted(f.name for f in folder.iterdir()) if folder.is_dir() else []
+        if not names & set(kept):
+            what = f"it keeps {', '.join(kept)}" if kept else "--checkpoint begins one"
+            raise UsageError(f"--resume: {folder} keeps no search that is asked for; {what}")
+    slow = "" if list(engines) == [REFERENCE] else fallback(request)
+    return [*notes, slow] if slow else notes
 
 
 @cache
@@ -132,55 +193,52 @@ def system_of(request: Request, where: Scenario) -> System:
     return _system(where.name, request.flaw, request.drop)
 
 
+def methods_of(request: Request, where: Scenario) -> list[str]:
+    """The engines that decide a scenario."""
+    if request.engine == "all":
+        return [EXPLICIT, SYMBOLIC]
+    if request.engine:
+        return [request.engine]
+    if request.flaw or request.drop:
+        return [EXPLICIT]
+    return list(where.methods)
+
+
 def tasks_of(request: Request) -> list[Task]:
     """Every search and proof, the long ones first."""
     out: list[Task] = []
-    flawed = bool(request.flaw or request.drop)
     for where in scenarios_of(request):
         props = properties_of(request, where)
         if not props:
             continue
-        methods = (
-            [request.engine]
-            if request.engine
-            else [m for m in where.methods if m in ("explicit", "symbolic")]
-        )
-        if request.engine == "all":
-            methods = ["explicit", "symbolic"]
-        if flawed and not request.engine:
-            methods = ["explicit"]
+        methods = methods_of(request, where)
         for m in methods:
-            if m == "symbolic":
-                # The small ones first: what they need, the others need, too.
-                system = system_of(request, where)
-                names = tuple(
-                    sorted(
-                        (
-                            p.name
-                            for p in props
-                            if p.kind == "invariant" and _to_prove(p, where, request)
-                        ),
-                        key=lambda n: len(variables(catalogue()[n].holds(system))),
-                    )
-                )
-                out += [Task(request, where.name, m, names)] if names else []
-            else:
-                out.append(Task(request, where.name, m))
-        if any(p.temporal for p in props) and "reference" not in methods:
-            out.append(Task(request, where.name, "liveness"))
-    order = {"explicit": 0, "reference": 0, "liveness": 1, "symbolic": 2}
+            names = _proofs(request, where, props) if m == SYMBOLIC else ()
+            if names or m != SYMBOLIC:
+                out.append(Task(request, where.name, m, names))
+        if any(p.temporal for p in props) and REFERENCE not in methods:
+            out.append(Task(request, where.name, LIVENESS))
 
     def rank(t: Task) -> tuple[int, int]:
         # Of proofs those of many runs take long, and should not be what is left at the end.
         where = scenario(t.scenario)
-        return order.get(t.method, 3), -(where.clients + where.servers) if t.properties else 0
+        return ORDER.index(t.method), -(where.clients + where.servers) if t.properties else 0
 
     return sorted(out, key=rank)
 
 
+def _proofs(request: Request, where: Scenario, props: Sequence[Property]) -> tuple[str, ...]:
+    """What is to be proved, the small ones first: what they need, the others need, too."""
+    names = [p.name for p in props if p.kind == "invariant" and _to_prove(p, where, request)]
+    if not names:
+        return ()
+    system = system_of(request, where)
+    return tuple(sorted(names, key=lambda n: len(variables(catalogue()[n].holds(system)))))
+
+
 def _to_prove(p: Property, where: Scenario, request: Request) -> bool:
     """Where a search shows what is declared violated, a proof is tried only on request."""
-    if request.engine in ("symbolic", "all") or request.properties:
+    if request.engine in (SYMBOLIC, "all") or request.properties:
         return True
     return declared(p.name, where.name)[0] != VIOLATED or where.name not in searched()
 

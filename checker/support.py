@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+from checker.by_search import search
 from checker.certificate import encoding, invariant
-from checker.decide import search
+from checker.engines.interface import Label
 from checker.engines.pdr import Gates
 from checker.engines.sat import Sat
 from checker.engines.symbolic import Refuter
 from checker.request import Request, system_of
-from checker.trace import Label
 from checker.verdict import VIOLATED
 from model.expr import BOOL, Domain, Expr, conj, disj, neg, substitute, var, variables
 from model.scenario import scenario
@@ -181,7 +181,7 @@ def proof(name: str, where: str, request: Request, proved: str, method: str) -> 
     if not _invariant(proved, name, where, enough).sound():
         return None
     never = replace(p, function=lambda w: neg(p.witness(w.system)))
-    (r,) = search(system, [never], request, shown=True)
+    (r,) = search(system, [never], request)
     if r.verdict != VIOLATED or r.trace is None:
         return None
     steps = frozenset((s.run, s.rule, s.source) for s in r.trace.steps)

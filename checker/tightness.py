@@ -23,7 +23,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from checker.decide import search
+from checker.by_search import search
+from checker.engines.choice import EXPLICIT, SYMBOLIC
 from checker.engines.reference import EngineError
 from checker.pool import Job, Link, Pool
 from checker.request import Request, declared, expectations, system_of
@@ -114,13 +115,13 @@ def place(name: str, where: str | None) -> tuple[Property, Scenario]:
         chosen = scenario(where)
         if not set(p.needs) <= chosen.features:
             raise UsageError(f"{p.name} does not apply in {where}: it needs {', '.join(p.needs)}")
-        if "explicit" not in chosen.methods:
+        if EXPLICIT not in chosen.methods:
             raise UsageError(f"{where} is not searched; a drop may need a whole search")
         return p, chosen
     fit = [
         s
         for s in SCENARIOS
-        if "explicit" in s.methods
+        if EXPLICIT in s.methods
         and s.network == "adversary"
         and set(p.needs) <= s.features
         and (not s.about or p.id in s.about)
@@ -314,7 +315,7 @@ def _proved(
     names = tuple(p.name for p in props if declared(p.name, where)[0] == PROVED)
     if not names or scenario(where).network != "adversary":
         return {}
-    asked = Request(names, where, "symbolic", seconds=request.seconds)
+    asked = Request(names, where, SYMBOLIC, seconds=request.seconds)
     outcome = verify(asked, progress, workers)
     if outcome.interrupted:
         raise KeyboardInterrupt

@@ -8,17 +8,16 @@ state named.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from checker.engines.interface import Described
 from checker.engines.reference import EngineError, Reference
 from model.expr import Expr, const, substitute, var, variables
 from model.machine import JUNK, Run
 from model.schedule import TRAFFIC
 from model.system import Compiled, System
-
-Label = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def every_variable(system: System) -> Compiled:
 
 def replay(
     system: System,
-    path: Sequence[tuple[Label | None, Mapping[str, Any]]],
+    path: Described,
     goal: Expr | None,
     name: str = "",
 ) -> Trace:

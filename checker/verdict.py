@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from checker.engines.interface import Finding
+    from model.system import System
+    from properties import Property
 
 PROVED = "PROVED"
 HOLDS_TO_DEPTH = "HOLDS_TO_DEPTH"
@@ -34,7 +39,8 @@ class Result:
     switches) it is at once, "search+proof (...)", "reference" or "bounded";
     `states` is the number of states searched (None if by proof only), `depth` the search's depth
     or the bound; `witness` that a state of its interesting case was reached; `certificate` the
-    re-checked inductive invariant as SMT-LIB text.
+    re-checked inductive invariant as SMT-LIB text. With `stopped`, the search ended when its
+    questions were answered: its number of states says nothing.
     """
 
     property: str
@@ -51,12 +57,49 @@ class Result:
     configurations: int | None = None
     witness: bool = False
     seconds: float = 0.0
+    stopped: bool = False
     error: bool = field(default=False)
 
     @builtins.property
     def as_declared(self) -> bool:
         """The verdict is the one declared, and no error stands beside it."""
         return self.verdict == self.declared and not self.error
+
+
+def judge(p: Property, found: Finding, system: System) -> Result:
+    """The result of what was found of a property; a violation is replayed on the machines."""
+    r = Result(
+        p.name,
+        p.id,
+        system.name,
+        UNKNOWN,
+        reason=found.reason,
+        method=found.method,
+        states=found.states,
+        depth=found.depth,
+        certificate=found.certificate,
+        configurations=found.configurations,
+        witness=bool(found.seen),
+        stopped=found.stopped,
+    )
+    if found.bad is not None:
+        from checker.trace import replay
+
+        goal = p.bad(system) if found.loop is None else None
+        r.trace = replace(replay(system, found.bad, goal, p.name), loop=found.loop)
+        r.verdict, r.depth, r.reason = VIOLATED, len(r.trace), ""
+    elif found.cleared is not None:
+        r.verdict, r.depth = HOLDS_TO_DEPTH, found.cleared
+    elif p.kind == "reachable":
+        if found.seen:
+            r.verdict, r.reason = PROVED, ""
+        elif found.complete:
+            r.verdict, r.reason = VIOLATED, "no reachable state is the goal"
+    elif found.complete and found.seen is False:
+        r.verdict, r.reason = VACUOUS, "its interesting case is never reached"
+    elif found.complete:
+        r.verdict = PROVED
+    return r
 
 
 def exit_status(results: Iterable[Result], *, interrupted: bool = False) -> int:

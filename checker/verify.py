@@ -11,7 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from checker.decide import PROOF_SECONDS, SHOW_SECONDS, run_task
+from checker.by_proof import PROOF_SECONDS, SHOW_SECONDS
+from checker.decide import run_task
+from checker.engines.choice import EXPLICIT, SYMBOLIC
+from checker.engines.interface import Watch
 from checker.pool import DiedError, Job, LateError, Link, Pool
 from checker.request import (
     Request,
@@ -77,12 +80,12 @@ def merge(request: Request, found: Sequence[tuple[Task, list[Result]]]) -> list[
         for p in properties_of(request, where):
             results = by_key.get((where.name, p.name))
             if results:
-                out.append(joined(sorted(results, key=lambda r: r.method != "search")))
+                out.append(combined(sorted(results, key=lambda r: r.method != "search")))
     return out
 
 
-def joined(results: list[Result]) -> Result:
-    """The results of one property in one scenario as one."""
+def combined(results: list[Result]) -> Result:
+    """One result of those that several engines have of one property, a search's first."""
     first, *rest = results
     for r in rest:
         both = {first.verdict, r.verdict}
@@ -124,16 +127,16 @@ def joined(results: list[Result]) -> Result:
 
 def _run(link: Link, task: Task) -> list[Result]:
     """Decide a task in a process of its own; each proof is a part of the answer."""
-    report = link.part if task.method == "symbolic" else None
-    done = run_task(task, link.line, link.note, link.threads, report)
+    report = link.part if task.method == SYMBOLIC else None
+    done = run_task(task, Watch(line=link.line, note=link.note, threads=link.threads), report)
     return [] if report else done
 
 
 def _failed(task: Task, why: str, *, error: bool) -> list[Result]:
     where = scenario(task.scenario)
     # Of a task of proofs, those that are not done.
-    props = asked(task, where) if task.properties or task.method != "symbolic" else []
-    method = "proof" if task.method == "symbolic" else task.method
+    props = asked(task, where) if task.properties or task.method != SYMBOLIC else []
+    method = "proof" if task.method == SYMBOLIC else task.method
     out = []
     for p in props:
         verdict, reason = declared(p.name, where.name)
@@ -153,7 +156,7 @@ def _in_processes(tasks: Sequence[Task], pool: Pool) -> Iterator[tuple[Task, lis
             if several[task.scenario] > 1:
                 _ = system_of(task.request, scenario(task.scenario)).values
 
-        job = Job(_run, (task,), limit(task), task.method == "explicit", build)
+        job = Job(_run, (task,), limit(task), task.method == EXPLICIT, build)
         left[pool.add(job, first=first)] = task
 
     for t in tasks:
@@ -168,7 +171,7 @@ def _in_processes(tasks: Sequence[Task], pool: Pool) -> Iterator[tuple[Task, lis
         if reply.problem is None:
             yield task, reply.value
             continue
-        if task.method == "symbolic":
+        if task.method == SYMBOLIC:
             # The proof under way is lost, not those that wait.
             if task.properties[1:]:
                 begin(replace(task, properties=task.properties[1:]), first=True)
@@ -180,7 +183,7 @@ def _in_processes(tasks: Sequence[Task], pool: Pool) -> Iterator[tuple[Task, lis
 
 def limit(task: Task) -> float | None:
     """The seconds after which a proof is stopped from outside: a solver may not stop itself."""
-    if task.method == "symbolic":
+    if task.method == SYMBOLIC:
         seconds = task.request.seconds
         return 2 * (seconds or PROOF_SECONDS) + (seconds or SHOW_SECONDS)
     return None

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from model.expr import TRUE, Expr, conj, disj, implies
+from model.expr import FALSE, TRUE, Expr, conj, disj, implies, neg
 from model.folder import modules
 from model.near import meant, unknown
 from model.rule import ModelError
@@ -131,6 +131,10 @@ class Property:
     def holds(self, system: System) -> Expr:
         """The property as one expression: true in every state when all is well."""
         return conj(*(implies(i.given, i.holds) for i in self.implications(system)))
+
+    def bad(self, system: System) -> Expr:
+        """When the property is broken; no single state breaks a goal or a leads-to."""
+        return neg(self.holds(system)) if self.kind in ("invariant", "ends") else FALSE
 
     def witness(self, system: System) -> Expr:
         """The interesting case: true in some reachable state."""

@@ -96,7 +96,7 @@ def scenario_of(config: Configuration) -> Scenario:
 
 @cache
 def _sound(config: Configuration) -> dict[str, str]:
-    from checker.decide import search
+    from checker.by_search import search
     from checker.request import Request, properties_of
 
     where = scenario_of(config)
@@ -106,7 +106,7 @@ def _sound(config: Configuration) -> dict[str, str]:
 
 def consequences(w: Weakening) -> list[dict[str, Any]]:
     """The properties that fall with the weakened row: name, id, steps of the shortest attack."""
-    from checker.decide import changed_rows, search
+    from checker.by_search import changed_rows, search
     from checker.request import Request, properties_of
     from checker.verdict import PROVED, UNKNOWN, VIOLATED
 

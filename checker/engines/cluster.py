@@ -17,7 +17,7 @@ import hashlib
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,17 +27,18 @@ from typing import Any, Self
 
 import numpy as np
 
-from checker.engines.explicit import (
-    CHUNK,
-    Array,
-    Explicit,
+from checker.engines.explicit import CHUNK, Explicit, numpy_function
+from checker.engines.interface import (
+    STOPPED,
+    UNLIMITED,
+    UNWATCHED,
+    Budget,
     Question,
+    Route,
     Search,
-    _key,
-    _unique,
-    _Visited,
-    numpy_function,
+    Watch,
 )
+from checker.engines.words import Array, Visited, key_of, unique
 from model.expr import TRUE, Expr
 from model.system import Compiled, Step
 
@@ -46,7 +47,6 @@ LOST_SECONDS = 60.0
 """How long a search waits while the cluster has no worker at all."""
 RETRIES = 3
 PROBES = 4096
-LATE = "late"
 _lock = threading.Lock()
 
 
@@ -93,8 +93,8 @@ def fingerprint(engine: Explicit, asked: Sequence[Any]) -> str:
     for i, (d, (w, shift, _)) in enumerate(zip(c.domains, engine.layout.slots, strict=True)):
         mixed = rows * np.uint64(0x9E3779B97F4A7C15 * (2 * i + 1) % 2**64) >> np.uint64(40)
         probe[w] |= mixed % np.uint64(len(d.values)) << np.uint64(shift)
-    found = [probe, *(w for w, _, _ in engine._expand(probe, 0, None))]
-    sha.update(_unique(np.concatenate(found, axis=1))[0].tobytes())
+    found = [probe, *(w for w, _, _ in engine.expand(probe))]
+    sha.update(unique(np.concatenate(found, axis=1))[0].tobytes())
     columns = engine.unpack(probe)
     for f in asked:
         sha.update(np.broadcast_to(f(columns, {}, np), PROBES).tobytes())
@@ -131,7 +131,7 @@ def _check(recipe: Recipe, wanted: str) -> None:
 
 def _split(words: Array, parts: int) -> list[Array]:
     """The states of each part."""
-    key = _key(words) * np.uint64(0x9E3779B97F4A7C15)
+    key = key_of(words) * np.uint64(0x9E3779B97F4A7C15)
     owner = (key >> np.uint64(32)) % np.uint64(parts)
     return [words[:, owner == p] for p in range(parts)]
 
@@ -141,11 +141,11 @@ def _expand(recipe: Recipe, wanted: str, frontier: Array, parts: int) -> list[Ar
     engine, _ = _engine(recipe, wanted)
     found = [frontier[:, :0]]
     for begin in range(0, frontier.shape[1], CHUNK):
-        new = [w for w, _, _ in engine._expand(frontier[:, begin : begin + CHUNK], 0, None)]
+        new = [w for w, _, _ in engine.expand(frontier[:, begin : begin + CHUNK])]
         if new:
-            found.append(_unique(np.concatenate(new, axis=1))[0])
+            found.append(unique(np.concatenate(new, axis=1))[0])
     words = np.concatenate(found, axis=1)
-    return _split(_unique(words)[0] if len(found) > 2 else words, parts)
+    return _split(unique(words)[0] if len(found) > 2 else words, parts)
 
 
 def _merge(
@@ -153,14 +153,14 @@ def _merge(
 ) -> Part:
     """The next level of a part: what is new of the batches for it."""
     engine, asked = _engine(recipe, wanted)
-    visited = _Visited()
+    visited = Visited()
     visited.runs = list(part[0]) if part else []
-    words = _unique(np.concatenate(batches, axis=1))[0]
+    words = unique(np.concatenate(batches, axis=1))[0]
     words = words[:, ~visited.contains(words)]
     if words.shape[1]:
         visited.add(words)
     questions = {i: Question("", TRUE) for i in pending}
-    engine._ask([(q, asked[i]) for i, q in questions.items()], words, 0)
+    engine.ask([(q, asked[i]) for i, q in questions.items()], words, 0)
     hits = {i: _column(words, q.state) for i, q in questions.items() if q.state is not None}
     return visited.runs, words, (words.shape[1], hits)
 
@@ -180,7 +180,7 @@ def _before(
     engine, _ = _engine(recipe, wanted)
     goal = np.array(target, dtype=np.uint64)[:, None]
     for begin in range(0, frontier.shape[1], CHUNK):
-        for words, rows, steps in engine._expand(frontier[:, begin : begin + CHUNK], begin, None):
+        for words, rows, steps in engine.expand(frontier[:, begin : begin + CHUNK], begin):
             hit = np.flatnonzero(np.all(words == goal, axis=0))
             if hit.size:
                 return int(steps[hit[0]]), _column(frontier, int(rows[hit[0]]))
@@ -238,27 +238,20 @@ class Cluster:
     def search(
         self,
         questions: Sequence[Question] = (),
-        *,
-        states: int | None = None,
-        seconds: float | None = None,
-        memory: int | None = None,
-        stop: Callable[[], bool] | None = None,
-        progress: Callable[[Search, int], None] | None = None,
+        budget: Budget = UNLIMITED,
+        watch: Watch = UNWATCHED,
     ) -> Search:
-        """Explore until nothing is new, a budget ends, or `stop()` says every answer is known.
+        """Explore as `Engine.search` says.
 
-        `questions` are those of the recipe, in its order. `memory` is in bytes of the states on all
-        workers together. A budget of states counts part of the last level, but all of that level
-        was asked. KeyboardInterrupt ends the search with what was found so far.
+        `questions` are those of the recipe, in its order. The budget's bytes are those of the
+        states on all workers together. A budget of states counts part of the last level, but all
+        of that level was asked.
         """
         result = Search()
         began = time.monotonic()
         try:
             self._begin(questions)
-            until = None if seconds is None else began + seconds
-            self._search(result, questions, states, until, memory, stop, progress)
-            if result.reason == LATE:
-                result.reason = f"the time budget of {seconds:g} s ended"
+            self._search(result, questions, budget, watch, began)
         except KeyboardInterrupt:
             result.reason = "interrupted"
         finally:
@@ -285,13 +278,12 @@ class Cluster:
         self,
         result: Search,
         questions: Sequence[Question],
-        states: int | None,
-        until: float | None,
-        memory: int | None,
-        stop: Callable[[], bool] | None,
-        progress: Callable[[Search, int], None] | None,
+        budget: Budget,
+        watch: Watch,
+        began: float,
     ) -> None:
-        start = _split(_unique(self.local.pack(self.compiled.initial_states()))[0], self.parts)
+        until = None if budget.seconds is None else began + budget.seconds
+        start = _split(unique(self.local.pack(self.compiled.initial_states()))[0], self.parts)
         batches: list[list[Any]] = [[words] for words in start]
         held: list[Any] = [None] * self.parts
         every, each = range(self.parts), 16 * self.local.layout.words + 8
@@ -306,7 +298,7 @@ class Cluster:
             # The initial states are counted whatever the budget.
             answers = self._wait(told, until if level else None)
             if answers is None:
-                result.reason = LATE
+                result.reason = budget.ended(time.monotonic() - began, 0)
                 return
             n = sum(count for count, _ in answers)
             if not n:
@@ -318,22 +310,17 @@ class Cluster:
                 if hit is not None:
                     questions[i].state = len(self.found)
                     self.found.append((level, hit))
-            if states is not None and result.states + n > states:
-                result.levels.append(states - result.states)
-                result.reason = f"the budget of {states} states ended before the search"
+            if budget.states is not None and result.states + n > budget.states:
+                result.levels.append(budget.states - result.states)
+                result.reason = budget.short
                 return
             result.levels.append(n)
-            if stop is not None and stop():
-                result.reason = "every question was answered"
+            stopped = STOPPED if watch.stop() else ""
+            size = result.states * each
+            result.reason = stopped or budget.ended(time.monotonic() - began, size)
+            if result.reason:
                 return
-            if until is not None and time.monotonic() > until:
-                result.reason = LATE
-                return
-            if memory is not None and result.states * each > memory:
-                result.reason = f"the memory budget of {memory} bytes ended"
-                return
-            if progress is not None:
-                progress(result, n)
+            watch.progress(result, n)
             made = {
                 p: self._submit(_expand, level, p, f, self.parts, home=p)
                 for p, f in self.frontiers[-1].items()
@@ -343,7 +330,7 @@ class Cluster:
                 for q in every
             ]
 
-    def path(self, row: int) -> list[tuple[Step | None, tuple[Any, ...]]]:
+    def path(self, row: int) -> Route:
         """From an initial state to a question's `row`: (step taken, state reached), shortest.
 
         Nothing of it is kept: the level before is expanded again until it gives the state.

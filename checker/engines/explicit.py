@@ -13,38 +13,30 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from checker.engines.interface import (
+    STOPPED,
+    UNLIMITED,
+    UNWATCHED,
+    Budget,
+    Label,
+    Question,
+    Route,
+    Search,
+    Watch,
+)
+from checker.engines.words import Array, Layout, Visited, take, unique
 from model.expr import BOOL, Expr, fold, variables
 from model.system import Compiled, Step
 
-Array = NDArray[Any]
 CHUNK = 1 << 16
 BATCH = 1 << 22
 """States are expanded by chunks that fit the caches, their successors looked up by batches."""
 
 EXPANSION = 1 << 21
-
-
-class Layout:
-    """Where each variable lies: word, shift and mask. Variables never straddle words."""
-
-    def __init__(self, compiled: Compiled) -> None:
-        self.slots: list[tuple[int, int, int]] = []
-        word, shift = 0, 0
-        for n, d in zip(compiled.names, compiled.domains, strict=True):
-            if len(d.values) > 256:
-                raise ValueError(f"{n} has {len(d.values)} values; the explicit engine takes 256")
-            if shift + d.bits > 64:
-                word, shift = word + 1, 0
-            self.slots.append((word, shift, (1 << d.bits) - 1))
-            shift += d.bits
-        self.words = word + 1
-        self.bits = word * 64 + shift
 
 
 def numpy_function(expr: Expr, index: Mapping[str, int]) -> Callable[[Any, Any, Any], Any]:
@@ -105,36 +97,6 @@ def numpy_function(expr: Expr, index: Mapping[str, int]) -> Callable[[Any, Any, 
     return names["f"]  # type: ignore[no-any-return]
 
 
-@dataclass
-class Question:
-    """An expression that a search looks for; `state` numbers the first state where it is true."""
-
-    name: str
-    expr: Expr
-    state: int | None = None
-
-
-@dataclass
-class Search:
-    """What a search found. `levels` are the numbers of new states at each depth."""
-
-    complete: bool = False
-    reason: str = ""
-    levels: list[int] = field(default_factory=list)
-    edges: dict[tuple[str, str, str], int] = field(default_factory=dict)
-    seconds: float = 0.0
-
-    @property
-    def states(self) -> int:
-        """Distinct states."""
-        return sum(self.levels)
-
-    @property
-    def depth(self) -> int:
-        """The largest distance from an initial state."""
-        return len(self.levels) - 1
-
-
 class _Action:
     """A step ready to run: its source codes, guard and effect functions."""
 
@@ -170,10 +132,14 @@ class _Action:
 
 
 class Explicit:
-    """Breadth-first search of a compiled system."""
+    """Breadth-first search of a compiled system, in numpy.
 
-    def __init__(self, compiled: Compiled) -> None:
+    With `edges`, every step is tried on its own and the edges are counted by label.
+    """
+
+    def __init__(self, compiled: Compiled, *, edges: bool = False) -> None:
         self.compiled = compiled
+        self.edges = edges
         self.layout = Layout(compiled)
         self.actions = [_Action(self, s, i) for i, s in enumerate(compiled.steps)]
         groups: dict[Any, list[_Action]] = {}
@@ -218,7 +184,7 @@ class Explicit:
             for d, (w, shift, mask) in zip(self.compiled.domains, self.layout.slots, strict=True)
         )
 
-    def path(self, row: int) -> list[tuple[Step | None, tuple[Any, ...]]]:
+    def path(self, row: int) -> Route:
         """From an initial state to `row`: (step taken, state reached); the first step is None."""
         out: list[tuple[Step | None, tuple[Any, ...]]] = []
         while True:
@@ -235,20 +201,10 @@ class Explicit:
     def search(
         self,
         questions: Sequence[Question] = (),
-        *,
-        states: int | None = None,
-        seconds: float | None = None,
-        memory: int | None = None,
-        edges: bool = False,
-        stop: Callable[[], bool] | None = None,
-        progress: Callable[[Search, int], None] | None = None,
+        budget: Budget = UNLIMITED,
+        watch: Watch = UNWATCHED,
     ) -> Search:
-        """Explore until nothing is new, a budget ends, or `stop()` says every answer is known.
-
-        `states` is a count, `seconds` wall time, `memory` bytes of the engine's arrays. With
-        `edges`, every step is tried on its own and the edges are counted by label.
-        KeyboardInterrupt ends the search with what was found so far.
-        """
+        """Explore as `Engine.search` says; the budget's bytes are those of the engine's arrays."""
         result = Search()
         asked = [
             (q, numpy_function(self.compiled.narrow(q.expr), self.compiled.index))
@@ -258,7 +214,7 @@ class Explicit:
         collecting = gc.isenabled()
         gc.disable()
         try:
-            self._search(result, asked, states, seconds, memory, edges, stop, progress, began)
+            self._search(result, asked, budget, watch, began)
         except KeyboardInterrupt:
             result.reason = "interrupted"
         finally:
@@ -271,61 +227,37 @@ class Explicit:
         self,
         result: Search,
         asked: Sequence[tuple[Question, Any]],
-        states: int | None,
-        seconds: float | None,
-        memory: int | None,
-        edges: bool,
-        stop: Callable[[], bool] | None,
-        progress: Callable[[Search, int], None] | None,
+        budget: Budget,
+        watch: Watch,
         began: float,
     ) -> None:
-        visited = _Visited()
-        frontier = _unique(self.pack(self.compiled.initial_states()))[0]
+        visited = Visited()
+        frontier = unique(self.pack(self.compiled.initial_states()))[0]
         n = frontier.shape[1]
         parent, via = np.zeros(n, np.int64), np.zeros(n, np.int16)
         total, held = 0, 0
         while n:
             # A budget smaller than the next level keeps what fits of it: the count is exact.
-            if states is not None and total + n > states:
-                keep = states - total
+            if budget.states is not None and total + n > budget.states:
+                keep = budget.states - total
                 frontier, parent, via = frontier[:, :keep], parent[:keep], via[:keep]
-                result.reason = f"the budget of {states} states ended before the search"
+                result.reason = budget.short
             self.words.append(frontier)
             self.parent.append(parent)
             self.via.append(via)
             self.starts.append(total)
             result.levels.append(frontier.shape[1])
-            self._ask(asked, frontier, total)
+            self.ask(asked, frontier, total)
             if result.reason:
                 return
             visited.add(frontier)
             held += frontier.nbytes * 2 + n * 18
-            if stop is not None and stop():
-                result.reason = "every question was answered"
+            stopped = STOPPED if watch.stop() else ""
+            result.reason = stopped or budget.ended(time.monotonic() - began, held)
+            if result.reason:
                 return
-            if seconds is not None and time.monotonic() - began > seconds:
-                result.reason = f"the time budget of {seconds:g} s ended"
-                return
-            if memory is not None and held > memory:
-                result.reason = f"the memory budget of {memory} bytes ended"
-                return
-            if progress is not None:
-                progress(result, n)
-            found: list[tuple[Array, Array, Array]] = []
-            new: list[tuple[Array, Array, Array]] = []
-            for begin in range(0, n, CHUNK):
-                part = frontier[:, begin : begin + CHUNK]
-                new += self._expand(part, begin + total, result.edges if edges else None)
-                if not new or (begin + CHUNK < n and sum(p.size for _, p, _ in new) < BATCH):
-                    continue
-                words = np.concatenate([w for w, _, _ in new], axis=1)
-                came = np.concatenate([p for _, p, _ in new])
-                by = np.concatenate([v for _, _, v in new])
-                new = []
-                words, first = _unique(words)
-                fresh = np.flatnonzero(~visited.contains(words))
-                first = first[fresh]
-                found.append((_take(words, fresh), came[first], by[first]))
+            watch.progress(result, n)
+            found = self._successors(result, frontier, total, visited)
             total += n
             if not found:
                 break
@@ -333,12 +265,35 @@ class Explicit:
             parent = np.concatenate([p for _, p, _ in found])
             via = np.concatenate([v for _, _, v in found])
             if len(found) > 1:
-                frontier, first = _unique(frontier)
+                frontier, first = unique(frontier)
                 parent, via = parent[first], via[first]
             n = frontier.shape[1]
         result.complete = True
 
-    def _ask(self, asked: Sequence[tuple[Question, Any]], frontier: Array, base: int) -> None:
+    def _successors(
+        self, result: Search, frontier: Array, total: int, visited: Visited
+    ) -> list[tuple[Array, Array, Array]]:
+        """The new states after those of a frontier, with their parents and steps, by batches."""
+        found: list[tuple[Array, Array, Array]] = []
+        new: list[tuple[Array, Array, Array]] = []
+        n = frontier.shape[1]
+        for begin in range(0, n, CHUNK):
+            part = frontier[:, begin : begin + CHUNK]
+            new += self.expand(part, begin + total, result.edges if self.edges else None)
+            if not new or (begin + CHUNK < n and sum(p.size for _, p, _ in new) < BATCH):
+                continue
+            words = np.concatenate([w for w, _, _ in new], axis=1)
+            came = np.concatenate([p for _, p, _ in new])
+            by = np.concatenate([v for _, _, v in new])
+            new = []
+            words, first = unique(words)
+            fresh = np.flatnonzero(~visited.contains(words))
+            first = first[fresh]
+            found.append((take(words, fresh), came[first], by[first]))
+        return found
+
+    def ask(self, asked: Sequence[tuple[Question, Any]], frontier: Array, base: int) -> None:
+        """Give each question of a (question, function) the first state of the frontier for it."""
         pending = [(q, f) for q, f in asked if q.state is None]
         for begin in range(0, frontier.shape[1], CHUNK):
             if not pending:
@@ -355,9 +310,10 @@ class Explicit:
                     q.state = base + begin + where
             pending = [(q, f) for q, f in pending if q.state is None]
 
-    def _expand(
-        self, part: Array, base: int, edges: dict[tuple[str, str, str], int] | None
+    def expand(
+        self, part: Array, base: int = 0, edges: dict[Label, int] | None = None
     ) -> Iterator[tuple[Array, Array, Array]]:
+        """The successors of some states: words, numbers of the states before them, steps."""
         columns = self.unpack(part)
         rows_in: dict[int, list[Array]] = {}
         for i, d in enumerate(self.compiled.domains):
@@ -386,7 +342,7 @@ class Explicit:
                         label = a.step.label
                         if a.free:
                             pairs = np.concatenate([words, hit[None].astype(np.uint64)])
-                            new = _unique(pairs)[0].shape[1]
+                            new = unique(pairs)[0].shape[1]
                         else:
                             new = hit.size
                         edges[label] = edges.get(label, 0) + new
@@ -417,7 +373,7 @@ class Explicit:
                     return rows, part[:, :0]
                 local = {i: v[mask] for i, v in local.items()}
                 parameters = {k: v[mask] for k, v in parameters.items()}
-        words = _take(part, rows)
+        words = take(part, rows)
         for i, value in a.effects:
             w, shift, mask = self.layout.slots[i]
             code: Any = value if isinstance(value, int) else value(local, parameters, np)
@@ -428,106 +384,3 @@ class Explicit:
                 bits = code.astype(np.uint64) << np.uint64(shift)
             words[w] = (words[w] & clear) | bits
         return rows, words
-
-
-def _key(words: Array) -> Array:
-    """A sort key: the word itself, or a mix of the words (equal states have equal keys)."""
-    key: Array = words[0]
-    if words.shape[0] == 1:
-        return key
-    key = key * np.uint64(0x9E3779B97F4A7C15)
-    for w in words[1:]:
-        key ^= key >> np.uint64(29)
-        key += w
-        key *= np.uint64(0xBF58476D1CE4E5B9)
-    key ^= key >> np.uint64(32)
-    return key
-
-
-def _sorted(key: Array) -> tuple[Array, Array]:
-    """`key` sorted, and the positions it came from, equal ones in order."""
-    # Values sort faster than positions do: so the low bits of each key give way to its position.
-    spare = 64 - int(key.max(initial=0)).bit_length()
-    low = np.uint64((1 << key.size.bit_length()) - 1)
-    packed = key << np.uint64(min(spare, 63))
-    packed &= ~low
-    packed |= np.arange(key.size, dtype=np.uint64)
-    packed.sort()
-    packed &= low
-    order = packed.view(np.int64)
-    out = key.take(order, mode="clip")
-    if (out[1:] < out[:-1]).any():  # two keys differ only in what gave way
-        order = np.argsort(key, kind="stable")
-        out = key[order]
-    return out, order
-
-
-def _take(words: Array, columns: Array) -> Array:
-    """Some columns, by position."""
-    out = np.empty((words.shape[0], columns.size), dtype=np.uint64)
-    for w in range(words.shape[0]):
-        # No position is out of bounds; to say so spares numpy a copy.
-        np.take(words[w], columns, out=out[w], mode="clip")
-    return out
-
-
-def _equal(a: Array, b: Array) -> Array:
-    """Which columns are the same states."""
-    out: Array = a[0] == b[0]
-    for w in range(1, a.shape[0]):
-        out &= a[w] == b[w]
-    return out
-
-
-def _unique(words: Array) -> tuple[Array, Array]:
-    """Distinct columns, ordered by key, and the first position of each."""
-    key, order = _sorted(_key(words))
-    ordered = _take(words, order)
-    same_key = key[1:] == key[:-1]
-    same = _equal(ordered[:, 1:], ordered[:, :-1])
-    if not np.array_equal(same, same_key):  # two states share a key: order by the words themselves
-        order = np.lexsort(words[::-1])
-        ordered = words[:, order]
-        same = _equal(ordered[:, 1:], ordered[:, :-1])
-    keep = np.flatnonzero(np.concatenate([[True], ~same])) if words.shape[1] else order
-    return _take(ordered, keep), order[keep]
-
-
-class _Visited:
-    """The visited states: sorted runs, merged so that there are only a few."""
-
-    def __init__(self) -> None:
-        self.runs: list[tuple[Array, Array]] = []
-
-    def add(self, words: Array) -> None:
-        """Add states that are not in yet."""
-        key = _key(words)
-        if (key[1:] < key[:-1]).any():
-            key, order = _sorted(key)
-            words = _take(words, order)
-        self.runs.append((key, words))
-        while len(self.runs) > 1 and self.runs[-2][0].size < 2 * self.runs[-1][0].size:
-            a, b = self.runs.pop(), self.runs.pop()
-            key = np.concatenate([b[0], a[0]])
-            # A stable sort sees two sorted runs and merges them.
-            order = np.argsort(key, kind="stable")
-            both = np.concatenate([b[1], a[1]], axis=1)
-            self.runs.append((key.take(order, mode="clip"), _take(both, order)))
-
-    def contains(self, words: Array) -> Array:
-        """Which of `words` are in."""
-        out = np.zeros(words.shape[1], dtype=np.bool_)
-        keys = _key(words)
-        for run_keys, run in self.runs:
-            at = np.searchsorted(run_keys, keys)
-            live = np.flatnonzero((at < run_keys.size) & ~out)
-            while live.size:
-                pos = at[live]
-                match = run_keys[pos] == keys[live]
-                live, pos = live[match], pos[match]
-                hit = _equal(_take(run, pos), _take(words, live))
-                out[live[hit]] = True
-                live = live[~hit]
-                at[live] += 1
-                live = live[at[live] < run_keys.size]
-        return out

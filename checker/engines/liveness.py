@@ -23,11 +23,20 @@ from typing import Any
 
 import networkx as nx
 
+from checker.engines.interface import (
+    UNLIMITED,
+    UNWATCHED,
+    Budget,
+    Follows,
+    Label,
+    Question,
+    Route,
+    Search,
+    Watch,
+)
 from checker.engines.reference import EngineError, Reference
-from checker.verdict import PROVED, VACUOUS, VIOLATED, Result
-from model.expr import Expr, neg
-from model.system import System
-from properties import Property
+
+Node = Any
 
 
 def bottoms(graph: nx.MultiDiGraph[Any]) -> list[set[Any]]:
@@ -35,10 +44,6 @@ def bottoms(graph: nx.MultiDiGraph[Any]) -> list[set[Any]]:
     condensed = nx.condensation(nx.DiGraph(graph))
     out = [condensed.nodes[c]["members"] for c in condensed if condensed.out_degree(c) == 0]
     return sorted(out, key=lambda members: min(graph.nodes[s]["depth"] for s in members))
-
-
-Label = tuple[str, str, str]
-Node = Any
 
 
 def fair_component(
@@ -136,32 +141,6 @@ def _steps(graph: nx.MultiDiGraph[Any], nodes: Sequence[Node]) -> list[tuple[Lab
     return [(min(graph[a][b]), b) for a, b in itertools.pairwise(nodes)]
 
 
-def decide_leads_to(system: System, props: Sequence[Property]) -> list[Result]:
-    """Decide properties of kind "leads_to"; a violation is a lasso, replayed."""
-    pairs = {p.name: p.implications(system) for p in props}
-    compiled = system.compile(*(e for v in pairs.values() for i in v for e in (i.given, i.holds)))
-    reference = Reference(compiled)
-    graph = reference.explore()
-    out = []
-    for p in props:
-        r = Result(p.name, p.id, system.name, PROVED, method=f"reference, {p.fairness} fairness")
-        r.states, r.depth = len(graph), max(d for _, d in graph.nodes(data="depth"))
-        seen = False
-        for i in pairs[p.name]:
-            given, holds = reference.predicate(i.given), reference.predicate(i.holds)
-            starts = [n for n in graph if given(n) and not holds(n)]
-            seen = seen or any(given(n) for n in graph)
-            lasso = _lasso(graph, starts, {n for n in graph if not holds(n)}, p.fairness)
-            if lasso is not None:
-                r.verdict = VIOLATED
-                _show(r, system, compiled, graph, *lasso)
-                break
-        if not seen:
-            r.verdict = VACUOUS
-        out.append(r)
-    return out
-
-
 def _lasso(
     graph: nx.MultiDiGraph[Any], starts: Iterable[Node], without: set[Node], fairness: str
 ) -> tuple[list[Node], Node, list[tuple[Label, Node]]] | None:
@@ -186,65 +165,57 @@ def _lasso(
     return [*stem, *middle[1:]], end, [] if stuck else _loop(graph, end, part, fairness)
 
 
-def _show(
-    r: Result,
-    system: System,
-    compiled: Any,
-    graph: nx.MultiDiGraph[Any],
-    stem: list[Node],
-    end: Node,
-    loop: list[tuple[Label, Node]],
-) -> None:
-    from dataclasses import replace
+class Ends(Reference):
+    """The reference engine asked about final states alone: those of the bottom components."""
 
-    from checker.trace import replay
-
-    path: list[Any] = [(None, compiled.describe(stem[0]))]
-    path += [(label, compiled.describe(n)) for label, n in [*_steps(graph, stem), *loop]]
-    trace = replay(system, path, None, r.property)
-    r.trace = replace(trace, loop=len(stem) - 1)
-    r.depth = len(trace)
-    if loop and loop[-1][1] != end:
-        raise EngineError("the loop of a lasso does not close")
+    def search(
+        self,
+        questions: Sequence[Question] = (),
+        budget: Budget = UNLIMITED,
+        watch: Watch = UNWATCHED,
+    ) -> Search:
+        """Explore all, then answer each question by the first final state where it is true."""
+        found = super().search((), budget, watch)
+        if found.complete:
+            final = set[Node]().union(*bottoms(self.graph))
+            for q in questions:
+                true = self.predicate(q.expr)
+                hits = (i for i, s in enumerate(self.order) if s in final and true(s))
+                q.state = next(hits, None)
+        return found
 
 
-def decide_ends(system: System, props: Sequence[Property]) -> list[Result]:
-    """Decide properties of kind "ends": in every bottom component each state satisfies them."""
-    from checker.trace import replay
+class Lassos(Reference):
+    """The reference engine asked what follows what: a question `Follows` is answered by a lasso."""
 
-    exprs: dict[str, tuple[Expr, Expr]] = {
-        p.name: (p.holds(system), p.witness(system)) for p in props
-    }
-    compiled = system.compile(*(e for pair in exprs.values() for e in pair))
-    reference = Reference(compiled)
-    graph = reference.explore()
-    final = bottoms(graph)
-    out = []
-    for p in props:
-        holds, witness = (reference.predicate(e) for e in exprs[p.name])
-        r = Result(
-            p.name,
-            p.id,
-            system.name,
-            PROVED,
-            method="reference",
-            states=len(graph),
-            depth=max(d for _, d in graph.nodes(data="depth")),
-        )
-        wrong = [s for members in final for s in members if not holds(s)]
-        if wrong:
-            r.verdict = VIOLATED
-            target = min(wrong, key=lambda s: graph.nodes[s]["depth"])
-            path: list[Any] = []
-            node = target
-            while not graph.nodes[node]["initial"]:
-                before = min(graph.predecessors(node), key=lambda s: graph.nodes[s]["depth"])
-                path.append((min(graph[before][node]), compiled.describe(node)))
-                node = before
-            path.append((None, compiled.describe(node)))
-            r.trace = replay(system, path[::-1], neg(exprs[p.name][0]), p.name)
-            r.depth = len(r.trace)
-        elif not any(witness(s) for members in final for s in members):
-            r.verdict = VACUOUS
-        out.append(r)
-    return out
+    def search(
+        self,
+        questions: Sequence[Question] = (),
+        budget: Budget = UNLIMITED,
+        watch: Watch = UNWATCHED,
+    ) -> Search:
+        """Explore all, then look for a lasso for each question `Follows`."""
+        self.lassos: list[Route] = []
+        plain = [q for q in questions if not isinstance(q, Follows)]
+        found = super().search(plain, budget, watch)
+        if found.complete:
+            for q in questions:
+                if isinstance(q, Follows):
+                    self._answer(q)
+        return found
+
+    def path(self, state: int) -> Route:
+        """The lasso numbered `state`: its stem, then its loop once."""
+        return self.lassos[state]
+
+    def _answer(self, q: Follows) -> None:
+        begins, holds = self.predicate(q.expr), self.predicate(q.holds)
+        without = {n for n in self.graph if not holds(n)}
+        lasso = _lasso(self.graph, filter(begins, self.graph), without, q.fairness)
+        if lasso is None:
+            return
+        stem, end, loop = lasso
+        if loop and loop[-1][1] != end:
+            raise EngineError("the loop of a lasso does not close")
+        q.state, q.loop = len(self.lassos), len(stem) - 1
+        self.lassos.append([*self.route(stem), *((self.steps[label], n) for label, n in loop)])

@@ -24,7 +24,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from checker.engines.explicit import Layout
+from checker.engines.words import Layout
 from model.expr import FALSE, Expr, fold
 from model.system import Compiled, bind
 

@@ -24,8 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from checker.engines.explicit import Explicit, _unique
+from checker.engines.explicit import Explicit
 from checker.engines.sat import Sat
+from checker.engines.words import unique
 from model.expr import BOOL, Domain, Expr, fold, variables
 from model.system import Compiled
 
@@ -135,11 +136,11 @@ def walk(compiled: Compiled, *, width: int = 12, levels: int = 60, seed: int = 1
     """
     random = np.random.default_rng(seed)
     engine = Explicit(compiled)
-    frontier = _unique(_starts(engine, random))[0]
+    frontier = unique(_starts(engine, random))[0]
     found = [frontier]
     for _ in range(levels):
         by_step: dict[int, list[Any]] = {}
-        for words, _, via in engine._expand(frontier, 0, None):
+        for words, _, via in engine.expand(frontier):
             by_step.setdefault(int(via[0]), []).append(words)
         chosen = []
         for k, parts in sorted(by_step.items()):
@@ -150,9 +151,9 @@ def walk(compiled: Compiled, *, width: int = 12, levels: int = 60, seed: int = 1
             chosen.append(words)
         if not chosen:
             break
-        frontier = _unique(np.concatenate(chosen, axis=1))[0]
+        frontier = unique(np.concatenate(chosen, axis=1))[0]
         found.append(frontier)
-    return engine.unpack(_unique(np.concatenate(found, axis=1))[0])
+    return engine.unpack(unique(np.concatenate(found, axis=1))[0])
 
 
 def _starts(engine: Explicit, random: np.random.Generator) -> Any:

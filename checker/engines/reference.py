@@ -13,6 +13,7 @@ Limit: 10^4 to 10^5 states; the graph takes about 2 KB a state.
 from __future__ import annotations
 
 import itertools
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
@@ -20,6 +21,16 @@ from typing import Any
 
 import networkx as nx
 
+from checker.engines.interface import (
+    STOPPED,
+    UNLIMITED,
+    UNWATCHED,
+    Budget,
+    Question,
+    Route,
+    Search,
+    Watch,
+)
 from model.expr import COMPOSITE, Expr, exists, python_function, var, variables
 from model.machine import JUNK, Run
 from model.rule import Rule
@@ -33,6 +44,8 @@ class Reference:
 
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = compiled
+        self.graph: nx.MultiDiGraph[State] = nx.MultiDiGraph()
+        self.order: list[State] = []
         self.position = compiled.index
         self.machines: dict[str, Run] = {}
         self.own: dict[str, list[tuple[str, int]]] = {}
@@ -174,11 +187,16 @@ class Reference:
                         seen.add((step.label, dst))
                         yield step, fields, dst
 
-    def explore(self, limit: int | None = None, depth: int | None = None) -> nx.MultiDiGraph[State]:
+    def explore(
+        self,
+        limit: int | None = None,
+        depth: int | None = None,
+        level: Callable[[nx.MultiDiGraph[State]], bool] = lambda graph: False,
+    ) -> nx.MultiDiGraph[State]:
         """The reachable graph: nodes with `depth`, edges with `run`, `rule`, `source`, `fields`.
 
         With more than `limit` states, or states farther than `depth` steps, the graph's attribute
-        `complete` is False.
+        `complete` is False; so it is if `level`, asked after each level, says that this is enough.
         """
         graph: nx.MultiDiGraph[State] = nx.MultiDiGraph(
             name=self.compiled.system.name, variables=self.compiled.names, complete=True
@@ -187,9 +205,15 @@ class Reference:
         for s in self.compiled.initial_states():
             graph.add_node(s, depth=0, initial=True)
             queue.append(s)
+        last = -1
         while queue:
             s = queue.popleft()
             at = graph.nodes[s]["depth"]
+            enough = at > last and level(graph)
+            last = at
+            if enough:
+                graph.graph["complete"] = False
+                return graph
             if at == depth:
                 graph.graph["complete"] = False
                 continue
@@ -210,6 +234,65 @@ class Reference:
                     fields=fields,
                 )
         return graph
+
+    # -- as the other engines --------------------------------------------------------------------
+    def search(
+        self,
+        questions: Sequence[Question] = (),
+        budget: Budget = UNLIMITED,
+        watch: Watch = UNWATCHED,
+    ) -> Search:
+        """Explore as `Engine.search` says; the graph is `graph`. It has no budget of bytes."""
+        began = time.monotonic()
+        result = Search()
+        asked = [(q, self.predicate(q.expr)) for q in questions]
+        self.order = []
+
+        def ask(graph: nx.MultiDiGraph[State]) -> None:
+            self.graph = graph
+            base, new = len(self.order), list(itertools.islice(graph, len(self.order), None))
+            for q, holds in asked:
+                if q.state is None:
+                    q.state = next((base + i for i, s in enumerate(new) if holds(s)), None)
+            self.order += new
+            result.levels.append(len(new))
+
+        def level(graph: nx.MultiDiGraph[State]) -> bool:
+            ask(graph)
+            stopped = STOPPED if watch.stop() else ""
+            result.reason = stopped or budget.ended(time.monotonic() - began, 0)
+            watch.progress(result, result.levels[-1])
+            return bool(result.reason)
+
+        try:
+            graph = self.explore(budget.states, level=level)
+            result.complete = bool(graph.graph["complete"])
+            if len(graph) > len(self.order):
+                ask(graph)
+            if not result.complete:
+                result.reason = result.reason or budget.short
+        except KeyboardInterrupt:
+            result.reason = "interrupted"
+        result.seconds = time.monotonic() - began
+        return result
+
+    def path(self, state: int) -> Route:
+        """A shortest path to the state numbered `state` in order of discovery."""
+        return self.route(self.shortest(self.order[state]))
+
+    def shortest(self, state: State) -> list[State]:
+        """The states of a shortest path from an initial state of the explored graph."""
+        nodes, out = self.graph.nodes, [state]
+        while not nodes[out[-1]]["initial"]:
+            before = self.graph.predecessors(out[-1])
+            out.append(min(before, key=lambda s: int(nodes[s]["depth"])))
+        return out[::-1]
+
+    def route(self, states: Sequence[State]) -> Route:
+        """A path along some states of the explored graph."""
+        labels = (min(self.graph[a][b]) for a, b in itertools.pairwise(states))
+        steps = [None, *(self.steps[label] for label in labels)]
+        return list(zip(steps, states, strict=True))
 
 
 class EngineError(Exception):

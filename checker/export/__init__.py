@@ -57,7 +57,7 @@ def asked(
     So the numbers of states are the same. Only invariants and goals speak of single states: for the
     others see `asked_temporal`. UsageError if a name is not known.
     """
-    from checker.decide import changed_rows
+    from checker.by_search import changed_rows
     from checker.request import patch_of
 
     request, where, system, props = _named(scenario, flaw, properties)

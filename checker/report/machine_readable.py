@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from checker.report.document import document
 from checker.verdict import Result
 
 
-def as_json(results: Sequence[Result], *, interrupted: bool = False) -> str:
-    """`results`, `interrupted`, `timings`."""
+def as_json(
+    results: Sequence[Result],
+    left_out: Mapping[str, str] | None = None,
+    *,
+    interrupted: bool = False,
+) -> str:
+    """`results`, `left_out`, `interrupted`, `timings`.
+
+    `left_out` has the properties asked for that nothing decides here, by name, and the reasons.
+    """
     timings = [
         {"property": r.property, "scenario": r.scenario, "seconds": round(r.seconds, 3)}
         for r in results
     ]
-    rows = [_row(r) for r in results]
-    return document("verify", interrupted=interrupted, results=rows, timings=timings)
+    return document(
+        "verify",
+        interrupted=interrupted,
+        results=[_row(r) for r in results],
+        left_out=dict(left_out or {}),
+        timings=timings,
+    )
 
 
 def _row(r: Result) -> dict[str, Any]:
@@ -28,7 +41,8 @@ def _row(r: Result) -> dict[str, Any]:
         "declared": r.declared,
         "reason": r.reason,
         "method": r.method,
-        "states": r.states,
+        "states": None if r.stopped else r.states,
+        "stopped": r.stopped,
         "depth": r.depth,
         "trace": r.trace.as_json() if r.trace is not None else None,
         "certificate": r.certificate,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from checker.report.chart import Chart, Row, fields, lay_out, under
 from checker.report.words import count
 from checker.trace import Trace
-from checker.verdict import Result
+from checker.verdict import VIOLATED, Result
 
 COLUMN = 44
 
@@ -20,10 +21,12 @@ def table(results: Sequence[Result], *, seconds: bool = True) -> str:
     for r in results:
         if r.scenario != at:
             at = r.scenario
-            here = [x for x in results if x.scenario == at and x.states]
+            stopped = any(x.stopped for x in results if x.scenario == at)
+            here = [x for x in results if x.scenario == at and x.states and not x.stopped]
             sizes = [x.states or 0 for x in here if x.method.startswith("search")]
             sizes = sizes or [x.states or 0 for x in here]
             size = f"  {max(sizes):,} states" if sizes else ""
+            size += "  the search stopped at the answer" if stopped else ""
             lines += ["", f"{at}{size}"]
         mark = " " if r.as_declared else "!"
         verdict = r.verdict if r.verdict != "HOLDS_TO_DEPTH" else f"{r.verdict} {r.depth}"
@@ -36,6 +39,28 @@ def table(results: Sequence[Result], *, seconds: bool = True) -> str:
             tail += f"; {r.reason}"
         lines.append(f"{mark} {_name(r):{width}}  {verdict:14} {tail}".rstrip())
     return "\n".join(lines).strip("\n")
+
+
+def by_property(results: Sequence[Result]) -> str:
+    """One line a property, whatever the scenario: where it falls, and soonest where."""
+    lines = []
+    width = max([len(_name(r)) for r in results], default=0)
+    for name in dict.fromkeys(_name(r) for r in results):
+        rows = [r for r in results if _name(r) == name]
+        of = f"of {len(rows)} scenario{'' if len(rows) == 1 else 's'}"
+        odd = [r for r in rows if not r.as_declared]
+        fallen = [r for r in odd if r.verdict == VIOLATED and r.trace is not None and not r.error]
+        says = []
+        if fallen:
+            first = min(fallen, key=lambda r: len(r.trace))
+            shortest = f"shortest in {first.scenario}: {len(first.trace)} steps"
+            says.append(f"falls in {len(fallen)} {of}, {shortest}")
+        others = Counter((r.verdict, r.reason) for r in odd if r not in fallen)
+        for (verdict, reason), n in others.items():
+            says.append(f"{verdict} in {n} {of}" + (f": {reason}" if reason else ""))
+        says = says or [f"as declared in {len(rows)} {of}"]
+        lines.append(f"{'!' if odd else ' '} {name:{width}}  {'; '.join(says)}")
+    return "\n".join(lines)
 
 
 def summary(results: Sequence[Result]) -> str:

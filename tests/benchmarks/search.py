@@ -29,17 +29,17 @@ REFERENCE = "tls12-small"
 
 def measure(engine: str, scenario: str, questions: str, threads: str = "1") -> dict[str, Any]:
     """One search here: states, CPU seconds without the compiling, bytes a state, wall seconds."""
-    from checker.engines.explicit import Explicit, Question
+    from checker.engines.explicit import Explicit
+    from checker.engines.interface import Budget, Question, Watch
     from checker.engines.native import Native
     from checker.engines.reference import Reference
     from checker.request import Request, properties_of
-    from model.expr import neg
     from model.scenario import scenario as find
 
     where = find(scenario)
     system = where.system()
     props = [p for p in properties_of(Request(), where) if not p.temporal]
-    exprs = {p.name: neg(p.holds(system)) for p in props if p.kind == "invariant"}
+    exprs = {p.name: p.bad(system) for p in props if p.kind == "invariant"}
     # The same system whether the properties are asked or not.
     compiled = system.compile(*exprs.values(), *(p.witness(system) for p in props))
     asked = [Question(n, e) for n, e in exprs.items()] if questions == "all" else []
@@ -52,12 +52,12 @@ def measure(engine: str, scenario: str, questions: str, threads: str = "1") -> d
             return len(reference.explore())
     else:
         search = {"c": Native, "numpy": Explicit}[engine](compiled)
-        search.search(asked, states=1)  # compiles, or finds what was compiled
+        search.search(asked, Budget(states=1))  # compiles, or finds what was compiled
 
-        more = {"threads": lambda: int(threads)} if engine == "c" else {}
+        watch = Watch(threads=lambda: int(threads))
 
         def run() -> int:
-            return search.search([Question(q.name, q.expr) for q in asked], **more).states
+            return search.search([Question(q.name, q.expr) for q in asked], watch=watch).states
 
         if engine == "c":
             search = Native(compiled)

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from checker import cli
-from checker.decide import _bad, _patched
+from checker.by_search import patched_rows
 from checker.engines.cluster import Cluster, ClusterError, Recipe, available
-from checker.engines.explicit import Explicit, Question, Search
+from checker.engines.explicit import Explicit
+from checker.engines.interface import UNWATCHED, Budget, Question, Search, Watch, described
 from checker.request import Request, properties_of, system_of
 from checker.trace import replay
 from model.expr import Expr
@@ -43,8 +44,8 @@ def asked(where: str, flaw: str | None = None) -> tuple[Compiled, list[Expr]]:
     request = Request(scenario=where, flaw=flaw)
     system = system_of(request, scenario(where))
     props = [p for p in properties_of(request, scenario(where)) if not p.temporal]
-    exprs = [_bad(p, system) for p in props] + [p.witness(system) for p in props]
-    exprs += _patched(request, scenario(where), system).values()
+    exprs = [p.bad(system) for p in props] + [p.witness(system) for p in props]
+    exprs += patched_rows(request, scenario(where), system).values()
     return system.compile(*exprs), exprs
 
 
@@ -90,7 +91,7 @@ def compare(address: str, r: Recipe, progress: Any = None) -> None:
     wanted, depths = local(c, exprs)
     questions = [Question(str(i), e) for i, e in enumerate(exprs)]
     with Cluster(c, r, address) as engine:
-        found = engine.search(questions, progress=progress and progress(engine))
+        found = engine.search(questions, watch=Watch(progress(engine)) if progress else UNWATCHED)
         assert (found.complete, found.levels) == (True, wanted.levels)
         assert {q.name: engine.depth(q.state) for q in questions if q.state is not None} == depths
 
@@ -124,7 +125,8 @@ def test_a_violation_replays(address: str) -> None:
     questions = [Question(str(i), e) for i, e in enumerate(exprs)]
     with Cluster(c, recipe("asked", "tls12-small", "early_ccs"), address) as engine:
         found = engine.search(
-            questions, stop=lambda: any(q.state is not None for q in questions[: len(props)])
+            questions,
+            watch=Watch(stop=lambda: any(q.state is not None for q in questions[: len(props)])),
         )
         assert not found.complete
         assert found.reason == "every question was answered"
@@ -132,8 +134,7 @@ def test_a_violation_replays(address: str) -> None:
         assert broken
         for p, q in broken:
             assert q.state is not None
-            path = [(s.label if s else None, c.describe(v)) for s, v in engine.path(q.state)]
-            trace = replay(system, path, q.expr, p.name)
+            trace = replay(system, described(c, engine.path(q.state)), q.expr, p.name)
             assert len(trace) == depths[q.name] == engine.depth(q.state) == found.depth
 
 
@@ -179,18 +180,18 @@ def test_budgets(address: str) -> None:
     c, exprs = asked("honest")
     questions = [Question(str(i), e) for i, e in enumerate(exprs)]
     with Cluster(c, recipe("asked", "honest"), address) as engine:
-        found = engine.search(questions, states=1000)
+        found = engine.search(questions, Budget(states=1000))
         assert (found.states, found.complete) == (1000, False)
         assert found.reason == "the budget of 1000 states ended before the search"
-        found = engine.search(questions, seconds=0.0)
+        found = engine.search(questions, Budget(seconds=0.0))
         assert (found.complete, found.reason) == (False, "the time budget of 0 s ended")
-        found = engine.search(questions, memory=10_000)
+        found = engine.search(questions, Budget(memory=10_000))
         assert (found.complete, found.reason) == (False, "the memory budget of 10000 bytes ended")
 
         def interrupt(result: Search, n: int) -> None:
             raise KeyboardInterrupt
 
-        found = engine.search(questions, progress=interrupt)
+        found = engine.search(questions, watch=Watch(progress=interrupt))
         assert (found.complete, found.reason) == (False, "interrupted")
 
 
@@ -241,7 +242,7 @@ def test_a_cluster_that_is_lost(monkeypatch: pytest.MonkeyPatch, lost: str) -> N
                 cluster.close()
 
         with pytest.raises(ClusterError, match=r"the cluster (was lost|has lost all its workers)"):
-            engine.search(progress=lose)
+            engine.search(watch=Watch(progress=lose))
 
 
 def test_a_cluster_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,10 +13,12 @@ import z3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checker.engines import explicit
-from checker.engines.explicit import Explicit, Layout, Question
+from checker.engines import explicit, words
+from checker.engines.explicit import Explicit
+from checker.engines.interface import Budget, Question, Watch
 from checker.engines.reference import EngineError, Reference
 from checker.engines.symbolic import CertificateError, NoProof, Proof, Symbolic
+from checker.engines.words import Layout, Visited, in_order, unique
 from model.adversary.reliable import Reliable
 from model.expr import FALSE, TRUE, Domain, Expr, implies, mapping, neg, var
 from model.rule import SAME, Message, Role, Variable, send, step
@@ -54,8 +56,8 @@ def test_counts_and_agreement(name: str, full: bool, levels: list[int], edges: i
     c = compiled(name, full=full)
     graph = Reference(c).explore()
     assert graph.graph["complete"]
-    engine = Explicit(c)
-    found = engine.search(edges=True)
+    engine = Explicit(c, edges=True)
+    found = engine.search()
     assert found.complete
     assert found.reason == ""
     assert found.levels == levels
@@ -138,19 +140,25 @@ def test_a_question_true_at_once_is_row_0() -> None:
         ({"states": 10}, 10, "the budget of 10 states ended before the search"),
         ({"seconds": -1.0}, 1, "the time budget of -1 s ended"),
         ({"memory": 0}, 1, "the memory budget of 0 bytes ended"),
-        ({"stop": lambda: True}, 1, "every question was answered"),
     ],
 )
 def test_a_budget_ends_the_search_with_its_reason(
     budget: dict[str, Any], states: int, reason: str
 ) -> None:
-    found = Explicit(compiled("toy")).search(**budget)
+    found = Explicit(compiled("toy")).search(budget=Budget(**budget))
     assert not found.complete
     assert (found.states, found.reason) == (states, reason)
 
 
+def test_a_search_stops_when_it_is_told_to() -> None:
+    for engine in (Explicit, Reference):
+        found = engine(compiled("toy")).search(watch=Watch(stop=lambda: True))
+        assert (found.complete, found.states) == (False, 1)
+        assert found.reason == "every question was answered"
+
+
 def test_a_budget_that_suffices_is_no_reason() -> None:
-    found = Explicit(compiled("toy")).search(states=11, seconds=60, memory=1 << 20)
+    found = Explicit(compiled("toy")).search(budget=Budget(states=11, seconds=60, memory=1 << 20))
     assert found.complete
     assert found.reason == ""
 
@@ -160,7 +168,7 @@ def test_an_interrupted_search_keeps_what_it_found() -> None:
         if result.states >= 4:
             raise KeyboardInterrupt
 
-    found = Explicit(compiled("toy")).search(progress=interrupt)
+    found = Explicit(compiled("toy")).search(watch=Watch(progress=interrupt))
     assert (found.complete, found.reason, found.states) == (False, "interrupted", 4)
 
 
@@ -214,7 +222,7 @@ def test_wide_states() -> None:
 def test_states_of_several_words_are_told_apart() -> None:
     c = many(33)
     engine = Explicit(replace_initial(c, 33))
-    found = engine.search(states=600)
+    found = engine.search(budget=Budget(states=600))
     assert engine.layout.words == 2
     # One run more has moved at each level: 1, 33, 33 * 32 / 2 = 528, ...
     assert found.levels == [1, 33, 528, 38]
@@ -237,27 +245,25 @@ def test_states_whose_keys_are_equal_are_told_apart(
     """Full words are compared: a search whose every key is the same finds the same states."""
     c = replace_initial(many(33), 33)
     if collide:
-        monkeypatch.setattr(
-            explicit, "_key", lambda words: np.zeros(words.shape[1], dtype=np.uint64)
-        )
-    assert Explicit(c).search(states=600).levels == [1, 33, 528, 38]
-    words = np.array([[1, 1, 2, 1, 2], [5, 6, 5, 5, 6]], dtype=np.uint64)
-    distinct, first = explicit._unique(words)
+        monkeypatch.setattr(words, "key_of", lambda w: np.zeros(w.shape[1], dtype=np.uint64))
+    assert Explicit(c).search(budget=Budget(states=600)).levels == [1, 33, 528, 38]
+    five = np.array([[1, 1, 2, 1, 2], [5, 6, 5, 5, 6]], dtype=np.uint64)
+    distinct, first = unique(five)
     assert sorted(map(tuple, distinct.T.tolist())) == [(1, 5), (1, 6), (2, 5), (2, 6)]
-    assert distinct.T.tolist() == words[:, first].T.tolist()
+    assert distinct.T.tolist() == five[:, first].T.tolist()
     # Neighbours that share a word are not the same state.
-    assert explicit._unique(np.array([[1, 1, 1], [5, 6, 7]], dtype=np.uint64))[0].shape == (2, 3)
-    visited = explicit._Visited()
-    visited.add(words[:, :2])
-    visited.add(words[:, 2:3])
-    assert visited.contains(words).tolist() == [True, True, True, True, False]
+    assert unique(np.array([[1, 1, 1], [5, 6, 7]], dtype=np.uint64))[0].shape == (2, 3)
+    visited = Visited()
+    visited.add(five[:, :2])
+    visited.add(five[:, 2:3])
+    assert visited.contains(five).tolist() == [True, True, True, True, False]
 
 
 @given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 7) | st.integers(2**64 - 8, 2**64 - 1)))
 def test_keys_are_sorted_as_a_stable_sort_does(values: list[int]) -> None:
     """Also where keys differ only in the bits that give way to positions."""
     key = np.array(values, dtype=np.uint64)
-    out, order = explicit._sorted(key)
+    out, order = in_order(key)
     assert order.tolist() == np.argsort(key, kind="stable").tolist()
     assert out.tolist() == sorted(values)
 
@@ -267,10 +273,10 @@ def test_batches_do_not_change_what_is_found(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(explicit, "CHUNK", 64)
     c = replace_initial(many(33), 33)
     whole = Explicit(c)
-    assert whole.search(states=600).levels == [1, 33, 528, 38]
+    assert whole.search(budget=Budget(states=600)).levels == [1, 33, 528, 38]
     monkeypatch.setattr(explicit, "BATCH", 1)
     parts = Explicit(c)
-    assert parts.search(states=600).levels == [1, 33, 528, 38]
+    assert parts.search(budget=Budget(states=600)).levels == [1, 33, 528, 38]
     assert [parts.path(i) for i in range(600)] == [whole.path(i) for i in range(600)]
 
 
@@ -421,7 +427,7 @@ def test_a_domain_is_counted_whole_or_refused(size: int) -> None:
     c = counting(size, stops=True)
     assert len(Reference(c).explore()) == size + 1
     try:
-        found = Explicit(c).search(states=2 * size)
+        found = Explicit(c).search(budget=Budget(states=2 * size))
     except ValueError:
         assert size > 256
     else:
@@ -441,7 +447,7 @@ def test_a_sender_waits_while_its_channel_is_full() -> None:
     runs = (Instance("asker", impatient), handshake.system.runs[1])
     for capacity, states in ((1, 19), (2, 31)):
         c = System("impatient", runs, Reliable(capacity)).compile()
-        graph, found = Reference(c).explore(), Explicit(c).search(edges=True)
+        graph, found = Reference(c).explore(), Explicit(c, edges=True).search()
         assert Counter(k for *_, k in graph.edges(keys=True)) == found.edges
         assert (len(graph), found.states) == (states, states)
         last = f"to_answerer.{capacity - 1}"

@@ -15,7 +15,8 @@ from checker.export._asked import Names, about, plain
 
 from checker import cli
 from checker.decide import run_task
-from checker.engines.explicit import Explicit, Question
+from checker.engines.explicit import Explicit
+from checker.engines.interface import Question
 from checker.export import Asked, asked, export, find, formats, promela, smtlib, tlaplus
 from checker.request import Request, Task, expectations
 from model.adversary.reliable import Reliable

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import model.flaws
-from checker.decide import run_task, search
+from checker.by_search import search
+from checker.decide import run_task
 from checker.request import Request, Task, declared, properties_of
 from checker.verdict import VIOLATED, Result
 from model.flaws import dropped, find, flaws

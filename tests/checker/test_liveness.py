@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checker.decide import temporal
-from checker.engines.liveness import bottoms, decide_leads_to, fair_component
+from checker.by_search import temporal
+from checker.engines.liveness import bottoms, fair_component
 from checker.engines.reference import Reference
 from checker.export import Temporal, asked, asked_temporal, export, promela
 from checker.export import temporal as exported
@@ -45,18 +45,18 @@ def follows(w: World) -> list[Implication]:
     ],
 )
 def test_fairness_decides(system: System, fairness: str, verdict: str) -> None:
-    (r,) = decide_leads_to(system, [declared("leads_to", "follows", follows, fairness)])
+    (r,) = temporal(system, [declared("leads_to", "follows", follows, fairness)])
     assert r.verdict == verdict
 
 
 def test_a_lasso_is_replayed_and_shown() -> None:
-    (r,) = decide_leads_to(pacer.resting, [declared("leads_to", "follows", follows, "weak")])
+    (r,) = temporal(pacer.resting, [declared("leads_to", "follows", follows, "weak")])
     assert [s.event for s in r.trace.steps] == ["wait", "rest"] and r.trace.loop == 0
     assert "steps 1 to 2 repeat for ever" in chart(r.trace)
 
 
 def test_a_dead_end_is_a_lasso_without_steps() -> None:
-    (r,) = decide_leads_to(pacer.stuck, [declared("leads_to", "follows", follows, "strong")])
+    (r,) = temporal(pacer.stuck, [declared("leads_to", "follows", follows, "strong")])
     assert [s.event for s in r.trace.steps] == ["wait"] and r.trace.loop == 1
     assert "nothing follows, for ever" in chart(r.trace)
 
@@ -65,7 +65,7 @@ def test_what_is_never_given_is_vacuous() -> None:
     def never(w: World) -> list[Implication]:
         return [when(w.runs[0].state == "READY").then(w.runs[0].state == "DONE")]
 
-    (r,) = decide_leads_to(pacer.spinning, [declared("leads_to", "never", never)])
+    (r,) = temporal(pacer.spinning, [declared("leads_to", "never", never)])
     assert r.verdict == VACUOUS
 
 
@@ -113,11 +113,11 @@ def test_honest_runs_end_only_under_strong_fairness() -> None:
         return [when(r.state != "START").then(r.state == "CLOSED") for r in w.runs]
 
     system = scenario("honest").system()
-    (weak,) = decide_leads_to(system, [declared("leads_to", "ends", ends, "weak")])
+    (weak,) = temporal(system, [declared("leads_to", "ends", ends, "weak")])
     assert weak.verdict == VIOLATED
     loop = weak.trace.steps[weak.trace.loop :]
     assert loop and {s.event for s in loop} <= {"ApplicationData"}
-    (strong,) = decide_leads_to(system, [declared("leads_to", "ends", ends, "strong")])
+    (strong,) = temporal(system, [declared("leads_to", "ends", ends, "strong")])
     assert strong.verdict == PROVED
 
 

@@ -23,9 +23,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checker.decide import _bad
 from checker.engines import native, native_source
-from checker.engines.explicit import Explicit, Question, Search, numpy_function
+from checker.engines.explicit import Explicit, numpy_function
+from checker.engines.interface import Budget, Question, Search, Watch, described
 from checker.engines.native import Native
 from checker.engines.native_source import Circuit, NativeError, available
 from checker.request import Request, properties_of, system_of
@@ -161,8 +161,8 @@ def chain(c: Compiled, engine: Native, row: int) -> None:
 @pytest.mark.parametrize(("name", "full", "levels", "edges"), COUNTS)
 def test_toys(name: str, full: bool, levels: list[int], edges: int, cache: Path) -> None:
     c = compiled(name, full=full)
-    engine, judge = Native(c, cache=cache), Explicit(c)
-    found, wanted = engine.search(edges=True), judge.search(edges=True)
+    engine, judge = Native(c, cache=cache, edges=True), Explicit(c, edges=True)
+    found, wanted = engine.search(), judge.search()
     assert (found.complete, found.reason, found.levels) == (True, "", levels)
     assert found.edges == wanted.edges
     total = sum(levels)
@@ -186,7 +186,7 @@ def asked(name: str, flaw: str | None = None) -> tuple[System, list[Question], C
     for p in properties_of(Request(), where):
         if not p.temporal:
             questions += [
-                Question(p.name, _bad(p, system)),
+                Question(p.name, p.bad(system)),
                 Question(f"{p.name} (witness)", p.witness(system)),
             ]
     return system, questions, system.compile(*(q.expr for q in questions))
@@ -204,7 +204,7 @@ ASKED = [("tls12-small", None), ("tls13", None), ("honest", None), ("tls12-small
 def test_scenarios(name: str, flaw: str | None, cache: Path) -> None:
     system, questions, c = asked(name, flaw)
     mine, theirs = copies(questions), copies(questions)
-    engine, judge = Native(c, cache=cache), Explicit(c)
+    engine, judge = Native(c, cache=cache, edges=True), Explicit(c)
     found, wanted = engine.search(mine), judge.search(theirs)
     assert (found.complete, found.levels) == (True, wanted.levels)
     assert found.states == wanted.states
@@ -216,10 +216,9 @@ def test_scenarios(name: str, flaw: str | None, cache: Path) -> None:
             assert len(path) == len(judge.path(b.state)), a.name
             if not a.name.endswith("(witness)"):
                 broken += 1
-                named = [(s.label if s else None, c.describe(v)) for s, v in path]
-                assert len(replay(system, named, a.expr, a.name)) == len(path) - 1
+                assert len(replay(system, described(c, path), a.expr, a.name)) == len(path) - 1
     assert broken or not flaw
-    counted, wanted = engine.search(edges=True), Explicit(c).search(edges=True)
+    counted, wanted = engine.search(), Explicit(c, edges=True).search()
     assert (counted.levels, counted.edges) == (wanted.levels, wanted.edges)
     rows = random.Random(1).sample(range(found.states), 40)
     for row in rows:
@@ -232,7 +231,7 @@ def test_states_of_several_words(cache: Path) -> None:
     for runs, words in ((33, 2), (100, 4)):
         engine = Native(replace_initial(many(runs), runs), cache=cache)
         assert engine.layout.words == words
-        found = engine.search(states=600)
+        found = engine.search(budget=Budget(states=600))
         assert found.levels == [1, runs, *([528, 38] if runs == 33 else [499])]
         assert len({engine.state(i) for i in range(600)}) == 600
 
@@ -242,7 +241,7 @@ def test_states_whose_hashes_are_equal_are_told_apart(
 ) -> None:
     monkeypatch.setattr(native_source, "MIX", "(h & 3) << 62")
     engine = Native(replace_initial(many(33), 33), cache=cache)
-    assert engine.search(states=600).levels == [1, 33, 528, 38]
+    assert engine.search(budget=Budget(states=600)).levels == [1, 33, 528, 38]
     assert len({engine.state(i) for i in range(600)}) == 600
     assert Native(compiled("counters"), cache=cache).search().levels == [16, 8, 16, 16, 6]
 
@@ -250,7 +249,7 @@ def test_states_whose_hashes_are_equal_are_told_apart(
 # -- several threads -----------------------------------------------------------------------------
 def arrays(engine: Native) -> tuple[bytes, ...]:
     """The states, their parents and their steps, as they lie in memory."""
-    head = engine._head.contents
+    head = engine.head.contents
     sizes = (8 * engine.layout.words, 4, 2)
     where = (head.words, head.parent, head.via)
     return tuple(ctypes.string_at(a, n * head.count) for a, n in zip(where, sizes, strict=True))
@@ -276,11 +275,11 @@ def test_threads_change_nothing(name: str, flaw: str | None, cache: Path) -> Non
     for n in (2, 3, 16, 99):
         again = copies(questions)
         engine = Native(c, cache=cache)
-        found = engine.search(again, threads=lambda n=n: n)  # type: ignore[misc]
+        found = engine.search(again, watch=Watch(threads=lambda n=n: n))  # type: ignore[misc]
         assert (found.complete, found.levels) == (True, wanted.levels)
         assert again == whole
         assert arrays(engine) == arrays(alone)
-        assert engine._head.contents.batches > len(found.levels) // 2
+        assert engine.head.contents.batches > len(found.levels) // 2
 
 
 @pytest.mark.usefixtures("together")
@@ -292,12 +291,15 @@ def test_threads_meet_where_hashes_are_equal(
     monkeypatch.setattr(native_source, "MIX", mix)
     c = replace_initial(many(33), 33)
     alone = Native(c, cache=cache)
-    alone.search(states=3_000)
+    alone.search(budget=Budget(states=3_000))
     for n in (2, 3, 7):
         engine = Native(c, cache=cache)
-        assert engine.search(states=3_000, threads=lambda n=n: n).states == 3_000  # type: ignore[misc]
+        assert (
+            engine.search(budget=Budget(states=3_000), watch=Watch(threads=lambda n=n: n)).states
+            == 3_000
+        )  # type: ignore[misc]
         assert arrays(engine) == arrays(alone)
-        assert engine._head.contents.batches
+        assert engine.head.contents.batches
 
 
 @pytest.mark.usefixtures("together")
@@ -308,7 +310,7 @@ def test_the_number_of_threads_may_change(monkeypatch: pytest.MonkeyPatch, cache
     alone, engine = Native(c, cache=cache), Native(c, cache=cache)
     alone.search(whole)
     clock = random.Random(3)
-    assert engine.search(again, threads=lambda: clock.randrange(1, 6)).complete
+    assert engine.search(again, watch=Watch(threads=lambda: clock.randrange(1, 6))).complete
     assert again == whole
     assert arrays(engine) == arrays(alone)
 
@@ -319,12 +321,12 @@ def test_a_limit_ends_threads_at_the_same_row(states: int, cache: Path) -> None:
     _, questions, c = asked("tls12-small")
     whole, again = copies(questions), copies(questions)
     alone, engine = Native(c, cache=cache), Native(c, cache=cache)
-    wanted = alone.search(whole, states=states)
-    found = engine.search(again, states=states, threads=lambda: 2)
+    wanted = alone.search(whole, Budget(states=states))
+    found = engine.search(again, Budget(states=states), watch=Watch(threads=lambda: 2))
     assert (found.states, found.reason, found.levels) == (states, wanted.reason, wanted.levels)
     assert again == whole
     assert arrays(engine) == arrays(alone)
-    assert engine._head.contents.next == alone._head.contents.next
+    assert engine.head.contents.next == alone.head.contents.next
 
 
 @pytest.mark.usefixtures("together")
@@ -335,23 +337,20 @@ def test_a_checkpoint_does_not_know_the_threads(
     monkeypatch.setattr(native, "SLICE", 512)
     _, questions, c = asked("tls12-small")
     whole, rest = copies(questions), copies(questions)
-    alone = Native(c, cache=cache)
-    alone.search(whole, checkpoint=tmp_path / "alone")
+    alone = Native(c, cache=cache, checkpoint=tmp_path / "alone")
+    alone.search(whole)
     for n, budget in ((2, 9_000), (1, 30_000), (3, 70_000)):
-        part = Native(c, cache=cache)
-        part.search(
-            copies(questions),
-            states=budget,
+        part = Native(
+            c,
+            cache=cache,
             checkpoint=tmp_path / "kept",
             resume=True,
             every=0.0,
-            threads=lambda n=n: n,
-            spill=tmp_path if n == 3 else None,  # type: ignore[misc]
+            spill=tmp_path if n == 3 else None,
         )
-    engine = Native(c, cache=cache)
-    assert engine.search(
-        rest, checkpoint=tmp_path / "kept", resume=True, threads=lambda: 2
-    ).complete
+        part.search(copies(questions), Budget(states=budget), watch=Watch(threads=lambda n=n: n))
+    engine = Native(c, cache=cache, checkpoint=tmp_path / "kept", resume=True)
+    assert engine.search(rest, watch=Watch(threads=lambda: 2)).complete
     assert rest == whole
     for name in ("words.bin", "parent.bin", "via.bin"):
         kept, wanted = (tmp_path / f / name for f in ("kept", "alone"))
@@ -369,7 +368,7 @@ def test_threads_find_the_first_row_of_each_question(
     engine = Native(c, cache=cache)
     with monkeypatch.context() as m:
         m.setattr(Native, "_ask", lambda *_: None)
-        engine.search(again, threads=lambda: 3)
+        engine.search(again, watch=Watch(threads=lambda: 3))
     assert all(q.state is None for q in again)
     engine._ask(again)
     assert again == whole
@@ -385,21 +384,21 @@ def test_threads_that_are_not_run_are_given_up(
     monkeypatch.setattr(native, "WINDOW", 0.5)
     monkeypatch.setattr(native, "ALONE", 60.0)
     engine = Native(compiled_small(), cache=cache)
-    real = engine._watch
-    monkeypatch.setattr(engine, "_watch", lambda *_: real(1.0, used))
-    assert engine.search(threads=lambda: 2).states == 81_856
+    real = engine._weigh
+    monkeypatch.setattr(engine, "_weigh", lambda *_: real(1.0, used))
+    assert engine.search(watch=Watch(threads=lambda: 2)).states == 81_856
     # Only full batches are watched: what comes before the first of them is not.
-    assert (engine._head.contents.batches > 100) == kept
-    assert engine._crew() == (2 if kept else 1)
+    assert (engine.head.contents.batches > 100) == kept
+    assert engine.crew() == (2 if kept else 1)
     later = time.monotonic() + 61.0
     monkeypatch.setattr(time, "monotonic", lambda: later)
-    assert engine._crew() == 2
+    assert engine.crew() == 2
 
 
 def test_few_rows_are_for_one_thread(cache: Path) -> None:
     engine = Native(compiled("counters"), cache=cache)
-    assert engine.search(threads=lambda: 2).states == 62
-    assert engine._head.contents.batches == 0
+    assert engine.search(watch=Watch(threads=lambda: 2)).states == 62
+    assert engine.head.contents.batches == 0
 
 
 # -- budgets -------------------------------------------------------------------------------------
@@ -412,7 +411,6 @@ def test_few_rows_are_for_one_thread(cache: Path) -> None:
         {"states": 11},
         {"seconds": -1.0},
         {"memory": 0},
-        {"stop": lambda: True},
         {"states": 11, "seconds": 60, "memory": 1 << 20},
     ],
     ids=lambda b: "-".join(b),
@@ -424,7 +422,8 @@ def test_a_budget_ends_the_search_as_in_the_other_engine(
     c = compiled(name)
     engine = Native(c, cache=cache)
     questions, theirs = [Question("any", TRUE)], [Question("any", TRUE)]
-    found, wanted = engine.search(questions, **budget), Explicit(c).search(theirs, **budget)
+    limits = Budget(**budget)
+    found, wanted = engine.search(questions, limits), Explicit(c).search(theirs, limits)
     assert (found.complete, found.reason) == (wanted.complete, wanted.reason)
     assert (found.states, found.levels) == (wanted.states, wanted.levels)
     assert questions == theirs
@@ -438,7 +437,7 @@ def test_time_and_memory_end_a_search_within_a_level(
     monkeypatch.setattr(native, "SLICE", 64)
     _, questions, c = asked("tls12-small")
     engine = Native(c, cache=cache)
-    found = engine.search(questions, memory=300_000)
+    found = engine.search(questions, Budget(memory=300_000))
     assert not found.complete
     assert found.reason == "the memory budget of 300000 bytes ended"
     assert engine.held <= 400_000
@@ -447,11 +446,11 @@ def test_time_and_memory_end_a_search_within_a_level(
     assert len(engine.path(last)) == len(found.levels)
     # Every state found was asked about, those of the unfinished level too.
     again = copies(questions)
-    Native(c, cache=cache).search(again, states=found.states)
+    Native(c, cache=cache).search(again, Budget(states=found.states))
     assert questions == again
     assert any(q.state is not None for q in questions)
     began = time.monotonic()
-    assert engine.search(seconds=0.0).reason == "the time budget of 0 s ended"
+    assert engine.search(budget=Budget(seconds=0.0)).reason == "the time budget of 0 s ended"
     assert time.monotonic() - began < 60
 
 
@@ -461,7 +460,7 @@ def test_an_interrupted_search_keeps_what_it_found(cache: Path) -> None:
             raise KeyboardInterrupt
 
     engine = Native(compiled("toy"), cache=cache)
-    found = engine.search(progress=interrupt)
+    found = engine.search(watch=Watch(progress=interrupt))
     assert (found.complete, found.reason, found.states) == (False, "interrupted", 4)
     assert len(engine.path(3)) == 2
 
@@ -485,7 +484,7 @@ def test_a_signal_ends_a_search(threads: int, monkeypatch: pytest.MonkeyPatch, c
     monkeypatch.setattr(native, "SLICE", 1)
     before = signal.signal(signal.SIGALRM, alarm)
     try:
-        found = engine.search(progress=progress, threads=lambda: threads)
+        found = engine.search(watch=Watch(progress=progress, threads=lambda: threads))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -500,8 +499,8 @@ def test_more_states_than_can_be_numbered(monkeypatch: pytest.MonkeyPatch, cache
     with pytest.raises(NativeError, match="more than 8 states: the native engine cannot number"):
         engine.search()
     with pytest.raises(NativeError, match="more than 8 states"):
-        engine.search(states=100)
-    assert engine.search(states=8).states == 8
+        engine.search(budget=Budget(states=100))
+    assert engine.search(budget=Budget(states=8)).states == 8
 
 
 def test_too_many_free_values(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
@@ -598,24 +597,22 @@ def test_a_stopped_search_goes_on(
     monkeypatch.setattr(native, "SLICE", 100)
     _, questions, c = asked("tls12-small", "early_ccs")
     whole = copies(questions)
-    wanted = Native(c, cache=cache).search(whole, edges=True)
+    wanted = Native(c, cache=cache, edges=True).search(whole)
     folder = tmp_path / "kept"
     for budget in (0, 1, 5, 1_000, 20_000, 50_001):
         part = copies(questions)
-        engine = Native(c, cache=cache)
-        found = engine.search(
-            part, states=budget, edges=True, checkpoint=folder, every=0.0, resume=True
-        )
+        engine = Native(c, cache=cache, edges=True, checkpoint=folder, every=0.0, resume=True)
+        found = engine.search(part, Budget(states=budget))
         assert found.states == budget
         assert found.reason == f"the budget of {budget} states ended before the search"
-    smaller = Native(c, cache=cache).search(
-        copies(questions), states=7, edges=True, checkpoint=folder, resume=True
+    smaller = Native(c, cache=cache, edges=True, checkpoint=folder, resume=True).search(
+        copies(questions), Budget(states=7)
     )
     assert (smaller.complete, smaller.states) == (False, 50_001)
     for _ in range(2):  # the second time there is nothing left to do
         rest = copies(questions)
-        engine = Native(c, cache=cache)
-        found = engine.search(rest, edges=True, checkpoint=folder, resume=True)
+        engine = Native(c, cache=cache, edges=True, checkpoint=folder, resume=True)
+        found = engine.search(rest)
         assert (found.complete, found.levels, found.edges) == (True, wanted.levels, wanted.edges)
         assert rest == whole
     for q in rest:
@@ -625,16 +622,16 @@ def test_a_stopped_search_goes_on(
 
 def test_a_checkpoint_of_another_search_is_refused(cache: Path, tmp_path: Path) -> None:
     folder = tmp_path / "kept"
-    toy = Native(compiled("toy"), cache=cache)
-    toy.search(states=5, checkpoint=folder)
+    Native(compiled("toy"), cache=cache, checkpoint=folder).search(budget=Budget(states=5))
     with pytest.raises(NativeError, match="keeps a search: resume it, or remove the folder"):
-        toy.search(checkpoint=folder)
-    other = Native(compiled("counters"), cache=cache)
+        Native(compiled("toy"), cache=cache, checkpoint=folder).search()
     with pytest.raises(NativeError, match=r"another system or of other questions \(toy\)"):
-        other.search(checkpoint=folder, resume=True)
+        Native(compiled("counters"), cache=cache, checkpoint=folder, resume=True).search()
     green = of("toy", "asker", "colour") == "green"
     with pytest.raises(NativeError, match="another system or of other questions"):
-        toy.search([Question("green", green)], checkpoint=folder, resume=True)
+        Native(compiled("toy"), cache=cache, checkpoint=folder, resume=True).search(
+            [Question("green", green)]
+        )
     manifest = folder / "manifest.json"
     good = manifest.read_text()
     data = json.loads(good)
@@ -647,15 +644,16 @@ def test_a_checkpoint_of_another_search_is_refused(cache: Path, tmp_path: Path) 
     ):
         manifest.write_text(bad)
         with pytest.raises(NativeError, match=said):
-            toy.search(checkpoint=folder, resume=True)
+            Native(compiled("toy"), cache=cache, checkpoint=folder, resume=True).search()
     manifest.write_text(good)
     # What lies behind the part that the manifest counts is never read.
     with (folder / "words.bin").open("ab") as f:
         f.write(b"torn")
-    assert toy.search(checkpoint=folder, resume=True).levels == [1, 3, 3, 2, 2]
+    kept = Native(compiled("toy"), cache=cache, checkpoint=folder, resume=True)
+    assert kept.search().levels == [1, 3, 3, 2, 2]
     (folder / "via.bin").unlink()
     with pytest.raises(NativeError, match="cannot be used"):
-        toy.search(checkpoint=folder, resume=True)
+        Native(compiled("toy"), cache=cache, checkpoint=folder, resume=True).search()
 
 
 CHILD = """
@@ -665,9 +663,10 @@ from checker.engines import native, native_source
 from tests.checker.test_native import asked
 native.SLICE = 50
 _, questions, c = asked("tls12-small")
-engine = native.Native(c, cache=Path(sys.argv[1]))
+kept = Path(sys.argv[2])
+engine = native.Native(c, cache=Path(sys.argv[1]), checkpoint=kept, every=0.0, resume=True)
 print("begun", flush=True)
-found = engine.search(questions, checkpoint=Path(sys.argv[2]), every=0.0, resume=True)
+found = engine.search(questions)
 print("ended", found.states, found.complete, flush=True)
 """
 
@@ -706,8 +705,8 @@ def test_a_killed_search_goes_on(cache: Path, tmp_path: Path) -> None:
     assert counts == sorted(counts)
     assert counts[-1] > 0
     rest = copies(questions)
-    engine = Native(c, cache=cache)
-    found = engine.search(rest, checkpoint=folder, resume=True)
+    engine = Native(c, cache=cache, checkpoint=folder, resume=True)
+    found = engine.search(rest)
     assert (found.complete, found.levels) == (True, wanted.levels)
     assert rest == whole
     assert len({engine.state(i) for i in range(found.states)}) == found.states
@@ -718,10 +717,12 @@ def test_a_checkpoint_has_one_writer(cache: Path, tmp_path: Path) -> None:
 
     def progress(result: Any, n: int) -> None:
         with pytest.raises(NativeError, match="in use by another search") as e:
-            Native(compiled("toy"), cache=cache).search(checkpoint=tmp_path, resume=True)
+            Native(compiled("toy"), cache=cache, checkpoint=tmp_path, resume=True).search()
         other.append(str(e.value))
 
-    found = Native(compiled("toy"), cache=cache).search(checkpoint=tmp_path, progress=progress)
+    found = Native(compiled("toy"), cache=cache, checkpoint=tmp_path).search(
+        watch=Watch(progress=progress)
+    )
     assert found.complete
     assert len(other) == 5
 
@@ -729,9 +730,9 @@ def test_a_checkpoint_has_one_writer(cache: Path, tmp_path: Path) -> None:
 def test_states_can_lie_on_a_disk(cache: Path, tmp_path: Path) -> None:
     _, questions, c = asked("tls12-small")
     whole, spilled = copies(questions), copies(questions)
-    inside, outside = Native(c, cache=cache), Native(c, cache=cache)
+    inside, outside = Native(c, cache=cache), Native(c, cache=cache, spill=tmp_path / "spill")
     wanted = inside.search(whole)
-    found = outside.search(spilled, spill=tmp_path / "spill")
+    found = outside.search(spilled)
     assert (found.complete, found.levels) == (True, wanted.levels)
     assert spilled == whole
     assert inside.held - outside.held == found.states * (8 * inside.layout.words + 6)
@@ -740,8 +741,12 @@ def test_states_can_lie_on_a_disk(cache: Path, tmp_path: Path) -> None:
     ]
     assert list((tmp_path / "spill").iterdir()) == []
     kept = tmp_path / "kept"
-    outside.search(copies(questions), spill=tmp_path, states=70_000, checkpoint=kept)
-    again = outside.search(copies(questions), spill=tmp_path, checkpoint=kept, resume=True)
+    Native(c, cache=cache, spill=tmp_path, checkpoint=kept).search(
+        copies(questions), Budget(states=70_000)
+    )
+    again = Native(c, cache=cache, spill=tmp_path, checkpoint=kept, resume=True).search(
+        copies(questions)
+    )
     assert (again.complete, again.levels) == (True, wanted.levels)
 
 
@@ -757,11 +762,11 @@ def test_states_go_to_a_disk_when_the_budget_ends(
     monkeypatch.setattr(native_source, "TOGETHER", 1)
     _, questions, c = asked("tls12-small")
     whole, again = copies(questions), copies(questions)
-    inside, outside = Native(c, cache=cache), Native(c, cache=cache)
+    inside, outside = Native(c, cache=cache), Native(c, cache=cache, overflow=True)
     wanted = inside.search(whole)
     notes: list[str] = []
     found = outside.search(
-        again, memory=1_000_000, overflow=True, note=notes.append, threads=lambda: threads
+        again, Budget(memory=1_000_000), watch=Watch(note=notes.append, threads=lambda: threads)
     )
     assert (found.complete, found.levels) == (True, wanted.levels)
     assert again == whole
@@ -779,13 +784,13 @@ def test_states_go_to_a_disk_when_the_budget_ends(
 def test_the_index_stays_in_memory(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     monkeypatch.setattr(native, "SLICE", 64)
     c = compiled_small()
-    engine = Native(c, cache=cache)
-    found = engine.search(memory=100_000, overflow=True)
+    engine = Native(c, cache=cache, overflow=True)
+    found = engine.search(budget=Budget(memory=100_000))
     assert not found.complete
     assert found.reason == (
         "the memory budget of 100000 bytes ended; the states are on a disk, their index is not"
     )
-    alone = Native(c, cache=cache).search(memory=100_000)
+    alone = Native(c, cache=cache).search(budget=Budget(memory=100_000))
     assert alone.reason == "the memory budget of 100000 bytes ended"
     assert found.states > 3 * alone.states
 
@@ -809,22 +814,22 @@ def test_states_go_to_a_disk_when_the_system_has_little_left(
 
     c = compiled_small()
     notes: list[str] = []
-    engine = Native(c, cache=cache)
-    found = engine.search(overflow=True, note=notes.append, progress=progress)
+    engine = Native(c, cache=cache, overflow=True)
+    found = engine.search(watch=Watch(note=notes.append, progress=progress))
     assert (found.complete, found.states) == (True, 81_856)
     (note,) = notes
     assert note.startswith("memory is short: 67,108,863 bytes are left of 1,073,741,824: ")
     assert engine.held == 4 * (engine.held // 4) < 81_856 * 22
     # A search that holds little has nothing to give.
     monkeypatch.setattr(native, "SMALL", 1 << 26)
-    again = Native(c, cache=cache)
-    assert again.search(overflow=True, note=notes.append).complete
+    again = Native(c, cache=cache, overflow=True)
+    assert again.search(watch=Watch(note=notes.append)).complete
     assert len(notes) == 1
     assert again.held > 81_856 * 22
     # Without leave, or with a budget of its own, it does not look.
     monkeypatch.setattr(native, "SMALL", 0)
-    assert again.search(note=notes.append).complete
-    assert again.search(note=notes.append, overflow=True, memory=1 << 30).complete
+    assert Native(c, cache=cache).search(watch=Watch(note=notes.append)).complete
+    assert again.search(budget=Budget(memory=1 << 30), watch=Watch(note=notes.append)).complete
     assert len(notes) == 1
 
 
@@ -835,12 +840,14 @@ def test_an_index_that_does_not_fit_ends_the_search(
     monkeypatch.setattr(native, "LOOK", 0.0)
     monkeypatch.setattr(native, "SLICE", 64)
     notes: list[str] = []
-    found = Native(compiled_small(), cache=cache).search(overflow=True, note=notes.append)
+    found = Native(compiled_small(), cache=cache, overflow=True).search(
+        watch=Watch(note=notes.append)
+    )
     assert not found.complete
     assert found.reason == "memory is short; the states are on a disk, their index is not"
     assert len(notes) == 1
     monkeypatch.setattr(native.room, "memory", lambda: None)
-    assert Native(compiled_small(), cache=cache).search(overflow=True).complete
+    assert Native(compiled_small(), cache=cache, overflow=True).search().complete
 
 
 def test_no_disk_for_the_states(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
@@ -849,14 +856,18 @@ def test_no_disk_for_the_states(monkeypatch: pytest.MonkeyPatch, cache: Path) ->
 
     monkeypatch.setattr(native, "SLICE", 64)
     monkeypatch.setattr(native.room, "disk", none)
-    found = Native(compiled_small(), cache=cache).search(memory=100_000, overflow=True)
+    found = Native(compiled_small(), cache=cache, overflow=True).search(
+        budget=Budget(memory=100_000)
+    )
     assert re.fullmatch(
         r"the memory budget of 100000 bytes ended; no disk for the states: \d+ bytes: none",
         found.reason,
     )
     gone = Path("/no/such/folder")
     monkeypatch.setattr(native.room, "disk", lambda size: gone)
-    found = Native(compiled_small(), cache=cache).search(memory=100_000, overflow=True)
+    found = Native(compiled_small(), cache=cache, overflow=True).search(
+        budget=Budget(memory=100_000)
+    )
     assert found.reason.endswith("no file for the states: No such file or directory")
     assert 0 < found.states < 81_856
 
@@ -869,12 +880,10 @@ def test_a_search_goes_on_though_memory_is_short(
     whole, rest = copies(questions), copies(questions)
     inside = Native(c, cache=cache)
     inside.search(whole)
-    Native(c, cache=cache).search(copies(questions), states=60_000, checkpoint=tmp_path)
+    Native(c, cache=cache, checkpoint=tmp_path).search(copies(questions), Budget(states=60_000))
     notes: list[str] = []
-    engine = Native(c, cache=cache)
-    found = engine.search(
-        rest, memory=1_000_000, overflow=True, checkpoint=tmp_path, resume=True, note=notes.append
-    )
+    engine = Native(c, cache=cache, overflow=True, checkpoint=tmp_path, resume=True)
+    found = engine.search(rest, Budget(memory=1_000_000), watch=Watch(note=notes.append))
     assert found.complete
     assert rest == whole
     assert arrays(engine) == arrays(inside)

@@ -13,11 +13,13 @@ import z3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from checker import decide, verify
-from checker.decide import prove, run_task
+from checker import by_proof, verify
+from checker.by_proof import prove
+from checker.decide import run_task
 from checker.engines import pdr as pdr_module
 from checker.engines import sat
-from checker.engines.explicit import Explicit, Question
+from checker.engines.explicit import Explicit
+from checker.engines.interface import Question
 from checker.engines.pdr import Gates, OutOfTimeError, Pdr, ViolationError
 from checker.engines.sat import Sat
 from checker.engines.symbolic import CertificateError, NoProof, Proof, Prover, Symbolic
@@ -529,14 +531,14 @@ def test_an_error_in_one_proof_leaves_the_others(monkeypatch: pytest.MonkeyPatch
 def test_a_proof_that_does_not_stop_is_stopped_and_the_next_ones_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    original = decide._prove
+    original = by_proof.prove_one
 
     def stuck(system: System, p: Any, *more: Any) -> Any:
         if p.id == "KEY-2":
             time.sleep(600)
         return original(system, p, *more)
 
-    monkeypatch.setattr(decide, "_prove", stuck)
+    monkeypatch.setattr(by_proof, "prove_one", stuck)
     monkeypatch.setattr(verify, "limit", lambda task: 15.0)
     request = Request(
         properties=("KEY-1", "KEY-2", "SEC-1"), scenario="tls12-small", engine="symbolic"
@@ -588,7 +590,7 @@ def test_what_is_never_reached_is_vacuous_not_proved() -> None:
 
 @pytest.mark.scenario
 def test_a_witness_that_is_not_found_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decide, "WITNESS_STATES", 10)
+    monkeypatch.setattr(by_proof, "WITNESS_STATES", 10)
     props = cases(lambda w: w.clients[0].verified)
     results = list(prove(scenario("two-clients").system(), props, Request()))
     assert [(r.verdict, r.reason) for r in results] == [(UNKNOWN, "witness not found")]
@@ -601,7 +603,7 @@ def test_a_proof_is_of_every_configuration() -> None:
     """Of a free switch at either end: four, and the proof covers a violation in any of them."""
     where = scenario("fallback")
     system = where.system()
-    assert decide.configurations(system) == 4
+    assert by_proof.configurations(system) == 4
     free = {n: v for n, v in system.variables.items() if len(v.initial) > 1}
     for values in itertools.product(*(v.initial for v in free.values())):
         here = zip(free.items(), values, strict=True)

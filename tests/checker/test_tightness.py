@@ -10,14 +10,14 @@ from itertools import islice
 
 import pytest
 
+from checker.by_proof import prove
 from checker.cli import main
-from checker.decide import prove
+from checker.engines.interface import Label
 from checker.engines.symbolic import Refuter
 from checker.report.tightness import as_text, status
 from checker.request import Request, system_of
 from checker.support import Invariant, Support, carried, proof, uses
 from checker.tightness import SELECTS, decide, drops, place, places, tightness, weaker, without
-from checker.trace import Label
 from checker.verdict import PROVED, VIOLATED
 from model.expr import FALSE, TRUE
 from model.scenario import scenario

@@ -24,10 +24,10 @@ from checker.decide import run_task
 from checker.engines.native import Native
 from checker.engines.native_source import available
 from checker.pool import cores, share
-from checker.report.text import chart, table
-from checker.request import Request, Task, scenarios_of
+from checker.report.text import by_property, chart, table
+from checker.request import Request, Task, checked, left_out, scenarios_of
 from checker.verdict import Result, exit_status
-from checker.verify import joined, verify
+from checker.verify import combined, verify
 from model.scenario import SCENARIOS
 from properties import find
 
@@ -322,7 +322,7 @@ def test_exit_statuses(results: list[Result], status: int) -> None:
 
 
 def test_engines_that_disagree_are_an_error() -> None:
-    merged = joined([_result("PROVED", method="search"), _result("VIOLATED", method="proof")])
+    merged = combined([_result("PROVED", method="search"), _result("VIOLATED", method="proof")])
     assert merged.error
     assert "engines disagree" in merged.reason
     assert "! P" in table([_result("VIOLATED")])
@@ -330,7 +330,7 @@ def test_engines_that_disagree_are_an_error() -> None:
 
 def test_an_error_of_one_engine_is_not_hidden_by_the_other() -> None:
     broken = _result("UNKNOWN", method="proof", error=True, reason="Z3Exception: out of luck")
-    merged = joined([_result("PROVED", method="search"), broken])
+    merged = combined([_result("PROVED", method="search"), broken])
     assert merged.error and "out of luck" in merged.reason
     assert exit_status([merged]) == 4
     assert "! P" in table([merged])
@@ -367,13 +367,13 @@ def test_a_proof_completes_an_unfinished_search_if_either_saw_a_witness() -> Non
     seen = _result("PROVED", method="proof", certificate="c", witness=True)
     bare = replace(seen, witness=False)
     ended = _result("UNKNOWN", method="search", reason="time")
-    assert joined([ended, seen]).verdict == "PROVED"
-    assert joined([replace(ended, witness=True), bare]).verdict == "PROVED"
-    assert joined([ended, bare]).verdict == joined([bare]).verdict == "UNKNOWN"
-    assert joined([ended, bare]).reason == "witness not found: time"
-    assert joined([_result("VACUOUS", method="search"), bare]).verdict == "VACUOUS"
-    assert joined([_result("VACUOUS", method="search"), seen]).error
-    both = joined([_result("PROVED", method="search", witness=True), bare])
+    assert combined([ended, seen]).verdict == "PROVED"
+    assert combined([replace(ended, witness=True), bare]).verdict == "PROVED"
+    assert combined([ended, bare]).verdict == combined([bare]).verdict == "UNKNOWN"
+    assert combined([ended, bare]).reason == "witness not found: time"
+    assert combined([_result("VACUOUS", method="search"), bare]).verdict == "VACUOUS"
+    assert combined([_result("VACUOUS", method="search"), seen]).error
+    both = combined([_result("PROVED", method="search", witness=True), bare])
     assert (both.verdict, both.method, both.certificate) == ("PROVED", "search+proof", "c")
 
 
@@ -493,7 +493,8 @@ def test_the_last_search_has_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     def search(self: Native, *args: Any, **more: Any) -> Any:
         found = real(self, *args, **more)
         time.sleep(0.5)
-        more["note"](f"{more['threads']()} threads")
+        watch = args[2]
+        watch.note(f"{watch.threads()} threads")
         return found
 
     monkeypatch.setattr(Native, "search", search)
@@ -535,3 +536,78 @@ def test_progress_without_a_terminal_is_a_line_now_and_then(
     cli.progress("tls12: 5 distinct states")
     cli.progress("too soon")
     assert capsys.readouterr().err == "tls12: 5 distinct states\n"
+
+
+# -- what is asked, and no more --------------------------------------------------------------------
+SIGNATURE = "client_receive_certificate_verify_WAIT_CV_to_WAIT_FINISHED:signature"
+
+
+def test_a_search_stops_when_what_is_asked_is_answered(capsys: pytest.CaptureFixture[str]) -> None:
+    """A shortest attack, and no number of states: the rest was not looked at."""
+    command = ["verify", "AUT-1", "--drop", SIGNATURE, "--scenario", "tls13"]
+    assert cli.main([*command, "--format", "json"]) == 1
+    (row,) = json.loads(capsys.readouterr().out)["results"]
+    assert (row["verdict"], row["depth"], row["states"]) == ("VIOLATED", 6, None)
+    assert row["stopped"] is True
+    out = run(*command, status=1, capsys=capsys)
+    assert out.startswith("tls13  the search stopped at the answer\n")
+    # What holds needs the whole search, and has the count.
+    out = run("verify", "AUT-1", "KEY-7", *command[2:], status=1, capsys=capsys)
+    assert "stopped" not in out
+
+
+def test_a_drop_everywhere_is_a_line_a_property() -> None:
+    trace = run_task(Task(Request(("SEC-1",), flaw="early_ccs"), "tls12-small", "explicit"))[
+        0
+    ].trace
+    fell = _result("VIOLATED", trace=trace)
+    rows = [fell, replace(fell, scenario="t"), _result("UNKNOWN", reason="late"), _result("PROVED")]
+    steps = len(trace)
+    assert by_property(rows) == (
+        f"! P       p  falls in 2 of 4 scenarios, shortest in s: {steps} steps; "
+        "UNKNOWN in 1 of 4 scenarios: late"
+    )
+    assert by_property(rows[3:]) == "  P       p  as declared in 1 of 1 scenario"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--engine", "reference", "--backend", "c"], "--engine reference cannot be combined with"),
+        (["--engine", "symbolic", "--cluster", "tcp://x:1"], "with --cluster, which is for expl"),
+        (["--flaw", "early_ccs", "--certificates", "kept"], "which is for symbolic"),
+        (["--resume", "kept"], "--resume: kept keeps no search that is asked for"),
+        (["--spill", "kept"], "--spill: there is no folder kept"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_an_error(
+    options: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before any work, and no folder is made."""
+    monkeypatch.chdir(tmp_path)
+    assert said in run(
+        "verify", "SEC-1", "--scenario", "tls12-small", *options, status=2, capsys=capsys
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_compiler_a_note_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler")
+    (note,) = checked(Request(scenario="tls13"))
+    assert note.startswith("no C compiler: $CC is no-such-compiler: searches run in numpy")
+    assert checked(Request(scenario="tls13", backend="numpy")) == []
+    assert checked(Request(("KEY-7",), "tls13", "reference")) == []
+
+
+def test_a_property_that_does_not_apply_is_named() -> None:
+    request = Request(("AUT-3", "AUT-11"), "tls12-small", "reference")
+    (note,) = checked(request)
+    assert note.startswith("AUT-3 ")
+    assert note.endswith(" is left out: it needs client-auth, which tls12-small lacks")
+    assert left_out(request) == {
+        find("AUT-3")[0].name: "it needs client-auth, which tls12-small lacks"
+    }

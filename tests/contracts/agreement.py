@@ -8,14 +8,15 @@ from typing import Any
 import networkx as nx
 
 from checker.engines.explicit import Explicit
+from checker.engines.interface import Budget
 from checker.engines.reference import Reference
 from model.system import Compiled
 
 
 def same_graph(compiled: Compiled, graph: nx.MultiDiGraph[tuple[Any, ...]]) -> Explicit:
     """The same states, at the same distances, and as many edges of each step; the engine."""
-    engine = Explicit(compiled)
-    found = engine.search(edges=True)
+    engine = Explicit(compiled, edges=True)
+    found = engine.search()
     assert found.complete
     depths = [d for d, n in enumerate(found.levels) for _ in range(n)]
     assert {engine.state(i): d for i, d in enumerate(depths)} == dict(graph.nodes(data="depth"))
@@ -27,7 +28,7 @@ def same_to_depth(compiled: Compiled, depth: int | None = None) -> None:
     """The same states at each distance: to `depth`, or while there are fewer than 1,000 or so."""
     engine = Explicit(compiled)
     # The last level may be cut off, so it is not compared.
-    levels = engine.search(states=50_000).levels[:-1]
+    levels = engine.search(budget=Budget(states=50_000)).levels[:-1]
     if depth is None:
         depth = next(d for d in range(len(levels)) if sum(levels[: d + 2]) > 1000)
     assert depth < len(levels)

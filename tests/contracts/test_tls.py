@@ -14,7 +14,7 @@ import z3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checker.decide import _bad, run_task
+from checker.decide import run_task
 from checker.engines.explicit import Explicit
 from checker.engines.native_source import available
 from checker.engines.reference import Reference
@@ -79,7 +79,7 @@ def test_the_reference_agrees_and_the_laws_hold(name: str) -> None:
     exprs: list[Expr] = []
     for p in properties_of(Request(), where):
         if not p.temporal:
-            exprs += [_bad(p, system), p.witness(system)]
+            exprs += [p.bad(system), p.witness(system)]
     compiled = system.compile(*exprs)
     reference = Reference(compiled)
     graph = reference.explore()
@@ -100,7 +100,7 @@ def _same_verdicts_and_lengths(
     for p in properties_of(Request(), where):
         if p.temporal:
             continue
-        bad, witness = reference.predicate(_bad(p, system)), reference.predicate(p.witness(system))
+        bad, witness = reference.predicate(p.bad(system)), reference.predicate(p.witness(system))
         wrong = [d for s, d in graph.nodes(data="depth") if bad(s)] if p.kind == "invariant" else []
         r = by_search[p.name]
         assert (r.verdict == "VIOLATED") == bool(wrong), p.name

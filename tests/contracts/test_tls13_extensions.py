@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from checker.decide import search
+from checker.by_search import search
 from checker.request import Request, properties_of
 from model.expr import Expr, conj, neg
 from model.scenario import Config, scenario

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from checker.decide import search, temporal
+from checker.by_search import search, temporal
 from checker.request import Request
 from model.flaws import flaws
 from model.scenario import scenario

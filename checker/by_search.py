@@ -1,0 +1,205 @@
+"""Deciding by search: the questions of properties, asked of an engine, and the paths it finds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from checker.engines.choice import REFERENCE, searcher
+from checker.engines.interface import (
+    STOPPED,
+    UNWATCHED,
+    Engine,
+    Finding,
+    Follows,
+    Question,
+    Search,
+    Watch,
+    described,
+)
+from checker.request import Request, declared, patch_of, system_of
+from checker.verdict import VIOLATED, Result, judge
+from model.expr import Expr, conj, disj, exists, neg
+from model.scenario import Scenario, scenario
+from model.system import Compiled, System
+from properties import Property, catalogue
+
+
+def search(
+    system: System,
+    props: Sequence[Property],
+    request: Request,
+    watch: Watch = UNWATCHED,
+    patched: Mapping[str, Expr] | None = None,
+    *,
+    whole: bool = False,
+    until: str = "",
+) -> list[Result]:
+    """Decide invariants and goals by breadth-first search; violations are replayed.
+
+    `patched` says of each patched row when it takes what the sound one would not: one of them must
+    fire. The search stops when each property, or that named `until`, has its answer, unless it is
+    to be `whole`.
+    """
+    bad = {p.name: Question(p.name, p.bad(system)) for p in props}
+    seen = {p.name: Question(p.name, p.witness(system)) for p in props}
+    fired = [Question(n, e) for n, e in (patched or {}).items()]
+    questions = [*bad.values(), *seen.values(), *fired]
+    compiled = system.compile(*(q.expr for q in questions))
+    engine = _engine(compiled, request, props, bool(fired))
+    answers = [
+        (seen if p.kind == "reachable" else bad)[p.name] for p in props if until in ("", p.name)
+    ]
+    awaited = [q for n, q in bad.items() if declared(n, system.name)[0] != VIOLATED]
+
+    def first() -> bool:
+        return request.first and any(q.state is not None for q in awaited)
+
+    def answered() -> bool:
+        fires = not fired or any(q.state is not None for q in fired)
+        return not whole and fires and all(q.state is not None for q in answers)
+
+    found = engine.search(
+        questions, request.budget, _told(system, watch, lambda: first() or answered())
+    )
+    stopped = found.reason == STOPPED
+    if not found.complete and first():
+        found.reason = "the search stopped at the first violation"
+    method = "reference" if request.engine == REFERENCE else "search"
+    out = []
+    for p in props:
+        finding = _finding(method, found, engine, [bad[p.name]], seen[p.name])
+        out.append(judge(p, replace(finding, stopped=stopped), system))
+    if fired and found.complete and all(q.state is None for q in fired):
+        for r in out:
+            r.error = True
+            r.reason = f"no patched row ever fires: {', '.join(q.name for q in fired)}"
+    return out
+
+
+def temporal(system: System, props: Sequence[Property]) -> list[Result]:
+    """Decide those that speak of whole runs, on the graph of fired machines."""
+    from checker.engines.liveness import Ends, Lassos
+
+    out = []
+    for kind, engine_of in (("ends", Ends), ("leads_to", Lassos)):
+        asked = [p for p in props if p.kind == kind]
+        bad = {p.name: _broken(p, system) for p in asked}
+        seen = {p.name: Question(p.name, p.witness(system)) for p in asked}
+        questions = [*(q for qs in bad.values() for q in qs), *seen.values()]
+        if not questions:
+            continue
+        engine = engine_of(system.compile(*(e for q in questions for e in q.exprs)))
+        found = engine.search(questions)
+        for p in asked:
+            method = "reference" + (f", {p.fairness} fairness" if p.fairness else "")
+            out.append(judge(p, _finding(method, found, engine, bad[p.name], seen[p.name]), system))
+    return out
+
+
+def _broken(p: Property, system: System) -> Sequence[Question]:
+    """The questions whose answers break a property of whole runs."""
+    if p.kind == "ends":
+        return [Question(p.name, p.bad(system))]
+    return [
+        Follows(p.name, conj(i.given, neg(i.holds)), holds=i.holds, fairness=p.fairness)
+        for i in p.implications(system)
+    ]
+
+
+def _finding(
+    method: str, found: Search, engine: Engine, bad: Sequence[Question], seen: Question
+) -> Finding:
+    """What a search found of one property: the path to the first of its questions answered."""
+    out = Finding(
+        method,
+        found.complete,
+        found.reason,
+        seen=seen.state is not None,
+        states=found.states,
+        depth=found.depth,
+    )
+    for q in bad:
+        if q.state is not None:
+            out.bad = described(engine.compiled, engine.path(q.state))
+            out.loop = q.loop if isinstance(q, Follows) else None
+            break
+    return out
+
+
+def _told(system: System, watch: Watch, stop: Callable[[], bool]) -> Watch:
+    """The watch of one search: told in words that name the system."""
+    began = time.monotonic()
+
+    def tell(found: Search, frontier: int) -> None:
+        rate = found.states / max(time.monotonic() - began, 1e-3)
+        watch.line(
+            f"{system.name}: {found.states:,} distinct states, frontier {frontier:,}, "
+            f"depth {found.depth}, {rate:,.0f} states/s"
+        )
+
+    return replace(
+        watch, progress=tell, note=lambda text: watch.note(f"{system.name}: {text}"), stop=stop
+    )
+
+
+def _engine(
+    compiled: Compiled, request: Request, props: Sequence[Property], patched: bool
+) -> Engine:
+    if request.engine == REFERENCE:
+        from checker.engines.reference import Reference
+
+        return Reference(compiled)
+    recipe = None
+    if request.cluster:
+        from checker.engines.cluster import Recipe
+
+        names = tuple(p.name for p in props)
+        arguments = (compiled.system.name, request.flaw, request.drop, names, patched)
+        recipe = Recipe(__name__, "rebuilt", arguments)
+    return searcher(compiled, request, recipe=recipe)
+
+
+def rebuilt(
+    where: str,
+    flaw: str | None,
+    drop: str | None,
+    names: tuple[str, ...],
+    patched: bool,
+) -> tuple[Compiled, list[Expr]]:
+    """The system of a search and its questions in order, on a machine that has the names only."""
+    request = Request(scenario=where, flaw=flaw, drop=drop)
+    system = system_of(request, scenario(where))
+    props = [catalogue()[n] for n in names]
+    exprs = [*(p.bad(system) for p in props), *(p.witness(system) for p in props)]
+    if patched:
+        exprs += patched_rows(request, scenario(where), system).values()
+    return system.compile(*exprs), exprs
+
+
+def patched_rows(request: Request, where: Scenario, system: System) -> dict[str, Expr]:
+    """For each patched row, when it takes a message that the sound role would not."""
+    return changed_rows(where.system(), system) if patch_of(request) else {}
+
+
+def changed_rows(sound: System, system: System) -> dict[str, Expr]:
+    """For each row that differs from the sound system's, when it takes what that would not."""
+    sound_steps = {s.label: s for s in sound.raw_steps}
+    changed: dict[str, list[Expr]] = {}
+    for s in system.changed(sound):
+        if s.rule.rejects:
+            continue
+        new, parameters = s.full, dict(s.parameters)
+        before = sound_steps.get(s.label)
+        # A row that checks less must take what the sound one refuses. Where a message covers
+        # less at both ends, no message of one system exists in the other: taking one is enough.
+        if before is not None and before.covered == s.covered:
+            if before.full is s.full:
+                continue
+            new = conj(s.full, neg(before.full))
+            parameters.update(before.parameters)
+        for n, d in parameters.items():
+            new = exists(n, d.values, d, new)
+        changed.setdefault(s.rule.name, []).append(new)
+    return {name: disj(*exprs) for name, exprs in changed.items()}

@@ -1,0 +1,177 @@
+"""A search in C kept in a folder, to go on from there."""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from checker.engines.interface import Question
+from checker.engines.native_calls import DONE, NEVER
+from checker.engines.native_source import NativeError
+
+if TYPE_CHECKING:
+    from checker.engines.native import Native
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+
+
+class Checkpoint:
+    """A search kept in a folder: three data files that only grow, and `manifest.json`.
+
+    What the manifest does not count is ignored, so a process that dies while it writes loses only
+    what came after the last manifest.
+    """
+
+    NAMES = ("words.bin", "parent.bin", "via.bin")
+
+    def __init__(
+        self,
+        engine: Native,
+        questions: Sequence[Question],
+        identity: str,
+        expect: Callable[[int], None],
+    ) -> None:
+        assert engine.checkpoint is not None
+        folder = self.folder = engine.checkpoint
+        self.engine, self.questions, self.identity = engine, questions, identity
+        self.rows = 0
+        self.sums = [0, 0, 0]
+        folder.mkdir(parents=True, exist_ok=True)
+        manifest = folder / MANIFEST
+        self.files: list[IO[bytes]] = []
+        self._lock()
+        found = manifest.exists()
+        if found and not engine.resume:
+            self.close()
+            raise NativeError(f"{folder} keeps a search: resume it, or remove the folder")
+        try:
+            data = self._read(manifest) if found else None
+            for name in self.NAMES:
+                self.files.append((folder / name).open("r+b" if found else "w+b", buffering=0))
+            if data is not None:
+                expect(int(data["count"]))
+                self._restore(data)
+        except OSError as e:
+            self.close()
+            raise NativeError(f"the checkpoint in {folder} cannot be used: {e}") from e
+        except BaseException:
+            self.close()
+            raise
+
+    def _lock(self) -> None:
+        """One process at a time; the lock ends with the process."""
+        import fcntl
+
+        self.lock = (self.folder / "lock").open("ab")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as e:
+            self.lock.close()
+            raise NativeError(f"{self.folder} is in use by another search: {e.strerror}") from e
+
+    def close(self) -> None:
+        """Close the files."""
+        self.lock.close()
+        for f in self.files:
+            f.close()
+
+    def _read(self, manifest: Path) -> dict[str, Any]:
+        try:
+            data: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
+            version, identity = data["format"], data["system"]
+        except (OSError, ValueError, KeyError, TypeError) as e:
+            raise NativeError(f"{manifest} is not a manifest: {e}") from e
+        if version != FORMAT:
+            raise NativeError(f"{manifest} has format {version}, not {FORMAT}")
+        if identity != self.identity:
+            raise NativeError(
+                f"{self.folder} keeps the search of another system or of other questions "
+                f"({data.get('name')}); name another folder"
+            )
+        return data
+
+    def _restore(self, data: Mapping[str, Any]) -> None:
+        """Read the arrays and build the index again."""
+        engine = self.engine
+        head, lib = engine.head.contents, engine.lib
+        rows = int(data["count"])
+        if lib.search_room(engine.head, rows) != DONE:
+            raise NativeError(f"no room for the {rows} states kept in {self.folder}")
+        for k, f in enumerate(self.files):
+            total = 0
+            for view in self.engine.views(k, 0, rows):
+                got = 0
+                while got < len(view):
+                    n = f.readinto(view[got:])  # type: ignore[attr-defined]
+                    if not n:
+                        raise NativeError(f"{self.NAMES[k]} in {self.folder} is too short")
+                    got += n
+                total = zlib.crc32(view, total)
+            if total != data["sums"][k]:
+                raise NativeError(f"{self.NAMES[k]} in {self.folder} is damaged")
+            self.sums[k] = total
+        if lib.search_restore(engine.head, rows, engine.crew()) != DONE:
+            raise NativeError(f"no memory for the index of the {rows} states in {self.folder}")
+        self.rows = rows
+        head.next = data["next"]
+        engine.bounds = list(data["bounds"])
+        engine.asked = data["asked"]
+        for i, row in enumerate(data["seen"]):
+            head.seen[i] = NEVER if row is None else row
+        for i, n in data["edges"]:
+            head.edges[i] = n
+
+    def save(self) -> None:
+        """Append the new states, then replace the manifest. Both are on disk when it returns.
+
+        NativeError if that fails, as on a full disk; the last manifest is valid still.
+        """
+        try:
+            self._save()
+        except OSError as e:
+            raise NativeError(f"the checkpoint in {self.folder} cannot be written: {e}") from e
+
+    def _save(self) -> None:
+        engine = self.engine
+        head = engine.head.contents
+        rows, sums = int(head.count), list(self.sums)
+        for k, f in enumerate(self.files):
+            f.seek(self.rows * engine.sizes[k])
+            for view in self.engine.views(k, self.rows, rows):
+                done = 0
+                while done < len(view):
+                    done += f.write(view[done:])
+                sums[k] = zlib.crc32(view, sums[k])
+            os.fsync(f.fileno())
+        self.sums, self.rows = sums, rows
+        seen = [int(head.seen[i]) for i in range(len(self.questions))]
+        edges = [(i, int(head.edges[i])) for i in range(len(engine.compiled.steps))]
+        data = {
+            "format": FORMAT,
+            "name": engine.compiled.system.name,
+            "system": self.identity,
+            "count": rows,
+            "next": int(head.next),
+            "bounds": engine.bounds,
+            "asked": engine.asked,
+            "seen": [None if x == NEVER else x for x in seen],
+            "sums": sums,
+            "edges": [e for e in edges if e[1]],
+        }
+        temporary = self.folder / f"{MANIFEST}.new"
+        with temporary.open("w", encoding="utf-8") as out:
+            json.dump(data, out)
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(self.folder / MANIFEST)
+        # The rename itself is on disk when the folder is.
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

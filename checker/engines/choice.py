@@ -1,0 +1,155 @@
+"""Choosing an engine: which there are, what each takes, and the one that a search gets."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from checker.engines.interface import Engine
+from model.near import UsageError
+from model.system import Compiled
+
+if TYPE_CHECKING:
+    from checker.engines.cluster import Recipe
+
+EXPLICIT, REFERENCE, SYMBOLIC, LIVENESS = "explicit", "reference", "symbolic", "liveness"
+CHECKPOINT_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of engine: `done` says what it does to a scenario, `takes` names its options."""
+
+    summary: str
+    done: str
+    takes: tuple[str, ...]
+
+
+SEARCH = ("time", "states", "memory", "backend", "spill")
+ENGINES = {
+    REFERENCE: Kind(
+        "fires the transitions machines into a networkx graph; judges the others",
+        "fired",
+        ("time", "states"),
+    ),
+    EXPLICIT: Kind(
+        "breadth-first search compiled to C or, without a compiler, to numpy",
+        "searched",
+        (*SEARCH, "checkpoint", "resume", "cluster", "stop-at-first"),
+    ),
+    SYMBOLIC: Kind(
+        "unbounded proof by PDR, then Spacer (Z3), each invariant re-checked",
+        "proved",
+        # A search shows what a solver found, and looks for the interesting cases.
+        (*SEARCH, "certificates"),
+    ),
+}
+"""The engines that can be asked for by name."""
+ORDER = (REFERENCE, EXPLICIT, LIVENESS, SYMBOLIC)
+"""All kinds, the first to run first. Liveness is the reference engine's graph, looked at whole."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to search.
+
+    `backend` is "c", "numpy" or "": C where a compiler is. `checkpoint` and `spill` are folders:
+    each search keeps itself in the first, and goes on from there with `resume`; its states lie in
+    files of the second. Without `spill` they go to the temporary folder when memory is short; never
+    if it is "none". `cluster` is the address of a Dask scheduler that searches instead.
+    """
+
+    backend: str = ""
+    checkpoint: str = ""
+    resume: bool = False
+    spill: str = ""
+    cluster: str = ""
+
+    @property
+    def folder(self) -> str:
+        """Where the states lie from the start; empty if not on a disk."""
+        return "" if self.spill == "none" else self.spill
+
+
+PLAIN = Options()
+
+
+def refuse(flags: Iterable[str], engines: Collection[str]) -> None:
+    """UsageError if none of the engines takes an option that is given."""
+    for flag in flags:
+        if not any(flag in ENGINES[n].takes for n in engines):
+            takers = " and ".join(n for n, e in ENGINES.items() if flag in e.takes)
+            raise UsageError(
+                f"--engine {' and '.join(engines)} cannot be combined with --{flag}, "
+                f"which is for {takers}"
+            )
+
+
+def in_c(options: Options) -> bool:
+    """Whether a search runs in C; UsageError if what is asked for cannot be had."""
+    from checker.engines.native_source import available
+
+    why = available()
+    if options.cluster:
+        from checker.engines import cluster
+
+        if options.backend or options.checkpoint or options.folder:
+            raise UsageError("--cluster goes with none of --backend, --checkpoint, --spill")
+        if cluster.available():
+            raise UsageError(f"--cluster: {cluster.available()}")
+        return False
+    if options.folder and not Path(options.folder).is_dir():
+        raise UsageError(f"--spill: there is no folder {options.folder}; make it first, or none")
+    if options.backend == "c" and why:
+        raise UsageError(f"--backend c: {why}")
+    if options.backend != "numpy" and not why:
+        return True
+    if options.checkpoint or options.folder:
+        raise UsageError(
+            f"--checkpoint, --resume and --spill need the search in C: "
+            f"{why or 'leave out --backend numpy'}"
+        )
+    return False
+
+
+def fallback(options: Options) -> str:
+    """Why a search is slower than need be, and what to do; empty if it is not."""
+    from checker.engines.native_source import available
+
+    why = "" if options.backend or options.cluster else available()
+    return f"{why}: searches run in numpy, which takes longer; install gcc or clang" if why else ""
+
+
+def searcher(
+    compiled: Compiled,
+    options: Options = PLAIN,
+    *,
+    edges: bool = False,
+    recipe: Recipe | None = None,
+) -> Engine:
+    """The engine of a breadth-first search. A cluster needs the `recipe` of the questions."""
+    if options.cluster and recipe is not None:
+        from checker.engines.cluster import Cluster
+
+        # What the cluster holds for it goes with the process that runs the task.
+        return Cluster(compiled, recipe, options.cluster)
+    if not in_c(options):
+        from checker.engines.explicit import Explicit
+
+        return Explicit(compiled, edges=edges)
+    from checker.engines.native import Native
+
+    def place(folder: str) -> Path | None:
+        return Path(folder) / compiled.system.name if folder else None
+
+    return Native(
+        compiled,
+        edges=edges,
+        checkpoint=place(options.checkpoint),
+        every=CHECKPOINT_SECONDS,
+        resume=options.resume,
+        spill=place(options.folder),
+        overflow=not options.spill,
+    )

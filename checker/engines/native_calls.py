@@ -1,0 +1,58 @@
+"""The functions of native.c and what they take and return."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+NEVER = (1 << 64) - 1
+"""No limit; a question without an answer."""
+DONE, LIMIT, BUDGET, NO_MEMORY, NO_DISK = range(5)
+
+
+class Head(ctypes.Structure):
+    """The first fields of `Search` in native.c."""
+
+    _fields_ = (
+        ("words", ctypes.c_void_p),
+        ("parent", ctypes.c_void_p),
+        ("via", ctypes.c_void_p),
+        ("count", ctypes.c_uint64),
+        ("next", ctypes.c_uint64),
+        ("limit", ctypes.c_uint64),
+        ("memory", ctypes.c_uint64),
+        ("seen", ctypes.POINTER(ctypes.c_uint64)),
+        ("edges", ctypes.POINTER(ctypes.c_uint64)),
+        ("batches", ctypes.c_uint64),
+    )
+
+    words: int | None
+    parent: int | None
+    via: int | None
+    count: int
+    next: int
+    limit: int
+    memory: int
+    seen: Any
+    edges: Any
+    batches: int
+
+
+def declare(lib: ctypes.CDLL) -> ctypes.CDLL:
+    """The library, with the types of its functions."""
+    head, u64 = ctypes.POINTER(Head), ctypes.c_uint64
+    for name, result, arguments in (
+        ("search_new", head, [u64, ctypes.POINTER(ctypes.c_int)]),
+        ("search_free", None, [head]),
+        ("search_bytes", u64, [head]),
+        ("search_begin", ctypes.c_int, [head, ctypes.POINTER(u64)]),
+        ("search_ask", None, [head, u64, u64, ctypes.c_int]),
+        ("search_expand", ctypes.c_int, [head, u64, u64, ctypes.c_int]),
+        ("search_room", ctypes.c_int, [head, u64]),
+        ("search_allocate", ctypes.c_int, [head, ctypes.c_int, ctypes.c_int]),
+        ("search_move", ctypes.c_int, [head, ctypes.c_int, ctypes.c_int]),
+        ("search_restore", ctypes.c_int, [head, u64, ctypes.c_int]),
+    ):
+        f = getattr(lib, name)
+        f.restype, f.argtypes = result, arguments
+    return lib
