@@ -242,6 +242,7 @@ def test_spin_counts_the_states_of_a_toy(name: str, bfs: bool) -> None:
     assert found["errors"] == 0
 
 
+@pytest.mark.deep
 @needs_spin
 @pytest.mark.parametrize(("name", "law", "holds"), LAWS, ids=lambda v: str(v)[:40])
 def test_spin_decides_a_law_of_a_toy(name: str, law: Expr, holds: bool) -> None:
