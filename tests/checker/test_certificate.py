@@ -391,7 +391,7 @@ def altered(parts: tuple[Formula, ...]) -> list[tuple[Formula, ...]]:
     return [*invariant.weaker(parts), *invariant.stronger(parts), *invariant.flipped(parts)]
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 @pytest.mark.parametrize("name", TOYS)
 def test_what_a_solver_says_of_a_toy_is_so(name: str) -> None:
     """Of the invariant, of all that is one change from it, and of all two changes from it."""
@@ -796,7 +796,7 @@ def test_progress_says_who_is_asked() -> None:
     assert told == ["f: z3 is asked"]
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_a_flawed_model_has_certificates_of_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

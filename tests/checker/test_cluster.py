@@ -175,7 +175,7 @@ def test_a_lost_worker_costs_no_state(address: str) -> None:
     assert killed[0] not in after
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_budgets(address: str) -> None:
     c, exprs = asked("honest")
     questions = [Question(str(i), e) for i, e in enumerate(exprs)]

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import z3
-from checker.export._asked import Names, about, plain
 
-from checker import cli
+from checker.asked import Names, about, plain
+from checker.cli import main
 from checker.decide import run_task
 from checker.engines.explicit import Explicit
 from checker.engines.interface import Question
@@ -39,6 +39,7 @@ from model.flaws import find as find_flaw
 from model.rule import SAME, Role, Variable, step
 from model.system import Compiled, Instance, System
 from tests.benchmarks.spin import SpinError, missing, run_spin
+from tests.sizes import deep_but
 from tests.toys import counters, forger, handshake
 
 needs_spin = pytest.mark.skipif(bool(missing()), reason=f"not installed: {missing()}")
@@ -208,17 +209,14 @@ def test_what_cannot_be_exported_is_refused() -> None:
             write()
 
 
-def command(name: str, *more: str) -> int:
-    return cli.main(["export", name, "ORD-1", "--scenario", "tls12-small", *more])
-
-
 def test_the_command_writes_to_stdout_or_to_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert command("smtlib") == 0
+    small = ["--scenario", "tls12-small"]
+    assert main(["export", "smtlib", "ORD-1", *small]) == 0
     assert capsys.readouterr().out == export("smtlib", "tls12-small", None, ["ORD-1"])
-    assert command("tlaplus", "-o", str(tmp_path / "tls12_small.tla")) == 0
-    assert command("promela", "-o", str(tmp_path / "small.pml")) == 0
+    for name, file in (("tlaplus", "tls12_small.tla"), ("promela", "small.pml")):
+        assert main(["export", name, "ORD-1", *small, "-o", str(tmp_path / file)]) == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "small.pml",
         "tls12_small.cfg",
@@ -245,6 +243,7 @@ def test_spin_counts_the_states_of_a_toy(name: str, bfs: bool) -> None:
     assert found["errors"] == 0
 
 
+@pytest.mark.deep
 @needs_spin
 @pytest.mark.parametrize(("name", "law", "holds"), LAWS, ids=lambda v: str(v)[:40])
 def test_spin_decides_a_law_of_a_toy(name: str, law: Expr, holds: bool) -> None:
@@ -289,9 +288,10 @@ SEARCHED = [
 ]
 
 
-@pytest.mark.scenario
 @needs_spin
-@pytest.mark.parametrize(("scenario", "flaw", "some"), SEARCHED, ids=lambda v: str(v)[:40])
+@pytest.mark.parametrize(
+    ("scenario", "flaw", "some"), deep_but(SEARCHED[1:2], SEARCHED), ids=lambda v: str(v)[:40]
+)
 def test_spin_agrees_on_a_scenario(scenario: str, flaw: str | None, some: Sequence[str]) -> None:
     here = searched_here(scenario, flaw)
     text = export("promela", scenario, flaw)

@@ -201,7 +201,7 @@ def test_dropping_the_signature_check_is_goto_fail() -> None:
     }
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_dropping_a_field_from_finished() -> None:
     row = "client_receive_finished_WAIT_FIN_to_CONNECTED"
     assert _fallen(f"{row}:session_id", "tls12-small") == {"AUT-6", "AUT-7", "ORD-13"}

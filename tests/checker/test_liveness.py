@@ -151,6 +151,7 @@ graphs = st.dictionaries(
 )
 
 
+@pytest.mark.deep
 @needs_spin
 @settings(max_examples=10, deadline=None)
 @given(graphs, st.integers(0, 3), st.sets(st.integers(0, 3), min_size=1))
@@ -184,6 +185,7 @@ TEMPORAL = [
 STRONG = "a_run_that_started_ends_however_much_data_flows"
 
 
+@pytest.mark.deep
 @needs_spin
 @pytest.mark.parametrize("name", [n for n in TEMPORAL if n != STRONG])
 def test_spin_agrees_on_the_honest_scenario(name: str) -> None:
@@ -200,6 +202,7 @@ def test_spin_agrees_that_weak_fairness_is_not_enough() -> None:
     assert agrees(scenario("honest").system(), replace(prop, fairness="weak")) == VIOLATED
 
 
+@pytest.mark.deep
 @needs_spin
 @pytest.mark.parametrize(
     "name",

@@ -360,7 +360,7 @@ def invariants(where: str, request: Request | None = None) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    "where", deep_but(["tls12-small", "tls13"], ["tls12-small", "tls13", "two-clients"])
+    "where", deep_but(["tls12-small"], ["tls12-small", "tls13", "two-clients"])
 )
 def test_every_invariant_is_proved_or_violated_as_declared(where: str) -> None:
     results = run_task(Task(Request(engine="symbolic"), where, "symbolic"))
@@ -393,7 +393,7 @@ def test_larger_scenarios_are_proved_as_declared(where: str) -> None:
     assert [r.id for r in results if not r.as_declared] == []
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_two_runs_give_the_same_invariants() -> None:
     texts = []
     for _ in range(2):

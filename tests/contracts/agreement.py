@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import networkx as nx
@@ -10,6 +11,7 @@ import networkx as nx
 from checker.engines.explicit import Explicit
 from checker.engines.interface import Budget
 from checker.engines.reference import Reference
+from model.scenario import Config, Scenario, scenario
 from model.system import Compiled
 
 
@@ -35,6 +37,12 @@ def same_to_depth(compiled: Compiled, depth: int | None = None) -> None:
     graph = Reference(compiled).explore(depth=depth)
     depths = [d for d, n in enumerate(levels[: depth + 1]) for _ in range(n)]
     assert {engine.state(i): d for i, d in enumerate(depths)} == dict(graph.nodes(data="depth"))
+
+
+def narrowed(name: str, client: Config, server: Config) -> Scenario:
+    """A scenario whose ends have fewer configurations."""
+    where = scenario(name)
+    return replace(where, client={**where.client, **client}, server={**where.server, **server})
 
 
 def set_once(compiled: Compiled, reference: Reference) -> None:

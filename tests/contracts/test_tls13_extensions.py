@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from checker.by_search import search
@@ -11,7 +9,7 @@ from checker.request import Request, properties_of
 from model.expr import Expr, conj, neg
 from model.scenario import Config, scenario
 from properties import World, declared
-from tests.contracts.agreement import same_to_depth
+from tests.contracts.agreement import narrowed, same_to_depth
 from tests.sizes import deep_but
 
 SMALL: dict[str, tuple[Config, Config]] = {
@@ -38,9 +36,7 @@ DEPTHS = {"retry-early-data": 3}
 @pytest.mark.parametrize("name", sorted(SMALL))
 def test_the_reference_agrees_as_far_as_it_comes(name: str) -> None:
     """The same states at each distance, down to a depth that the reference reaches quickly."""
-    where = scenario(name)
-    client, server = SMALL[name]
-    where = replace(where, client={**where.client, **client}, server={**where.server, **server})
+    where = narrowed(name, *SMALL[name])
     system = where.system()
     compiled = system.compile(*(p.holds(system) for p in properties_of(Request(), where)))
     same_to_depth(compiled, DEPTHS.get(name))
