@@ -305,7 +305,7 @@ class Adversary(Network):
 
     def _replayed(self, system: System, run: Instance, message: Message) -> Iterable[Source]:
         """Each message that an honest run sent: as it is, or what is protected inside anew."""
-        anew = self._writes(system, run, message), self._values(system, run, message)
+        writes, values = self._writes(system, run, message), self._values(system, run, message)
         for q in system.runs:
             if q.name == run.name or message.name not in q.role.sends:
                 continue
@@ -318,7 +318,8 @@ class Adversary(Network):
                 if inner:
                     # With a NULL cipher a record is authenticated but not hidden.
                     readable = self.knows_key(system, q, under) | system.of(q, "null_cipher")
-                    yield Source(f"{name} via adversary", conj(*anew, seen, readable), inner)
+                    anew = conj(writes, seen, readable, values)
+                    yield Source(f"{name} via adversary", anew, inner)
                 if q.role.name != run.role.name:
                     same_key = self._same_record_key(system, run, q, under)
                     yield Source(name, conj(seen, same_key), bound)
@@ -348,7 +349,7 @@ class Adversary(Network):
 
     def _values(self, system: System, run: Instance, message: Message) -> Expr:
         """Limits on freely chosen fields: values that exist, nonces and shares that were seen."""
-        parts = [message.made_up]
+        parts: list[Expr] = []
         inside = message.encrypted and (message.encrypted.secret, message.encrypted.to)
         for f, d in message.fields.items():
             carrier = message.shown.get(f)
@@ -367,7 +368,7 @@ class Adversary(Network):
                     theirs.append((message.f[f] == q.name) & self._read(system, q, carrier))
             parts.append(disj(*mine, *theirs))
         parts += [self._part(system, message, p, whole) for p, whole in message.parts.items()]
-        return conj(*parts)
+        return conj(*parts, message.made_up)
 
     def _part(self, system: System, message: Message, part: str, whole: str) -> Expr:
         """A part of a value is as its maker made it: with another one the value is the adversary's
