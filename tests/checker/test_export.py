@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import z3
-from checker.export._asked import Names, about, plain
 
 from checker import cli
+from checker.asked import Names, about, plain
 from checker.decide import run_task
 from checker.engines.explicit import Explicit
 from checker.engines.interface import Question
