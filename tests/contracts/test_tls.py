@@ -14,7 +14,8 @@ import z3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checker.decide import _bad, run_task, search
+from checker.by_search import search
+from checker.decide import run_task
 from checker.engines.explicit import Explicit
 from checker.engines.native_source import available
 from checker.engines.reference import Reference
@@ -89,7 +90,7 @@ def test_the_reference_agrees_and_the_laws_hold(name: str) -> None:
     exprs: list[Expr] = []
     for p in properties_of(Request(), where):
         if not p.temporal:
-            exprs += [_bad(p, system), p.witness(system)]
+            exprs += [p.bad(system), p.witness(system)]
     compiled = system.compile(*exprs)
     reference = Reference(compiled)
     graph = reference.explore()
@@ -108,7 +109,7 @@ def _same_verdicts_and_lengths(
     asked = [p for p in properties_of(Request(), where) if not p.temporal]
     by_search = {r.property: r for r in search(system, asked, Request())}
     for p in asked:
-        bad, witness = reference.predicate(_bad(p, system)), reference.predicate(p.witness(system))
+        bad, witness = reference.predicate(p.bad(system)), reference.predicate(p.witness(system))
         wrong = [d for s, d in graph.nodes(data="depth") if bad(s)] if p.kind == "invariant" else []
         r = by_search[p.name]
         assert (r.verdict == "VIOLATED") == bool(wrong), p.name
