@@ -53,6 +53,7 @@ def test_checks_are_listed_in_the_spelling_of_drop(capsys: pytest.CaptureFixture
     assert "known CA" not in out
 
 
+@pytest.mark.scenario
 def test_what_a_rule_touches(capsys: pytest.CaptureFixture[str]) -> None:
     rule = "server_receive_certificate_CONNECTED_to_PH_WAIT_CV"
     out = run("list", "--touching", rule.upper(), status=0, capsys=capsys)

@@ -97,10 +97,10 @@ def test_search_and_proof_are_both_told(capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.scenario
 @pytest.mark.parametrize("engine", ["explicit", "symbolic", "reference"])
 def test_each_engine_by_name(engine: str, capsys: pytest.CaptureFixture[str]) -> None:
-    out = run(
-        "verify", "KEY-7", "--scenario", "tls12-small", "--engine", engine, status=0, capsys=capsys
-    )
-    assert "PROVED" in out
+    # The reference fires every step of a machine: a small scenario.
+    where = "retry-early-data-honest" if engine == "reference" else "tls12-small"
+    command = ["verify", "KEY-7", "--scenario", where, "--engine", engine]
+    assert "PROVED" in run(*command, status=0, capsys=capsys)
 
 
 @pytest.mark.scenario
