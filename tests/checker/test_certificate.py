@@ -63,7 +63,6 @@ TLS = {
     "tls13": ("SEC-1", "ORD-15", "NEG-13"),
 }
 ALL = [*TOYS, *(f"{where} {p}" for where, ids in TLS.items() for p in ids)]
-QUICK = [*TOYS, "tls12-small NEG-7"]
 
 
 @cache
@@ -127,7 +126,7 @@ def checked(name: str, text: str, *names: str) -> Certified:
 
 # -- accepted --------------------------------------------------------------------------------------
 @each_solver
-@pytest.mark.parametrize("name", deep_but(QUICK, ALL))
+@pytest.mark.parametrize("name", deep_but(TOYS, ALL))
 def test_a_proof_is_accepted(name: str, solver: str) -> None:
     verdict = checked(name, written(name), solver)
     assert (verdict.verdict, verdict.reasons) == ("accepted", [])
@@ -404,7 +403,7 @@ def test_what_a_solver_says_of_a_toy_is_so(name: str) -> None:
     assert None not in said[1 : 1 + len(altered(found))]
 
 
-@pytest.mark.parametrize("name", deep_but(QUICK, ALL))
+@pytest.mark.parametrize("name", deep_but(TOYS, ALL))
 def test_without_a_clause_or_with_a_sign_changed_it_is_refused(name: str) -> None:
     """Each clause, each literal; nothing in a certificate is there without need."""
     parts = clauses(name)

@@ -114,7 +114,7 @@ def test_the_same_levels_and_depths(address: str, where: str) -> None:
     compare(address, recipe("asked", where))
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_a_violation_replays(address: str) -> None:
     """Its trace is as short as that of the local search."""
     request = Request(scenario="tls12-small", flaw="early_ccs")

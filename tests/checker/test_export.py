@@ -354,7 +354,7 @@ def test_horn_clauses_reach_exactly_the_states_of_a_toy(name: str) -> None:
             assert horn(text) == ("unsat" if v in seen else "sat"), (n, v)
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("flaw", "name", "answer"),
     [

@@ -196,6 +196,7 @@ def test_spin_agrees_on_the_honest_scenario(name: str) -> None:
     assert agrees(scenario("honest").system(), catalogue()[name]) == PROVED
 
 
+@pytest.mark.deep
 @needs_spin
 def test_spin_agrees_that_weak_fairness_is_not_enough() -> None:
     prop = catalogue()[STRONG]

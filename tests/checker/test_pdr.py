@@ -404,7 +404,7 @@ def test_two_runs_give_the_same_invariants() -> None:
     assert all(t and t.endswith("(check-sat)\n") for t in texts[0])
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_a_certificate_is_sorted_and_speaks_of_what_the_property_depends_on() -> None:
     system = scenario("tls12-small").system()
     props = invariants("tls12-small")[::5]
@@ -527,7 +527,7 @@ def test_an_error_in_one_proof_leaves_the_others(monkeypatch: pytest.MonkeyPatch
     assert results[1].reason == "Z3Exception: out of luck"
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_a_proof_that_does_not_stop_is_stopped_and_the_next_ones_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -598,7 +598,7 @@ def test_a_witness_that_is_not_found_is_told(monkeypatch: pytest.MonkeyPatch) ->
     assert exit_status(results) == 3
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_a_proof_is_of_every_configuration() -> None:
     """Of a free switch at either end: four, and the proof covers a violation in any of them."""
     where = scenario("fallback")
