@@ -25,6 +25,9 @@ from model.scenario import Scenario, scenario
 from model.system import Compiled, System
 from properties import Property, catalogue
 
+IDLE = "no patched row ever fires"
+"""The reason of results of a system whose patch changes nothing that can happen."""
+
 
 def search(
     system: System,
@@ -74,7 +77,7 @@ def search(
     if fired and found.complete and all(q.state is None for q in fired):
         for r in out:
             r.error = True
-            r.reason = f"no patched row ever fires: {', '.join(q.name for q in fired)}"
+            r.reason = f"{IDLE}: {', '.join(q.name for q in fired)}"
     return out
 
 

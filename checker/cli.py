@@ -268,6 +268,7 @@ def note(line: str) -> None:
 
 
 def _verify(args: argparse.Namespace) -> int:
+    from checker.by_search import IDLE
     from checker.report import machine_readable, text
     from checker.report.requirements import requirements
     from checker.request import Request, checked, left_out, scenarios_of
@@ -310,6 +311,11 @@ def _verify(args: argparse.Namespace) -> int:
     outcome = verify(request, progress, note=note)
     progress("")
     results = outcome.results
+    if results and all(r.error and r.reason.startswith(IDLE) for r in results):
+        raise UsageError(
+            f"{request.flaw or request.drop}: {results[0].reason}; in {results[0].scenario} it can "
+            "never take what it should: look at its states, its guard, and the scenario"
+        )
     status = exit_status(results, interrupted=outcome.interrupted)
     if args.rfc:
         out = _by_section(args, scenarios_of(request), results)

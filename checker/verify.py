@@ -27,6 +27,8 @@ from checker.request import (
     tasks_of,
 )
 from checker.verdict import HOLDS_TO_DEPTH, PROVED, UNKNOWN, VACUOUS, VIOLATED, Result
+from model.flaws import flaws
+from model.near import UsageError
 from model.rule import ModelError
 from model.scenario import scenario
 
@@ -56,7 +58,8 @@ def verify(
             try:
                 _ = system_of(request, where).raw_steps
             except ModelError as e:
-                raise ModelError(f"{request.flaw or request.drop}: {e}") from e
+                kind = ModelError if request.flaw in flaws() else UsageError
+                raise kind(f"{request.flaw or request.drop}: {e}") from e
     outcome = Outcome()
     found: list[tuple[Task, list[Result]]] = []
     try:

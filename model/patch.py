@@ -20,7 +20,7 @@ from typing import Any, Concatenate, ParamSpec
 from model.expr import TRUE, Expr, conj, conjuncts, disj, same, substitute
 from model.extensions import with_messages
 from model.folder import failure
-from model.near import unknown
+from model.near import hint, unknown
 from model.rule import Check, Message, ModelError, Role, Rule
 
 __all__ = [
@@ -250,7 +250,9 @@ def without_fields(role: Role, message: str, *names: str) -> Role:
     layout = role.covered[message]
     for f in names:
         if f not in layout:
-            raise ModelError(f"{message} does not cover {f!r}: it covers {', '.join(layout)}")
+            raise ModelError(
+                f"{message} does not cover {f!r}: it covers {', '.join(layout)}{hint(f, layout)}"
+            )
     left = {i for i, f in enumerate(layout) if f in names}
 
     def shorter(node: Expr, parts: tuple[Expr, ...]) -> Expr:

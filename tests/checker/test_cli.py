@@ -186,6 +186,40 @@ def test_only_mistakes_of_the_user_are_usage_errors(
     assert run("list", status=status, capsys=capsys) == says
 
 
+@pytest.mark.scenario
+@pytest.mark.parametrize(
+    ("patch", "says"),
+    [
+        ('without_fields("Finished", "client_randoms")', "did you mean client_random, "),
+        (
+            'without_check("client_receive_finshed", "verify_data")',
+            "no row of the client is called",
+        ),
+        ("with_rows(NEVER)", "no patched row ever fires: client_never; in tls12-small it can "),
+    ],
+    ids=["a field", "a row", "a row that never fires"],
+)
+def test_a_mistake_in_a_flaw_of_ones_own_is_one_line(
+    patch: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from model.flaws import Flaw\n"
+        "from model.message import Finished\n"
+        "from model.patch import without_check, without_fields, with_rows\n"
+        "from model.principal import client\n"
+        "from model.rule import receive\n"
+        'NEVER = receive("client", Finished, "START", "CONNECTED", rfc="5246 7",\n'
+        '                when=client.version == "TLS13", label="client_never")\n'
+        f'FLAW = Flaw("mine", 0, "t", "s", "tls12-small",\n'
+        f'            {{"client": {patch}}}, {{"client": ()}})\n'
+    )
+    error = run("verify", "ORD-1", "--flaw", str(file), status=2, capsys=capsys)
+    assert says in error
+    assert error.startswith(f"error: {file}: ")
+    assert error.count("\n") == 1
+
+
 def test_a_wrong_property_is_named_as_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     before = dict(properties.catalogue())
     monkeypatch.setattr(properties, "registry", dict(before))
