@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from checker import output
+from checker.arguments import ABOUT
 from checker.listing import decided
 from checker.report.words import count
 from checker.request import Request, declared, expectations, properties_of
@@ -80,9 +81,7 @@ def exit_status() -> str:
 
 def commands() -> str:
     """What each command is for."""
-    from checker.cli import COMMANDS
-
-    rows = [(f"`python -m checker {n}`", about) for n, (about, _) in COMMANDS.items()]
+    rows = [(f"`python -m checker {n}`", about) for n, about in ABOUT.items()]
     return _table(("command", "what it does"), rows)
 
 

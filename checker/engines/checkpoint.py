@@ -7,17 +7,31 @@ import os
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any, Protocol
 
 from checker.engines.interface import Question
 from checker.engines.native_calls import DONE, NEVER
 from checker.engines.native_source import NativeError
-
-if TYPE_CHECKING:
-    from checker.engines.native import Native
+from model.system import Compiled
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+
+
+class Kept(Protocol):
+    """What a checkpoint reads and restores of a search in C (`native.Native`)."""
+
+    compiled: Compiled
+    checkpoint: Path | None
+    resume: bool
+    head: Any
+    lib: Any
+    sizes: tuple[int, int, int]
+    bounds: list[int]
+    asked: int
+
+    def views(self, k: int, begin: int, end: int) -> list[memoryview]: ...
+    def crew(self) -> int: ...
 
 
 class Checkpoint:
@@ -31,7 +45,7 @@ class Checkpoint:
 
     def __init__(
         self,
-        engine: Native,
+        engine: Kept,
         questions: Sequence[Question],
         identity: str,
         expect: Callable[[int], None],

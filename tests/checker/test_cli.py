@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import properties
-from checker import cli, docs, listing, output
+from checker import arguments, cli, docs, listing, output
 from checker.report.columns import columns
 from checker.report.words import count
 from model.near import UsageError
@@ -44,7 +44,7 @@ def test_one_kind_is_listed_alone(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no kind of thing is called 'flows'; did you mean flaws" in run(
         "list", "flows", status=2, capsys=capsys
     )
-    assert tuple(listing.KINDS) == cli.KINDS
+    assert tuple(listing.KINDS) == arguments.KINDS
 
 
 def test_checks_are_listed_in_the_spelling_of_drop(capsys: pytest.CaptureFixture[str]) -> None:
@@ -182,7 +182,7 @@ def test_only_mistakes_of_the_user_are_usage_errors(
     def fails(_: object) -> int:
         raise error
 
-    monkeypatch.setitem(cli.COMMANDS, "list", ("", fails))
+    monkeypatch.setitem(cli.COMMANDS, "list", fails)
     assert run("list", status=status, capsys=capsys) == says
 
 

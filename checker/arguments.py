@@ -1,0 +1,208 @@
+"""The commands and their arguments, as data; the parser made of them."""
+
+from __future__ import annotations
+
+import argparse
+import tomllib
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from checker.engines.choice import ENGINES
+from checker.verdict import EXIT
+
+ABOUT = {
+    "verify": "decide properties",
+    "certify": "check certificates again by SMT solvers",
+    "list": "what there is, by kind; the scenarios that a rule touches",
+    "diagrams": "draw the gallery",
+    "docs": "fill the generated tables of the READMEs",
+    "monitor": "hold a real handshake against the machines",
+    "audit": "hold machines learned from real stacks against the model",
+    "coverage": "rules never taken, checks that never decided anything",
+    "tightness": "which demands a property rests on: drop each alone",
+    "export": "write a scenario for another model checker",
+}
+"""What each command is for."""
+KINDS = ("properties", "scenarios", "capabilities", "flaws", "rules", "engines")
+"""What `list` lists."""
+AUDITED = "exit status: 0 no file is laxer than the model, 1 one is, 2 one cannot be read"
+
+
+def _positive(kind: Any) -> Any:
+    def parse(text: str) -> Any:
+        value = kind(text)
+        if value <= 0:
+            raise ValueError
+        return value
+
+    parse.__name__ = f"positive {kind.__name__}"
+    return parse
+
+
+def _bytes(text: str) -> int:
+    units = {"K": 2**10, "M": 2**20, "G": 2**30}
+    unit = units.get(text[-1:].upper(), 1)
+    value = float(text[:-1] if unit > 1 else text) * unit
+    if value <= 0:
+        raise ValueError
+    return int(value)
+
+
+def arg(*names: str, **options: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """An argument of a command, as `add_argument` takes it."""
+    return names, options
+
+
+PROPERTIES = arg("properties", nargs="*", metavar="PROPERTY", help="names or ids; default: all")
+SCENARIO = arg("--scenario", required=True, help="one scenario")
+FLAW = arg(
+    "--flaw",
+    metavar="NAME[@END]",
+    help="a published flaw at client, server or both, or a file with FLAW",
+)
+SECONDS = arg("--time", type=_positive(float), metavar="S", help="seconds for each search")
+STATES = arg("--states", type=_positive(int), metavar="N", help="states for each search")
+FORMAT = arg("--format", choices=("text", "json"), default="text")
+OUTPUT = arg("-o", "--output", metavar="FILE", help="write there instead of to stdout")
+CHECK = arg("--check", action="store_true", help="write nothing; exit 1 if something is stale")
+ARGUMENTS: dict[str, list[Any]] = {
+    "verify": [
+        PROPERTIES,
+        [
+            arg("--scenario", help="one scenario; default: all default ones"),
+            arg("--all", action="store_true", help="every scenario, the long ones too"),
+        ],
+        arg(
+            "--engine",
+            choices=[*sorted(ENGINES), "all"],
+            help="one engine, or all: search and proof of each property, which must agree; "
+            "default: the scenario's",
+        ),
+        FLAW,
+        arg("--drop", metavar="RULE[:CHECK]", help="drop one check of a rule"),
+        arg("--time", type=_positive(float), metavar="S", help="seconds for each task"),
+        arg("--memory", type=_bytes, metavar="M", help="bytes for each search: 500M, 2G"),
+        STATES,
+        arg("--backend", choices=("c", "numpy"), help="of a search; default: C, if it can"),
+        [
+            arg("--checkpoint", metavar="DIR", help="keep each search there as it goes"),
+            arg("--resume", metavar="DIR", help="go on with the searches kept there"),
+        ],
+        arg(
+            "--spill",
+            metavar="DIR",
+            help="keep the states in files there, not in memory; default: in the temporary "
+            "folder when memory is short; none: never",
+        ),
+        arg("--cluster", metavar="ADDRESS", help="search on a Dask cluster: its scheduler"),
+        arg("--stop-at-first", action="store_true", help="end a search at its first violation"),
+        arg("--rfc", metavar="NUMBER", help="group the verdicts by the sections of an RFC"),
+        FORMAT,
+        OUTPUT,
+        arg("--certificates", metavar="DIR", help="write each proof as a file there"),
+    ],
+    "list": [
+        [
+            arg("kind", nargs="?", metavar="KIND", help=f"one of {', '.join(KINDS)}"),
+            arg("--touching", metavar="RULE", help="the scenarios in which a rule can fire"),
+        ],
+        FORMAT,
+    ],
+    "diagrams": [CHECK],
+    "docs": [CHECK],
+    "monitor": [
+        arg("file", nargs="?", metavar="FILE", help="a recorded message list (JSON lines)"),
+        arg("--live", action="store_true", help="run real handshakes on loopback"),
+        arg("--record", metavar="FILE", help="with --live: write what was recorded"),
+    ],
+    "audit": [
+        arg("files", nargs="+", metavar="FILE.dot", help="a learned Mealy machine"),
+        arg("--role", choices=("server", "client"), help="default: read off the file"),
+        arg("--version", choices=("1.0", "1.1", "1.2", "1.3"), help="default: 1.2 or 1.3"),
+        FORMAT,
+    ],
+    "coverage": [SCENARIO, FLAW, SECONDS, STATES, FORMAT],
+    "tightness": [
+        arg(
+            "properties",
+            nargs="*",
+            metavar="PROPERTY",
+            help="invariants, by name or id; default: all declared to hold",
+        ),
+        arg("--scenario", help="default: the smallest searched one in which it holds"),
+        SECONDS,
+        FORMAT,
+    ],
+}
+"""The arguments of each command; those of a list in the list exclude each other."""
+
+
+def _arguments() -> dict[str, list[Any]]:
+    """`ARGUMENTS`, and those whose choices are found in files."""
+    from checker.certificate.solvers import SOLVERS
+    from checker.export import formats
+
+    return ARGUMENTS | {
+        "certify": [
+            arg("files", nargs="+", metavar="FILE", help="written by verify --certificates"),
+            arg(
+                "--solver",
+                action="append",
+                choices=list(SOLVERS),
+                help="may be repeated; default: all that are installed",
+            ),
+            arg(
+                "--time",
+                type=_positive(float),
+                metavar="S",
+                help="seconds for each solver and file (default: 60)",
+            ),
+            FORMAT,
+        ],
+        "export": [
+            arg(
+                "export_format",
+                choices=list(formats()),
+                metavar="FORMAT",
+                help="; ".join(f"{n}: {m.SUMMARY}" for n, m in formats().items()),
+            ),
+            PROPERTIES,
+            SCENARIO,
+            FLAW,
+            OUTPUT,
+        ],
+    }
+
+
+def parser() -> argparse.ArgumentParser:
+    """The argument parser."""
+    from checker.report.certificates import EXIT as CERTIFIED
+
+    raw = argparse.RawDescriptionHelpFormatter
+    top = argparse.ArgumentParser(
+        prog="python -m checker",
+        description="Model checker for the TLS handshake.",
+        epilog=EXIT,
+        formatter_class=raw,
+    )
+    top.add_argument("--traceback", action="store_true", help="show tracebacks of internal errors")
+    top.add_argument("--version", action="version", version=version())
+    sub = top.add_subparsers(dest="command", required=True)
+    ends = {"verify": EXIT, "certify": CERTIFIED, "audit": AUDITED}
+    for name, arguments in _arguments().items():
+        command = sub.add_parser(name, help=ABOUT[name], epilog=ends.get(name), formatter_class=raw)
+        for a in arguments:
+            several = isinstance(a, list)
+            into = command.add_mutually_exclusive_group() if several else command
+            for names, options in a if several else [a]:
+                into.add_argument(*names, **options)
+    return top
+
+
+def version() -> str:
+    """The version: that of the source tree, or that of the package if it is installed."""
+    source = Path(__file__).parents[1] / "pyproject.toml"
+    if source.is_file():
+        return str(tomllib.loads(source.read_text(encoding="utf-8"))["project"]["version"])
+    return metadata.version("tls-handshake-model-checker")
