@@ -20,11 +20,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(*args: str, status: int, capsys: pytest.CaptureFixture[str]) -> str:
-    """Run a command in this process; its output."""
+    """Run a command in this process; what it prints, or its errors if it fails."""
     got = cli.main(args)
     out = capsys.readouterr()
     assert got == status, out.out + out.err
-    return out.out + out.err
+    return out.err if status else out.out
 
 
 # -- what there is ---------------------------------------------------------------------------------
