@@ -105,9 +105,9 @@ def proved(name: str, at: str) -> Support:
 
 
 @pytest.mark.deep
-@pytest.mark.parametrize(("at", "every"), [("tls12-small", 2), ("half-close", 3)])
+@pytest.mark.parametrize(("at", "every"), [("tls12-small", 4), ("half-close", 6)])
 def test_a_demand_that_a_proof_does_not_use_breaks_nothing_by_search(at: str, every: int) -> None:
-    """Of all properties that hold there, by each second demand of the rows or each third."""
+    """Of all properties that hold there, by each fourth demand of the rows or each sixth."""
     proofs = {p.name: proved(p.name, at) for p, _ in places([], at)}
     (first, *_) = proofs
     listed = [d for d in drops(find(first)[0], scenario(at)) if d.kind != "assumption"]

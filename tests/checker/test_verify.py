@@ -275,7 +275,7 @@ def test_interrupted_it_writes_what_it_has_and_exits_130() -> None:
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
         start_new_session=True,
     )
-    time.sleep(9)
+    time.sleep(4)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
