@@ -241,7 +241,7 @@ class Adversary(Network):
         return under
 
     def _read(self, system: System, run: Instance, message: str) -> Expr:
-        """When the adversary has read a `message` of `run` that a first handshake sends in clear.
+        """When the adversary has read a `message` of `run` that is sent before there are keys.
 
         A renegotiation sends such a message under the keys of the previous handshake.
         """
