@@ -13,8 +13,8 @@ VIEW = ("version", "suite", "compression", "client_version", "requested", "clien
 
 
 def compatible(w: World) -> Expr:
-    """When both configurations have a common version, below TLS 1.3 a common suite, in TLS 1.3 a
-    common group, and no user cancels the handshake."""
+    """When both ends know TLS 1.3 and a common group, or have a common suite, and no user cancels
+    the handshake."""
     c, s = w.clients[0], w.servers[0]
     both_13 = conj(c.max_version == "TLS13", s.max_version == "TLS13", common_group(c, s))
     suites = disj(
