@@ -5,7 +5,7 @@
 2. The client answers the requests in any order. An answer is a Certificate, a CertificateVerify
    unless the certificate is empty, and a Finished, with nothing in between; the proofs cover the
    whole main handshake and this request.                                               4.4, 4.6.2
-3. The server may treat a client with a good certificate as anonymous, without a message. 4.4.2.4
+3. The server may silently treat a client with a good certificate as anonymous.          4.4.2.4
 
 A request without the offer is an unexpected message. An end that has sent close_notify discards the
 rest of such an exchange.
