@@ -1,1 +1,1 @@
-"""Everything that draws: machines, product graphs, sequence charts, and the gallery of them."""
+"""Drawings: machines, product graphs, sequence charts, and the gallery of all pictures."""

@@ -1,8 +1,8 @@
 """The alert table: state x message x allowed alerts, as Markdown and JSON.
 
-Read off the rows. A message that is not due has one alert; one that is due has the alert of each
-of its checks. Where two things are wrong with one message the RFCs fix no order of the checks, so
-every alert of the cell is allowed there.
+The table is made from the rows. A message that is not due has one alert; a message that is due has
+the alert of each check. The RFCs fix no order of checks, so every alert of a cell is allowed for a
+message that fails several.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from model.rule import Role
 
 @dataclass(frozen=True)
 class Cell:
-    """What a state does with a message: whether it can take it, the alerts it can answer with."""
+    """An entry of the table: whether a state can accept a message, and the possible alerts."""
 
     taken: bool
     alerts: tuple[str, ...]
 
 
 Table = Mapping[str, Mapping[str, Cell]]
-"""By state, then by message, in the order of the role."""
+"""Cells by state and message, in the order of the role."""
 
 
 def alerts(role: Role) -> Table:
-    """The table of a role; its final states answer nothing and are left out."""
+    """The table of a role without final states, which answer nothing."""
     taken: dict[tuple[str, str], bool] = {}
     answers: dict[tuple[str, str], set[str]] = {}
     for r in role.rules:
@@ -55,7 +55,7 @@ def alerts(role: Role) -> Table:
 
 
 def codes(names: Iterable[str]) -> dict[str, str]:
-    """A short code for each alert: its initials, longer where two would be the same."""
+    """A short code for each alert: the initials, or more letters where two would be equal."""
     out: dict[str, str] = {}
     for name in names:
         words = name.split("_")
@@ -68,7 +68,7 @@ def codes(names: Iterable[str]) -> dict[str, str]:
 
 
 def as_markdown(roles: Sequence[Role]) -> str:
-    """One table a role; a dot stands for "can be taken"."""
+    """The tables of `roles` in Markdown; a dot means that the message can be accepted."""
     tables = {r.name: alerts(r) for r in roles}
     used = [
         a for t in tables.values() for row in t.values() for c in row.values() for a in c.alerts
@@ -101,7 +101,7 @@ def as_markdown(roles: Sequence[Role]) -> str:
 
 
 def as_json(roles: Sequence[Role]) -> str:
-    """By role, state and message: `taken`, `alerts`."""
+    """The tables as JSON: `taken` and `alerts` by role, state and message."""
     cells: dict[str, Any] = {
         role.name: {
             s: {m: {"taken": c.taken, "alerts": list(c.alerts)} for m, c in row.items()}

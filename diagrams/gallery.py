@@ -1,10 +1,9 @@
-"""The gallery: every picture as SVG, checked in, with an index; the alert table.
+"""The gallery: every picture as SVG, with an index, and the alert table; all files are checked in.
 
-Sequence charts are drawn here, as text; the others are DOT text that Graphviz draws. `main` with
-`check` makes all texts again and compares: a chart with its file, a DOT text with the `.dot` file
-and with the digest that the SVG carries, whose text must have every label of a node. No Graphviz is
-needed for that. An SVG that carries the right digest is not drawn again: delete it to have it
-redrawn by another Graphviz.
+A sequence chart is SVG text; every other picture is DOT text that Graphviz draws. `main` with
+`check` needs no Graphviz: a chart is compared with its file, and a DOT text with the `.dot` file
+and with the digest in the SVG, which must also show every label of a node. An SVG with the right
+digest is not drawn again; delete the file to redraw the picture with another Graphviz.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ FOLDER = Path(__file__).with_name("gallery")
 INDEX = "README.md"
 
 PRODUCTS = ("honest",)
-"""The scenarios whose product graph is drawn: small, and on a reliable network."""
+"""The scenarios of the drawn product graphs: small, on a reliable network."""
 
 HONEST = {
     "run-tls12": ("A full handshake of TLS 1.2 with ECDHE.", "TLS12", "ECDHE", "none"),
@@ -49,14 +48,14 @@ HONEST = {
         "honest",
     ),
 }
-"""Honest runs by name: what it is, version, suite, the client's certificate."""
+"""Honest runs by name: heading, version, suite, the client's certificate."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture: the name of its files, its heading in the index, one line about it.
+    """A picture with a heading and one line of description for the index.
 
-    `text` is the SVG itself or, if it is `drawn` by Graphviz, the DOT text.
+    `text` is the SVG or, if Graphviz draws the picture (`drawn`), the DOT text.
     """
 
     name: str
@@ -67,13 +66,13 @@ class Picture:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The names of its files."""
+        """The names of the picture's files."""
         return (f"{self.name}.dot", f"{self.name}.svg") if self.drawn else (f"{self.name}.svg",)
 
 
 def pictures() -> Iterator[Picture]:
     """Every picture, in the order of the index."""
-    # The longest searches are those of several handshakes: they are begun first.
+    # Searches of several handshakes take longest and are begun first.
     sizes = {n: scenario(f.scenario) for n, f in flaws().items()}
     last = sorted(flaws(), key=lambda n: -(sizes[n].clients + sizes[n].servers))
     with ProcessPoolExecutor(cores()) as pool:
@@ -93,7 +92,7 @@ def pictures() -> Iterator[Picture]:
 
 
 def run(name: str) -> Picture:
-    """An honest handshake of HONEST, until both ends are connected."""
+    """The picture of an honest handshake in HONEST, until both ends are connected."""
     title, version, suite, certificate = HONEST[name]
     values = {
         "state": "CONNECTED",
@@ -107,7 +106,7 @@ def run(name: str) -> Picture:
 
 
 def flaw(name: str) -> Picture:
-    """The attack that tells a published flaw, at the ends that come first."""
+    """The picture of the attack that shows a published flaw, at the first of its ends."""
     of = flaws()[name]
     result = attack(of, of.ends[0])
     at = "both ends" if of.ends[0] == "both" else f"the {of.ends[0]}"
@@ -120,7 +119,7 @@ def flaw(name: str) -> Picture:
 
 
 def documents(shown: Sequence[Picture]) -> dict[str, str]:
-    """The texts beside the pictures, by file name: the index, the alert table."""
+    """The texts of the index and the alert table, by file name."""
     ends = [role(name) for name in ("client", "server")]
     return {
         INDEX: index(shown),
@@ -130,7 +129,7 @@ def documents(shown: Sequence[Picture]) -> dict[str, str]:
 
 
 def machines() -> Iterator[Picture]:
-    """Each role in full, then by generation; then what each extension adds."""
+    """The pictures of each role in full and by generation, then of each extension."""
     for name in ("client", "server"):
         for generation in (None, *GENERATIONS):
             graph = machine(role(name), generation)
@@ -145,7 +144,7 @@ def machines() -> Iterator[Picture]:
 
 
 def index(shown: Sequence[Picture]) -> str:
-    """The README: one line a picture, then the pictures."""
+    """The text of the README: one line a picture, then the pictures."""
     sections = list(dict.fromkeys(p.section for p in shown))
     lines = [
         "# Gallery",
@@ -169,9 +168,9 @@ def index(shown: Sequence[Picture]) -> str:
 
 
 def main(check: bool, folder: Path = FOLDER) -> int:
-    """Write the gallery, or with `check` say what in it is not fresh: 0 if all is, else 1.
+    """Write the gallery, or with `check` print the files that are not fresh; 1 if any, else 0.
 
-    FileNotFoundError, before anything is written, if it has to draw and there is no Graphviz.
+    FileNotFoundError, before anything is written, if Graphviz is needed and missing.
     """
     shown = list(pictures())
     if check:
@@ -198,7 +197,7 @@ def main(check: bool, folder: Path = FOLDER) -> int:
 
 
 def stale(shown: Sequence[Picture], folder: Path = FOLDER) -> list[str]:
-    """One line for each file of the folder that is stale, missing or extra, sorted by name."""
+    """One line for each stale, missing or extra file of the folder, sorted by name."""
     present, expected = _present(folder), _expected(shown)
     out = {name: f"missing: {name}" for name in expected - present}
     out |= {name: f"extra: {name}" for name in present - expected}
@@ -212,12 +211,12 @@ def stale(shown: Sequence[Picture], folder: Path = FOLDER) -> list[str]:
 
 
 def exact(shown: Sequence[Picture]) -> dict[str, str]:
-    """The files, by name, whose text does not depend on Graphviz."""
+    """The texts that do not depend on Graphviz, by file name."""
     return {p.files[0]: p.text for p in shown} | documents(shown)
 
 
 def problem(p: Picture, folder: Path) -> str | None:
-    """Why an SVG of Graphviz is not that of its DOT text, as the end of a line; None if it is."""
+    """The reason, to end a line, why the SVG does not fit the DOT text; None if it fits."""
     file = folder / f"{p.name}.svg"
     there = file.read_text(encoding="utf-8") if file.is_file() else ""
     if digest_in(there) != digest(p.text):

@@ -1,9 +1,9 @@
-"""A role's machine as a picture, drawn from the rows that the machine itself is built from.
+"""A role's machine as a picture, drawn from the role's rows.
 
-One edge a row and source state, in the order of the tables. A row that leaves most states (an
-alert, the end of the transport) is one edge from a box "any state"; the rows that leave a state as
-it is are one loop. The rows that refuse a message are not drawn: they are the complement of the
-others, and all enter CLOSED.
+Each row and source state is one edge, in the order of the tables. A row with most states as sources
+(an alert, the end of the transport) is one edge from a box "any state"; all rows that do not change
+a state are one loop. Reject rows are not drawn: they are the complement of the others, and all
+enter CLOSED.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from model.extensions import Extension
 from model.rule import SAME, Role, Rule
 
 GENERATIONS = {"tls12": "TLS 1.0 to 1.2", "tls13": "TLS 1.3"}
-"""What a state can belong to; a state of both is shared."""
+"""The generations that a state can belong to; a state of both is shared."""
 OF_TLS13 = {"version": "TLS13", "suite": "AEAD"}
-"""Per variable the value that means TLS 1.3; every other one means a version below."""
+"""By variable: the value that means TLS 1.3; every other value means an older version."""
 
 ANY = "any state"
 WIDTH = 36
@@ -43,11 +43,11 @@ LEGEND = (
 )
 
 Edge = tuple[Rule, str | tuple[str, ...], str]
-"""A row, its source (a tuple if it is one edge for several states), its target."""
+"""A row, a source (a tuple for an edge from several states), a target."""
 
 
 def machine(role: Role, generation: str | None = None) -> graphviz.Digraph:
-    """The machine of `role`; of one generation only, if named (a key of GENERATIONS)."""
+    """The machine of `role`, or the part of one generation (a key of GENERATIONS)."""
     home = generations(role)
     drawn = [s for s in role.states if generation in (None, *home[s]) or len(home[s]) != 1]
     what = GENERATIONS[generation] if generation else "TLS 1.0 to 1.3"
@@ -59,9 +59,9 @@ def machine(role: Role, generation: str | None = None) -> graphviz.Digraph:
 
 
 def overlay(role: Role, extension: Extension) -> graphviz.Digraph | None:
-    """What an extension adds to `role`, which has it, and (dashed) amends in it; None if nothing.
+    """The rows that `extension` adds to `role`, and (dashed) those that it amends; None if none.
 
-    A row of several states is one edge, from a box that lists them.
+    A row with several sources is one edge from a box that lists the states.
     """
     new = {r.name for r in extension.rows if r.role == role.name}
     amended = {a.row for a in extension.amends}
@@ -86,7 +86,7 @@ def overlay(role: Role, extension: Extension) -> graphviz.Digraph | None:
 
 
 def edges(role: Role, drawn: Sequence[str], generation: str | None = None) -> list[Edge]:
-    """Each edge between `drawn` states, of rows that can be taken in the generation, if named."""
+    """The edges between `drawn` states, of all rows or of those possible in `generation`."""
     out: list[Edge] = []
     for row in role.table:
         if row.target not in (SAME, *drawn) or guard(row, generation) is FALSE:
@@ -97,12 +97,12 @@ def edges(role: Role, drawn: Sequence[str], generation: str | None = None) -> li
 
 
 def folded(role: Role, row: Rule) -> bool:
-    """Whether the row leaves so many states that it is drawn as one edge."""
+    """Whether the row has so many sources that it is drawn as one edge."""
     return len(row.sources) > len(role.states) // 2
 
 
 def generations(role: Role) -> dict[str, tuple[str, ...]]:
-    """For each state the generations whose RFCs the rows at it cite: two for a shared state."""
+    """By state: the generations whose RFCs the state's rows cite; two for a shared state."""
     found: dict[str, set[str]] = {s: set() for s in role.states}
     for row in role.table:
         if folded(role, row):
@@ -120,7 +120,7 @@ def _generation(section: str) -> str:
 
 # -- what an edge says ----------------------------------------------------------------------------
 def label(row: Rule, generation: str | None = None) -> list[str]:
-    """The event, the guard in short, the RFC sections; of one generation only, if named."""
+    """The lines of an edge: event, short guard, RFC sections, all for `generation` if named."""
     lines = [f"{MARK[row.kind]}{row.event}"]
     when = guard(row, generation)
     if when is not TRUE:
@@ -133,14 +133,14 @@ def label(row: Rule, generation: str | None = None) -> list[str]:
 
 
 def guard(row: Rule, generation: str | None = None) -> Expr:
-    """What selects the row, without what every handshake of the generation, if named, satisfies."""
+    """The row's `when`, without conditions that hold in every handshake of `generation`."""
     if generation is None:
         return row.when
     allowed: dict[str, list[Value]] = {}
     for name, domain in variables(row.when).items():
         end, _, field = name.partition(".")
         of_tls13 = OF_TLS13.get(field)
-        # A hello of the client has the best version that it offers, not the one that is chosen.
+        # A ClientHello has the highest version offered, not the version chosen.
         if of_tls13 and (end == "own" or row.event == "ServerHello"):
             other = [v for v in domain.values if v not in ("none", of_tls13)]
             allowed[name] = [of_tls13] if generation == "tls13" else other
@@ -148,7 +148,7 @@ def guard(row: Rule, generation: str | None = None) -> Expr:
 
 
 def _within(e: Expr, allowed: Mapping[str, Sequence[Value]]) -> Expr:
-    """A shorter condition that says the same of variables that have `allowed` values."""
+    """A shorter condition that is equal to `e` if variables have only `allowed` values."""
     names = variables(e)
     if len(names) == 1 and allowed.keys() >= names.keys():
         ((name, domain),) = names.items()
@@ -166,7 +166,7 @@ def _within(e: Expr, allowed: Mapping[str, Sequence[Value]]) -> Expr:
 
 
 def short(text: str, width: int = WIDTH, lines: int = LINES) -> list[str]:
-    """`text` in at most `lines` lines; an ellipsis stands for the rest."""
+    """`text` in at most `lines` lines, with an ellipsis for the rest."""
     out = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
     return out if len(out) <= lines else [*out[: lines - 1], f"{out[lines - 1]} ..."]
 
@@ -201,7 +201,7 @@ def drawing(name: str, text: str) -> graphviz.Digraph:
 
 
 def node_labels(dot: str) -> list[str]:
-    """The lines of text in the nodes of a DOT text of this package."""
+    """The lines of text in the nodes of a DOT text that this package made."""
     quoted = r'"(?:[^"\\]|\\.)*"'
     out: list[str] = []
     for name, attributes in re.findall(
@@ -214,7 +214,7 @@ def node_labels(dot: str) -> list[str]:
 
 
 def _states(graph: graphviz.Digraph, role: Role, drawn: Sequence[str], *, clusters: bool) -> None:
-    """The boxes of the states, those of one generation together if there are `clusters`."""
+    """Add a box for each state; with `clusters`, the states of a generation are in one frame."""
     home = generations(role)
     for key, title in GENERATIONS.items():
         inside = [s for s in drawn if home[s] == (key,)]
@@ -250,7 +250,7 @@ def _edges(
     generation: str | None = None,
     amended: Collection[str] = (),
 ) -> None:
-    """An edge each, a box for the source of each that leaves several states, a loop for a state."""
+    """Add the edges, a box for each source of several states, and a loop for each state."""
     boxes: dict[tuple[str, ...], str] = {}
     loops: dict[str, list[Rule]] = {}
     for row, source, target in shown:
@@ -263,7 +263,7 @@ def _edges(
             loops.setdefault(source, []).append(row)
             continue
         style = {"style": "dashed"} if row.name in amended else {}
-        # The blank keeps the text off the line it belongs to.
+        # The blank keeps the text off its line.
         text = "".join(f"&#160;{graphviz.escape(x)}\\l" for x in label(row, generation))
         graph.edge(source, target, text, color=INK[row.kind], fontcolor=INK[row.kind], **style)
     for source, rows in loops.items():

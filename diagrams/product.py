@@ -1,7 +1,7 @@
-"""The product graph of a scenario: the runs together, folded by their local states.
+"""The product graph of a scenario: the reachable states, merged by the runs' local states.
 
-A node is a pair of local states, an edge says which run moves by which event. What the runs
-remember is folded away, so a path in the picture need not be a run.
+A node is a pair of local states; an edge names the run that moves and the event. All other
+variables are left out, so a path in the picture need not be an execution.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from diagrams.machine import MARK, SENDS, drawing
 from model.scenario import Scenario
 
 INK = ("#1f4e9c", "#a04a00", "#1f7a33", "#7a1f6e")
-"""One colour a run."""
+"""The colours of the runs."""
 
 
 def product(scenario: Scenario, end: str = "CONNECTED") -> graphviz.Digraph:
-    """The folded graph until every run is in `end`; pairs with a later or closed run are left out.
+    """The graph of all pairs in which no run is past `end` or closed.
 
-    A pair is kept if both its states come before or at `end` in the order of the roles' states.
+    The order of states is that of the roles.
     """
     system = scenario.system()
     nodes, moves = by_local_states(system)

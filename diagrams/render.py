@@ -1,7 +1,7 @@
 """DOT text to SVG, by Graphviz: the `dot` program, or the library that pygraphviz bundles.
 
-No layout is made here. Layouts differ between versions of Graphviz, so an SVG carries the digest
-of the DOT text it was drawn from, and that is what a freshness check compares.
+Layouts differ between versions of Graphviz, so an SVG has the digest of its DOT text, which a
+freshness check compares.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ def digest(dot: str) -> str:
 
 
 def digest_in(svg: str) -> str | None:
-    """The digest that an SVG carries; None if it carries none."""
+    """The digest in an SVG, or None."""
     found = _DIGEST.search(svg)
     return found[1] if found else None
 
 
 def texts(svg: str) -> set[str]:
-    """The texts that an SVG shows."""
+    """The texts shown in an SVG."""
     return {html.unescape(x).replace("\xa0", " ").strip() for x in _TEXT.findall(svg)}
 
 
 def svg(dot: str) -> str:
-    """The picture. FileNotFoundError, saying what to type, where no Graphviz is installed."""
+    """The SVG of a DOT text; FileNotFoundError, with what to type, without Graphviz."""
     text = by_program(dot) if shutil.which("dot") else by_library(dot)
     head, mark, rest = text.partition("<svg")
     if not mark:
@@ -48,20 +48,20 @@ def svg(dot: str) -> str:
 
 
 def by_program(dot: str) -> str:
-    """The picture by the `dot` program."""
+    """The SVG, drawn by the `dot` program."""
     import graphviz
 
     return str(graphviz.Source(dot).pipe(format="svg", encoding="utf-8"))
 
 
 def by_library(dot: str) -> str:
-    """The picture by the library in pygraphviz."""
+    """The SVG, drawn by the library in pygraphviz."""
     try:
         import pygraphviz
     except ImportError as e:
         raise FileNotFoundError(MISSING) from e
     with warnings.catch_warnings():
-        # Graphviz tells of fonts it measures by estimate; the picture is fine.
+        # Graphviz warns that the size of fonts is estimated; the picture is fine.
         warnings.simplefilter("ignore", RuntimeWarning)
         drawn = pygraphviz.AGraph(string=dot).draw(format="svg", prog="dot")
     return str(drawn.decode("utf-8"))

@@ -1,10 +1,10 @@
-"""A trace as a sequence chart in SVG: clients, the network, servers as columns, one row a step.
+"""A trace as a sequence chart in SVG: clients, network and servers as columns, one row a step.
 
-The runs' lifelines carry the local state that each step enters. A delivery that the adversary made
-or changed is red; one that is, field for field, what an honest run sent is black, although the
-adversary could have made it too. What the adversary comes to know stands on the network's lifeline.
+A run's lifeline shows the local state that each step enters; the network's lifeline shows what the
+adversary learns. A delivery that the adversary made or changed is red. A delivery with exactly the
+fields that an honest run sent is black, although the adversary could have made it too.
 
-No font is measured: widths are estimates, so that the same trace gives the same text everywhere.
+Widths of text are estimates, so that a trace gives the same SVG on every machine.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from checker.report.chart import Row, lay_out
 from checker.trace import Trace
 
 APART, MARGIN, PAD = 400, 100, 8
-"""Pixels between two lifelines, beside the outer ones, and between other things."""
+"""Pixels between lifelines, at the left and right margins, and between other elements."""
 WRAP = 46
-"""Letters of a line between two lifelines."""
+"""The number of letters in a line between two lifelines."""
 PLAIN, SOFT, FAINT, FORGED = "#222222", "#555555", "#9a9a9a", "#c01818"
 WHITE, BLUE, GREY, PINK = "#ffffff", "#dbe9ff", "#f4f4f4", "#ffecec"
 
 
 def sequence(trace: Trace, title: str) -> str:
-    """The chart of `trace` as SVG; the first line of `title` is its heading."""
+    """The chart of `trace` as SVG; the first line of `title` is the heading."""
     return _Drawing(trace, title).svg()
 
 
 class _Drawing:
-    """One picture, drawn from top to bottom: `y` is how far it has come."""
+    """A picture drawn from top to bottom; `y` is the height drawn so far."""
 
     def __init__(self, trace: Trace, title: str) -> None:
         self.trace, self.title, self.chart = trace, title, lay_out(trace)
@@ -81,7 +81,7 @@ class _Drawing:
             self._lines(line, 20, 130, SOFT, 13, "start")
 
     def _legend(self) -> None:
-        """What the marks of this chart stand for."""
+        """Draw the meaning of the marks in this chart."""
         self.y += 26
         x = 20
         arrows = [(PLAIN, "as an honest run sent it")]
@@ -100,7 +100,7 @@ class _Drawing:
         self.y += 12
 
     def _columns(self) -> None:
-        """The heads of the columns, with the states in which the runs start."""
+        """Draw the heads of the columns, with the initial states of the runs."""
         starts = {s.run: s.before for s in reversed(self.trace.steps)}
         self.y += 30
         for k, name in enumerate(self.chart.columns):
@@ -110,7 +110,7 @@ class _Drawing:
         self.y += 18
 
     def _row(self, row: Row) -> None:
-        """The message's name, the arrow with the state that the run enters, details below."""
+        """Draw one step: the name of the message, an arrow, the state entered, details below."""
         s, ink = row.step, FORGED if row.forged else PLAIN
         me, network = self.chart.columns.index(s.run), self.chart.network
         middle = self._x(me if me < network else me - 1) + APART // 2
@@ -154,7 +154,7 @@ class _Drawing:
         *,
         bold: bool = False,
     ) -> None:
-        """Text wrapped at `wide` letters, each line below the one before."""
+        """Draw text wrapped at `wide` letters."""
         for line in textwrap.wrap(said, wide, break_long_words=False, break_on_hyphens=False):
             self.y += size + 3
             self._text(x, self.y, line, ink, size, anchor, bold=bold)
@@ -170,14 +170,14 @@ class _Drawing:
         *,
         bold: bool = False,
     ) -> int:
-        """One line of text with its baseline at `y`; where it ends, if it starts at `x`."""
+        """Draw one line of text with the baseline at `y`; the x at which text from `x` ends."""
         look = f'font-size="{size}" fill="{ink}" text-anchor="{anchor}"'
         weight = ' font-weight="bold"' if bold else ""
         self.out.append(f'<text x="{x}" y="{y}" {look}{weight}>{escape(said, False)}</text>')
         return x + len(said) * size * 11 // 20
 
     def _box(self, x: int, lines: Sequence[str], fill: str, edge: str, ink: str = PLAIN) -> None:
-        """Lines of text in a box whose centre is at `x` and here."""
+        """Draw lines of text in a box with the centre at `x` and the present height."""
         wide, high = _width(lines), 15 * len(lines) + 5
         corner = f'x="{x - wide // 2}" y="{self.y - high // 2}" width="{wide}" height="{high}"'
         self.out.append(f'<rect {corner} rx="4" fill="{fill}" stroke="{edge}"/>')
@@ -185,7 +185,7 @@ class _Drawing:
             self._text(x, self.y - high // 2 + 14 + 15 * i, line, ink, 12)
 
     def _arrow(self, start: int, end: int, ink: str) -> None:
-        """A horizontal arrow, here."""
+        """Draw a horizontal arrow at the present height."""
         back = 9 if end > start else -9
         line = f'x1="{start}" y1="{self.y}" x2="{end - back}" y2="{self.y}"'
         wide = 2 if ink == FORGED else 1
@@ -195,6 +195,6 @@ class _Drawing:
 
 
 def _width(lines: Sequence[str]) -> int:
-    """Of a box around lines of text, an even number of pixels."""
+    """The width of a box around lines of text, an even number of pixels."""
     letters = max(sum(1.3 if c.isupper() or c == "_" else 1 for c in x) for x in lines)
     return 2 * int(letters * 3.2 + PAD)

@@ -1,8 +1,8 @@
 """Typed expressions over finite domains: the one language of guards, effects and properties.
 
-An expression is an immutable, interned node. The same node is compiled to a Python callable (the
-condition of a `transitions` machine), to numpy code (the explicit engine) and to Z3 terms (the
-symbolic engine), each by one `fold` over the operators named in `OPERATORS`.
+An expression is an immutable, interned node. A `fold` over the operators in `OPERATORS` compiles a
+node to each form: a Python callable (the condition of a `transitions` machine), numpy code (the
+explicit engine), Z3 terms (the symbolic engine).
 
     version = var("own.version", Domain("Version", ("TLS10", "TLS12")))
     guard = (version == "TLS12") | ~(version == "TLS10")
@@ -35,7 +35,7 @@ class Domain:
             raise ValueError(f"domain {self.name} lists a value twice: {self.values}")
 
     def code(self, value: Value) -> int:
-        """The position of `value`; ValueError with the near names if it is not in the domain."""
+        """The position of `value`; ValueError with the near names for a value outside."""
         try:
             return self.codes[value]
         except (KeyError, TypeError):
@@ -46,23 +46,23 @@ class Domain:
 
     @property
     def bits(self) -> int:
-        """How many bits hold a code."""
+        """The number of bits that hold a code."""
         return max(1, (len(self.values) - 1).bit_length())
 
 
 BOOL = Domain("bool", (False, True))
-# A composite is a tuple of values compared as a whole: what a signature or MAC covers.
+# A composite is a tuple of values that is compared as a whole, such as a signature or MAC.
 COMPOSITE = Domain("composite", ())
 
 
 class Expr:
-    """A node: operator, arguments, domain, payload (constant, variable name or table)."""
+    """A node: operator, arguments, domain, and payload (a constant, variable name or table)."""
 
     __slots__ = ("args", "domain", "op", "payload", "serial")
 
     def __init__(self, op: str, args: tuple[Expr, ...], domain: Domain, payload: Any) -> None:
         self.op, self.args, self.domain, self.payload = op, args, domain, payload
-        # Order of creation: what operands are sorted by, so that two runs build the same nodes.
+        # The order of creation, by which operands are sorted: two runs build the same nodes.
         self.serial = len(_interned)
 
     def __bool__(self) -> bool:
@@ -107,7 +107,7 @@ class Expr:
         return neg(le(self, _lift(other, self.domain)))
 
     def one_of(self, *values: Value) -> Expr:
-        """True when the value is among `values`."""
+        """Whether the value is among `values`."""
         wanted = {self.domain.code(v) for v in values}
         return mapping(self, {v: self.domain.code(v) in wanted for v in self.domain.values}, BOOL)
 
@@ -142,7 +142,7 @@ FALSE = const(False)
 
 
 def var(name: str, domain: Domain) -> Expr:
-    """A variable; `own.x` and `msg.f` in a row, `client0.x` in a system."""
+    """A variable, named `own.x` or `msg.f` in a row and `client0.x` in a system."""
     return _make("var", (), domain, name)
 
 
@@ -152,7 +152,7 @@ def _same_domain(what: str, a: Expr, b: Expr) -> None:
 
 
 def eq(a: Expr, b: Expr) -> Expr:
-    """Equality of two expressions of one domain."""
+    """Whether two expressions of the same domain are equal."""
     _same_domain("==", a, b)
     if a is b:
         return TRUE
@@ -173,12 +173,12 @@ def eq(a: Expr, b: Expr) -> Expr:
 
 
 def conj(*args: Expr) -> Expr:
-    """All of `args`."""
+    """The conjunction of `args`."""
     return _junction("and", args, TRUE, FALSE)
 
 
 def disj(*args: Expr) -> Expr:
-    """Any of `args`."""
+    """The disjunction of `args`."""
     return _junction("or", args, FALSE, TRUE)
 
 
@@ -235,7 +235,7 @@ def ite(cond: Expr, then: Expr, other: Expr) -> Expr:
 
 
 def le(a: Expr, b: Expr) -> Expr:
-    """`a` comes no later than `b` in their domain's order."""
+    """Whether `a` comes no later than `b` in the order of the domain."""
     _same_domain("<=", a, b)
     if a is b:
         return TRUE
@@ -249,7 +249,7 @@ def le(a: Expr, b: Expr) -> Expr:
 
 
 def mapping(a: Expr, table: Mapping[Any, Any], domain: Domain) -> Expr:
-    """A finite function of `a`: `table` has a value of `domain` for each value of `a`."""
+    """A finite function of `a`: `table` maps each value of `a` to a value of `domain`."""
     missing = [v for v in a.domain.values if v not in table]
     if missing:
         raise ValueError(f"the table over {a} has no value for {missing}")
@@ -275,7 +275,7 @@ def mapping(a: Expr, table: Mapping[Any, Any], domain: Domain) -> Expr:
 
 
 def same(composite: Expr, *parts: Expr) -> Expr:
-    """The composite message field equals the tuple of `parts`."""
+    """Whether the composite message field equals the tuple of `parts`."""
     if composite.domain is not COMPOSITE:
         raise TypeError(f"same() needs a composite field, got {composite}")
     return _make("same", (composite, *parts), BOOL)
@@ -289,8 +289,8 @@ def substitute(
 ) -> Expr:
     """`expr` rebuilt with every variable `v` replaced by `leaf(v)`.
 
-    `on_same(node, parts)` replaces a composite comparison, given its rewritten parts. `memo` may
-    be shared between calls with the same functions.
+    `on_same(node, parts)` replaces a comparison of composites; `parts` are rewritten already.
+    Calls with the same functions may share a `memo`.
     """
     done: dict[int, Expr] = {} if memo is None else memo
 
@@ -335,7 +335,7 @@ def rebuild(e: Expr, args: tuple[Expr, ...]) -> Expr:
 
 
 def variables(*exprs: Expr) -> dict[str, Domain]:
-    """The variables read by `exprs`, name to domain, in order of first appearance."""
+    """The domains of the variables in `exprs`, by name, in order of first appearance."""
     seen: set[int] = set()
     out: dict[str, Domain] = {}
     stack = list(reversed(exprs))
@@ -356,7 +356,7 @@ def conjuncts(expr: Expr) -> tuple[Expr, ...]:
 
 
 def exists(name: str, values: Sequence[Value], domain: Domain, expr: Expr) -> Expr:
-    """`expr` is true for some of `values` of the variable `name`; the variable is gone."""
+    """Whether `expr` is true for some of `values` of the variable `name`, without that variable."""
     if name not in variables(expr):
         return expr
     if expr.op == "or":
@@ -376,7 +376,10 @@ def exists(name: str, values: Sequence[Value], domain: Domain, expr: Expr) -> Ex
 
 
 def fold(expr: Expr, algebra: Callable[[Expr, list[Any]], Any], memo: dict[int, Any]) -> Any:
-    """Bottom-up evaluation: `algebra(node, results of its arguments)`, each node once."""
+    """The result of `algebra(node, results of the arguments)` for `expr`, bottom up.
+
+    Each node is evaluated once; `memo` holds the results.
+    """
     hit = memo.get(id(expr))
     if hit is None:
         hit = memo[id(expr)] = algebra(expr, [fold(a, algebra, memo) for a in expr.args])
@@ -384,7 +387,7 @@ def fold(expr: Expr, algebra: Callable[[Expr, list[Any]], Any], memo: dict[int, 
 
 
 def text(expr: Expr) -> str:
-    """The expression as one would write it."""
+    """The expression in the notation of the tables."""
 
     def wrap(e: Expr) -> str:
         loose = e.op in ("and", "or", "eq", "le", "ite", "same")

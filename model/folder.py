@@ -1,4 +1,4 @@
-"""The modules of a package that are found by being there: extensions, flaws, properties."""
+"""The modules of a package, found without a list: extensions, flaws, properties."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from model.rule import ModelError
 
 
 def modules(package: str, *names: str) -> dict[str, ModuleType]:
-    """The modules of `package`, by file name and sorted by it, each with all of `names`.
+    """The modules of `package` by file name, sorted, each of which defines all of `names`.
 
-    A file whose name begins with `_` is none of them. ModelError with the file and the line if one
-    cannot be imported, or defines too little.
+    A file whose name begins with `_` is skipped. ModelError with file and line for a module that
+    cannot be imported or lacks a name.
     """
     out = {}
     folders = [Path(p) for p in importlib.import_module(package).__path__]
@@ -38,7 +38,7 @@ def modules(package: str, *names: str) -> dict[str, ModuleType]:
 
 
 def failure(error: Exception, file: Path) -> str:
-    """What is wrong with a file that cannot be run: "model/flaws/x.py:3: invalid syntax"."""
+    """The error text for a file that cannot be run: "model/flaws/x.py:3: invalid syntax"."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{_short(Path(error.filename))}:{error.lineno}: {error.msg}"
     folder = file.resolve().parent
@@ -49,6 +49,6 @@ def failure(error: Exception, file: Path) -> str:
 
 
 def _short(path: Path) -> Path:
-    """`path` from the working directory, if it is below."""
+    """`path` relative to the working directory, if inside."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path

@@ -1,11 +1,11 @@
-"""A role's table as a `transitions.Machine` that a user drives, and that judges the fast engines.
+"""A role's table as a `transitions.Machine`, driven by users and a reference for the fast engines.
 
     client = Run(role, "client0")
     hello = client.send_client_hello()           # returns the message sent
-    client.receive(server.send_server_hello())   # accepts, or takes the reject row with its alert
+    client.receive(server.send_server_hello())   # None if accepted, else the alert
 
-A bad *message* takes a reject row: the alert is returned and the run is CLOSED. A bad *call* (an
-event the state has no row for, a missing or malformed field) raises `CallError` and changes
+A bad *message* fires a reject row: the alert is returned and the run is CLOSED. A bad *call* (an
+event without a row in this state, a missing or malformed field) raises `CallError` and changes
 nothing.
 """
 
@@ -24,16 +24,16 @@ from model.near import hint
 from model.rule import Edition, Message, Role, Rule, snake
 
 JUNK = ("junk",)
-"""A composite value nobody made: a bad signature, MAC or ciphertext."""
+"""A composite value that no run made: a bad signature, MAC or ciphertext."""
 
 
 class CallError(Exception):
-    """A call that is not enabled or is malformed: role, state, event, what was expected."""
+    """A call that is not enabled or malformed; the text has role, state, event and expectation."""
 
 
 @dataclass(frozen=True)
 class Sent:
-    """A message on its way: its type and its field values."""
+    """A message on its way: the name of the type and the values of the fields."""
 
     message: str
     fields: Mapping[str, Any]
@@ -47,7 +47,7 @@ def _read(v: Expr) -> str:
 def _sender(
     fields: Mapping[str, Expr | tuple[Expr, ...]],
 ) -> Callable[[Any, Mapping[str, Any]], tuple[Any, ...]]:
-    """A function of a run that gives the fields of a message, composites laid out flat."""
+    """A function of a run that gives the values of a message's fields, composites flattened."""
     flat: dict[str, Expr] = {}
     for f, e in fields.items():
         if isinstance(e, tuple):
@@ -71,7 +71,7 @@ class Callables:
         for r in role.rules:
             self.condition[r.name] = python_function({"guard": r.guard}, "own, msg", _read)
             self.effect[r.name] = python_function(dict(r.do), "own, msg", _read)
-            # A choice is an argument of every row of its event and state, read by the row or not.
+            # All rows of an event and state have the same arguments, read by a row or not.
             self.triggers.setdefault(r.trigger, {}).update(r.choices)
             for state in r.sources:
                 self.needed.setdefault((r.trigger, state), set()).update(r.choices)
@@ -86,7 +86,7 @@ class Callables:
 
     @cached_property
     def machine(self) -> Machine:
-        """The one machine whose models are all runs of the role."""
+        """The `transitions` machine that all runs of the role share."""
         return Machine(
             model=None,
             states=list(self.role.states),
@@ -97,7 +97,7 @@ class Callables:
         )
 
     def _transitions(self) -> list[dict[str, Any]]:
-        """The rows as `transitions` wants them; conditions and effects read the event's data."""
+        """The rows in the form of `transitions`; conditions and effects read the event's data."""
         rows = []
         for r in self.role.rules:
             condition, effect = self.condition[r.name], self.effect[r.name]
@@ -138,23 +138,23 @@ def compiled(role: Role) -> Callables:
 
 
 def nothing_before(first: Mapping[str, Value]) -> Any:
-    """What a row reads as `prev` where there is no handshake before: initial values, made by
-    nobody."""
+    """The `prev` of a first handshake: an object with initial values and the maker "none"."""
     nobody = SimpleNamespace(**first, me="none")
     nobody.prev = nobody
     return nobody
 
 
 class Run:
-    """One handshake instance of a role: the model object of a `transitions.Machine`.
+    """One handshake of a role: the model object of a `transitions.Machine`.
 
-    Attributes are the role's variables (`run.state`, `run.version`, ...). Each event of the table
-    is a method; `taken` is the rule of the last step; `prev` is the same end's handshake before
-    this one. A run starts with a configuration (`Role.configuration`); `place` puts it anywhere.
+    The role's variables are attributes (`run.state`, `run.version`, ...) and each event of the
+    table is a method. A run starts with a configuration (`Role.configuration`); `place` sets
+    any variable. `prev` is the previous handshake of the same end.
     """
 
     state: str
     taken: Rule | None
+    """The row of the last step."""
 
     def __init__(self, role: Role, me: Value, prev: Run | None = None, /, **config: Value) -> None:
         self._compiled = compiled(role)
@@ -175,8 +175,10 @@ class Run:
             setattr(self, t, self._call(t))
 
     def place(self, values: Mapping[str, Value]) -> None:
-        """Put the run where `values` say, whether or not a handshake leads there: the local `state`
-        and variables by name, the others as they are."""
+        """Set `state` and other variables by name, whether or not a handshake leads there.
+
+        CallError for an unknown variable, ValueError for a value outside the domain.
+        """
         variables = self.role.all_variables
         for name, value in values.items():
             if name not in variables:
@@ -241,7 +243,7 @@ class Run:
         )
 
     def message(self, name: str) -> Sent:
-        """The message `name` with the fields this run gives it now."""
+        """The message `name` with the fields that this run gives in the present state."""
         layout = self.role.sends.get(name, {})
         send = self._compiled.send.get(name)
         for now, edition, sender in self._compiled.times.get(name, ()):
@@ -255,7 +257,7 @@ class Run:
         return Sent(name, fields)
 
     def receive(self, sent: Sent) -> str | None:
-        """Take a message: None if accepted, the alert if it took a reject row."""
+        """Take a message; None if accepted, the alert if refused."""
         call = getattr(self, f"receive_{snake(sent.message)}", None)
         if call is None:
             names = ", ".join(m.name for m in self.role.alphabet)
@@ -263,16 +265,16 @@ class Run:
         return call(**sent.fields)  # type: ignore[no-any-return]
 
     def enabled(self) -> list[Rule]:
-        """The accept rows that leave the present state."""
+        """The accept rows that have the present state as a source."""
         return [r for r in self.role.accepts if self.state in r.sources]
 
     def valuation(self) -> dict[str, Value]:
-        """All variables with their values, `state` first."""
+        """The values of all variables by name, `state` first."""
         return {"state": self.state, **{n: getattr(self, n) for n in self.role.variables}}
 
 
 def _no_configuration(role: Role, name: str) -> str:
-    """Why `name` configures no run of `role`, and what does."""
+    """The error text for a `name` that is not in the configuration of `role`."""
     calls = dict.fromkeys(
         r.trigger for r in role.table if r.message is None or r.kind == "send" if name in r.choices
     )

@@ -1,6 +1,6 @@
 """The messages of TLS 1.0 to 1.3, spelled as the RFCs spell them, with their abstract fields.
 
-A composite field is what a signature, MAC or encryption binds together; it is compared as a whole.
+A composite field is a signature, MAC or ciphertext, which is compared as a whole.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from model.transcript import RSA_SUITES
 ClientHello = Message(
     "ClientHello",
     {
-        "version": Version,  # the highest version offered, by supported_versions if TLS13
+        "version": Version,  # the highest version offered (TLS13: in supported_versions)
         "random": ClientOwner,
         "offer": ClientOwner,  # whose lists of suites and compression methods these are
         **{f"offers_{s}": BOOL for s in OFFERED},
@@ -57,7 +57,7 @@ ServerHello = Message(
     optional=("sentinel", "session_id", "key_share"),
     shown={"random": "ServerHello", "session_id": "ServerHello", "key_share": "ServerHello"},
     parts={"sentinel": "random"},
-    # TLS 1.3 echoes the client's session id (`none`); below, it is one of the server's making.
+    # A TLS 1.3 server echoes the client's session id (`none`); an older one makes its own.
     made_up=conj(
         implies(_is_13, _session_id.one_of("none", "adversary")),
         implies(~_is_13, _session_id != "none"),
@@ -99,7 +99,7 @@ NoCertificate = Message("NoCertificate", {}, "6101 5.4.2", replayed=False)
 UndecryptableRecord = Message(
     "UndecryptableRecord", {}, "5246 6.2.3", "bad_record_mac", replayed=False, form=Form.GARBLED
 )
-"""A record that does not decrypt under the read key, or is not encrypted though it should be."""
+"""A record that does not decrypt under the read key, or should be encrypted and is not."""
 TransportClose = Message("TransportClose", {}, "5246 7.2.1", replayed=False, form=Form.END)
 """The transport ends without close_notify."""
 

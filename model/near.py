@@ -1,6 +1,6 @@
-"""Names as people write them: the known name that is meant, or an error with the near ones.
+"""Lookup of names as people write them: the known name, or an error with near names.
 
-Case, and `-`, `_` or a space between words, make no difference.
+Case does not matter, nor does `-`, `_` or a space between words.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 LISTED = 12
-"""How many known names an error lists where none is near."""
+"""The number of known names that an error lists if no name is near."""
 
 
 class UsageError(LookupError):
-    """A mistake of whoever asks: what, expected against got, near names. Exit status 2."""
+    """A mistake of the user; the text has expected against got and near names. Exit status 2."""
 
 
 def meant(what: str, name: str, known: Iterable[str]) -> str:
-    """The one of `known` that `name` is. UsageError with the near ones if there is none."""
+    """The name in `known` that `name` means; UsageError with the near names if there is none."""
     names = list(known)
     if name in names:
         return name
@@ -28,7 +28,7 @@ def meant(what: str, name: str, known: Iterable[str]) -> str:
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """The whole sentence: "no flaw is called 'freek'; did you mean freak?"."""
+    """The error text: "no flaw is called 'freek'; did you mean freak?"."""
     names = list(dict.fromkeys(known))
     more = ", ..." if len(names) > LISTED else ""
     some = f": expected one of {', '.join(names[:LISTED])}{more}" if names else ": there is none"
@@ -36,7 +36,7 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
 
 
 def hint(word: object, known: Iterable[object]) -> str:
-    """The end of an error's sentence: "; did you mean freak?", or nothing if none is near."""
+    """The end of an error text: "; did you mean freak?", or nothing if no name is near."""
     plain: dict[str, str] = {}
     for k in known:
         plain.setdefault(_plain(k), str(k))

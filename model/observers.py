@@ -1,7 +1,7 @@
-"""Observers: what happened before, updated by event, for properties to read.
+"""Observers: variables that record the past, updated by event, for properties to read.
 
-`saw_X`: the run accepted message X in the handshake under way. The others latch a fact about the
-moment of an event. Only the observers that a property reads are compiled into a system.
+`saw_X`: the run accepted message X in the present handshake. Each other observer latches a fact
+about the moment of an event. Only observers that a property reads are compiled into a system.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from model.principal import Alert, client, server
 from model.rule import SAME, Fields, Observer, Role, Variable, snake
 
 UNOBSERVED = ("Alert", "UndecryptableRecord", "TransportClose", "ApplicationData")
-"""Records that are no step of a handshake."""
+"""The messages that are no step of a handshake."""
 
 
 def saw(message: str) -> Expr:
@@ -29,7 +29,7 @@ def _latch(
 
 
 def _of_messages(of: Role, peer: Role) -> list[Observer]:
-    """Which messages the run accepted, and which of them twice, too early or from its like."""
+    """The observers of messages accepted: at all, twice, too early or of the wrong role."""
     role = of.name
     own: Fields = client if role == "client" else server
     legacy = own.version <= "TLS12"
@@ -48,14 +48,14 @@ def _of_messages(of: Role, peer: Role) -> list[Observer]:
             first = "ClientHello" if role == "server" else "ServerHello"
             if m != first and m not in early:
                 out.append(_latch("before_hello", "receive", m, neg(saw(first))))
-    # Messages that only a run of this very role may send (RFC 5246 7.3, RFC 8446 4).
+    # Messages that only a run of the same role may send (RFC 5246 7.3, RFC 8446 4).
     for m in (m for m in of.sends if m not in peer.sends):
         out.append(_latch("foreign", "receive", m, TRUE))
     return out
 
 
 def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
-    """The observers of a role, whose peer is `peer`."""
+    """The observers of a role with the given peer."""
     own: Fields = client if of.name == "client" else server
     legacy = own.version <= "TLS12"
     out = _of_messages(of, peer)
@@ -94,7 +94,7 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
     out.append(_latch("closed_in_keys", "receive", "CloseNotify", own.read_key != "plaintext"))
     out.append(_latch("closed_first", "send", "CloseNotify", own.end == "none"))
     state = var("own.state", of.state_domain)
-    # Where a Finished takes the handshake on.
+    # The states in which a Finished is due.
     due = {
         s
         for r in of.table

@@ -1,9 +1,9 @@
-"""Changes of a role, of which flaws, `--drop`, the audit's weakenings and the mutants are made.
+"""Patches: changes of a role, for flaws, `--drop`, the audit's weakenings and the mutants.
 
-A patch is one operation or a sequence of them, applied one after the other. An operation says in
-words what it changes. It is a ModelError, with the near names, if the row, check, field or
-variable is not there, or if nothing changes. `on_row` and `on_role` make an operation of a function
-of a row or a role; a plain function of a role is taken as an operation, too.
+A patch is one operation or a sequence of operations, applied in order. `str` of an operation is a
+description. An unknown row, check, field or variable is a ModelError with the near names, and so is
+an operation that changes nothing. `on_row` and `on_role` make an operation of a function of a row
+or a role; a plain function of a role is an operation, too.
 
     patched(role("client"), [without_check(ROW, "signature"), with_target(ROW, "CONNECTED")])
 """
@@ -55,11 +55,11 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """One change of a role, by the function that makes it and what that is given."""
+    """One change of a role: a function and the arguments."""
 
     change: Callable[..., Role]
     row: str
-    """The row that is changed; empty if it is not one row alone."""
+    """The name of the changed row; empty if not exactly one row is changed."""
     given: tuple[object, ...]
     named: Mapping[str, object]
 
@@ -79,7 +79,7 @@ Patch = Callable[[Role], Role] | Sequence["Patch"]
 
 
 def patched(role: Role, patch: Patch) -> Role:
-    """The role after each operation of a patch."""
+    """The role after all operations of a patch."""
     if not callable(patch):
         for one in patch:
             role = patched(role, one)
@@ -95,7 +95,7 @@ def patched(role: Role, patch: Patch) -> Role:
 
 
 def on_role(change: Callable[Concatenate[Role, P], Role]) -> Callable[P, Operation]:
-    """An operation, from a function of the role and of what the operation is given."""
+    """An operation from a function of the role and further arguments."""
 
     @wraps(change)
     def made(*given: P.args, **named: P.kwargs) -> Operation:
@@ -107,9 +107,9 @@ def on_role(change: Callable[Concatenate[Role, P], Role]) -> Callable[P, Operati
 def on_row(
     change: Callable[Concatenate[Rule, P], Rule],
 ) -> Callable[Concatenate[str, P], Operation]:
-    """An operation on a row, from a function of the row and of what the operation is given.
+    """An operation on a row from a function of the row and further arguments.
 
-    The operation itself is given the row's name first. The row keeps its name.
+    The first argument of the operation is the name of the row, which the changed row keeps.
     """
 
     @wraps(change)
@@ -129,14 +129,14 @@ def on_row(
 # -- rows ------------------------------------------------------------------------------------------
 @on_role
 def with_rows(role: Role, *rows: Rule) -> Role:
-    """Further rows; they take the messages as the role has them."""
+    """The role with further rows, whose messages get the fields that the role's messages have."""
     messages = {m.name: m for m in role.alphabet}
     return replace(role, table=(*role.table, *(with_messages(x, messages) for x in rows)))
 
 
 @on_role
 def without_rows(role: Role, *names: str) -> Role:
-    """Rows left out: what only they took is refused."""
+    """The role without some rows; a message that no other row accepts is refused."""
     gone = [_found(role, n) for n in names]
     return replace(role, table=tuple(x for x in role.table if x not in gone))
 
@@ -144,42 +144,39 @@ def without_rows(role: Role, *names: str) -> Role:
 # -- one row: where it is taken --------------------------------------------------------------------
 @on_row
 def with_sources(row: Rule, *states: str) -> Rule:
-    """Further states in which the row is taken; with its own target, it is taken twice."""
+    """The row with further source states; with its own target, the row can fire twice."""
     return replace(row, sources=tuple(dict.fromkeys((*row.sources, *states))))
 
 
 @on_row
 def without_sources(row: Rule, *states: str) -> Rule:
-    """States in which the row is no longer taken."""
+    """The row without some source states."""
     _known(row, "source", states, row.sources)
     return replace(row, sources=tuple(s for s in row.sources if s not in states))
 
 
 @on_row
 def with_target(row: Rule, target: str) -> Rule:
-    """Another state after the row, such as one that leaves a state out."""
+    """The row with another target, for example to skip a state."""
     return replace(row, target=target)
 
 
 # -- one row: when it is taken ---------------------------------------------------------------------
 @on_row
 def narrowed(row: Rule, also: Expr) -> Rule:
-    """The row is taken only where `also` holds, too."""
+    """The row with the further condition `also`."""
     return replace(row, when=row.when & also)
 
 
 @on_row
 def widened(row: Rule, instead: Expr) -> Rule:
-    """The row is taken where `instead` holds, too, whatever its own conditions say."""
+    """The row with `instead` as an alternative to the row's conditions."""
     return replace(row, when=disj(row.when, instead))
 
 
 @on_row
 def without_condition(row: Rule, *conditions: str) -> Rule:
-    """The row is taken whether or not some of its conditions hold, each as it is printed.
-
-    Without a name all of them are dropped.
-    """
+    """The row without some conditions, each named as printed; without all if none is named."""
     parts = conjuncts(row.when)
     _known(row, "condition", conditions, () if row.when is TRUE else map(str, parts))
     kept = (e for e in parts if conditions and str(e) not in conditions)
@@ -189,39 +186,39 @@ def without_condition(row: Rule, *conditions: str) -> Rule:
 # -- one row: what it demands ----------------------------------------------------------------------
 @on_row
 def without_check(row: Rule, *checks: str) -> Rule:
-    """Checks dropped by name; all of the row's if none is named."""
+    """The row without some checks; without all if none is named."""
     _known(row, "check", checks, (c.name for c in row.checks))
     return replace(row, checks=tuple(c for c in row.checks if checks and c.name not in checks))
 
 
 @on_row
 def loosened(row: Rule, check: str, also: Expr) -> Rule:
-    """A check passes where `also` holds, too."""
+    """The row with a check that also passes where `also` holds."""
     return _checked(row, check, lambda c: replace(c, expr=c.expr | also))
 
 
 @on_row
 def with_alert(row: Rule, check: str, alert: str) -> Rule:
-    """A check that fails is answered with another alert."""
+    """The row with another alert for a failed check."""
     return _checked(row, check, lambda c: replace(c, alert=alert))
 
 
 @on_row
 def without_refusals(row: Rule) -> Rule:
-    """What fails a check of the row is not refused by it, and may be taken by another row."""
+    """The row with its checks as conditions, so that another row may accept what fails one."""
     return replace(row, when=row.guard, checks=())
 
 
 # -- one row: what it does -------------------------------------------------------------------------
 @on_row
 def with_effects(row: Rule, /, **effects: Expr) -> Rule:
-    """The row sets further variables, or sets them to something else."""
+    """The row with further or other effects."""
     return replace(row, do={**row.do, **effects})
 
 
 @on_row
 def without_effects(row: Rule, *variables: str) -> Rule:
-    """The row leaves variables as they are; all that it sets if none is named."""
+    """The row without the effects on some variables; without all if none is named."""
     _known(row, "effect", variables, row.do)
     kept = {n: e for n, e in row.do.items() if variables and n not in variables}
     return replace(row, do=kept)
@@ -230,7 +227,7 @@ def without_effects(row: Rule, *variables: str) -> Rule:
 # -- what is sent and covered ----------------------------------------------------------------------
 @on_role
 def with_sent(role: Role, message: str, /, **values: Expr) -> Role:
-    """The role sends other values in fields of a message."""
+    """The role with other values in fields of a sent message."""
     sent = role.sends.get(message)
     if sent is None:
         raise ModelError(unknown(f"message that the {role.name} sends", message, role.sends))
@@ -242,11 +239,11 @@ def with_sent(role: Role, message: str, /, **values: Expr) -> Role:
 
 @on_role
 def without_fields(role: Role, message: str, *names: str) -> Role:
-    """Fields left out of what a message's signature or MAC covers, when made and when checked."""
+    """The role without some fields in a message's signature or MAC, made or checked."""
     if message not in role.covered:
         raise ModelError(unknown("message that covers fields", message, role.covered))
-    # What a role receives is laid out as its peer sends it; the groups are the same but for
-    # fields of an extension that one end's proof alone covers, which come last.
+    # A received proof has the peer's layout. Both layouts are equal but for the fields that an
+    # extension adds to one end's proof alone, which come last.
     layout = role.covered[message]
     for f in names:
         if f not in layout:
@@ -257,7 +254,7 @@ def without_fields(role: Role, message: str, *names: str) -> Role:
 
     def shorter(node: Expr, parts: tuple[Expr, ...]) -> Expr:
         if len(parts) != len(layout):
-            return same(node.args[0], *parts)  # of another exchange
+            return same(node.args[0], *parts)  # a proof with another layout
         return same(node.args[0], *(p for i, p in enumerate(parts) if i not in left))
 
     rows = [
@@ -282,7 +279,7 @@ def without_fields(role: Role, message: str, *names: str) -> Role:
 
 @on_role
 def without_covered(role: Role, *names: str) -> Role:
-    """Fields of which no secret is made; those of every secret if none is named."""
+    """The role with secrets made without some fields; without all if none is named."""
     groups = {g: role.covered[g] for g in ("secret", "hellos")}
     for n in names:
         if not any(n in group for group in groups.values()):
@@ -295,7 +292,7 @@ def without_covered(role: Role, *names: str) -> Role:
 # -- the rest of a role ----------------------------------------------------------------------------
 @on_role
 def with_observer(role: Role, variable: str, event: str, value: Expr) -> Role:
-    """A variable that counts or remembers what happened takes another value at an event."""
+    """The role with another value that an observer's variable takes at an event."""
     hit = [o for o in role.observers if (o.variable, o.event) == (variable, event)]
     if not hit:
         pairs = (f"{o.variable} at {o.event}" for o in role.observers)
@@ -308,8 +305,7 @@ def with_observer(role: Role, variable: str, event: str, value: Expr) -> Role:
 
 @on_role
 def with_secret(role: Role, /, **terms: Any) -> Role:
-    """The role's secret is made, shown or kept in another way: `exposes`, `unexchanged`, `erases`
-    and the like, as `KeySchedule` has them."""
+    """The role with other fields of the `KeySchedule`: `exposes`, `unexchanged` and the like."""
     known = [f.name for f in fields(role.schedule)]
     for n in terms:
         if n not in known:
@@ -325,7 +321,7 @@ def _found(role: Role, name: str) -> Rule:
 
 
 def _known(row: Rule, what: str, names: Sequence[str], known: Iterable[str]) -> None:
-    """ModelError for a name that is not known."""
+    """ModelError unless every name is in `known`."""
     known = list(known)
     for n in names:
         if n not in known:
@@ -344,7 +340,7 @@ def _word(given: object) -> str:
 
 
 def _content(of: Any) -> Any:
-    """What two roles are compared by: expressions are equal if they are the same node."""
+    """The content by which roles are compared; an expression is compared by identity."""
     if isinstance(of, (Expr, Message)):
         return id(of)
     if isinstance(of, Mapping):

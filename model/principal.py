@@ -1,9 +1,9 @@
-"""Who there is and what a run remembers: the domains, and the variables of a client and a server.
+"""The domains of values, and the variables of a client run and a server run.
 
-Values are who made them: a nonce, a key share, a premaster is the name of the run that made it, or
-`adversary`. An offer (the ClientHello's lists) is "as sent by run r", or `adversary`: something
-else. Domains have room for three runs of each role; a value of a run that a scenario does not have
-is never delivered.
+A value is the name of its maker: a nonce, a key share or a premaster is the name of a run, or
+`adversary`. An offer (the lists in a ClientHello) is the name of the run that sent those lists, or
+`adversary` for any other lists. Domains have room for three runs of each role; the value of a run
+that a scenario does not have is never delivered.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from model.expr import BOOL, Domain
 from model.rule import Fields, Variable
 
 Version = Domain("Version", ("none", "TLS10", "TLS11", "TLS12", "TLS13"))
-"""Protocol version, oldest first; `none` before it is chosen."""
+"""The protocol version, oldest first; `none` before negotiation."""
 
 Suite = Domain(
     "Suite",
@@ -21,37 +21,47 @@ Suite = Domain(
         "PSK", "DH_RSA", "RSA_PSK", "DHE_PSK", "ECDHE_PSK",
     ),
 )
-"""A cipher suite, told apart by its key exchange (RFC 5246 A.5, RFC 4279, RFC 5489); `AEAD` is any
-suite of TLS 1.3, `DH_RSA` any with a static key in the server's certificate. Those of the last line
-need the extensions `psk_suites` and `fixed_dh`."""
+"""The cipher suite, reduced to the key exchange (RFC 5246 A.5, RFC 4279, RFC 5489).
+
+`AEAD` is any suite of TLS 1.3; `DH_RSA` any suite with a static DH key in the server's certificate.
+The suites from `PSK` on need the extensions `psk_suites` and `fixed_dh`.
+"""
 
 OFFERED = (
     "DH_anon", "RSA_EXPORT", "DHE_EXPORT", "PSK", "DH_RSA", "RSA", "RSA_PSK", "DHE", "DHE_PSK",
     "ECDHE", "ECDHE_PSK",
 )
-"""The suites whose offer is a configuration, in a server's order of preference, the best last;
-`AEAD` is offered with TLS 1.3."""
+"""The suites whose offer is a configuration, in a server's order of preference, the best last.
+
+`AEAD` is offered with TLS 1.3.
+"""
 
 Compression = Domain("Compression", ("null", "deflate"))
 
 ClientOwner = Domain(
     "ClientOwner", ("none", "adversary", "client0", "client1", "client2", "random", "fixed")
 )
-"""Who made a client's value; `random` is the premaster a server makes up when decryption fails,
-`fixed` the key in the honest client's certificate."""
+"""The maker of a client's value.
+
+`random` is the premaster that a server makes up when decryption fails; `fixed` is the key in the
+honest client's certificate.
+"""
 
 ServerOwner = Domain("ServerOwner", ("none", "adversary", "server0", "server1", "server2"))
-"""Who made a server's value."""
+"""The maker of a server's value."""
 
 Certificate = Domain(
     "Certificate",
     ("none", "empty", "honest", "adversary", "unknown_ca", "expired", "wrong_name"),
 )
-"""A certificate as its receiver sees it: `honest` is the peer principal's, `adversary` the
-adversary's own valid one; the last three carry the adversary's key too."""
+"""A certificate as the receiver sees it.
+
+`honest` is the certificate of the honest peer, `adversary` a valid one of the adversary. The last
+three carry the adversary's key too.
+"""
 
 Group = Domain("Group", ("none", "dh", "dh_weak", "ecdh", "rsa_weak"))
-"""What ServerKeyExchange carries: a finite-field group, an export-grade one, a curve, or a
+"""The kind of key in ServerKeyExchange: a finite-field group, an export-grade group, a curve, or a
 temporary export-grade RSA key."""
 
 Sentinel = Domain("Sentinel", ("none", "DOWNGRD01", "DOWNGRD00"))
@@ -60,18 +70,18 @@ Sentinel = Domain("Sentinel", ("none", "DOWNGRD01", "DOWNGRD00"))
 ClientAuth = Domain("ClientAuth", ("none", "optional", "mandatory"))
 
 Key = Domain("Key", ("plaintext", "empty", "handshake", "application", "early", "previous"))
-"""The record protection of one direction: none, keys from a master secret that was never set,
-TLS 1.3 handshake traffic keys, the session keys (TLS 1.3: application traffic keys), those of
-TLS 1.3's early data, or the session keys of the handshake before on the same connection."""
+"""The record keys of one direction, in order: none, keys from a master secret that was never set,
+TLS 1.3 handshake traffic keys, session keys (TLS 1.3: application traffic keys), TLS 1.3 early data
+keys, session keys of the previous handshake on the same connection."""
 
 EncryptedTo = Domain(
     "EncryptedTo", ("none", "honest", "adversary", "server0", "server1", "server2")
 )
-"""The RSA key a premaster is encrypted to: the honest server's certificate, a key of the
-adversary's, or the temporary key of a server run."""
+"""The RSA key that encrypts a premaster: of the honest server's certificate, of the adversary, or
+a server run's temporary key."""
 
 End = Domain("End", ("none", "close_notify", "error"))
-"""How the read side ended: not yet, clean, or by an alert or a truncation."""
+"""The end of the read side: open, clean, or by an alert or a truncation."""
 
 Level = Domain("Level", ("warning", "fatal"))
 
@@ -85,10 +95,10 @@ Alert = Domain(
         "insufficient_security", "unknown_psk_identity", "bad_certificate_status_response",
     ),
 )
-"""Alert descriptions (RFC 5246 7.2, RFC 8446 6), close_notify apart."""
+"""The alert descriptions without close_notify (RFC 5246 7.2, RFC 8446 6)."""
 
 Label = Domain("Label", ("client finished", "server finished"))
-"""What keeps one side's Finished or CertificateVerify from being the other's."""
+"""The label that tells a client's Finished or CertificateVerify from a server's."""
 
 
 def _once(domain: Domain, initial: object = "none") -> Variable:
@@ -118,7 +128,7 @@ _SHARED = {
     "suite": _once(Suite),
     "compression": _once(Compression, "null"),
     "client_certificate": _once(Certificate),
-    # Keys: whether the master secret is there, and the protection of each direction.
+    # Keys: whether the master secret is set, and the record key of each direction.
     "keyed": _once(BOOL, False),
     "read_key": _many(Key, "plaintext"),
     "write_key": _many(Key, "plaintext"),
@@ -139,7 +149,7 @@ CLIENT = {
     "server_share": _once(ServerOwner),
     "group": _once(Group),
     "requested": _once(BOOL, False),
-    # With the extension fixed_dh: its share is the key in its certificate.
+    # With the extension fixed_dh: the client's share is the key in its certificate.
     "fixed_dh": _once(BOOL, False),
 }
 """The variables of a client run."""
@@ -152,7 +162,7 @@ SERVER = {
     "client_auth": _once(ClientAuth),
     "exchange": _once(ClientOwner),
 }
-"""The variables of a server run. `exchange` is who made the premaster or the client's share."""
+"""The variables of a server run. `exchange` is the maker of the premaster or the client's share."""
 
 client = Fields(
     "the client", "own", {**{n: v.domain for n, v in CLIENT.items()}, "me": ClientOwner}
@@ -183,10 +193,10 @@ GENERATIONS = {
     "client": {"tls12": _CLIENT_TLS12, "tls13": _CLIENT_TLS13},
     "server": {"tls12": _SERVER_TLS12, "tls13": _SERVER_TLS13},
 }
-"""The local states that belong to one generation alone, after the hellos and before CONNECTED."""
+"""The local states of one generation alone, after the hellos and before CONNECTED."""
 
 STATES = {
     "client": ("START", "WAIT_SH", *_CLIENT_TLS12, *_CLIENT_TLS13, *_OPEN),
     "server": ("START", *_SERVER_TLS12, *_SERVER_TLS13, *_OPEN),
 }
-"""The local states. Those of TLS 1.3 are named as in RFC 8446 appendix A; RFC 5246 names none."""
+"""The local states. TLS 1.3 states have the names in RFC 8446 appendix A; RFC 5246 has none."""

@@ -43,7 +43,7 @@ _no_server = const("none", ServerOwner)
 Contents = dict[str, Expr | tuple[Expr, ...]]
 _empty: Contents = {}
 
-# The RSA key a client encrypts its premaster to: the temporary one, if it was given one.
+# The RSA key to which a client encrypts the premaster: the server's temporary key, if any.
 _encrypted_to = ite(
     client.group == "rsa_weak",
     mapping(client.server_share,
@@ -97,7 +97,7 @@ SENDS: dict[str, dict[str, Contents]] = {
         "CertificateVerify": {"signature": certificate_verify("server", "server")},
     },
 }
-"""What each role puts into the fields of a message it sends."""
+"""By role, message and field: the contents of sent messages."""
 
 
 def _sends(role: str) -> dict[str, Contents]:
@@ -114,7 +114,7 @@ def _sends(role: str) -> dict[str, Contents]:
 
 @cache
 def table() -> tuple[Rule, ...]:
-    """The rows of every file in `model.generations`, sorted by file."""
+    """The rows of every file in `model.generations`, in the order of the files."""
     return tuple(
         r
         for name, m in modules("model.generations", "RULES", "GENERATION").items()
@@ -123,7 +123,7 @@ def table() -> tuple[Rule, ...]:
 
 
 def _under(role: str) -> dict[str, Expr]:
-    """The record key that each message was sent under, over the sender's variables."""
+    """The record key of each sent message, over the sender's variables."""
     own = client if role == "client" else server
     is_13 = own.version == "TLS13"
     plaintext, handshake = const("plaintext", Key), const("handshake", Key)
@@ -160,9 +160,9 @@ def _bare(name: str, overlays: tuple[Extension, ...]) -> Role:
 
 @cache
 def role(name: str, extensions: tuple[str, ...] = ()) -> Role:
-    """The client or the server, with the extensions of those names.
+    """The role "client" or "server" with the extensions of those names.
 
-    UsageError for a name that is no extension, ModelError if two do not go together.
+    UsageError for an unknown extension, ModelError for extensions that cannot be combined.
     """
     overlays = chosen(extensions)
     return observed(_bare(name, overlays), _bare(ENDS[name], overlays))

@@ -1,16 +1,15 @@
 """Rules, messages and roles: the tables from which everything else is built.
 
-Theory of operation. A role is a table of rules. A rule names its source states, its event (receive
-a message, send a message, or a local step), a guard in two parts, its effects, its target and its
-RFC section. `when` selects the rule among those for the same event; `checks` are what the rule
-demands of the message, each with the alert the RFC asks for when it fails. `Role` adds to the
-accept rules the reject rules, which are their exact complement: so in every state but the final
-ones every message has exactly one rule.
+A role is a table of rules. A rule has source states, an event (receive a message, send a message,
+or a local step), a guard in two parts, effects, a target state and an RFC section. In the guard,
+`when` selects the rule among the rules for the same event; `checks` are demands on the message,
+each with the alert that the RFC asks for on failure. `Role` generates the reject rules as the exact
+complement of the accept rules: in every state but the final ones each message has exactly one rule.
 
-A rule is local: it reads `own.x` (the run that takes it), `prev.x` (the same end's handshake before
-it: initial values if there was none; `prev.prev.x` is of the one before that) and `msg.f` (a field
-of the message, or a choice of the caller), nothing else. Effects are parallel: all read the state
-before the step.
+A rule is local: it reads only `own.x` (a variable of the run that takes the rule), `prev.x` (the
+previous handshake of the same end; initial values if there was none; `prev.prev.x` is one further
+back) and `msg.f` (a field of the message, or a choice of the caller). Effects are parallel: all
+read the state before the step.
 """
 
 from __future__ import annotations
@@ -42,11 +41,11 @@ from model.schedule import KeySchedule
 
 UNEXPECTED_MESSAGE = "unexpected_message"
 SAME = "="
-"""The target of a rule that leaves the state as it is (as `transitions` writes it)."""
+"""The target of a rule that does not change the state (the notation of `transitions`)."""
 
 
 class ModelError(Exception):
-    """A table is malformed: names the file or role, the row and the field. Exit status 4."""
+    """A malformed table; the text names the file or role, the row and the field. Exit status 4."""
 
 
 def snake(name: str) -> str:
@@ -74,61 +73,61 @@ class Fields:
 
 
 class Form(Enum):
-    """How a message comes to its receiver."""
+    """The form in which a message reaches the receiver."""
 
     RECORD = "record"
-    """In a record under the receiver's read key."""
+    """A record under the receiver's read key."""
     GARBLED = "garbled"
-    """As a record that does not decrypt under that key."""
+    """A record that does not decrypt under the receiver's read key."""
     END = "end"
-    """As the end of the transport."""
+    """The end of the transport."""
 
 
 @dataclass(frozen=True, eq=False)
 class Encrypted:
-    """A secret in a message that is encrypted, with what is beside it, to a public key."""
+    """The part of a message that is encrypted to a public key."""
 
     secret: str
-    """The field that holds the secret; where nothing is encrypted, a public share."""
+    """The field with the secret; in handshakes without encryption, with a public share."""
     to: str
-    """The field that says whose key it is encrypted to."""
+    """The field with the owner of the public key."""
     beside: tuple[str, ...]
-    """Further fields inside."""
+    """Further encrypted fields."""
     when: Mapping[str, Expr]
-    """By role, over `own`: the handshake is one where it is encrypted."""
+    """By role, over `own`: whether this handshake encrypts the part."""
 
 
 @dataclass(frozen=True, eq=False)
 class Message:
-    """A message type: its name as in the RFC and its abstract fields."""
+    """A message type with abstract fields; `name` is spelled as in the RFC."""
 
     name: str
     fields: Mapping[str, Domain]
     rfc: str
     refused: str = UNEXPECTED_MESSAGE
-    """The alert where the message is not due."""
+    """The alert that answers the message where none is due."""
     optional: tuple[str, ...] = ()
-    """The fields that may be `none`, that is, left out."""
+    """The fields that may be `none` (absent)."""
     shown: Mapping[str, str] = field(default_factory=dict)
-    """For a field whose value some run made: the message in which that run shows it."""
+    """By field whose value a run made: the message in which the maker shows the value."""
     parts: Mapping[str, str] = field(default_factory=dict)
-    """For a field that is a part of another one: that other one."""
+    """By field that is a part of another field: that other field."""
     sealed: Mapping[str, str] = field(default_factory=dict)
-    """For a composite field: the kind of secret that it is signed or MACed with. What is not here
-    is sealed as the receiver's `KeySchedule.seals` says."""
+    """By composite field: the kind of secret that signs or MACs the field. A composite field that
+    is absent here is sealed as the receiver's `KeySchedule.seals` says."""
     encrypted: Encrypted | None = None
-    """The secret inside."""
+    """The part encrypted to a public key."""
     made_up: Expr = TRUE
-    """What is true of the fields, over `msg`, whoever makes the message up."""
+    """A condition over `msg` that holds even if the adversary makes the message up."""
     replayed: bool = True
-    """The adversary notes who sent it and can deliver it again; else it only makes it up."""
+    """Whether the adversary can replay the message; otherwise the adversary only makes it up."""
     form: Form = Form.RECORD
     record: tuple[str, ...] = ()
-    """The fields that are those of the record around it, chosen by whoever writes that."""
+    """The fields of the surrounding record, chosen by the writer of the record."""
     handshake: bool = True
-    """It is a step of a handshake."""
+    """Whether the message is a step of a handshake."""
     before_hello: bool = False
-    """It may come before the peer's hello."""
+    """Whether the message may come before the peer's hello."""
 
     def demands(self, field: str) -> bool:
         """Whether the field must have a value other than `none`."""
@@ -142,7 +141,7 @@ class Message:
 
 @dataclass(frozen=True, eq=False)
 class Check:
-    """A demand on a message: its name (for `--drop`), the expression, the alert if it fails."""
+    """A demand on a message; `name` is what `--drop` takes, `alert` answers a failure."""
 
     name: str
     expr: Expr
@@ -155,9 +154,9 @@ class Variable:
 
     domain: Domain
     initial: tuple[Value, ...]
-    """The possible values at the start; a scenario may name others for a run's configuration."""
+    """The possible initial values; a scenario may give a run others."""
     write_once: bool = True
-    """It is set once at most."""
+    """Whether the variable is set at most once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,33 +168,33 @@ class Rule:
     kind: str
     """One of "receive", "send" and "step"."""
     event: str
-    """The message's name, or that of the local step."""
+    """The name of the message or of the local step."""
     sources: tuple[str, ...]
-    """The local states it leaves."""
+    """The local states in which the row can fire."""
     target: str
-    """The local state it enters, or `SAME`."""
+    """The local state after the row, or `SAME`."""
     when: Expr
-    """What selects the row among those for its event."""
+    """The condition that selects the row among the rows for the same event."""
     checks: tuple[Check, ...]
-    """What it demands of the message, in the order in which failures are answered."""
+    """The demands on the message; the first failure is answered."""
     do: Mapping[str, Expr]
-    """The effects: variables of the run by name, and what they become."""
+    """The effects: the new value of each variable of the run, by name."""
     choices: Mapping[str, Domain]
-    """The arguments of the call: the message's fields, or what the caller chooses."""
+    """The arguments of the call: the message's fields, or the caller's choices."""
     rfc: str
-    """Section numbers, each RFC's before its own: "5246 7.4.9; 8446 4.4.4"."""
+    """RFC numbers, each followed by a section: "5246 7.4.9; 8446 4.4.4"."""
     message: Message | None = None
-    """The message that is sent or received."""
+    """The message sent or received; None for a local step."""
     alert: str | None = None
-    """On reject rows only: the alert sent."""
+    """The alert that a reject row sends; None for an accept row."""
     label: str = ""
-    """The name, where role, event and states do not make one."""
+    """A name to use instead of the one made of role, event and states."""
     file: str = ""
-    """The file the row is written in."""
+    """The file in which the row is written."""
     generation: str = ""
-    """The generation whose row it is; empty for a row of all."""
+    """The one generation that has the row; empty for a row of all generations."""
     refuses: tuple[str, str] | None = None
-    """On reject rows: the row and the check whose failure it answers; None if no row was due."""
+    """Of a reject row: the accept row and the failed check; None if no accept row was due."""
 
     @property
     def trigger(self) -> str:
@@ -204,7 +203,7 @@ class Rule:
 
     @cached_property
     def name(self) -> str:
-        """Unique in its role: `client_receive_server_hello_WAIT_SH_to_WAIT_CERT`."""
+        """The name, unique in the role: `client_receive_server_hello_WAIT_SH_to_WAIT_CERT`."""
         if self.label:
             return self.label
         target = "SAME" if self.target == SAME else self.target
@@ -212,22 +211,22 @@ class Rule:
 
     @cached_property
     def guard(self) -> Expr:
-        """`when` and every check."""
+        """The conjunction of `when` and every check."""
         return conj(self.when, *(c.expr for c in self.checks))
 
     @property
     def location(self) -> str:
-        """Where an error message sends the reader: file, role and row."""
+        """File, role and row, for error messages."""
         return f"{self.file + ': ' if self.file else ''}{self.role}, row {self.name}"
 
     @property
     def rejects(self) -> bool:
-        """Whether this row answers an illegal message with its alert."""
+        """Whether this row answers an illegal message with an alert."""
         return self.alert is not None
 
 
 def check(name: str, expr: Expr, alert: str) -> Check:
-    """One demand of a receive rule."""
+    """A demand of a receive rule."""
     return Check(name, expr, alert)
 
 
@@ -273,7 +272,7 @@ def send(
     choices: Mapping[str, Domain] | None = None,
     label: str = "",
 ) -> Rule:
-    """A rule that sends `message`; its fields are the role's `sends` entry, read after the step."""
+    """A rule that sends `message` with the fields in the role's `sends`, read after the step."""
     return Rule(
         role,
         "send",
@@ -318,7 +317,7 @@ def step(
 
 
 def written(rows: Iterable[Rule], file: str, generation: str = "") -> tuple[Rule, ...]:
-    """The rows with the file that they are written in, and the generation that it is of."""
+    """The rows, each marked with its file and generation."""
     return tuple(replace(r, file=file, generation=generation) for r in rows)
 
 
@@ -333,84 +332,84 @@ def _tuple(sources: str | Sequence[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Observer:
-    """What happened before: `variable` takes `value` whenever a run accepts or does `event`.
+    """A record of the past: `variable` takes `value` whenever a run accepts or does `event`.
 
-    It names the event, never a row, so that a flaw's new row triggers it too. `kind` is "receive",
-    "send", "step" or "reject" (any message refused; `msg.alert` is the alert sent). A `transient`
-    observer tells of the handshake under way and is cleared when the run is closed.
+    An observer names an event, never a row, so that a flaw's new row triggers the observer too.
     """
 
     variable: str
     kind: str
+    """One of "receive", "send", "step" and "reject" (with `msg.alert` as the alert sent)."""
     event: str
     value: Expr
     transient: bool = False
+    """Whether closing the run resets the variable to its initial value."""
 
 
 @dataclass(frozen=True, eq=False)
 class Edition:
-    """One of the times that a role sends a message which it sends more than once."""
+    """One of several times that a role sends the same message. Conditions are over `own`."""
 
     name: str
-    """What tells it apart in a source's name: "in generation 1"."""
+    """The suffix in a source's name: "in generation 1"."""
     when: Expr
-    """This one was sent, over the sender's `own`."""
+    """Whether the edition was sent."""
     fields: Mapping[str, Expr | tuple[Expr, ...]] = field(default_factory=dict)
     """The contents that differ from `Role.sends`."""
     order: Expr = TRUE
-    """This one is next on a channel that keeps the order, over `own` and the receiver's `to`."""
+    """Whether the edition is next on a FIFO channel; may also read the receiver's `to`."""
     under: Expr | None = None
-    """The record key, if it is not that of the message."""
+    """The record key; None for the record key in `Role.under`."""
     now: Expr = FALSE
-    """This one was the last that the sender sent, over `own`."""
+    """Whether the edition is the last one sent."""
 
 
 @dataclass(frozen=True, eq=False)
 class Role:
-    """A named table with its variables, alphabet and observers."""
+    """A table of rows with the variables, alphabet and observers of the runs."""
 
     name: str
-    """What messages of errors and rows call it: client, server."""
+    """The name in rows and error messages: "client" or "server"."""
     states: tuple[str, ...]
-    """The local states, the first one first."""
+    """The local states; the initial state comes first."""
     variables: Mapping[str, Variable]
-    """What a run remembers besides its local state."""
+    """The variables of a run besides `state`."""
     table: tuple[Rule, ...]
-    """The rows that accept; those that refuse are made from them."""
+    """The accept rows, from which the reject rows are generated."""
     alphabet: tuple[Message, ...]
-    """Every message that a run can be given."""
+    """Every message that a run can receive."""
     sends: Mapping[str, Mapping[str, Expr | tuple[Expr, ...]]]
-    """By message and field, the contents over `own`, after the step; a tuple for a composite."""
+    """By message and field: the contents over `own`, after the step; a tuple for a composite."""
     closed: str = "CLOSED"
-    """The state that a reject row enters."""
+    """The target of a reject row."""
     final: tuple[str, ...] = ("CLOSED",)
-    """States in which nothing is taken and nothing refused."""
+    """The states without any rows, reject rows included."""
     refuse: Mapping[str, Expr] = field(default_factory=dict)
     """The effects of every reject row."""
     observers: tuple[Observer, ...] = ()
-    """What properties ask about the past."""
+    """The records of the past that properties read."""
     fatal: Message | None = None
-    """The message that carries the alert of a reject row; None: nothing is sent."""
+    """The message that carries the alert of a reject row; None if a reject row sends nothing."""
     views: Mapping[str, Expr] = field(default_factory=dict)
-    """By field that both ends have: what this end holds of it."""
+    """By field that both ends have: the value that this end holds."""
     covered: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """By group ("secret", "hellos", "flight", "early") or message with a proof: its fields."""
+    """By group ("secret", "hellos", "flight", "early") or message with a proof: the fields."""
     under: Mapping[str, Expr] = field(default_factory=dict)
-    """By message: the record key it was sent under."""
+    """By sent message: the record key."""
     again: Mapping[str, Expr] = field(default_factory=dict)
-    """By message: it may be taken a second time."""
+    """By message: when a run may accept the message a second time."""
     generations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """By generation: the local states that are its alone."""
+    """By generation: the local states that no other generation has."""
     schedule: KeySchedule = field(default_factory=KeySchedule)
-    """Of which secrets the keys are made."""
+    """The secrets that go into the keys."""
     begins: Expr = TRUE
-    """The run takes part at all, over `own` and `prev`."""
+    """When the run may start at all, over `own` and `prev`."""
     extensions: tuple[str, ...] = ()
-    """The names of those in the table."""
+    """The names of the extensions in the table."""
     editions: Mapping[str, tuple[Edition, ...]] = field(default_factory=dict)
-    """By message: the times that it is sent, if it is sent more than once."""
+    """By message that is sent more than once: the editions."""
     signer: Expr | None = None
-    """The certificate whose key must have made a signature that a run checks."""
+    """The certificate whose key must have made the signatures that a run checks."""
 
     @cached_property
     def state_domain(self) -> Domain:
@@ -419,25 +418,25 @@ class Role:
 
     @cached_property
     def all_variables(self) -> dict[str, Variable]:
-        """`state` first, then the run's variables."""
+        """All variables of a run, `state` first."""
         state = Variable(self.state_domain, (self.states[0],), write_once=False)
         return {"state": state, **self.variables}
 
     @cached_property
     def configuration(self) -> tuple[str, ...]:
-        """The variables that stay as they are at the start: no row and no observer sets them."""
+        """The names of the variables that no row and no observer sets."""
         set_ = {"alert", *self.refuse, *(n for r in self.accepts for n in r.do)}
         set_ |= {o.variable for o in self.observers}
         return tuple(n for n in self.variables if n not in set_)
 
     @cached_property
     def accepts(self) -> tuple[Rule, ...]:
-        """The written rows, with the observers' effects added."""
+        """The accept rows with the observers' effects."""
         return tuple(self._observed(r) for r in self.table)
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
-        """Accept rows, then the generated reject rows; checked for names, domains and overlap."""
+        """The accept rows, then the reject rows; ModelError for a bad name, domain or overlap."""
         for r in self.table:
             self._check(r)
         rows = self.accepts + tuple(self._observed(r) for r in self._rejects())
@@ -445,7 +444,8 @@ class Role:
         return rows
 
     def times(self, message: str) -> tuple[Edition, ...]:
-        """The editions of a message: a single one, of any time, where none are told apart."""
+        """The editions of a message with all fields and record keys; a single nameless edition
+        for a message without editions."""
         found = self.editions.get(message) or (Edition("", TRUE),)
         under = self.under.get(message)
         return tuple(
@@ -500,7 +500,7 @@ class Role:
                 yield from self._complement(message, [rows[i] for i in key], tuple(states))
 
     def _check(self, rule: Rule) -> None:
-        """What the reject rows are made from: the row's guard and alerts."""
+        """ModelError unless the row's conditions are boolean and its alerts exist."""
         for what, e in (("when", rule.when), *((f"check {c.name}", c.expr) for c in rule.checks)):
             if e.domain is not BOOL:
                 raise ModelError(f"{rule.location}, field {what}: expected a boolean, got {e}")
@@ -597,7 +597,7 @@ class Role:
 
 
 def overlaps(rows: Sequence[Rule]) -> Iterable[tuple[Rule, Rule]]:
-    """Pairs of rows for one event that some state and message would let both fire."""
+    """Pairs of rows for the same event that can both fire in some state with some message."""
     groups: dict[tuple[str, str], list[Rule]] = {}
     for r in rows:
         for s in r.sources:
@@ -614,9 +614,9 @@ def overlaps(rows: Sequence[Rule]) -> Iterable[tuple[Rule, Rule]]:
 
 @cache
 def satisfiable(expr: Expr) -> bool:
-    """Whether some values of its variables make `expr` true, by elimination.
+    """Whether some assignment of the variables makes `expr` true, by eliminating each variable.
 
-    Comparisons of composites count as independent of each other and of everything else.
+    Each comparison of composites is taken as a free boolean.
     """
     fresh: dict[int, Expr] = {}
 
@@ -631,5 +631,5 @@ def satisfiable(expr: Expr) -> bool:
 
 
 def composites(message: Message) -> tuple[str, ...]:
-    """The composite fields of a message: what its signature, MAC or encryption covers."""
+    """The composite fields of a message: signatures, MACs and encrypted contents."""
     return tuple(n for n, d in message.fields.items() if d is COMPOSITE)

@@ -1,7 +1,7 @@
-"""Key schedules: of which secrets the keys of a handshake are made, and who can make its proofs.
+"""Key schedules: the secrets that go into a handshake's keys, and who can make its proofs.
 
-A secret is named by its kind. An extension may name a kind of its own: the adversary knows such a
-secret when a capability says that it is lost (`Leak.gives`).
+A secret is named by kind. An extension may add a kind; the adversary knows a secret of an added
+kind once a capability leaks it (`Leak.gives`).
 """
 
 from __future__ import annotations
@@ -12,43 +12,43 @@ from dataclasses import dataclass, field
 from model.expr import FALSE, Expr, disj
 
 MASTER = "master"
-"""The run's own secret: the master secret, in TLS 1.3 the handshake secret."""
+"""The master secret of the run; in TLS 1.3 the handshake secret."""
 TRAFFIC = "traffic"
-"""The session keys that the run reads and writes with."""
+"""The session keys with which the run reads and writes."""
 RESUMPTION = "resumption"
-"""What the run takes over from the same end's handshake before."""
+"""The secret that the run takes over from the previous handshake of the same end."""
 EXTERNAL = "external"
-"""What both honest principals have had all along."""
+"""A key that both honest principals share from the start."""
 CERTIFICATE = "certificate"
-"""The private key of a certificate; for a run, of the one that its peer showed."""
+"""The private key of a certificate; for a run, of the certificate that the peer showed."""
 
 
 @dataclass(frozen=True, eq=False)
 class KeySchedule:
-    """The secrets that go into the keys of a role's runs: conditions over `own` and `prev`.
+    """The secrets that go into the keys of a role's runs, as conditions over `own` and `prev`.
 
-    `a | b` is the schedule of a role that has both: every condition is widened by the other.
+    `a | b` is the schedule with the secrets of both: each condition of `a` or that of `b`.
     """
 
     unexchanged: Expr = FALSE
-    """The key exchange is no part of the secret."""
+    """When the run's secret is made without the key exchange."""
     secret: Mapping[str, Expr] = field(default_factory=dict)
-    """By kind: that secret is a part of the run's own."""
+    """By kind: when a secret of this kind goes into the run's secret."""
     early: Mapping[str, Expr] = field(default_factory=dict)
-    """By kind: that secret is a part of the key of early data."""
+    """By kind: when a secret of this kind goes into the key of early data."""
     seals: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
-    """By composite field of a message that the run gets, then by kind: who knows that secret can
-    make the field as the run expects it. The conditions may read the message."""
+    """By composite field of a received message, then by kind: when a secret of this kind is enough
+    to make the field as the run expects. The conditions may read the message."""
     exposes: Expr = FALSE
-    """What the run issued shows its own secret to everybody."""
+    """When a ticket that the run issued shows the run's secret to everybody."""
     erases: bool = True
-    """A closed run holds no secret any more."""
+    """Whether a closed run has erased all secrets."""
     abbreviated: Expr = FALSE
-    """The handshake is hellos and Finished only; its secret is that of the handshake before."""
+    """When the handshake is hellos and Finished only, with the previous handshake's secret."""
     hashed: Expr = FALSE
-    """The whole flight is a part of the secret."""
+    """When the whole flight goes into the secret."""
     bound: Expr = FALSE
-    """The hellos carry what the Finished of the handshake before covered."""
+    """When the hellos carry the fields that the previous handshake's Finished covered."""
 
     def __or__(self, other: KeySchedule) -> KeySchedule:
         return KeySchedule(

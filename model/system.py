@@ -1,8 +1,8 @@
 """A system: runs of roles over a network, grounded to steps over global variables.
 
-`System` is all the checker sees: it knows no TLS. Each row of each run's role becomes one step for
-each source the network can give its message. Nothing here is a second description: a step's guard
-and effects are the row's own expressions with `own.x` and `msg.f` replaced.
+The checker sees only a `System` and knows no TLS. Each row of each run's role becomes one step for
+each source that the network has for the row's message. A step's guard and effects are the row's
+expressions with `own.x` and `msg.f` replaced; nothing is described twice.
 """
 
 from __future__ import annotations
@@ -34,98 +34,99 @@ from model.expr import (
 from model.rule import SAME, Message, Role, Rule, Variable
 
 OK = ".ok"
-"""Suffix of the boolean parameter "this composite field is what the receiver expects"."""
+"""The suffix of a boolean parameter: "this composite field is what the receiver expects"."""
 
 
 @dataclass(frozen=True, eq=False)
 class Instance:
-    """A run of a role in a system, with the initial values its scenario allows.
-
-    `prev` names the run that is the same end's handshake before this one. `begins` says, over
-    global variables, when this one may take its first step, besides what its role demands; if it is
-    `alone`, `prev` takes no more steps from then on. With `takes_over` it goes on on the connection
-    of `prev`.
-    """
+    """A run of a role in a system."""
 
     name: str
     role: Role
     config: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    """By variable: the possible initial values, if not those of the role."""
     prev: str | None = None
+    """The name of the run that is the previous handshake of the same end."""
     begins: Expr = TRUE
+    """When the run may start, over global variables, besides what `Role.begins` demands."""
     alone: bool = False
+    """Whether `prev` is frozen once this run has started."""
     takes_over: bool = False
+    """Whether the run continues on the connection of `prev`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Where a message can come from.
-
-    `when` may read global variables and the message's free fields (`msg.f`). `fields` binds fields
-    to expressions over global variables; a field that is not bound is free. `seals[f]` says when
-    whoever sends can make the composite field `f` right without having it from an honest run.
-    """
+    """A way for a message to reach a run: an honest sender, the adversary, or both."""
 
     name: str
     when: Expr = TRUE
+    """The condition, over global variables and the free fields (`msg.f`) of the message."""
     fields: Mapping[str, Expr | tuple[Expr, ...]] = field(default_factory=dict)
+    """The contents of fields over global variables; a field that is absent here is free."""
     seals: Mapping[str, Expr] = field(default_factory=dict)
+    """By composite field: when the sender can make the field without an honest run's help."""
     effects: Mapping[str, Expr] = field(default_factory=dict)
+    """The effects of delivery on the network's variables."""
 
 
 class Network(Protocol):
-    """What carries messages: it names variables of its own, sources and the effects of sending.
+    """A carrier of messages: variables, sources and the effects of sending.
 
-    One that knows no secrets inherits `knows` and `knows_key`.
+    A network that knows no secrets inherits `knows` and `knows_key`.
     """
 
     def variables(self, system: System) -> Mapping[str, Variable]:
-        """Global variables of the network."""
+        """The network's global variables by name."""
 
     def sources(self, system: System, run: Instance, message: Message) -> Iterable[Source]:
-        """Where `run` can get `message` from."""
+        """The sources of `message` for `run`."""
 
     def emit(self, system: System, run: Instance, message: Message) -> tuple[Expr, dict[str, Expr]]:
-        """When `run` can send `message`, and what that does to the network's variables."""
+        """When `run` can send `message`, and the effects on the network's variables."""
 
     def knows(self, system: System, run: Instance, kind: str) -> Expr:
-        """The network has a secret of `run`, of a kind that `model.schedule` names."""
+        """When the network knows the secret of `run` of that kind (see `model.schedule`)."""
         return FALSE
 
     def knows_key(self, system: System, run: Instance, key: Expr) -> Expr:
-        """The network has the record key `key` of `run`, an expression over global variables."""
+        """When the network knows the record key `key` (over global variables) of `run`."""
         return FALSE
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One row of one run with one source: guard and effects over global variables and `free`.
+    """One row of one run with one source, over global variables and parameters.
 
-    `free` are the parameters (message fields, choices) that the effects read; those that only the
-    guard reads are eliminated from `guard`. `full` is the guard before elimination and
-    `parameters` its parameters, from which a trace's message is found again. `deliverable` is what
-    the network demands for the message to be there, `room` what it demands for what the row itself
-    sends, and what lets the run take its turn.
+    A parameter is a free field of the message or a choice of the caller.
     """
 
     run: str
     rule: Rule
     source: Source
     guard: Expr
+    """The condition over global variables and `free`; all other parameters are eliminated."""
     effects: Mapping[str, Expr]
+    """By global variable: the new value."""
     free: Mapping[str, tuple[Value, ...]]
+    """The possible values of each parameter that an effect reads."""
     full: Expr
+    """The guard before elimination, from which the message of a trace is found."""
     parameters: Mapping[str, Domain]
+    """Every parameter of `full` and the effects."""
     deliverable: Expr
+    """The part of `full` that lets the network deliver the message."""
     room: Expr
+    """The part of `full` that lets the run take a turn, and the network carry a sent message."""
 
     @property
     def label(self) -> tuple[str, str, str]:
-        """Run, rule name and source name: what an edge of the state graph carries."""
+        """Names of run, rule and source, as on an edge of the state graph."""
         return (self.run, self.rule.name, self.source.name)
 
     @cached_property
     def covered(self) -> frozenset[int]:
-        """The numbers of parts of the composites that the row's checks compare; 1 without one."""
+        """The lengths of the composites that the row's checks compare; {1} without composites."""
         out: set[int] = set()
         stack = [c.expr for c in self.rule.checks]
         while stack:
@@ -136,7 +137,7 @@ class Step:
         return frozenset(out or {1})
 
     def same_effects(self, other: Step) -> bool:
-        """Whether the step does what the other does."""
+        """Whether both steps have the same effects."""
         return self.effects.keys() == other.effects.keys() and all(
             e is other.effects[n] for n, e in self.effects.items()
         )
@@ -144,7 +145,7 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class System:
-    """Runs and their network. Immutable; `compile` grounds it for the expressions asked about."""
+    """Runs over a network. Immutable; `compile` reduces a system to what expressions depend on."""
 
     name: str
     runs: tuple[Instance, ...]
@@ -157,7 +158,7 @@ class System:
 
     @cached_property
     def variables(self) -> dict[str, Variable]:
-        """Every global variable, `run.variable` first, then the network's."""
+        """Every global variable by name: `run.variable` for each run, then the network's."""
         out: dict[str, Variable] = {}
         for r in self.runs:
             for n, v in r.role.all_variables.items():
@@ -170,7 +171,7 @@ class System:
         return out
 
     def at(self, run: Instance | str, expr: Expr) -> Expr:
-        """`expr` over `own` as an expression over the variables of `run`."""
+        """`expr` over `own` and `prev`, as `run` reads it: an expression over global variables."""
         of = self.by_name[run] if isinstance(run, str) else run
         memo = self._memos.setdefault(of.name, {})
         return substitute(expr, lambda v: self._leaf(of, v), memo=memo)
@@ -178,7 +179,7 @@ class System:
     def fields(
         self, run: Instance, fields: Mapping[str, Expr | tuple[Expr, ...]]
     ) -> dict[str, Expr | tuple[Expr, ...]]:
-        """The fields of a message of `run` over global variables."""
+        """`fields` over `own` of `run`, as expressions over global variables."""
         return {
             f: tuple(self.at(run, p) for p in e) if isinstance(e, tuple) else self.at(run, e)
             for f, e in fields.items()
@@ -186,11 +187,11 @@ class System:
 
     @cached_property
     def _memos(self) -> dict[str, dict[int, Expr]]:
-        """By run, what `at` found before: the same parts of expressions come again and again."""
+        """The memo of `at` by run: the same parts of expressions come again and again."""
         return {}
 
     def round_of(self, run: Instance) -> int:
-        """How many handshakes the same end had before."""
+        """The number of earlier handshakes of the same end."""
         return 0 if run.prev is None else 1 + self.round_of(self.by_name[run.prev])
 
     def of(self, run: Instance | str, name: str) -> Expr:
@@ -200,12 +201,11 @@ class System:
 
     @cached_property
     def raw_steps(self) -> tuple[Step, ...]:
-        """All steps, ungrouped, no parameter eliminated."""
+        """All steps before any parameter is eliminated."""
         return tuple(self._ground())
 
     def changed(self, sound: System) -> list[Step]:
-        """The steps that `sound` does not have: with another guard or other effects than there, or
-        with a composite that covers more or less."""
+        """The steps that are not in `sound`, or differ there in guard, effects or composites."""
         before = {s.label: s for s in sound.raw_steps}
         return [
             s
@@ -218,7 +218,7 @@ class System:
 
     @cached_property
     def values(self) -> Values:
-        """The values that occur and the steps that can fire."""
+        """The possible values of variables and the steps that can fire."""
         return Values(self)
 
     def _ground(self) -> Iterator[Step]:
@@ -280,7 +280,7 @@ class System:
         return Step(run.name, rule, source, full, effects, {}, full, parameters, deliverable, room)
 
     def _turn(self, run: Instance, rule: Rule) -> Expr:
-        """Whether it is the turn of `run`, not of the handshake before or after it."""
+        """When `run` may fire `rule`, as far as earlier and later handshakes are concerned."""
         start = run.role.states[0]
         first = {r.event for r in run.role.table if r.kind == "receive" and start in r.sources}
         parts: list[Expr] = []
@@ -294,12 +294,12 @@ class System:
             if after.prev == run.name and after.alone:
                 parts.append(self.of(after, "state") == start)
             if after.prev == run.name and after.takes_over and rule.kind == "receive":
-                # What the next handshake begins with is for that one to take.
+                # A message that begins a handshake is for the next run once that run may begin.
                 parts.append(neg(after.begins) if rule.event in first else TRUE)
         return conj(*parts)
 
     def _leaf(self, run: Instance, v: Expr) -> Expr:
-        """A variable of a row as `run` reads it; another one as it is."""
+        """The value of `own.x` or `prev.x` for `run`; any other variable unchanged."""
         kind, _, rest = v.payload.partition(".")
         if kind not in ("own", "prev"):
             return v
@@ -316,15 +316,15 @@ class System:
         return var(f"{of.name}.{rest}", v.domain)
 
     def compile(self, *reads: Expr) -> Compiled:
-        """The system over the variables that its guards and `reads` depend on, and no others."""
+        """The system reduced to the variables that guards and `reads` depend on."""
         return Compiled(self, reads)
 
 
 class Values:
-    """The least fixpoint of the values that each variable can have, and the steps that can fire.
+    """The possible values of each variable and the steps that can fire, as a least fixpoint.
 
-    Sound: a value is left out only if no chain of assignments gives it, whatever the guards' joint
-    truth. It depends on the system alone, so all questions about the system share it.
+    Sound: a value is left out only if no chain of assignments gives that value, each guard taken by
+    itself. The fixpoint depends on the system alone, so all questions about the system share it.
     """
 
     def __init__(self, system: System) -> None:
@@ -365,7 +365,7 @@ class Values:
         return guard is not FALSE
 
     def narrow(self, e: Expr) -> Expr:
-        """`e` over this system's variables, with their smaller domains."""
+        """`e` with every variable restricted to its possible values."""
 
         def leaf(v: Expr) -> Expr:
             d = self.domain.get(v.payload)
@@ -378,13 +378,13 @@ class Values:
 
 
 class Compiled:
-    """A system restricted to what `reads` depends on: kept variables, occurring values, steps.
+    """A system reduced to the variables and values that `reads` and the guards depend on.
 
-    Two sound analyses make it small. Values: only values that some chain of assignments could give
-    a variable are in its domain here (whatever the guards' joint truth); a variable with one value
-    is a constant. Cone of influence: only variables that a guard or `reads` depends on are kept.
+    Two sound analyses reduce a system. Values: a domain has only the possible values (see
+    `Values`), and a variable with one possible value is a constant. Cone of influence: only
+    variables that a guard or `reads` depends on are kept.
 
-    `names` and `domains` give the layout of a state: a tuple of values in that order.
+    A state is a tuple of values in the order of `names` and `domains`.
     """
 
     def __init__(self, system: System, reads: Sequence[Expr]) -> None:
@@ -449,20 +449,20 @@ class Compiled:
         )
 
     def initial_states(self) -> list[tuple[Value, ...]]:
-        """All initial states, in order."""
+        """All initial states."""
         return list(itertools.product(*self.initial))
 
     def write_once(self) -> tuple[str, ...]:
-        """The kept variables that must be set at most once."""
+        """The names of the kept variables that are set at most once."""
         return tuple(n for n in self.names if self.system.variables[n].write_once)
 
     def describe(self, state: Sequence[Any]) -> dict[str, Value]:
-        """Kept variables by name."""
+        """The values of the kept variables in a state, by name."""
         return dict(zip(self.names, state, strict=True))
 
 
 def possible(e: Expr, guard: Expr | None) -> set[Value]:
-    """The values `e` can have at most; a parameter only those that `guard` leaves possible."""
+    """A superset of the values of `e`, for the parameter values that `guard` leaves possible."""
     if e.op == "const":
         return {e.payload}
     if guard is not None:

@@ -1,8 +1,8 @@
-"""What each side holds of a handshake, and what a Finished, a signature and a key are made of.
+"""Transcripts: each end's view of a handshake, and the fields in proofs and keys.
 
-Transcripts are compared, not stored: each field of the messages is an expression over the run's
-own variables, each proof an ordered list of fields. Sound because every variable read here is
-written once and final before the proof is sent (a test holds it).
+A transcript is compared, not stored: each field of a message is an expression over the run's own
+variables, each proof an ordered list of fields. This is sound because every variable in a proof is
+set once, before the proof is sent (a test checks this).
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from model.rule import Fields, ModelError, Role
 from model.system import Instance, System
 
 RSA_SUITES = ("RSA", "RSA_EXPORT", "RSA_PSK")
-"""The premaster is encrypted to an RSA key."""
+"""The suites with a premaster encrypted to an RSA key."""
 PSK_SUITES = ("PSK", "RSA_PSK", "DHE_PSK", "ECDHE_PSK")
-"""A key that both ends share beforehand is part of the premaster (RFC 4279, RFC 5489)."""
+"""The suites with a pre-shared key in the premaster (RFC 4279, RFC 5489)."""
 EXPORT_SUITES = ("RSA_EXPORT", "DHE_EXPORT")
 SKE_SUITES = ("DH_anon", "RSA_EXPORT", "DHE_EXPORT", "DHE", "ECDHE", "DHE_PSK", "ECDHE_PSK")
-"""ServerKeyExchange is required; for the others it is forbidden (RFC 5246 7.4.3, 2246 7.4.3)."""
+"""The suites that require ServerKeyExchange; others forbid it (RFC 5246 7.4.3, 2246 7.4.3)."""
 HINT_SUITES = ("PSK", "RSA_PSK")
-"""But for these it is there if the server gives a hint (RFC 4279 2, 4)."""
+"""The suites that allow ServerKeyExchange, for a hint of the server (RFC 4279 2, 4)."""
 CERTIFICATE_SUITES = tuple(
     s for s in Suite.values if s not in ("none", "DH_anon", "PSK", "DHE_PSK", "ECDHE_PSK")
 )
@@ -57,12 +57,12 @@ server_sentinel = ite(
         const("none", Sentinel),
     ),
 )
-"""RFC 8446 4.1.3: which sentinel a server puts in its random."""
+"""The sentinel in the server's random (RFC 8446 4.1.3)."""
 
 _weak = server.weak_dh & (server.suite == "DHE")
 server_group = ite(_weak, const("dh_weak", Group), mapping(server.suite, GROUP_OF, Group))
 
-# Field -> what the client, what the server holds of it.
+# By role and field of the handshake: the value that the end holds.
 VIEWS: Mapping[str, Mapping[str, Expr]] = {
     "client": {
         "client_version": client.max_version,
@@ -117,18 +117,20 @@ HELLOS = (
 SECRET = (
     "version", "client_random", "server_random", "sentinel", "exchange", "server_share", "group",
 )
-"""What the master secret (TLS 1.3: the handshake secret) is made of; TLS 1.3 adds the hellos."""
+"""The fields in the master secret (TLS 1.3: the handshake secret, which adds the hellos)."""
 FLIGHT = (
     *HELLOS, "exchange", "server_certificate", "server_share", "group", "requested",
     "client_certificate",
 )
-"""ClientHello to ClientKeyExchange (TLS 1.3: to the client's Certificate): RFC 5246 7.4.8, 7.4.9,
-RFC 8446 4.4."""
+"""The fields from ClientHello to ClientKeyExchange (TLS 1.3: to the client's Certificate).
+
+RFC 5246 7.4.8, 7.4.9, RFC 8446 4.4.
+"""
 
 SIGNED_PARAMS = ("client_random", "server_random", "sentinel", "server_share", "group")
-"""What ServerKeyExchange signs; not the suite, not the version (RFC 5246 7.4.3)."""
+"""The fields that ServerKeyExchange signs: neither suite nor version (RFC 5246 7.4.3)."""
 
-# The fields of each proof, in order; the first element of its composite is a label or the key.
+# The fields of each proof, in order; the composite has a label or key before the fields.
 FINISHED = (*(f"secret.{f}" for f in SECRET), *FLIGHT)
 CERTIFICATE_VERIFY = FLIGHT
 LAYOUT = {
@@ -136,11 +138,11 @@ LAYOUT = {
     "CertificateVerify": ("label", "key", *CERTIFICATE_VERIFY),
     "ServerKeyExchange": ("key", *SIGNED_PARAMS),
 }
-"""The names of the elements of each message's composite, in order."""
+"""By message: the names of the composite's elements, in order."""
 
 
 def earlier(expr: Expr) -> Expr:
-    """`expr` over `own`, of the same end's handshake before."""
+    """`expr` with `prev` for `own`: the same of the previous handshake."""
 
     def back(v: Expr) -> Expr:
         kind, _, name = v.payload.partition(".")
@@ -152,17 +154,17 @@ def earlier(expr: Expr) -> Expr:
 
 
 def hidden(shown: Expr, expr: Expr) -> Expr:
-    """`expr` where `shown`, else the first value of its domain: it is not there."""
+    """`expr` where `shown` holds, elsewhere the first value of the domain ("absent")."""
     return ite(shown, expr, const(expr.domain.values[0], expr.domain))
 
 
 def view(role: str | Role, field: str, *, server_proof: bool = False) -> Expr:
-    """What `role`, or the end of that name without extensions, holds of `field`.
+    """The value that `role` (or the end of that name without extensions) holds of `field`.
 
-    `secret.f` is `f` as the master secret is made of it: of the handshake before, if this one is
-    abbreviated. Its own messages are then the hellos alone. In TLS 1.3 the server's
-    CertificateVerify and Finished come before the client's Certificate (RFC 8446 4.4), so a
-    `server_proof` has none.
+    `secret.f` is the field `f` in the master secret. In an abbreviated handshake `secret.f` is from
+    the previous handshake, and only the fields of the hellos are present. A `server_proof` in
+    TLS 1.3 has no client certificate: the server's CertificateVerify and Finished come before the
+    client's Certificate (RFC 8446 4.4). ModelError for an unknown field.
     """
     name = field.removeprefix("secret.")
     end, views = (role, VIEWS[role]) if isinstance(role, str) else (role.name, role.views)
@@ -185,12 +187,12 @@ def fields(role: str, names: Iterable[str], *, server_proof: bool = False) -> tu
 
 
 def agree(system: System, a: Instance, b: Instance, names: Iterable[str]) -> Expr:
-    """Runs `a` and `b` hold the same of each field."""
+    """When runs `a` and `b` hold equal values of each field."""
     return conj(*(eq(system.at(a, view(a.role, n)), system.at(b, view(b.role, n))) for n in names))
 
 
 def same_secret(system: System, a: Instance, b: Instance) -> Expr:
-    """Runs `a` and `b`, of different roles, hold the same secret."""
+    """When runs `a` and `b`, of different roles, hold the same secret."""
     is_13 = system.of(a, "version") == "TLS13"
     return conj(
         system.of(a, "keyed"),
@@ -201,9 +203,9 @@ def same_secret(system: System, a: Instance, b: Instance) -> Expr:
 
 
 def same_keys(system: System, a: Instance, b: Instance) -> Expr:
-    """Runs `a` and `b`, of different roles, hold the same session keys.
+    """When runs `a` and `b`, of different roles, hold the same session keys.
 
-    They are made of the secret and the randoms of the handshake itself (RFC 5246 6.3).
+    Session keys are made of the secret and this handshake's randoms (RFC 5246 6.3).
     """
     randoms = ("client_random", "server_random", "sentinel")
     return conj(same_secret(system, a, b), agree(system, a, b, randoms))
@@ -235,8 +237,8 @@ def params_signature(
 def activated(own: Fields) -> Expr:
     """The key that a ChangeCipherSpec activates (RFC 5246 7.1, 6.3).
 
-    The key block is derived once, from the master secret as it is then; so if one direction has
-    keys from a master secret that was never set, the other gets them too.
+    The key block is derived once, from the master secret at that moment. So keys from a master
+    secret that was never set ("empty") in one direction are used in the other direction too.
     """
     early = (own.read_key == "empty") | (own.write_key == "empty")
     return ite(early | ~own.keyed, const("empty", Key), const("application", Key))

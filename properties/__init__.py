@@ -1,11 +1,12 @@
-"""What must hold: one decorated function a property, one file a theme.
+"""Properties of the handshake: one decorated function a property, one file a theme.
 
     @invariant("ORD-1", "5246 7.3; 8446 A")
     def data_is_delivered_only_after_finished(w):
         return [when(r.delivered).then(r.verified) for r in w.runs]
 
-A property is a list of implications over the variables of a scenario's runs. What it implies must
-hold in every reachable state; what it assumes must be reached in some (else it is VACUOUS).
+A property is a list of implications over the variables of a scenario's runs. Every implication must
+hold in every reachable state; some premise must be true in a reachable state, or the verdict is
+VACUOUS.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from model.transcript import same_keys, same_secret
 
 @dataclass(frozen=True, eq=False)
 class Implication:
-    """If `given` then `holds`; `given` is the interesting case that a witness must reach."""
+    """The claim "if `given` then `holds`"; a witness is a state in which `given` is true."""
 
     given: Expr
     holds: Expr
@@ -40,12 +41,12 @@ class when:  # noqa: N801 - read as a sentence: when(a).then(b)
     given: Expr
 
     def then(self, holds: Expr) -> Implication:
-        """The whole."""
+        """The implication."""
         return Implication(self.given, holds)
 
 
 class View:
-    """A run as a property sees it: its variables as attributes, its role and instance."""
+    """A run with its variables as attributes, for properties to read."""
 
     def __init__(self, system: System, run: Instance) -> None:
         self.system, self.run, self.name, self.role = system, run, run.name, run.role.name
@@ -63,7 +64,7 @@ class View:
 
 
 class World:
-    """All runs of a system, and what the adversary knows of each."""
+    """All runs of a system, and the adversary's knowledge of each."""
 
     def __init__(self, system: System) -> None:
         self.system = system
@@ -72,46 +73,50 @@ class World:
         self.servers = [v for v in self.runs if v.role == "server"]
 
     def knows(self, run: View, kind: str = TRAFFIC) -> Expr:
-        """The adversary has a secret of `run`: a session key if no other kind is named."""
+        """When the adversary knows a secret of `run`, by default the session keys."""
         return self.system.network.knows(self.system, run.run, kind)
 
     def knows_key(self, run: View, key: Expr) -> Expr:
-        """The adversary has the record key `key` of `run`."""
+        """When the adversary knows the record key `key` of `run`."""
         return self.system.network.knows_key(self.system, run.run, key)
 
     def same_secret(self, a: View, b: View) -> Expr:
-        """A client and a server hold one master secret."""
+        """When a client and a server hold the same master secret."""
         return same_secret(self.system, a.run, b.run)
 
     def same_keys(self, a: View, b: View) -> Expr:
-        """A client and a server hold one master secret and one pair of randoms: the same session
-        keys and exporter."""
+        """When a client and a server hold the same session keys and exporter.
+
+        Both are made of the master secret and the randoms.
+        """
         return same_keys(self.system, a.run, b.run)
 
 
 @dataclass(frozen=True, eq=False)
 class Property:
-    """A named property. `kind` is "invariant", "reachable", "ends" or "leads_to".
-
-    `fairness` ("weak" or "strong") is what a leads-to assumes of every step.
-    """
+    """A named property."""
 
     name: str
     id: str
+    """The id in the catalogue."""
     rfc: str
     kind: str
+    """One of "invariant", "reachable", "ends" and "leads_to"."""
     needs: tuple[str, ...]
+    """The features that a scenario must have."""
     function: Callable[[Any], Any]
+    """The decorated function."""
     fairness: str = ""
+    """The fairness that a leads-to assumes of every step: "weak" or "strong"."""
 
     @property
     def temporal(self) -> bool:
-        """Whether it speaks of whole runs: decided on the graph of an honest network."""
+        """Whether the property is about whole executions, decided on an honest network's graph."""
         return self.kind in ("ends", "leads_to")
 
     @property
     def place(self) -> str:
-        """The module and the function."""
+        """Module and name of the function."""
         f = self.function
         return f"{f.__module__}.{getattr(f, '__qualname__', self.name)}"
 
@@ -121,23 +126,23 @@ class Property:
         return self.name.replace("_", " ")
 
     def implications(self, system: System) -> list[Implication]:
-        """What the property says of this system's runs."""
+        """The implications over this system's runs."""
         out = self.function(World(system))
         if isinstance(out, Expr):
-            # A goal is a witness to be reached; any other expression must always hold.
+            # A goal must be reached; any other expression must always hold.
             return [Implication(out, TRUE) if self.kind == "reachable" else Implication(TRUE, out)]
         return list(out)
 
     def holds(self, system: System) -> Expr:
-        """The property as one expression: true in every state when all is well."""
+        """The conjunction of the implications."""
         return conj(*(implies(i.given, i.holds) for i in self.implications(system)))
 
     def bad(self, system: System) -> Expr:
-        """When the property is broken; no single state breaks a goal or a leads-to."""
+        """When a state breaks the property; no single state breaks a goal or a leads-to."""
         return neg(self.holds(system)) if self.kind in ("invariant", "ends") else FALSE
 
     def witness(self, system: System) -> Expr:
-        """The interesting case: true in some reachable state."""
+        """When a state is a witness: some premise is true."""
         return disj(*(i.given for i in self.implications(system)))
 
 
@@ -161,27 +166,27 @@ def _register(
 
 
 def invariant(id: str, rfc: str, needs: Sequence[str] = ()) -> Callable[..., Any]:
-    """Declare an invariant: `id` of the catalogue, RFC sections, features of scenarios it needs."""
+    """Declare an invariant; `needs` are the features that a scenario must have."""
     return _register("invariant", id, rfc, needs)
 
 
 def reachable(id: str, rfc: str, needs: Sequence[str] = ()) -> Callable[..., Any]:
-    """Declare a goal that some run must reach: the function returns the goal."""
+    """Declare a goal that must be reachable; the function returns one expression."""
     return _register("reachable", id, rfc, needs)
 
 
 def ends(id: str, rfc: str, needs: Sequence[str] = ()) -> Callable[..., Any]:
-    """Declare what every end of the honest network looks like: true in each final component."""
+    """Declare a property of every state in which the honest network can end."""
     return _register("ends", id, rfc, needs)
 
 
 def leads_to(
     id: str, rfc: str, needs: Sequence[str] = (), fairness: str = "weak"
 ) -> Callable[..., Any]:
-    """Declare that in every fair run `given` is followed by `holds`, at once or later.
+    """Declare that in every fair execution `given` is followed by `holds`, at once or later.
 
-    Weak fairness: a step that stays possible is taken. Strong: one that is possible again and again
-    is taken. A step is a rule of a run with a source of its message.
+    Weak fairness: a step that stays possible is taken. Strong fairness: a step that is possible
+    again and again is taken.
     """
     if fairness not in ("weak", "strong"):
         raise ValueError(f"fairness is weak or strong, not {fairness!r}")
@@ -189,13 +194,16 @@ def leads_to(
 
 
 def declared(kind: str, name: str, expr: Callable[[Any], Any], fairness: str = "weak") -> Property:
-    """A property that is not in the catalogue, for a test of one's own."""
+    """A property outside the catalogue, for example in a test."""
     return Property(name, "", "", kind, (), expr, fairness if kind == "leads_to" else "")
 
 
 @cache
 def catalogue() -> dict[str, Property]:
-    """Every property by name, in the order of the files and of each file."""
+    """Every property by name, in the order of the files and of the functions in each file.
+
+    ModelError for a property that needs a feature of no scenario.
+    """
     modules(__name__)
     features = frozenset().union(*(s.features for s in SCENARIOS))
     for p in registry.values():
@@ -207,7 +215,7 @@ def catalogue() -> dict[str, Property]:
 
 
 def find(name: str) -> list[Property]:
-    """The properties called `name`, or with that id; UsageError with the near names."""
+    """The properties with that name or id; UsageError with the near names."""
     every = catalogue().values()
     name = meant("property", name, [*(p.id for p in every), *(p.name for p in every)])
     return [p for p in every if name in (p.name, p.id)]

@@ -1,4 +1,4 @@
-"""Authentication and agreement: whom a run that verified a Finished talked to, and about what."""
+"""Authentication and agreement: the peer of a run that verified a Finished, and shared values."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from properties import Implication, View, World, invariant, when
 
 
 def heard(r: View, peer: View) -> Expr:
-    """The run used the random of `peer`, a run of the other role."""
+    """When the run used the random of `peer`, a run of the other role."""
     random: Expr = getattr(r, f"{peer.role}_random")
     return random == peer.name
 
 
 def paired(c: View, s: View) -> Expr:
-    """The two runs used each other's randoms."""
+    """When both runs used each other's randoms."""
     return conj(heard(c, s), heard(s, c))
 
 
 def one_peer(
     ends: Sequence[View], peers: Sequence[View], authenticated: Callable[[View], Expr]
 ) -> list[Implication]:
-    """Of the runs `ends` that authenticated one of `peers`, one alone has its random."""
+    """For each peer: no two of the runs `ends` authenticated a peer and have this peer's random."""
     return [
         when(conj(authenticated(r), paired(r, p))).then(neg(authenticated(other) & heard(other, p)))
         for p in peers
@@ -35,7 +35,7 @@ def one_peer(
 
 
 def agree(c: View, s: View, fields: Iterable[str], *, server_proof: bool = False) -> Expr:
-    """Client `c` and server `s` hold the same values of some fields."""
+    """When client `c` and server `s` hold equal values of `fields`."""
 
     def held(r: View, f: str) -> Expr:
         return r.system.at(r.run, view(r.run.role, f, server_proof=server_proof))
@@ -49,15 +49,15 @@ def flight(r: View) -> tuple[str, ...]:
 
 
 def by_key(r: View) -> Expr:
-    """The handshake goes by a pre-shared key, without certificates."""
+    """When the handshake uses a pre-shared key instead of certificates."""
     return r.psk != "none" if "psk" in r.run.role.variables else FALSE
 
 
 def shown_by(r: View, peer: str) -> Expr:
-    """The certificate that stands for the run's peer, the "server" or the "client".
+    """The certificate that identifies the run's peer, "server" or "client".
 
-    With a resumption key it is that of the handshake the key comes from. An external key is one
-    that the honest principals share, and stands for both.
+    With a resumption key, the certificate of the handshake that made the key. With an external key,
+    "honest": both honest principals share that key.
     """
     name = f"{peer}_certificate"
     now: Expr = getattr(r, name)
@@ -72,25 +72,26 @@ def shown_by(r: View, peer: str) -> Expr:
 
 
 def server_authenticated(c: View) -> Expr:
-    """The client verified a Finished and takes its peer for the honest server.
+    """When the client verified a Finished and takes the peer for the honest server.
 
-    That is, the suite has certificates and the one shown is not the adversary's own: with none, or
-    one that leads to no trusted CA, it believes in the name it wanted all the same. Or the key that
-    both share is the honest ends' own. What the peer proves itself with was not lost before.
+    Either the suite has certificates and the one shown is not the adversary's valid one (a client
+    that wrongly accepts none, or an untrusted one, believes in the wanted name), or the shared key
+    is that of the honest ends. The peer's key was not lost before.
     """
     shown = conj(c.suite.one_of("none", *CERTIFICATE_SUITES), shown_by(c, "server") != "adversary")
     return conj(c.verified, shown | shared_key(c), peer_kept_its_key(c))
 
 
 def client_authenticated(s: View) -> Expr:
-    """The server verified a Finished and takes its peer for the honest client, whose key was not
-    lost before."""
+    """When the server verified a Finished and takes the peer for the honest client.
+
+    The peer's key was not lost before.
+    """
     return conj(s.verified, shown_certificate(s) | shared_key(s), peer_kept_its_key(s))
 
 
 def peer_kept_its_key(r: View) -> Expr:
-    """The adversary did not have the key that the peer proves itself with, or none that both share,
-    before the run verified a Finished."""
+    """When the key that authenticates the peer was not lost before the run verified a Finished."""
 
     peer = "Server" if r.role == "client" else "Client"
     external = shared_key(r)
@@ -100,19 +101,21 @@ def peer_kept_its_key(r: View) -> Expr:
 
 
 def lost_early(r: View, secret: str) -> Expr:
-    """The secret was lost before the run verified a Finished; false without the capability."""
+    """When the secret was lost before the run verified a Finished; false without the capability."""
     there = f"{r.name}.{early(secret)}" in r.system.variables
     return getattr(r, early(secret)) if there else FALSE
 
 
 def shown_certificate(s: View) -> Expr:
-    """The server was shown a certificate that it takes for the honest client's."""
+    """When the server takes the certificate shown for that of the honest client."""
     return shown_by(s, "client").one_of("honest", "unknown_ca", "expired", "wrong_name")
 
 
 def shared_key(r: View) -> Expr:
-    """The key of the run is made with the one that the honest ends share, below TLS 1.3; false
-    without the extension."""
+    """When the suite, below TLS 1.3, uses the key that the honest ends share.
+
+    False without the extension.
+    """
     if "psk_suites" not in r.run.role.extensions:
         return FALSE
     return conj(
@@ -121,7 +124,7 @@ def shared_key(r: View) -> Expr:
 
 
 def fixed_key(s: View) -> Expr:
-    """The client's share is the key in the certificate it showed; false without the extension."""
+    """When the client's share is the key in its certificate; false without the extension."""
     if "client_dh" not in s.run.role.variables:
         return FALSE
     return conj(
@@ -132,18 +135,18 @@ def fixed_key(s: View) -> Expr:
 
 
 def resumed(r: View) -> Expr:
-    """The run goes on with the session of a handshake before: no certificates, no key exchange."""
+    """When the run resumes an earlier session, without certificates and key exchange."""
     return r.resumed if "resumed" in r.run.role.variables else FALSE
 
 
 def is_open(r: View) -> Expr:
-    """The run is not closed."""
+    """When the run is not closed."""
     return r.state != "CLOSED"
 
 
 @invariant("AUT-1", "5246 F.1.1; 8446 E.1", ("adversary", "certificates"))
 def a_client_that_finished_talked_to_the_server(w: World) -> list[Implication]:
-    """Entity authentication of the server, with the randoms of both."""
+    """A client that authenticated the server shares both randoms with a run of the server."""
     return [
         when(server_authenticated(c)).then(disj(*(paired(c, s) for s in w.servers)))
         for c in w.clients
@@ -152,13 +155,13 @@ def a_client_that_finished_talked_to_the_server(w: World) -> list[Implication]:
 
 @invariant("AUT-2", "5246 F.1.1; 8446 E.1", ("adversary", "certificates", "several-clients"))
 def a_server_run_is_the_peer_of_one_client_run(w: World) -> list[Implication]:
-    """Entity authentication of the server is injective: no other client run finished with it."""
+    """Authentication of the server is injective: no two client runs finish with one server run."""
     return one_peer(w.clients, w.servers, server_authenticated)
 
 
 @invariant("AUT-3", "5246 7.4.8; 8446 E.1", ("adversary", "client-auth"))
 def a_server_that_authenticated_a_client_talked_to_it(w: World) -> list[Implication]:
-    """Entity authentication of the client, with the randoms of both."""
+    """A server that authenticated the client shares both randoms with a run of the client."""
     return [
         when(client_authenticated(s)).then(
             disj(
@@ -177,13 +180,13 @@ def a_server_that_authenticated_a_client_talked_to_it(w: World) -> list[Implicat
 
 @invariant("AUT-4", "5246 7.4.8; 8446 E.1", ("adversary", "known-clients", "several-servers"))
 def a_client_run_is_the_peer_of_one_server_run(w: World) -> list[Implication]:
-    """Entity authentication of the client is injective: no other server run finished with it."""
+    """Authentication of the client is injective: no two server runs finish with one client run."""
     return one_peer(w.servers, w.clients, client_authenticated)
 
 
 @invariant("AUT-5", "5246 8.1; 8446 7.1", ("adversary", "certificates"))
 def matching_runs_have_the_same_keys(w: World) -> list[Implication]:
-    """Both finished, with each other's randoms and an authenticated server: one secret."""
+    """Two finished runs with each other's randoms and an authenticated server have one secret."""
     return [
         when(conj(server_authenticated(c), s.verified, paired(c, s))).then(w.same_secret(c, s))
         for c in w.clients
@@ -193,7 +196,7 @@ def matching_runs_have_the_same_keys(w: World) -> list[Implication]:
 
 @invariant("AUT-6", "5246 7.4.9; 8446 4.4.4", ("adversary", "certificates"))
 def a_verified_finished_means_one_transcript(w: World) -> list[Implication]:
-    """Whoever verified the Finished of an authenticated peer has that peer's transcript."""
+    """A run that verified the Finished of an authenticated peer has that peer's transcript."""
     return [
         *(
             when(server_authenticated(c)).then(
@@ -221,7 +224,8 @@ VIEW_FIELDS = (
 
 @invariant("AUT-7", "8446 E.1; 5246 7.4.9", ("adversary", "certificates"))
 def authenticated_ends_agree_on_what_was_negotiated(w: World) -> list[Implication]:
-    """Version, suite, compression, session id, group, authentication mode."""
+    """Both ends have the same version, suite, compression, session id, group, offered version and
+    request of a certificate."""
     return [
         when(conj(end, paired(c, s))).then(agree(c, s, VIEW_FIELDS))
         for c in w.clients
@@ -232,8 +236,7 @@ def authenticated_ends_agree_on_what_was_negotiated(w: World) -> list[Implicatio
 
 @invariant("AUT-9", "9257 4.1; 9258 A", ("adversary", "reflection"))
 def a_session_joins_two_principals(w: World) -> list[Implication]:
-    """No reflection: an end that finished under an external key does not talk to its own
-    principal."""
+    """No reflection: an end that finished under an external key talks to another principal."""
     return [
         when(conj(r.verified, r.psk == "external", paired(c, s))).then(
             neg(eq(c.principal, s.principal))
@@ -246,8 +249,8 @@ def a_session_joins_two_principals(w: World) -> list[Implication]:
 
 @invariant("AUT-11", "5246 7.4.8; 8446 4.4.3", ("certificates",))
 def an_authenticated_peer_proved_it_has_its_key(w: World) -> list[Implication]:
-    """A certificate counts only with a signature verified under its key, or, with RSA, a
-    Finished. That of a session was shown and proved in the handshake that made it."""
+    """A certificate is accepted only with a proof of its key: a signature or, with RSA or static
+    DH, a Finished. In a resumed session the earlier handshake had the proof."""
     out = []
     for s in w.servers:
         shown = conj(s.client_certificate.one_of("honest", "adversary"), neg(resumed(s)))
@@ -268,8 +271,8 @@ def an_authenticated_peer_proved_it_has_its_key(w: World) -> list[Implication]:
 
 @invariant("AUT-13", "5246 7.4.6; 8446 4.4.2.4", ("client-auth",))
 def mandatory_client_authentication_is_enforced(w: World) -> list[Implication]:
-    """A handshake with mandatory client authentication completes with a certificate and its
-    proof."""
+    """A handshake with mandatory client authentication completes only with a certificate and a
+    proof of its key."""
     return [
         when(conj(is_open(s), s.verified, s.client_auth == "mandatory")).then(
             conj(
@@ -283,7 +286,7 @@ def mandatory_client_authentication_is_enforced(w: World) -> list[Implication]:
 
 @invariant("AUT-14", "5246 7.2.2; 6101 5.4.2", ("client-auth",))
 def no_certificate_is_not_taken_in_tls(w: World) -> list[Implication]:
-    """The SSL 3.0 warning 41 never stands for an empty Certificate unless the switch is on."""
+    """The SSL 3.0 warning 41 never replaces an empty Certificate unless this is configured."""
     return [
         when(conj(is_open(s), s.client_auth != "none", neg(s.no_certificate_alert))).then(
             neg(s.saw_no_certificate)
@@ -294,7 +297,7 @@ def no_certificate_is_not_taken_in_tls(w: World) -> list[Implication]:
 
 @invariant("AUT-15", "5246 7.4.2; 8446 4.4.2.4", ("certificates",))
 def an_empty_or_untrusted_server_certificate_is_refused(w: World) -> list[Implication]:
-    """What the client keeps is a certificate that leads to a trusted CA, for the right name."""
+    """A client accepts only a certificate of a trusted CA for the right name."""
     return [
         when(c.server_certificate != "none").then(
             c.server_certificate.one_of("honest", "adversary")
@@ -305,7 +308,7 @@ def an_empty_or_untrusted_server_certificate_is_refused(w: World) -> list[Implic
 
 @invariant("AUT-16", "5246 F.1.1.1", ("anonymous",))
 def an_anonymous_handshake_authenticates_nobody(w: World) -> list[Implication]:
-    """DH_anon only where both are enabled for it, and then without certificates."""
+    """DH_anon is used only if the run offers this suite, and then without certificates."""
     return [
         when(r.suite == "DH_anon").then(
             conj(
@@ -322,9 +325,8 @@ EARLY_SERVER_DATA = ("adversary", "early-server-data")
 
 @invariant("AUT-18", "8446 2, 4.4.4", EARLY_SERVER_DATA)
 def data_of_a_server_is_sent_in_the_clients_own_handshake(w: World) -> list[Implication]:
-    """What a client delivers, be it sent before the server had the client's Finished, that server
-    sent which agrees with the client on all up to the server's Finished: the client's identity is
-    not among it."""
+    """Data that a client delivers was sent by a server run that agrees with the client on
+    everything up to the server's Finished, which does not include the client's identity."""
     return [
         when(conj(server_authenticated(c), c.version == "TLS13", c.delivered)).then(
             disj(

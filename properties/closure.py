@@ -8,8 +8,7 @@ from properties import Implication, View, World, ends, invariant, leads_to, reac
 
 @invariant("ALR-1", "5246 7.2.2; 8446 6.2")
 def an_error_closes_the_run(w: World) -> list[Implication]:
-    """After a fatal alert was sent or received the run is closed: nothing more is sent or
-    delivered."""
+    """A run that sent or received a fatal alert is closed: nothing more is sent or delivered."""
     return [when(r.end == "error").then(r.state == "CLOSED") for r in w.runs]
 
 
@@ -21,8 +20,8 @@ def a_fatal_alert_is_never_ignored(w: World) -> list[Implication]:
 
 @invariant("ALR-4", "5246 7.2.2; 8446 4.4.4, 6.2")
 def a_finished_that_does_not_verify_is_a_decrypt_error(w: World) -> list[Implication]:
-    """The alert for a bad Finished where one is due is decrypt_error; one that verifies may be
-    refused because more follows in its record."""
+    """The alert for a bad Finished is decrypt_error; a good Finished may be refused with another
+    alert because more follows in its record."""
     return [
         when(conj(r.end == "error", neg(r.verified))).then(
             neg(r.wrong_finished_alert) | refused_followed(r)
@@ -39,7 +38,7 @@ def the_end_is_clean_only_after_close_notify(w: World) -> list[Implication]:
 
 @invariant("CLO-2", "8446 6.1", ("half_close",))
 def data_after_close_notify_is_ignored(w: World) -> list[Implication]:
-    """What is delivered had been delivered when the peer closed."""
+    """No data is delivered after the peer's close_notify."""
     return [
         when(conj(r.end == "close_notify", r.version == "TLS13")).then(
             eq(r.delivered, r.delivered_before_close)
@@ -50,7 +49,7 @@ def data_after_close_notify_is_ignored(w: World) -> list[Implication]:
 
 @reachable("CLO-2W", "8446 6.1", ("half_close", "data"))
 def can_data_be_sent_after_the_peers_close_notify(w: World) -> Expr:
-    """The own direction stays open: it is written, and the one who closed first reads it."""
+    """An end that received close_notify can still send data, and the peer can read the data."""
     return disj(
         *(
             conj(
@@ -66,7 +65,7 @@ def can_data_be_sent_after_the_peers_close_notify(w: World) -> Expr:
 
 @leads_to("CLO-3", "8446 6.1", ("reliable", "half_close"))
 def user_canceled_is_followed_by_close_notify(w: World) -> list[Implication]:
-    """Unless the transport has gone."""
+    """A user_canceled alert is followed by close_notify unless the transport has ended."""
     return [
         when(r.state == "CANCELED").then(conj(r.state == "CLOSED", r.closed_first | failed(r)))
         for r in w.runs
@@ -75,7 +74,8 @@ def user_canceled_is_followed_by_close_notify(w: World) -> list[Implication]:
 
 @ends("CLO-3E", "8446 6.1", ("reliable", "half_close"))
 def a_handshake_given_up_ends_at_both_ends(w: World) -> list[Implication]:
-    """Neither end hangs, and neither takes it for a clean end of data, unless it was connected."""
+    """After a canceled handshake both ends close, and an end that was not connected does not see a
+    clean end of data."""
     return [
         when(a.canceled).then(
             conj(*(r.state == "CLOSED" for r in w.runs), disj(b.verified, failed(b), b.canceled))
@@ -87,15 +87,15 @@ def a_handshake_given_up_ends_at_both_ends(w: World) -> list[Implication]:
 
 
 def refused_followed(r: View) -> Expr:
-    """A Finished was refused with more behind it in its record; false without the extension."""
+    """When a Finished was refused for what follows in its record; false without the extension."""
     return r.refused_followed if "refused_followed" in r.run.role.variables else FALSE
 
 
 def failed(r: View) -> Expr:
-    """The run ended with an error."""
+    """When the run ended with an error."""
     return r.end == "error"
 
 
 def canceled(w: World) -> Expr:
-    """An end gave the handshake up; false without the extension."""
+    """When an end canceled the handshake; false without the extension."""
     return disj(*(r.canceled for r in w.runs if "canceled" in r.run.role.variables))

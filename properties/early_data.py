@@ -15,7 +15,7 @@ NEEDS = ("tls13", "early_data")
 
 
 def same_hello(a: View, b: View) -> Expr:
-    """Two server runs got the same ClientHello, of a client run and as that run sent it."""
+    """When two server runs got the same ClientHello, unchanged from a client run."""
     return conj(
         a.client_random != "adversary", a.client_random != "none",
         *(eq(getattr(a, n), getattr(b, n)) for n in ("client_random", "client_offer", "exchange")),
@@ -23,14 +23,14 @@ def same_hello(a: View, b: View) -> Expr:
 
 
 def sent(c: View, message: str) -> Expr:
-    """The client sent `message`."""
+    """When the client sent `message`."""
     return c.system.of(c.run, f"sent_{message}")
 
 
 @invariant("EDT-1", "8446 4.2.10, 4.1.2", (*NEEDS, "retry"))
 def a_retry_ends_early_data(w: World) -> list[Implication]:
-    """No second hello offers early data, no client takes an acceptance after a retry, and no server
-    delivers early data after it asked for one."""
+    """After a retry no client offers early data or accepts its acceptance, and no server delivers
+    early data."""
     out = [when(r.retried).then(neg(r.early_accepted)) for r in w.runs]
     for c in w.clients:
         again = field_of(c, "SecondClientHello", "early_data")
@@ -42,8 +42,7 @@ def a_retry_ends_early_data(w: World) -> list[Implication]:
 
 @invariant("EDT-2", "8446 4.2.10", NEEDS)
 def early_data_is_accepted_only_with_its_key(w: World) -> list[Implication]:
-    """Accepted early data goes with the pre-shared key it was sent under, in TLS 1.3, and was
-    offered."""
+    """Accepted early data was offered, in TLS 1.3, under the pre-shared key of the handshake."""
     return [
         when(r.early_accepted).then(
             conj(
@@ -60,7 +59,7 @@ def early_data_is_accepted_only_with_its_key(w: World) -> list[Implication]:
 
 @invariant("EDT-3", "8446 8", (*NEEDS, "register", "adversary"))
 def one_server_takes_the_early_data_of_a_hello_once(w: World) -> list[Implication]:
-    """A server that remembers hellos accepts no early data with one that it accepted some with."""
+    """A server that remembers hellos accepts the early data of each hello at most once."""
     return [
         when(
             conj(b.has_register, b.early_offered, a.early_accepted, same_hello(a, b))
@@ -73,7 +72,7 @@ def one_server_takes_the_early_data_of_a_hello_once(w: World) -> list[Implicatio
 
 @invariant("EDT-4", "8446 8, E.5", (*NEEDS, "two-servers", "adversary"))
 def early_data_is_delivered_once_in_the_world(w: World) -> list[Implication]:
-    """False by design: servers that share no record of hellos each take the same early data."""
+    """False by design: servers that share no record of hellos each accept the same early data."""
     return [
         when(conj(a.early_delivered, b.early_offered, same_hello(a, b))).then(
             neg(b.early_delivered)
@@ -84,8 +83,8 @@ def early_data_is_delivered_once_in_the_world(w: World) -> list[Implication]:
 
 @invariant("EDT-5", "8446 4.5, 4.2.10", (*NEEDS, "adversary"))
 def early_data_is_delivered_whole_or_not_at_all(w: World) -> list[Implication]:
-    """Rejected early data is never delivered. A handshake completes only after all of the early
-    data that was accepted, under a key the adversary does not know."""
+    """Rejected early data is never delivered. A handshake under a key that the adversary does not
+    know completes only after all accepted early data was delivered."""
     return [
         *(when(s.early_offered & s.verified).then(implies(s.early_delivered, s.early_accepted))
           for s in w.servers),
@@ -101,8 +100,8 @@ def early_data_is_delivered_whole_or_not_at_all(w: World) -> list[Implication]:
 
 @invariant("EDT-6", "8446 4.5, 4.2.10", (*NEEDS, "adversary"))
 def the_end_of_early_data_is_sent_if_it_was_accepted(w: World) -> list[Implication]:
-    """EndOfEarlyData is sent before Finished if and only if early data was accepted; it is taken
-    under the early key only, and then the read key is no longer that."""
+    """EndOfEarlyData is sent before Finished if and only if early data was accepted. A server
+    accepts EndOfEarlyData only under the early key, and then changes the read key."""
     return [
         *(
             when(connected(c)).then(eq(sent(c, "EndOfEarlyData"), c.early_accepted))
@@ -119,8 +118,8 @@ def the_end_of_early_data_is_sent_if_it_was_accepted(w: World) -> list[Implicati
 
 @invariant("EDT-7", "8446 2.3", (*NEEDS, "adversary"))
 def early_data_is_from_who_has_the_key(w: World) -> list[Implication]:
-    """What a server delivers as early data, under a key the adversary does not know, a client sent
-    that has the key, with the hello the server has."""
+    """Early data delivered under a key that the adversary does not know was sent by a client that
+    has the key and sent the server's hello."""
     return [
         when(conj(s.early_delivered, neg(key_known(w, s)))).then(
             disj(
@@ -139,7 +138,7 @@ def early_data_is_from_who_has_the_key(w: World) -> list[Implication]:
 
 @invariant("KEY-5E", "8446 5.1", NEEDS)
 def a_key_change_is_at_a_message_boundary(w: World) -> list[Implication]:
-    """A server leaves the early key only with an EndOfEarlyData that came under it."""
+    """A server that accepted early data changes to the next key only after EndOfEarlyData."""
     return [
         when(
             conj(is_open(s), s.early_accepted, s.read_key.one_of("handshake", "application"))

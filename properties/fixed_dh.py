@@ -8,7 +8,7 @@ from properties import World, reachable
 
 @reachable("ORD-11F", "5246 7.4.7.2, 7.4.8", ("fixed_dh", "client-auth"))
 def can_a_client_be_authenticated_by_the_key_it_exchanges(w: World) -> Expr:
-    """Both ends connected, with a certificate of the client and no CertificateVerify."""
+    """Both ends can connect with a client certificate and without CertificateVerify."""
     return disj(
         *(
             conj(

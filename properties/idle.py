@@ -1,4 +1,4 @@
-"""Records that are ignored: no run does so for ever."""
+"""Ignored records: no run ignores records for ever."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from properties import Implication, World, invariant, leads_to, when
 
 @invariant("LIV-4B", "8446 5, D.4; 5246 7.2.2", ("ignored_records",))
 def no_more_records_are_ignored_in_a_row_than_the_bound(w: World) -> list[Implication]:
-    """Two, whatever the adversary sends."""
+    """A run ignores at most two records in a row, whatever the adversary sends."""
     return [when(r.idle != "0").then(r.idle != "more") for r in w.runs]
 
 
 @leads_to("LIV-4F", "8446 5, D.4; 5246 7.2.2", ("reliable", "ignored_records"))
 def a_run_that_ignores_records_goes_on_or_closes(w: World) -> list[Implication]:
-    """However many a peer sends. Weak fairness is enough where the run itself sends no data that
-    could fill the channel for its alert."""
+    """A run that ignores records goes on or closes, however many the peer sends. Weak fairness is
+    enough where the run itself sends no data that could fill the channel before an alert."""
     return [when(r.idle != "0").then(disj(r.idle == "0", r.state == "CLOSED")) for r in w.runs]

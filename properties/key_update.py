@@ -9,14 +9,14 @@ from properties.authentication import client_authenticated, server_authenticated
 
 @invariant("KEY-9", "8446 4.6.3", ("key_update",))
 def a_key_update_comes_only_after_the_peers_finished(w: World) -> list[Implication]:
-    """Before that it is an unexpected message."""
+    """A KeyUpdate before the peer's Finished is an unexpected message."""
     return [when(r.saw_key_update).then(neg(r.early_update)) for r in w.runs]
 
 
 @invariant("KEY-10", "8446 4.6.3, 7.2", ("adversary", "key_update"))
 def each_generation_of_keys_is_entered_by_a_key_update(w: World) -> list[Implication]:
-    """No record under a new key before the KeyUpdate under the old one: of what an honest peer sent
-    nothing was cut off."""
+    """No record is read under a new key before the KeyUpdate under the old key, so nothing that an
+    honest peer sent was cut off."""
     return [
         when(conj(r.read_generation != "0", neg(w.knows(r)))).then(
             r.read_generation == r.updates_taken
@@ -27,7 +27,7 @@ def each_generation_of_keys_is_entered_by_a_key_update(w: World) -> list[Implica
 
 @invariant("KEY-10A", "8446 4.6.3, 7.2", ("adversary", "key_update"))
 def a_receiver_is_never_ahead_of_an_honest_sender(w: World) -> list[Implication]:
-    """With a key the adversary does not know, what is read under was begun by the peer."""
+    """A read key that the adversary does not know is one that the peer has begun to use."""
     out = []
     for me in w.runs:
         believes = server_authenticated if me.role == "client" else client_authenticated
@@ -45,14 +45,14 @@ def a_receiver_is_never_ahead_of_an_honest_sender(w: World) -> list[Implication]
 
 @invariant("KEY-11", "8446 4.6.3", ("key_update",))
 def a_requested_update_is_answered_before_the_next_data(w: World) -> list[Implication]:
-    """Who was asked for an update sends no data under its old key."""
+    """An end that was asked for an update sends no more data under its old key."""
     return [when(r.must_answer | (r.write_generation != "0")).then(neg(r.data_before_answer))
             for r in w.runs]
 
 
 @reachable("KEY-11C", "8446 4.6.3", ("key_update",))
 def can_crossing_requests_take_both_ends_two_generations_up(w: World) -> Expr:
-    """Both asked at once, both answered."""
+    """Both ends can ask at once and both answer."""
     c, s = w.clients[0], w.servers[0]
     return conj(
         *(getattr(r, f"{way}_generation") == "2" for r in (c, s) for way in ("read", "write")),
@@ -62,7 +62,7 @@ def can_crossing_requests_take_both_ends_two_generations_up(w: World) -> Expr:
 
 @ends("KEY-11E", "8446 4.6.3", ("reliable", "key_update"))
 def after_a_clean_close_each_end_read_what_the_other_wrote(w: World) -> list[Implication]:
-    """Generations never differ by more than what is in flight, and nothing is at the end."""
+    """After a clean close, each end's read generation is the other end's write generation."""
     c, s = w.clients[0], w.servers[0]
     clean = conj(c.end == "close_notify", s.end == "close_notify", c.version == "TLS13")
     moved = disj(c.write_generation != "0", s.write_generation != "0")

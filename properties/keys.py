@@ -9,20 +9,20 @@ from properties.order import connected, legacy
 
 
 def early(c: View) -> Expr:
-    """The client writes early data, under a pre-shared key that it offered."""
+    """When the client writes early data under a pre-shared key that it offered."""
     if "early_offered" not in c.run.role.variables or c.role == "server":
         return FALSE
     return conj(c.write_key == "early", c.offered_psk != "none", c.read_key == "plaintext")
 
 
 def own_key(key: Expr) -> Expr:
-    """Keys of the handshake itself: not none, and not those of the one before."""
+    """When `key` is made by this handshake: neither plaintext nor of the previous handshake."""
     return neg(key.one_of("plaintext", "previous"))
 
 
 @invariant("KEY-1", "5246 7.1, 6.3", ("tls12",))
 def change_cipher_spec_waits_for_a_key_exchange(w: World) -> list[Implication]:
-    """Reading under session keys means that a key exchange made them, in TLS 1.0 to 1.2."""
+    """In TLS 1.0 to 1.2, session keys to read with are made by a key exchange."""
     return [
         when(conj(legacy(r), own_key(r.read_key))).then(conj(r.keyed, r.read_key == "application"))
         for r in w.runs
@@ -42,8 +42,8 @@ def one_change_cipher_spec_comes_before_each_finished(w: World) -> list[Implicat
 
 @invariant("KEY-3", "5246 7.1; 8446 7.1")
 def the_read_key_changes_only_where_it_should(w: World) -> list[Implication]:
-    """Not before ChangeCipherSpec; in TLS 1.3 to the application key only with the peer's
-    Finished, to that of early data only by a pre-shared key."""
+    """The read key does not change before ChangeCipherSpec; in TLS 1.3 it becomes the application
+    key only with the peer's Finished, and the early data key only with a pre-shared key."""
     return [
         when(conj(is_open(r), own_key(r.read_key))).then(
             disj(
@@ -70,7 +70,8 @@ def no_finished_and_no_data_is_accepted_in_the_clear(w: World) -> list[Implicati
 
 @invariant("KEY-6", "8446 5, D.4", ("tls13",))
 def a_compatibility_change_cipher_spec_changes_nothing(w: World) -> list[Implication]:
-    """Dropped before the peer's Finished, refused after it; no key comes of it."""
+    """A ChangeCipherSpec in TLS 1.3 is dropped before the peer's Finished and refused afterwards;
+    no key changes."""
     return [
         when(r.version == "TLS13").then(
             conj(neg(r.late_ccs), r.read_key != "empty", r.write_key != "empty")
@@ -81,8 +82,8 @@ def a_compatibility_change_cipher_spec_changes_nothing(w: World) -> list[Implica
 
 @invariant("KEY-7", "5246 6.3, 8.1; 8446 7.1")
 def no_key_is_derived_from_a_secret_that_was_never_set(w: World) -> list[Implication]:
-    """No Finished is verified, and no record read or written, under a key that no exchange made;
-    where there are pre-shared keys, with a share of the peer's or one of those."""
+    """No Finished is verified, and no record read or written, under a key that no exchange made; in
+    TLS 1.3 the exchange has a share of the peer or a pre-shared key."""
     return [
         *(
             when(disj(own_key(r.read_key), own_key(r.write_key))).then(

@@ -1,4 +1,4 @@
-"""What is left when a secret is lost: forward secrecy, healing, key compromise impersonation."""
+"""Guarantees after a secret is lost: forward secrecy, healing, key compromise impersonation."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from properties.authentication import (
 
 LONG_TERM = ("ServerPrivateKey", "ClientPrivateKey", "ExternalKey")
 FRESH = ("DHE", "ECDHE", "DHE_PSK", "ECDHE_PSK", "AEAD")
-"""The suites with a share of each end that is made for this handshake."""
+"""The suites with a fresh share of each end."""
 EARLY = const("early", Key)
 
 
 def lost(w: World, *secrets: str) -> Expr:
-    """One of the secrets has been lost, by whichever run."""
+    """When some run has lost one of the secrets."""
     return disj(*(noted(r, f"sent_{s}") for r in w.runs for s in secrets))
 
 
 def lost_later(r: View, w: World) -> Expr:
-    """A long-term key was lost after the run finished, and none before."""
+    """When a long-term key was lost after the run finished, and none before."""
     return conj(lost(w, *LONG_TERM), *(neg(lost_early(r, s)) for s in LONG_TERM))
 
 
 def fresh(r: View) -> Expr:
-    """The handshake has a share of each end that is made for it: all of `FRESH` but psk_ke."""
+    """When the handshake has a fresh share of each end: a suite of `FRESH`, but not psk_ke."""
     psk_ke: Expr = FALSE
     if "psk" in r.run.role.variables:
         psk_ke = (r.server_share == "none") if r.role == "client" else r.psk_ke
@@ -40,19 +40,19 @@ def fresh(r: View) -> Expr:
 
 
 def authenticated(r: View) -> Expr:
-    """The run finished and takes its peer for the honest one."""
+    """When the run finished and takes its peer for the honest one."""
     return server_authenticated(r) if r.role == "client" else client_authenticated(r)
 
 
 def sent_early(c: View) -> Expr:
-    """The client sent early data; false without the extension."""
+    """When the client sent early data; false without the extension."""
     return c.sent_early if "sent_early" in c.run.role.variables else FALSE
 
 
 @invariant("SEC-5", "5246 F.1.1.3; 8446 E.1", ("adversary", "long-term"))
 def a_key_lost_later_does_not_open_a_fresh_exchange(w: World) -> list[Implication]:
-    """Forward secrecy: with DHE, ECDHE or psk_dhe_ke the session keys stay secret, whatever
-    long-term key is lost after the run has finished."""
+    """Forward secrecy: session keys of DHE, ECDHE or psk_dhe_ke stay secret, whatever long-term key
+    is lost after the run finished."""
     return [
         when(conj(authenticated(r), fresh(r), lost(w, *LONG_TERM))).then(neg(w.knows(r)))
         for r in w.runs
@@ -61,8 +61,8 @@ def a_key_lost_later_does_not_open_a_fresh_exchange(w: World) -> list[Implicatio
 
 @invariant("SEC-6", "5246 F.1.1.2; 8446 2.3, E.1", ("adversary", "long-term"))
 def a_key_lost_later_opens_nothing(w: World) -> list[Implication]:
-    """False by design: with RSA, static Diffie-Hellman and psk_ke the session keys, and with 0-RTT
-    those of the early data, can be computed from a long-term key."""
+    """False by design: a long-term key gives the session keys of RSA, static Diffie-Hellman and
+    psk_ke, and the keys of early data."""
     return [
         *(
             when(conj(authenticated(r), neg(fresh(r)), lost_later(r, w))).then(neg(w.knows(r)))
@@ -79,8 +79,7 @@ def a_key_lost_later_opens_nothing(w: World) -> list[Implication]:
 
 @invariant("SEC-12", "8446 2.3, E.1", ("adversary", "early_data"))
 def early_data_is_secret_as_long_as_its_key_is(w: World) -> list[Implication]:
-    """What a client sends as early data the adversary reads only if the pre-shared key is lost,
-    before or after."""
+    """The adversary reads a client's early data only if the pre-shared key is lost at some time."""
     return [
         when(conj(c.sent_early, neg(lost(w, "ExternalKey")))).then(neg(w.knows_key(c, EARLY)))
         for c in w.clients
@@ -89,8 +88,8 @@ def early_data_is_secret_as_long_as_its_key_is(w: World) -> list[Implication]:
 
 @invariant("SEC-9", "8446 E.1.5", ("adversary", "long-term"))
 def a_fresh_exchange_heals_a_lost_key(w: World) -> list[Implication]:
-    """Whatever was lost before, and whenever: if the adversary let the shares of both ends pass, it
-    does not know the session keys."""
+    """Whatever was lost and whenever: an adversary that lets the shares of both ends pass does not
+    know the session keys."""
     return [
         when(
             conj(
@@ -130,36 +129,36 @@ def _let_nobody_in(w: World, which: str) -> list[Implication]:
 
 @invariant("AUT-10", "8446 E.1", ("adversary", "reveal_client_key", "reveal_server_key"))
 def a_lost_key_of_ones_own_lets_nobody_in(w: World) -> list[Implication]:
-    """Key compromise impersonation: who has a run's own private key cannot pass for its peer, with
-    certificates that sign."""
+    """No key compromise impersonation: with signing certificates, an adversary that has a run's
+    private key cannot pass for the peer of that run."""
     return _let_nobody_in(w, "fresh")
 
 
 @invariant("AUT-10S", "5246 7.4.7.2", ("adversary", "fixed_dh", "reveal_client_key"))
 def a_lost_static_share_of_ones_own_lets_nobody_in(w: World) -> list[Implication]:
-    """False by design: two static shares give one secret, which the key of either end gives."""
+    """False by design: two static shares make a secret that either end's private key gives."""
     return _let_nobody_in(w, "static")
 
 
 def noted(r: View, what: str) -> Expr:
-    """What was noted when the run lost its traffic secrets; false if it cannot lose any."""
+    """The fact `what` at the moment that the run lost its traffic secrets; false without a leak."""
     return getattr(r, what) if f"{r.name}.{what}" in r.system.variables else FALSE
 
 
 def lost_traffic(r: View) -> Expr:
-    """The run lost the traffic secrets that it held at some moment."""
+    """When the run has lost the traffic secrets that it held at some moment."""
     return noted(r, f"sent_{r.role.capitalize()}TrafficSecret")
 
 
 def alone(w: World, r: View) -> Expr:
-    """The run lost its traffic secrets, and no other did."""
+    """When the run, and no other run, lost its traffic secrets."""
     return conj(lost_traffic(r), *(neg(lost_traffic(q)) for q in w.runs if q is not r))
 
 
 @invariant("SEC-7", "8446 4.6.1, E.1", ("adversary", "psk-resumption", "reveal_resumption_key"))
 def a_resumption_key_opens_no_other_connection(w: World) -> list[Implication]:
-    """With the resumption key of one ticket lost, the connection that issued it is secret, and so
-    is one that resumes with another ticket."""
+    """After the resumption key of a ticket is lost, the connection that issued the ticket stays
+    secret, and so does a connection that resumes with another ticket."""
     first = [s.sent_ResumptionKey for s in w.servers if s.run.prev is None]
     later = [s.sent_ResumptionKey for s in w.servers if s.run.prev]
     return [
@@ -177,8 +176,7 @@ def a_resumption_key_opens_no_other_connection(w: World) -> list[Implication]:
 
 @invariant("SEC-8", "8446 7.2", ("adversary", "key_update", "reveal_client_traffic_secret"))
 def what_was_sent_before_a_key_update_stays_secret(w: World) -> list[Implication]:
-    """From the traffic secret that an end writes with after its first KeyUpdate, the one before it
-    cannot be computed."""
+    """An end's traffic secret after its first KeyUpdate does not give the one before."""
     return [
         when(
             conj(
@@ -193,8 +191,8 @@ def what_was_sent_before_a_key_update_stays_secret(w: World) -> list[Implication
 
 @invariant("SEC-10", "8446 7.1", ("adversary", "tls13", "reveal_client_traffic_secret"))
 def a_traffic_secret_does_not_give_another(w: World) -> list[Implication]:
-    """With the handshake traffic secrets lost, and used, what a run sends after its Finished stays
-    secret; with the application traffic secrets lost, what both ends sent before it does."""
+    """Lost handshake traffic secrets, even in use, do not reveal what a run sends after Finished;
+    lost application traffic secrets do not reveal what both ends sent before."""
     handshake = disj(*(noted(r, "lost_handshake") for r in w.runs))
     application = disj(*(noted(r, "lost_application") for r in w.runs))
     return [
@@ -213,7 +211,7 @@ def a_traffic_secret_does_not_give_another(w: World) -> list[Implication]:
 
 @invariant("KEY-12", "8446 E.1", ("adversary", "reveal_client_traffic_secret"))
 def a_closed_run_has_nothing_to_lose(w: World) -> list[Implication]:
-    """It has erased its keys: what is lost from then on opens nothing."""
+    """A closed run has erased its keys, so a later loss opens nothing."""
     return [
         when(conj(authenticated(r), alone(w, r), neg(noted(r, "lost_before_closed")))).then(
             neg(w.knows(r))

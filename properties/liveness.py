@@ -1,4 +1,4 @@
-"""Liveness on the reliable network, and what must be reachable."""
+"""Liveness on the reliable network, and reachable goals."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ VIEW = ("version", "suite", "compression", "client_version", "requested", "clien
 
 
 def compatible(w: World) -> Expr:
-    """The configurations have a version in common and, below TLS 1.3, a suite; in it, a group; and
-    no user gives the handshake up."""
+    """When both ends know TLS 1.3 and a common group, or have a common suite, and no user cancels
+    the handshake."""
     c, s = w.clients[0], w.servers[0]
     both_13 = conj(c.max_version == "TLS13", s.max_version == "TLS13", common_group(c, s))
     suites = disj(
@@ -25,38 +25,37 @@ def compatible(w: World) -> Expr:
 
 
 def common_group(c: View, s: View) -> Expr:
-    """Both ends support some group of TLS 1.3, where groups are told apart."""
+    """When both ends support some group of TLS 1.3; true if groups are not modelled."""
     names = [n for n in c.run.role.variables if n.startswith("supports_")]
     return disj(*(getattr(c, n) & getattr(s, n) for n in names)) if names else TRUE
 
 
 def extended(r: View) -> list[str]:
-    """The fields that extensions add to what every Finished covers."""
+    """The fields that extensions add to every Finished."""
     return [f for f in r.run.role.covered["flight"] if f not in FLIGHT]
 
 
 def refused_client(w: World) -> Expr:
-    """The server demands a certificate and the client shows none."""
+    """When the server demands a certificate and the client shows none."""
     c, s = w.clients[0], w.servers[0]
     return conj(s.client_auth == "mandatory", c.client_certificate == "empty")
 
 
 def superseded(w: World, r: View) -> Expr:
-    """The next handshake on the same connection has begun: what the connection does is that one's
-    business."""
+    """When the next handshake on the same connection has begun and speaks for the connection."""
     after = [n for n in w.runs if n.run.prev == r.name and n.run.takes_over]
     return disj(*(n.state != "START" for n in after))
 
 
 def over(w: World, r: View) -> Expr:
-    """The run is closed, or another on its connection begun; one that goes on had its chance."""
+    """When the run is closed or superseded, or a renegotiation whose connection is closed."""
     waiting = (r.state == "START") if r.run.takes_over else FALSE
     return disj(r.state == "CLOSED", superseded(w, r), waiting)
 
 
 @ends("LIV-1", "5246 7.3; 8446 A", ("reliable",))
 def compatible_ends_complete_and_agree(w: World) -> list[Implication]:
-    """Without attacker, compatible configurations end with both Finished verified and equal
+    """Without an adversary, compatible configurations end with both Finished verified and equal
     views."""
     c, s = w.clients[0], w.servers[0]
     return [
@@ -68,8 +67,8 @@ def compatible_ends_complete_and_agree(w: World) -> list[Implication]:
 
 @ends("LIV-2", "5246 7.2.2; 8446 6.2", ("reliable",))
 def incompatible_ends_close_with_the_right_alert(w: World) -> list[Implication]:
-    """No common suite: handshake_failure. No certificate where one is mandatory: the RFC's
-    alert."""
+    """Ends without a common suite close with handshake_failure; a client without a mandatory
+    certificate gets the RFC's alert."""
     c, s = w.clients[0], w.servers[0]
     both_closed = conj(c.state == "CLOSED", s.state == "CLOSED", c.end == "error", s.end == "error")
     missing = disj(
@@ -86,21 +85,21 @@ def incompatible_ends_close_with_the_right_alert(w: World) -> list[Implication]:
 
 @ends("LIV-3", "5246 7.3; 8446 A", ("reliable",))
 def every_run_ends_closed(w: World) -> list[Implication]:
-    """No deadlock: where nothing new can happen, all runs are closed."""
+    """No deadlock: all runs are closed when nothing more can happen."""
     return [when(TRUE).then(conj(*(over(w, r) for r in w.runs)))]
 
 
 @leads_to("LIV-4", "5246 7.2.1; 8446 6.1", ("reliable",), fairness="strong")
 def a_run_that_started_ends_however_much_data_flows(w: World) -> list[Implication]:
-    """No livelock: a run that left START is CLOSED in the end. Strong fairness, since a peer that
-    fills the channel with data leaves no room for close_notify again and again."""
+    """No livelock: a run that left START is CLOSED in the end. Strong fairness is needed, since a
+    peer's data can fill the channel again and again and leave no room for close_notify."""
     return [when(r.state != "START").then(over(w, r)) for r in w.runs]
 
 
 @ends("LIV-7", "5246 7.2.1; 8446 6.1", ("reliable",))
 def an_honest_close_is_clean_and_loses_no_data(w: World) -> list[Implication]:
-    """Runs that end by close_notify are closed on both sides; data that arrived before an end sent
-    its own close_notify was delivered to it."""
+    """Runs that end by close_notify are closed on both sides; data that arrived at an end before
+    that end's close_notify was delivered."""
     out = []
     for c, s in zip(w.clients, w.servers, strict=True):
         clean = conj(c.end == "close_notify", s.end == "close_notify")
@@ -119,7 +118,7 @@ def an_honest_close_is_clean_and_loses_no_data(w: World) -> list[Implication]:
 
 @reachable("LIV-5", "5246 7.3; 8446 A")
 def can_connect_both_ends(w: World) -> Expr:
-    """Both ends connected, with data delivered to one of them."""
+    """Both ends can connect and one of them can deliver data."""
     return disj(
         *(
             conj(c.state == "CONNECTED", s.state == "CONNECTED", disj(c.verified, s.verified))

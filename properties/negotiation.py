@@ -11,12 +11,12 @@ from properties.order import legacy
 
 
 def best_version(c: View, s: View) -> Expr:
-    """The highest version both have enabled."""
+    """The highest version that both ends have enabled."""
     return ite(c.max_version <= s.max_version, c.max_version, s.max_version)
 
 
 def preferred(c: View, s: View) -> Expr:
-    """The suite the server likes best of those both have enabled."""
+    """The suite that the server prefers among those of both ends."""
     best = const("none", Suite)
     for suite in OFFERED:
         both = conj(getattr(c, f"offers_{suite}"), getattr(s, f"offers_{suite}"))
@@ -28,7 +28,7 @@ def preferred(c: View, s: View) -> Expr:
 
 @invariant("NEG-1", "5246 E.1; 8446 E.1", ("adversary", "certificates"))
 def the_version_is_the_best_both_know(w: World) -> list[Implication]:
-    """A client that finished with the honest server uses the highest version both have enabled."""
+    """A client that finished with the honest server uses the highest version of both ends."""
     return [
         when(conj(server_authenticated(c), paired(c, s))).then(eq(c.version, best_version(c, s)))
         for c in w.clients
@@ -38,8 +38,8 @@ def the_version_is_the_best_both_know(w: World) -> list[Implication]:
 
 @invariant("NEG-2", "8446 4.1.3", ("adversary", "downgrade"))
 def the_sentinel_stops_a_downgrade_at_the_signature(w: World) -> list[Implication]:
-    """With signed parameters, a client that knows TLS 1.3 never goes on below it with a server
-    that does."""
+    """With signed parameters, a client and a server that know TLS 1.3 never go on with an older
+    version."""
     return [
         when(
             conj(
@@ -55,8 +55,8 @@ def the_sentinel_stops_a_downgrade_at_the_signature(w: World) -> list[Implicatio
 
 @invariant("NEG-2R", "8446 4.1.3, E.1", ("adversary", "downgrade", "rsa"))
 def the_sentinel_stops_a_downgrade_to_static_rsa(w: World) -> list[Implication]:
-    """False by design: no signature covers the server's random, so a client that knows TLS 1.3 goes
-    on below it, until Finished."""
+    """False by design: with static RSA no signature covers the server's random, so a client that
+    knows TLS 1.3 goes on with an older version until Finished."""
     return [
         when(
             conj(c.server_certificate == "honest", c.max_version == "TLS13", c.suite == "RSA")
@@ -67,8 +67,8 @@ def the_sentinel_stops_a_downgrade_to_static_rsa(w: World) -> list[Implication]:
 
 @invariant("NEG-3", "7507 3, 4", ("adversary", "fallback"))
 def a_fallback_ends_at_a_server_that_knows_no_better(w: World) -> list[Implication]:
-    """A client that fell back, and said so, finishes with the honest server only at the highest
-    version that server has enabled."""
+    """A client that fell back and sent the signal finishes with the honest server only at the
+    server's highest version."""
     return [
         when(conj(c.fallback, server_authenticated(c), paired(c, s))).then(
             s.max_version <= c.max_version
@@ -80,7 +80,7 @@ def a_fallback_ends_at_a_server_that_knows_no_better(w: World) -> list[Implicati
 
 @invariant("NEG-4", "5246 7.4.7.1", ("adversary", "rsa"))
 def the_premaster_holds_the_version_that_was_offered(w: World) -> list[Implication]:
-    """A client's RSA premaster is taken only with the version that client offered."""
+    """A client's RSA premaster is accepted only with the version that the client offered."""
     return [
         when(conj(s.suite == "RSA", s.exchange == c.name, c.server_certificate == "honest")).then(
             eq(s.client_version, c.max_version)
@@ -92,7 +92,7 @@ def the_premaster_holds_the_version_that_was_offered(w: World) -> list[Implicati
 
 @invariant("NEG-6", "5246 7.4.1.3; 8446 4.1.3")
 def everything_chosen_was_offered(w: World) -> list[Implication]:
-    """Version, suite and compression are among those the client offered."""
+    """The chosen version, suite and compression are among those that the client offered."""
     out = []
     for c in w.clients:
         offered = disj(
@@ -110,8 +110,8 @@ def everything_chosen_was_offered(w: World) -> list[Implication]:
 
 @invariant("NEG-7", "5246 F.1.1.2; 8446 E.1", ("adversary", "certificates"))
 def the_suite_is_the_best_both_know(w: World) -> list[Implication]:
-    """A client that finished with the honest server uses the suite that server prefers of
-    both's."""
+    """A client that finished with the honest server uses the suite that the server prefers among
+    those of both ends."""
     return [
         when(conj(server_authenticated(c), paired(c, s))).then(eq(c.suite, preferred(c, s)))
         for c in w.clients
@@ -121,7 +121,7 @@ def the_suite_is_the_best_both_know(w: World) -> list[Implication]:
 
 @invariant("NEG-9", "5246 7.4.3", ("tls12", "signed-params"))
 def parameters_fit_the_negotiated_suite(w: World) -> list[Implication]:
-    """ServerKeyExchange is read by the suite negotiated: the group is of its kind and strength."""
+    """The group in ServerKeyExchange has the kind and strength of the negotiated suite."""
     return [
         when(conj(legacy(c), c.group != "none")).then(
             disj(
@@ -157,7 +157,7 @@ def weak_parameters_need_both_ends_to_offer_them(w: World) -> list[Implication]:
 
 @invariant("NEG-12", "5246 7.4.1.3; 8446 4.1.2")
 def compression_is_offered_and_null_in_tls13(w: World) -> list[Implication]:
-    """Null compression in TLS 1.3; below, one that the run has enabled."""
+    """Compression is null in TLS 1.3, and otherwise one that the run has enabled."""
     return [
         when(r.version != "none").then(
             ite(
@@ -170,7 +170,7 @@ def compression_is_offered_and_null_in_tls13(w: World) -> list[Implication]:
 
 @invariant("NEG-13", "8446 4.1.3, 4.2.1")
 def the_version_is_one_decision(w: World) -> list[Implication]:
-    """No state of TLS 1.3 with an older version's hello, nor the other way round."""
+    """The negotiated version and the generation of the local state always fit."""
     return [
         when(conj(is_open(r), r.version != "none")).then(
             conj(

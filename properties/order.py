@@ -1,6 +1,6 @@
-"""Message order and presence: which messages a run has accepted when it is where it is.
+"""Message order and presence: the messages that a run has accepted by each local state.
 
-`saw_X` are observers; they tell of the handshake under way and are cleared when the run is closed.
+The observers `saw_X` are about the present handshake and are cleared when the run is closed.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ AFTER_HELLO_DONE = (
     "SEND_CERTIFICATE", "SEND_CKE", "SEND_CERTIFICATE_VERIFY", "SEND_CCS", "SEND_FIN", "WAIT_CCS",
     "WAIT_FIN",
 )
-"""Client states of TLS 1.0 to 1.2 after ServerHelloDone."""
+"""The client states of TLS 1.0 to 1.2 after ServerHelloDone."""
 
 
 def legacy(r: View) -> Expr:
-    """TLS 1.0 to 1.2 was chosen."""
+    """When TLS 1.0, 1.1 or 1.2 was chosen."""
     return r.version.one_of("TLS10", "TLS11", "TLS12")
 
 
 def connected(r: View) -> Expr:
-    """The handshake is over and the run not closed."""
+    """When the handshake is complete and the run is not closed."""
     return r.state.one_of("CONNECTED", "CLOSING", "ANSWER_CLOSE")
 
 
@@ -36,8 +36,8 @@ def data_is_delivered_only_after_finished_is_verified(w: World) -> list[Implicat
 
 @invariant("ORD-2", "5246 7.3; 8446 2", ("data",))
 def data_is_sent_only_after_finished_is_verified(w: World) -> list[Implication]:
-    """An end sends data only after it verified the peer's Finished; a TLS 1.3 server may
-    from its own, a client that starts early (RFC 7918) too."""
+    """An end sends data only after verifying the peer's Finished; a TLS 1.3 server, and a client
+    with False Start (RFC 7918), only after sending its own."""
     out = [when(c.sent_data).then(c.verified | started_early(c)) for c in w.clients]
     for s in w.servers:
         half = conj(s.version == "TLS13", s.write_key == "application")
@@ -47,8 +47,8 @@ def data_is_sent_only_after_finished_is_verified(w: World) -> list[Implication]:
 
 @invariant("GLOBAL", "5246 7.3; 8446 2", ("data",))
 def data_is_sent_only_after_both_finished_are_verified(w: World) -> list[Implication]:
-    """The global reading of ORD-2, false by design: a server may send before the client
-    verified."""
+    """False by design, as the global reading of ORD-2: a server may send before the client
+    verified a Finished."""
     return [
         when(conj(r.sent_data, r.verified)).then(
             disj(*(p.verified for p in w.runs if p.role != r.role))
@@ -65,8 +65,8 @@ def the_hello_comes_first(w: World) -> list[Implication]:
 
 @invariant("ORD-5", "5246 7.4.2; 8446 4.4.2", ("certificates",))
 def the_server_certificate_is_there_unless_anonymous(w: World) -> list[Implication]:
-    """A client past the server's flight has had a Certificate, unless the suite is anonymous or,
-    but for RSA_PSK, with a shared key, or the session resumed."""
+    """A client past the server's flight has accepted a Certificate, unless the suite is anonymous
+    or has a shared key (RSA_PSK excepted), or the session is resumed."""
     return [
         when(c.state.one_of(*AFTER_HELLO_DONE, "CONNECTED", "SEND_CERT", "SEND_FINISHED")).then(
             eq(
@@ -80,8 +80,9 @@ def the_server_certificate_is_there_unless_anonymous(w: World) -> list[Implicati
 
 @invariant("ORD-6", "5246 7.4.3; 2246 7.4.3", ("tls12",))
 def server_key_exchange_is_there_where_the_suite_demands_it(w: World) -> list[Implication]:
-    """Required for DHE, ECDHE, anonymous and export suites, DHE_PSK and ECDHE_PSK; forbidden for
-    RSA, a static key, and where a session is resumed; with PSK and RSA_PSK as the server likes."""
+    """ServerKeyExchange is required for DHE, ECDHE, anonymous and export suites, DHE_PSK and
+    ECDHE_PSK; forbidden for RSA, a static key and a resumed session; optional for PSK and
+    RSA_PSK."""
     return [
         when(conj(c.state.one_of(*AFTER_HELLO_DONE, "CONNECTED"), legacy(c))).then(
             disj(
@@ -98,8 +99,7 @@ def server_key_exchange_is_there_where_the_suite_demands_it(w: World) -> list[Im
 
 @invariant("ORD-7", "5246 7.4.3", ("adversary", "signed-params"))
 def signed_parameters_are_the_servers(w: World) -> list[Implication]:
-    """Parameters accepted with the honest server's certificate are those of a run of that
-    server."""
+    """Parameters accepted with the honest server's certificate are from a run of that server."""
     out = []
     for c in w.clients:
         given = conj(
@@ -115,7 +115,7 @@ def signed_parameters_are_the_servers(w: World) -> list[Implication]:
 
 @invariant("ORD-8", "5246 7.4.4; 8446 4.3.2")
 def a_certificate_is_asked_for_only_by_an_authenticated_server(w: World) -> list[Implication]:
-    """CertificateRequest never with a suite that has no server certificate."""
+    """No CertificateRequest is accepted with a suite that has no server certificate."""
     return [when(c.requested).then(c.suite.one_of(*CERTIFICATE_SUITES)) for c in w.clients]
 
 
@@ -129,7 +129,7 @@ def the_client_answers_only_after_server_hello_done(w: World) -> list[Implicatio
 
 @invariant("ORD-10", "5246 7.4.7", ("tls12",))
 def client_key_exchange_comes_before_finished(w: World) -> list[Implication]:
-    """The server has had a ClientKeyExchange when it waits for ChangeCipherSpec or Finished."""
+    """A server that waits for ChangeCipherSpec or Finished has accepted a ClientKeyExchange."""
     return [
         when(conj(s.state.one_of("WAIT_CCS", "WAIT_FIN", "SEND_CCS", "SEND_FIN"), legacy(s))).then(
             s.saw_client_key_exchange
@@ -140,8 +140,8 @@ def client_key_exchange_comes_before_finished(w: World) -> list[Implication]:
 
 @invariant("ORD-11", "5246 7.4.8", ("client-auth",))
 def certificate_verify_is_there_and_in_its_place(w: World) -> list[Implication]:
-    """After ClientKeyExchange, before ChangeCipherSpec, whenever a certificate was shown, but for
-    one whose key is the share that is exchanged."""
+    """CertificateVerify comes after ClientKeyExchange and before ChangeCipherSpec whenever a
+    certificate was shown, unless the certificate's key is the exchanged share."""
     return [
         *(
             when(
@@ -159,13 +159,13 @@ def certificate_verify_is_there_and_in_its_place(w: World) -> list[Implication]:
 
 @invariant("ORD-12", "5246 7.4.9", ("tls12",))
 def finished_comes_right_after_change_cipher_spec(w: World) -> list[Implication]:
-    """No Finished of TLS 1.0 to 1.2 is accepted without a ChangeCipherSpec before it."""
+    """No Finished of TLS 1.0 to 1.2 is accepted before a ChangeCipherSpec."""
     return [when(conj(r.verified, legacy(r))).then(neg(r.finished_not_after_ccs)) for r in w.runs]
 
 
 @invariant("ORD-13", "5246 7.4.9; 8446 4.4.1", ("adversary",))
 def finished_covers_every_handshake_message(w: World) -> list[Implication]:
-    """With a key the adversary does not know, a verified Finished means a peer with this
+    """A Finished verified under a key that the adversary does not know means a peer with the same
     transcript."""
     out = []
     for c in w.clients:
@@ -181,13 +181,13 @@ def finished_covers_every_handshake_message(w: World) -> list[Implication]:
 
 @invariant("ORD-14", "5246 7.4.9; 8446 4.4.4")
 def a_run_is_connected_only_with_a_verified_finished(w: World) -> list[Implication]:
-    """No way into CONNECTED but through exactly one Finished."""
+    """A connected run has accepted and verified a Finished."""
     return [when(connected(r)).then(conj(r.verified, r.saw_finished)) for r in w.runs]
 
 
 @invariant("ORD-15", "8446 4.3.1", ("tls13",))
 def encrypted_extensions_come_first_under_the_handshake_key(w: World) -> list[Implication]:
-    """EncryptedExtensions directly after ServerHello."""
+    """EncryptedExtensions comes directly after ServerHello."""
     return [
         when(conj(is_open(c), c.saw_encrypted_extensions)).then(neg(c.misplaced_extensions))
         for c in w.clients
@@ -196,7 +196,8 @@ def encrypted_extensions_come_first_under_the_handshake_key(w: World) -> list[Im
 
 @invariant("ORD-16", "8446 A.1, 4.4", ("tls13",))
 def the_certificate_handshake_is_complete(w: World) -> list[Implication]:
-    """TLS 1.3 with certificates: EncryptedExtensions, Certificate, CertificateVerify, Finished."""
+    """A TLS 1.3 client with a server certificate has accepted EncryptedExtensions, Certificate,
+    CertificateVerify and Finished."""
     return [
         *(
             when(conj(is_open(c), c.verified, c.version == "TLS13", neg(by_key(c)))).then(
@@ -218,11 +219,11 @@ def the_certificate_handshake_is_complete(w: World) -> list[Implication]:
 
 @invariant("ORD-20", "5246 7.3; 8446 4")
 def no_message_of_ones_own_role_is_accepted(w: World) -> list[Implication]:
-    """A client never accepts what only clients send, nor a server what only servers send."""
+    """No client accepts a message that only clients send, no server one that only servers send."""
     return [when(r.version != "none").then(neg(r.foreign)) for r in w.runs]
 
 
 @invariant("ORD-21", "5246 7.3; 8446 4")
 def no_handshake_message_is_accepted_twice(w: World) -> list[Implication]:
-    """Each handshake message at most once in a handshake."""
+    """Each handshake message is accepted at most once in a handshake."""
     return [when(r.version != "none").then(neg(r.repeated)) for r in w.runs]

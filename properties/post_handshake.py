@@ -9,13 +9,13 @@ from properties.authentication import agree, flight, paired
 
 
 def of(r: View, name: str, k: str) -> Expr:
-    """A variable of one context."""
+    """The variable `name` of the request context `k`."""
     return r.system.of(r.run, f"{name}_{k}")
 
 
 @invariant("PHA-1", "8446 4.6.2", ("post_handshake_auth",))
 def a_later_request_is_taken_only_if_it_was_offered_for(w: World) -> list[Implication]:
-    """Neither does a server ask, nor a client take a request, without post_handshake_auth."""
+    """Without post_handshake_auth no server sends a later request and no client accepts one."""
     return [
         *(when(c.asked_1 | c.asked_2).then(c.offers_pha) for c in w.clients),
         *(when(s.request_1 | s.request_2).then(s.pha_offered) for s in w.servers),
@@ -24,8 +24,8 @@ def a_later_request_is_taken_only_if_it_was_offered_for(w: World) -> list[Implic
 
 @invariant("PHA-2", "8446 4.6.2, 4.4", ("adversary", "post_handshake_auth"))
 def a_later_answer_is_the_clients_own_over_the_whole_handshake(w: World) -> list[Implication]:
-    """A certificate that a server took after the handshake is that of the client it is connected
-    to, which answered that very request."""
+    """A certificate accepted after the handshake is from the connected client, in answer to the
+    same request."""
     return [
         when(conj(of(s, "done", k), of(s, "shown", k) == "honest")).then(
             disj(
@@ -53,8 +53,8 @@ def nothing_comes_between_the_messages_of_an_answer(w: World) -> list[Implicatio
 
 @invariant("PHA-3", "8446 4.6.2", ("post_handshake_auth",))
 def a_later_finished_comes_after_the_certificate_and_its_proof(w: World) -> list[Implication]:
-    """The Finished of an answer is taken only after its Certificate, and CertificateVerify where
-    that is not empty; and only for a request that is open."""
+    """The Finished of an answer is accepted only for an open request, after a Certificate and, if
+    that is not empty, a CertificateVerify."""
     return [
         when(of(s, "done", k)).then(
             conj(
@@ -70,8 +70,8 @@ def a_later_finished_comes_after_the_certificate_and_its_proof(w: World) -> list
 
 @invariant("AUT-17", "8446 E.1.2, 4.4.2.4", ("post_handshake_auth",))
 def a_client_whose_certificate_was_good_is_authenticated(w: World) -> list[Implication]:
-    """False by design: a server that verified everything may still take the client for nobody, and
-    no message says so."""
+    """False by design: a server that verified everything may still treat the client as anonymous,
+    without telling the client."""
     return [
         when(conj(of(c, "answered", k), of(s, "done", k), of(s, "shown", k) == "honest")).then(
             s.accepts_later
@@ -84,7 +84,7 @@ def a_client_whose_certificate_was_good_is_authenticated(w: World) -> list[Impli
 
 @ends("PHA-L", "8446 4.6.2", ("reliable", "post_handshake_auth"))
 def later_answers_arrive_as_they_were_given(w: World) -> list[Implication]:
-    """Without attacker, what a server took for a context is what the client showed for it."""
+    """Without an adversary, the server accepts for each context what the client showed."""
     c, s = w.clients[0], w.servers[0]
     return [
         when(of(s, "done", k)).then(

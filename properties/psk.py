@@ -15,20 +15,20 @@ SESSION = (
 
 
 def key_known(w: World, r: View) -> Expr:
-    """The adversary knows the resumption key that the run uses; an external one it never does."""
+    """When the adversary knows the resumption key in use; an external key counts as unknown."""
     return conj(r.psk == "resumption", w.knows(r, RESUMPTION))
 
 
 def earlier(r: View, name: str) -> Expr:
-    """A variable of the same end's handshake before."""
+    """The variable `name` of the previous handshake of the same end."""
     assert r.run.prev is not None
     return r.system.of(r.run.prev, name)
 
 
 @invariant("RES-6", "8446 4.2.11.2", (*NEEDS, "adversary"))
 def a_key_is_selected_for_a_hello_of_who_has_it(w: World) -> list[Implication]:
-    """The binder was verified: a server that selected a key the adversary does not know has the
-    very hello of a client that offered that key."""
+    """A server that selected a key which the adversary does not know has the unchanged hello of a
+    client that offered that key, since the binder was verified."""
     return [
         when(conj(s.psk != "none", neg(key_known(w, s)))).then(
             disj(
@@ -47,8 +47,8 @@ def a_key_is_selected_for_a_hello_of_who_has_it(w: World) -> list[Implication]:
 
 @invariant("RES-10", "8446 4.2.9, 4.6.1", NEEDS)
 def a_key_is_used_in_a_mode_that_was_offered(w: World) -> list[Implication]:
-    """psk_ke and psk_dhe_ke only where both ends take them; a hello with a key and without modes is
-    refused; a ticket goes to a client that named a mode."""
+    """psk_ke and psk_dhe_ke are used only if both ends allow them; a hello with a key and without
+    modes is refused; a ticket goes only to a client that named a mode."""
     return [
         *(
             when(conj(c.psk != "none")).then(
@@ -73,8 +73,8 @@ def a_key_is_used_in_a_mode_that_was_offered(w: World) -> list[Implication]:
 
 @invariant("RES-11", "8446 7.1, 4.6.1", (*NEEDS, "psk-resumption", "adversary"))
 def a_resumption_key_binds_the_whole_earlier_handshake(w: World) -> list[Implication]:
-    """Ends that completed with one resumption key agree on the handshake it comes from, the
-    client's authentication included."""
+    """Ends that completed with the same resumption key agree on the handshake that made the key,
+    including the client's authentication."""
     fields = [f"session_{n}" for n in SESSION]
     return [
         when(conj(s.psk == "resumption", s.verified, neg(w.knows(s)), paired(c, s))).then(
@@ -93,7 +93,7 @@ def a_resumption_key_binds_the_whole_earlier_handshake(w: World) -> list[Implica
 
 @invariant("AUT-23", "8446 4.1.1, 4.3.2, E.1", NEEDS)
 def a_key_and_certificates_do_not_mix(w: World) -> list[Implication]:
-    """With a pre-shared key nobody shows a certificate or asks for one in the handshake."""
+    """In a handshake with a pre-shared key no end shows or requests a certificate."""
     return [
         *(
             when(conj(c.psk != "none", c.verified)).then(
@@ -116,8 +116,8 @@ def a_key_and_certificates_do_not_mix(w: World) -> list[Implication]:
 
 @invariant("PHA-4", "8446 4.6.1", NEEDS)
 def a_ticket_comes_after_finished(w: World) -> list[Implication]:
-    """A client takes a ticket after the server's Finished; a server sends it after the client's, or
-    after its own if it asked for no certificate."""
+    """A client accepts a ticket after the server's Finished. A server sends a ticket after the
+    client's Finished, or after its own if no certificate was requested."""
     return [
         *(when(c.ticket != "none").then(c.verified) for c in w.clients),
         *(
@@ -131,8 +131,8 @@ def a_ticket_comes_after_finished(w: World) -> list[Implication]:
 
 @invariant("NEG-11", "8446 4.2", NEEDS)
 def what_a_hello_answers_was_offered(w: World) -> list[Implication]:
-    """A client goes on with no answer to an extension that it did not send: with a pre-shared key
-    or early data only if it offered that."""
+    """A client accepts an answer only to an extension that it sent: a pre-shared key or early data
+    only if offered."""
     out = [
         when(conj(is_open(c), c.version == "TLS13")).then(neg(c.unoffered_answer))
         for c in w.clients
@@ -146,8 +146,8 @@ def what_a_hello_answers_was_offered(w: World) -> list[Implication]:
 
 @invariant("NEG-15", "8446 4.1.3", (*NEEDS, "adversary"))
 def the_session_id_is_echoed(w: World) -> list[Implication]:
-    """A client of TLS 1.3 has the session id back that it sent, none or a made-up one, and takes no
-    other for a resumption."""
+    """A TLS 1.3 client gets back the session id that it sent, empty or made up, and takes no other
+    for a resumption."""
     return [
         when(conj(is_open(c), c.version == "TLS13")).then(c.session_id == "none") for c in w.clients
     ]

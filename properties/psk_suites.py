@@ -10,7 +10,8 @@ from properties.authentication import agree, flight, is_open, paired, shared_key
 
 @invariant("PSK-1", "4279 2, 3, 4; 5489 2", ("adversary", "psk_suites"))
 def a_server_that_shares_the_honest_key_talked_to_its_holder(w: World) -> list[Implication]:
-    """Entity authentication of the client by the key, with one transcript; a client's is AUT-1."""
+    """A server that finished under the honest shared key has the transcript of a client with that
+    key. AUT-1 has the other direction."""
     return [
         when(conj(s.verified, shared_key(s))).then(
             disj(*(conj(paired(c, s), agree(c, s, flight(s))) for c in w.clients))
@@ -21,7 +22,7 @@ def a_server_that_shares_the_honest_key_talked_to_its_holder(w: World) -> list[I
 
 @invariant("PSK-2", "4279 2", ("psk_suites",))
 def a_known_key_is_named_where_the_suite_has_one(w: World) -> list[Implication]:
-    """And none where it has none."""
+    """A known key is named if the suite has a shared key, and otherwise none."""
     return [
         when(conj(is_open(s), s.saw_client_key_exchange)).then(
             eq(s.named_key.one_of("honest", "adversary"), s.suite.one_of(*PSK_SUITES))

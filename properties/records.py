@@ -1,4 +1,4 @@
-"""What waits in the buffers of the record layer when keys change."""
+"""The buffers of the record layer when keys change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from properties.order import legacy
 
 @invariant("KEY-5", "8446 5.1", ("record_boundaries", "tls13"))
 def no_handshake_bytes_are_left_over_when_keys_change(w: World) -> list[Implication]:
-    """The message that changes the keys was the last of its record."""
+    """A message that changes the keys is the last in its record."""
     return [
         when(conj(r.version == "TLS13", r.read_key != "plaintext")).then(neg(r.left_over))
         for r in w.runs
@@ -19,7 +19,7 @@ def no_handshake_bytes_are_left_over_when_keys_change(w: World) -> list[Implicat
 
 @invariant("ALR-5", "5246 6.2.1", ("record_boundaries", "tls12"))
 def half_an_alert_never_waits_across_a_change_of_keys(w: World) -> list[Implication]:
-    """What came in the clear is never completed by what comes under keys."""
+    """Half an alert in the clear is never completed by a record under keys."""
     return [
         when(conj(is_open(r), legacy(r), r.read_key != "plaintext")).then(r.fragment != "plaintext")
         for r in w.runs

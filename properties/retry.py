@@ -13,26 +13,26 @@ CHANGED = ("group", "cookie", "binder", "early_data")
 
 
 def field_of(r: View, message: str, field: str) -> Expr:
-    """The value of a field of a message that the run sends."""
+    """The value that the run sends in a field of `message`."""
     value = r.run.role.sends[message][field]
     assert isinstance(value, Expr)
     return r.system.at(r.run, value)
 
 
 def supports(r: View, group: Expr) -> Expr:
-    """The run supports `group`."""
+    """When the run supports `group`."""
     return disj(*((group == g) & getattr(r, f"supports_{g}") for g in SUPPORTED))
 
 
 def chosen(r: View) -> Expr:
-    """The run has a group for both shares."""
+    """When the run has a group for both shares."""
     return r.named_group != "none"
 
 
 @invariant("HRR-1", "8446 4.1.4", NEEDS)
 def one_retry_is_taken_and_it_changes_something(w: World) -> list[Implication]:
-    """A second HelloRetryRequest is answered with unexpected_message; one that asks for neither
-    another share nor a cookie is not taken."""
+    """A second HelloRetryRequest is answered with unexpected_message; a first one is accepted only
+    if it asks for another share or a cookie."""
     return [
         when(c.retried).then(
             conj(
@@ -50,7 +50,7 @@ def one_retry_is_taken_and_it_changes_something(w: World) -> list[Implication]:
 
 @invariant("HRR-2", "8446 4.1.2", NEEDS)
 def the_second_hello_is_the_first_but_for_share_and_cookie(w: World) -> list[Implication]:
-    """What the client sends again is what it sent; the share is one of the group asked for."""
+    """The second hello equals the first but for the cookie and a share of the requested group."""
     out = []
     for c in w.clients:
         fields = c.run.role.sends["SecondClientHello"]
@@ -72,7 +72,7 @@ def the_second_hello_is_the_first_but_for_share_and_cookie(w: World) -> list[Imp
 
 @invariant("HRR-3", "8446 4.1.4, 4.2.8", NEEDS)
 def after_a_retry_version_suite_and_group_are_those_it_named(w: World) -> list[Implication]:
-    """The hellos that follow a HelloRetryRequest choose what it chose."""
+    """The hellos after a HelloRetryRequest have its version, suite and group."""
     return [
         when(conj(r.retried, r.version != "none")).then(
             conj(
@@ -87,7 +87,7 @@ def after_a_retry_version_suite_and_group_are_those_it_named(w: World) -> list[I
 
 @invariant("HRR-4", "8446 4.2.8", NEEDS)
 def a_retry_is_for_a_group_that_is_supported_and_not_shared_yet(w: World) -> list[Implication]:
-    """The group of a HelloRetryRequest is one the client offered, without a share of it."""
+    """The group in a HelloRetryRequest is one that the client offered without a share."""
     return [
         when(conj(c.retried, c.retry_group != "none")).then(
             conj(supports(c, c.retry_group), c.retry_group != c.first_group)
@@ -98,8 +98,8 @@ def a_retry_is_for_a_group_that_is_supported_and_not_shared_yet(w: World) -> lis
 
 @invariant("HRR-5", "8446 4.4.1", (*NEEDS, "adversary", "certificates"))
 def both_hellos_and_the_retry_are_in_the_transcript(w: World) -> list[Implication]:
-    """A client that finished with the honest server, after a retry or not, had both hellos and the
-    request in between as that server had them."""
+    """A client that finished with the honest server agrees with that server on both hellos and the
+    request in between, or on their absence."""
     fields = ("first_random", "first_offer", "retry_group", "cookie", "named_group")
     return [
         when(conj(server_authenticated(c), paired(c, s), c.retried | s.retried)).then(
@@ -112,8 +112,8 @@ def both_hellos_and_the_retry_are_in_the_transcript(w: World) -> list[Implicatio
 
 @invariant("HRR-6", "8446 4.1.2, 4.1.4", NEEDS)
 def what_the_first_hello_decided_is_decided_again(w: World) -> list[Implication]:
-    """After a retry the server's choices fit the second hello: its version, a supported group, or
-    none where a pre-shared key needs none."""
+    """After a retry the server's choices fit the second hello: the version, and a supported group
+    or, if a pre-shared key needs none, no group."""
     return [
         when(conj(s.retried, s.client_random != "none")).then(
             conj(
@@ -128,8 +128,8 @@ def what_the_first_hello_decided_is_decided_again(w: World) -> list[Implication]
 
 @invariant("HRR-7", "8446 4.2.2", NEEDS)
 def a_cookie_is_echoed_and_taken_only_from_its_maker(w: World) -> list[Implication]:
-    """The client sends back what it was given, never in its first hello; a server takes the cookie
-    that it made, and none where it made none."""
+    """A client sends back exactly the cookie received, never in the first hello; a server accepts
+    only its own cookie, and none if it made none."""
     return [
         *(
             when(c.retried).then(
@@ -146,8 +146,9 @@ def a_cookie_is_echoed_and_taken_only_from_its_maker(w: World) -> list[Implicati
 
 @invariant("NEG-8", "8446 4.2.7, 4.1.1", (*NEEDS, "adversary", "certificates"))
 def the_group_is_the_one_both_ends_would_choose(w: World) -> list[Implication]:
-    """A client that finished with the honest server in TLS 1.3 uses the group it showed first, if
-    that server supports it, or else the best both support; none with a pre-shared key alone."""
+    """A client that finished with the honest server in TLS 1.3 uses the group of its first share if
+    the server supports that group, otherwise the best that both support; with a pre-shared key
+    alone, none."""
     out = []
     for c in w.clients:
         alone = by_key(c) & (c.server_share == "none")

@@ -18,21 +18,21 @@ EMS = "extended_master_secret"
 
 
 def one_identity(c: View, s: View) -> Expr:
-    """Each end takes its peer for the other one, or does not know it."""
+    """When each end takes its peer for the other end, or does not know the peer."""
     server = disj(c.suite == "DH_anon", c.server_certificate == "honest", shared_key(c))
     client = s.client_certificate.one_of("none", "empty")
     return conj(server, disj(client, eq(c.client_certificate, s.client_certificate)))
 
 
 def done(c: View, s: View) -> Expr:
-    """Both have verified a Finished."""
+    """When both runs have verified a Finished."""
     return conj(c.verified, s.verified)
 
 
 @invariant("KEY-13", "7627 4, 5.1", ("adversary", "certificates", EMS))
 def the_session_hash_is_used_if_both_hellos_ask_for_it(w: World) -> list[Implication]:
-    """The extended master secret only where the end itself offered it, and with the honest server
-    exactly where both did."""
+    """The extended master secret is used only by an end that offered it, and with the honest server
+    exactly if both ends did."""
     return [
         *(when(r.ems).then(r.offers_ems) for r in w.runs),
         *(
@@ -47,7 +47,7 @@ def the_session_hash_is_used_if_both_hellos_ask_for_it(w: World) -> list[Implica
 
 @invariant("AUT-8", "7627 1", ("adversary", "certificates", EMS))
 def who_shares_a_key_knows_with_whom(w: World) -> list[Implication]:
-    """No unknown key share: two ends with the same keys take their peer for each other."""
+    """No unknown key share: two ends with the same keys take each other for their peer."""
     return [
         when(conj(done(c, s), w.same_keys(c, s))).then(one_identity(c, s))
         for c in w.clients
@@ -57,8 +57,8 @@ def who_shares_a_key_knows_with_whom(w: World) -> list[Implication]:
 
 @invariant("AUT-21", "7627 3, 5; 5929 3", ("adversary", "certificates", EMS))
 def the_session_keys_identify_the_channel(w: World) -> list[Implication]:
-    """What is exported from the master secret is bound to one channel: ends that share it agree on
-    all that was negotiated and on both identities."""
+    """Ends with the same master secret agree on all that was negotiated and on both identities, so
+    exported keys are bound to one channel."""
     return [
         when(conj(done(c, s), w.same_keys(c, s))).then(
             conj(agree(c, s, VIEW_FIELDS), one_identity(c, s))
@@ -69,21 +69,20 @@ def the_session_keys_identify_the_channel(w: World) -> list[Implication]:
 
 
 def before(r: View) -> View | None:
-    """The same end's handshake before."""
+    """The previous handshake of the same end, if any."""
     prev = r.run.prev
     return None if prev is None else View(r.system, r.system.by_name[prev])
 
 
 def later(runs: list[View]) -> list[tuple[View, View]]:
-    """The runs that have a handshake before, each with that one."""
+    """The pairs of a run and its previous handshake."""
     return [(r, b) for r in runs if (b := before(r)) is not None]
 
 
 @invariant("RES-1", "5246 7.4.1.3; 8446 4.2.11, 4.6.1", ("sessions",))
 def a_session_keeps_its_parameters(w: World) -> list[Implication]:
-    """Never across versions. A resumed handshake has the version, suite and compression of its
-    session; in TLS 1.3, where only the hash must be the same, it and the one that its key comes
-    from are of that version."""
+    """A resumed handshake has the version, suite and compression of the session. In TLS 1.3, where
+    only the hash must be the same, both handshakes are of TLS 1.3."""
     out = []
     for r in w.runs:
         b = before(r)
@@ -100,8 +99,7 @@ def a_session_keeps_its_parameters(w: World) -> list[Implication]:
 
 @invariant("RES-2", "7627 5.3", ("later-servers", "resumption", EMS))
 def a_session_keeps_its_master_secret(w: World) -> list[Implication]:
-    """A session made with the extended master secret is resumed with it, one without is never
-    upgraded."""
+    """A session is resumed with the extended master secret if and only if it was made with it."""
     return [when(resumed(r)).then(eq(r.ems, b.ems)) for r, b in later(w.runs)]
 
 
@@ -109,8 +107,8 @@ def a_session_keeps_its_master_secret(w: World) -> list[Implication]:
     "RES-3", "7627 1; 5246 F.1.4", ("later-servers", "resumption", "adversary", "certificates")
 )
 def a_session_keeps_its_identities(w: World) -> list[Implication]:
-    """A resumed run takes its peer for the one that the session was made with; if that is the
-    honest server, a run of it made the session with this client."""
+    """A resumed run has the peer of the session; if that is the honest server, a run of that server
+    made the session with this client."""
     out = []
     for r, b in later(w.runs):
         kept = eq(r.client_certificate, b.client_certificate)
@@ -130,7 +128,7 @@ def a_session_keeps_its_identities(w: World) -> list[Implication]:
     ("later-clients", "later-servers", "resumption", "adversary", "certificates"),
 )
 def a_session_is_shared_by_those_who_know_each_other(w: World) -> list[Implication]:
-    """No session is shared by two honest runs that take someone else for their peer."""
+    """Two honest runs that share a session take each other for their peer."""
     return [
         when(conj(done(c, s), resumed(c), resumed(s), w.same_secret(c, s))).then(one_identity(c, s))
         for c, _ in later(w.clients)
@@ -140,8 +138,8 @@ def a_session_is_shared_by_those_who_know_each_other(w: World) -> list[Implicati
 
 @invariant("RES-5", "5246 7.4.1.2", ("later-servers", "resumption"))
 def a_session_is_resumed_by_its_own_name(w: World) -> list[Implication]:
-    """An abbreviated handshake only where the server has the session asked for, or is shown it in a
-    ticket, and its secret."""
+    """An abbreviated handshake needs a server that has the requested session and its secret, in
+    memory or in a ticket."""
     out = []
     for s, b in later(w.servers):
         named = s.offered_session == b.name
@@ -155,7 +153,7 @@ def a_session_is_resumed_by_its_own_name(w: World) -> list[Implication]:
 
 @invariant("RES-7", "8446 4.6.1; 5077 3.4, 4", ("tickets",))
 def a_ticket_is_taken_only_from_its_issuer_in_time(w: World) -> list[Implication]:
-    """The server resumes what it issued itself, in this version, and what has not expired."""
+    """A server resumes only from a ticket that it issued, in the same version, not yet expired."""
     out = []
     for s, b in later(w.servers):
         if "psk" in s.run.role.variables:
@@ -170,8 +168,8 @@ def a_ticket_is_taken_only_from_its_issuer_in_time(w: World) -> list[Implication
 @invariant("ORD-18", "5077 3.3", ("session_ticket", "adversary", "certificates"))
 def a_new_ticket_comes_if_promised_and_in_its_place(w: World) -> list[Implication]:
     """Below TLS 1.3 NewSessionTicket comes exactly if the ServerHello said so: before the server's
-    ChangeCipherSpec and, in a full handshake, after the client's Finished was verified. With the
-    honest server the client has the one that was sent."""
+    ChangeCipherSpec and, in a full handshake, after the client's Finished. With the honest server
+    the client has the ticket that was sent."""
     out = []
     for s in w.servers:
         old = s.version <= "TLS12"
@@ -191,8 +189,8 @@ def a_new_ticket_comes_if_promised_and_in_its_place(w: World) -> list[Implicatio
 
 @invariant("RES-9", "5246 7.4.1.2, 7.2.2", ("later-servers", "resumption", "adversary"))
 def a_session_is_resumed_only_if_it_was_completed_well(w: World) -> list[Implication]:
-    """Both Finished had gone, and no fatal alert ended the connection before the hello. A ticket
-    is out of the server's hands: it has the first only, and takes it all the same."""
+    """A resumed session had both Finished, and no fatal alert ended its connection before the
+    hello. A server cannot take back a ticket, so from a ticket it resumes after an alert too."""
     out = []
     for r, b in later(w.runs):
         finished = var(f"{b.name}.sent_Finished", BOOL)
@@ -207,9 +205,8 @@ def a_session_is_resumed_only_if_it_was_completed_well(w: World) -> list[Implica
     "LIV-9", "5246 7.3; 7627 5.3", ("later-clients", "later-servers", "resumption", EMS, "reliable")
 )
 def a_second_handshake_completes_and_resumes_if_it_may(w: World) -> list[Implication]:
-    """Without attacker a second handshake completes, and it resumes exactly if the client asks for
-    it, its suite is still offered by both, and the extended master secret is as it was. A client
-    that comes without what the session has is refused."""
+    """Without an adversary a second handshake completes, and the session is resumed exactly if the
+    client asks, both still offer the suite, and the extended master secret is as before."""
     out = []
     for (c, b), (s, d) in zip(later(w.clients), later(w.servers), strict=True):
         usable = disj(

@@ -1,21 +1,22 @@
 """The Dolev-Yao adversary that is the network itself.
 
-There are no queues: a run receives any message the adversary can build. It chooses plaintext
-fields freely at the moment of receipt; a protected term it can only replay from what honest runs
-sent, or build if it knows the key. Its knowledge is not stored: "it has seen this message" is the
-grow-only `sent_M` of the sending run, "it knows this key" an expression over the variables that
-the key is made of. So it is unlimited, and a state is the runs' own variables.
+There are no queues: a run receives any message that the adversary can build. Plaintext fields are
+chosen freely at the moment of receipt. A protected term is either replayed from an honest run's
+message, or built with a key that the adversary knows. Knowledge is not stored: "the adversary has
+seen message M" is the variable `sent_M` of the sending run, which only grows; "the adversary knows
+this key" is an expression over the variables that go into the key. So knowledge has no limit, and a
+state is the runs' own variables.
 
-A message can come from three kinds of source:
+A message has one of three kinds of source:
 
-- `forged`: the record written by the adversary, under the receiver's read key, which it must know;
-  a signature, MAC or encryption inside is right only if it knows that key too;
-- `C via adversary`: such a record around what run C signed, MACed or encrypted, if it could read
-  that;
-- `C`: the very record that run C sent, where both have the same record key.
+- `forged`: the adversary writes the record under the receiver's read key and must know that key; a
+  signature, MAC or encryption inside is right only if the adversary knows its key too;
+- `C via adversary`: the adversary writes the record around what run C signed, MACed or encrypted,
+  and must be able to read C's record;
+- `C`: the record of run C unchanged, if sender and receiver have the same record key.
 
-Limits: no algebra of Diffie-Hellman, no degenerate groups, no record sequence numbers (a record can
-be replayed within its key); breaking a weak key is instant.
+Limits: no Diffie-Hellman algebra, no degenerate groups, no record sequence numbers (a record can be
+replayed under the same key); a weak key is broken at once.
 """
 
 from __future__ import annotations
@@ -33,45 +34,44 @@ from model.system import Instance, Network, Source, System
 from model.transcript import RSA_SUITES, agree, same_keys, same_secret
 
 ADVERSARYS_KEY = ("adversary", "unknown_ca", "expired", "wrong_name")
-"""Certificates whose private key the adversary holds."""
+"""The certificates whose private key the adversary holds from the start."""
 
 TRAFFIC_KEYS = ("handshake", "application")
-"""The record keys of traffic secrets that a run can lose."""
+"""The record keys made from traffic secrets, which a run can lose."""
 
 
 def sent(run: str, message: str) -> Expr:
-    """The adversary has seen `message` of `run`."""
+    """Whether the adversary has seen `message` of `run`."""
     return var(f"{run}.sent_{message}", BOOL)
 
 
 @dataclass(frozen=True)
 class Adversary(Network):
-    """The network as adversary, with its capabilities beyond the network."""
+    """The network as adversary. A condition says when the adversary can do or know something."""
 
     capabilities: tuple[str, ...] = ()
-    """Names of files in `model.adversary.capabilities`."""
+    """The names of files in `model.adversary.capabilities`."""
     fresh: bool = False
-    """In a hello or key exchange of its own it uses what was made in the same round only, and its
-    own: no random, offer or premaster of a handshake before. It replays their records all the
-    same."""
+    """Whether a forged hello or key exchange has no random, offer or premaster of an earlier round.
+    Records of earlier rounds are replayed all the same."""
 
     def _at_hand(self, system: System, run: Instance, maker: Instance) -> bool:
-        """Whether it uses what `maker` made in what it makes up for `run`."""
+        """Whether a forged message for `run` may have values that `maker` made."""
         return not self.fresh or system.round_of(run) == system.round_of(maker)
 
     def broken(self, weak: Expr) -> Expr:
-        """The adversary gets a private key that is export-grade when `weak`."""
+        """When the adversary breaks a key that is export-grade where `weak` holds."""
         found = [capabilities()[c] for c in self.capabilities]
         return disj(*(c.breaks(weak) for c in found if hasattr(c, "breaks")))
 
     def lost(self, system: System, kind: str, by: Iterable[Instance] | None = None) -> Expr:
-        """One of the runs `by` (default: all) has lost a secret of that kind to the adversary."""
+        """When one of the runs `by` (default: all) has lost a secret of `kind` to the adversary."""
         names = [x.message.name for x in leaks(self.capabilities) if x.gives == kind]
         runs = system.runs if by is None else by
         return disj(*(sent(r.name, m) for r in runs for m in names if m in r.role.sends))
 
     def owns(self, system: System, certificate: Expr, whose: str) -> Expr:
-        """The adversary has the private key of a certificate shown for the "client" or "server"."""
+        """When the adversary has the private key of a `certificate` that `whose` end showed."""
         lost = self._private_key(system, whose)
         return certificate.one_of(*ADVERSARYS_KEY) | ((certificate == "honest") & lost)
 
@@ -80,7 +80,10 @@ class Adversary(Network):
 
     # -- knowledge -------------------------------------------------------------------------------
     def knows(self, system: System, run: Instance, kind: str) -> Expr:
-        """The adversary has a secret of `run`; one of any other kind, if it was lost."""
+        """When the adversary knows the secret of `run` of that kind.
+
+        A secret of a kind that an extension adds is known only if lost.
+        """
         match kind:
             case schedule.MASTER:
                 return self._knows_master(system, run)
@@ -95,7 +98,7 @@ class Adversary(Network):
         return self.lost(system, kind)
 
     def _client_secret(self, system: System) -> Expr:
-        """The adversary can compute what a client's master secret is made from (over `own`)."""
+        """When the adversary can compute a client's premaster or DH secret, over `own`."""
         own = client
         # In TLS 1.3 a missing share adds zeros.
         theirs = (own.server_share == "adversary") | (
@@ -111,7 +114,7 @@ class Adversary(Network):
         return ite(own.suite.one_of(*RSA_SUITES, "DH_RSA"), rsa, dh)
 
     def _knows_master(self, system: System, run: Instance) -> Expr:
-        """The adversary knows the master secret (TLS 1.3: the handshake secret) of `run`."""
+        """When the adversary knows the master secret (TLS 1.3: handshake secret) of `run`."""
         made = run.role.schedule
         return conj(
             self._knows_exchange(system, run) | system.at(run, made.unexchanged),
@@ -122,7 +125,7 @@ class Adversary(Network):
         )
 
     def _knows_earlier(self, system: System, run: Instance) -> Expr:
-        """The adversary knows what `run` takes over from the same end's handshake before it."""
+        """When the adversary knows the secret that `run` takes over from its `prev`."""
         if run.prev is None:
             return FALSE
         prev = system.by_name[run.prev]
@@ -137,7 +140,7 @@ class Adversary(Network):
         return disj(self._knows_master(system, prev), *read)
 
     def _knows_exchange(self, system: System, run: Instance) -> Expr:
-        """The adversary knows what the exchange adds to the secret of `run`."""
+        """When the adversary knows the part of the secret of `run` from the key exchange."""
         if run.role.name == "client":
             return system.at(run, self._client_secret(system))
         own = server
@@ -160,7 +163,7 @@ class Adversary(Network):
         return disj(system.at(run, mine), conj(rsa, disj(*theirs)))
 
     def _knows_premaster(self, system: System, run: Instance, message: Message) -> Expr:
-        """The adversary knows the premaster that `run` made and encrypted in `message`."""
+        """When the adversary knows the premaster that `run` encrypted in `message`."""
         assert message.encrypted is not None
         return conj(
             self._read(system, run, message.name),
@@ -169,10 +172,10 @@ class Adversary(Network):
         )
 
     def knows_key(self, system: System, run: Instance, key: Expr) -> Expr:
-        """The adversary knows the record key `key` (a Key over global variables) of `run`."""
+        """When the adversary knows the record key `key` of `run`, a Key over global variables."""
         parts = {k: system.at(run, part) for k, part in run.role.schedule.early.items()}
         early = disj(
-            neg(disj(*parts.values())),  # made of no secret
+            neg(disj(*parts.values())),  # no secret goes into the key
             *(part & self.knows(system, run, kind) for kind, part in parts.items()),
         )
         lost = disj(*((key == k) & self.lost_traffic_secret(system, run, k) for k in TRAFFIC_KEYS))
@@ -184,8 +187,10 @@ class Adversary(Network):
         return ite(key.one_of("plaintext", "empty"), TRUE, known)
 
     def lost_traffic_secret(self, system: System, run: Instance, key: str) -> Expr:
-        """A traffic secret of `run`, "handshake" or "application", was lost by an end that had it:
-        that secret alone, not the one that it is derived from."""
+        """When an end has lost the "handshake" or "application" traffic secret of `run`.
+
+        The secret from which the traffic secret is derived is not lost with it.
+        """
         name = f"lost_{key}"
         return disj(
             *(
@@ -197,7 +202,7 @@ class Adversary(Network):
         )
 
     def _knows_traffic_key(self, system: System, run: Instance) -> Expr:
-        """The adversary knows a session key that `run` reads or writes with."""
+        """When the adversary knows a session key with which `run` reads or writes."""
         keys = [system.of(run, n) for n in ("read_key", "write_key")]
         public = [k == "empty" for k in keys]
         lost = [
@@ -208,7 +213,7 @@ class Adversary(Network):
         return disj(*public, *lost, conj(keyed, self._knows_master(system, run)))
 
     def _same_record_key(self, system: System, a: Instance, b: Instance, under: Expr) -> Expr:
-        """What `b` sent under the key `under` is under the key that `a` reads with."""
+        """When the key `under`, with which `b` sent a record, is the read key of `a`."""
         read = system.of(a, "read_key")
         now = disj(*((under == k) & (read == k) for k in TRAFFIC_KEYS))
         pairs = [conj(now, same_keys(system, a, b))]
@@ -216,7 +221,7 @@ class Adversary(Network):
         if early:
             both = conj(under == "early", read == "early")
             pairs.append(conj(both, agree(system, a, b, early)))
-        # The keys of the handshake before are that handshake's session keys.
+        # "previous" keys are the session keys of the previous handshake on the connection.
         mine = system.by_name[a.prev] if a.prev and a.takes_over else None
         theirs = system.by_name[b.prev] if b.prev and b.takes_over else None
         for k, x in (("application", a), ("previous", mine)):
@@ -227,17 +232,19 @@ class Adversary(Network):
 
     # -- what was sent under which key ------------------------------------------------------------
     def _under(self, system: System, run: Instance, key: Expr | None) -> Expr:
-        """The record key `key` of a message of `run`, over global variables."""
+        """The record key `key` over `own` of a message that `run` sends, over global variables."""
         assert key is not None
         under = system.at(run, key)
         if run.takes_over:
-            # What another handshake sends in the clear goes under the keys that are there.
+            # Plaintext messages of a renegotiation go under the keys of the previous handshake.
             under = ite(under == "plaintext", const("previous", under.domain), under)
         return under
 
     def _read(self, system: System, run: Instance, message: str) -> Expr:
-        """The adversary has read `message` of `run`, which was in the clear unless the connection
-        had keys before."""
+        """When the adversary has read a `message` of `run` that is sent before there are keys.
+
+        A renegotiation sends such a message under the keys of the previous handshake.
+        """
         seen = sent(run.name, message)
         if not run.takes_over:
             return seen
@@ -246,7 +253,7 @@ class Adversary(Network):
 
     # -- the network's interface -------------------------------------------------------------------
     def variables(self, system: System) -> Mapping[str, Variable]:
-        """`run.sent_M` for each message M that a run can send, and what a leak notes."""
+        """`run.sent_M` for each message M that a run can send, and the variables of leaks."""
         seen = []
         for r in system.runs:
             never = {m.name for m in r.role.alphabet if not m.replayed}
@@ -257,7 +264,7 @@ class Adversary(Network):
         return {n: Variable(BOOL, (False,)) for n in (*seen, *noted)}
 
     def emit(self, system: System, run: Instance, message: Message) -> tuple[Expr, dict[str, Expr]]:
-        """Sending is always possible, and what was sent is seen; a secret is lost once."""
+        """A message can always be sent and is then seen; a secret can be lost once."""
         if not message.replayed:
             return TRUE, {}
         seen = f"{run.name}.sent_{message.name}"
@@ -267,9 +274,9 @@ class Adversary(Network):
         return TRUE, {seen: TRUE}
 
     def sources(self, system: System, run: Instance, message: Message) -> Iterable[Source]:
-        """Forged, wrapped by the adversary, or replayed; see the head of this file."""
+        """The sources of `message` for `run`, of the three kinds at the head of this file."""
         if message.form is Form.GARBLED:
-            # In the clear it is due only where a row expects records that cannot be read yet.
+            # With a plaintext read key, such a record is due only where a row expects one.
             rows = [r for r in run.role.table if r.kind == "receive" and r.message is message]
             due = system.of(run, "state").one_of(*(s for r in rows for s in r.sources))
             yield Source("forged", (system.of(run, "read_key") != "plaintext") | due)
@@ -283,15 +290,15 @@ class Adversary(Network):
                 yield from self._replayed(system, run, message)
 
     def _writes(self, system: System, run: Instance, message: Message) -> Expr:
-        """The adversary can write a record with `message` for `run`."""
+        """When the adversary can write a record with `message` for `run`."""
         read_key = system.of(run, "read_key")
         writes = self.knows_key(system, run, read_key)
-        # What is there under one key only is not there under another.
+        # A message that is only ever sent under the early key is not possible under another key.
         only = {r.role.under.get(message.name) for r in system.runs}
         return writes & (read_key == "early") if const("early", Key) in only else writes
 
     def _forged(self, system: System, run: Instance, message: Message) -> Source:
-        """A message of the adversary's own making."""
+        """The source of a message that the adversary makes up."""
         return Source(
             "forged",
             conj(
@@ -304,7 +311,7 @@ class Adversary(Network):
         )
 
     def _replayed(self, system: System, run: Instance, message: Message) -> Iterable[Source]:
-        """Each message that an honest run sent: as it is, or what is protected inside anew."""
+        """The sources of an honest run's message, unchanged or with its protected parts reused."""
         writes, values = self._writes(system, run, message), self._values(system, run, message)
         for q in system.runs:
             if q.name == run.name or message.name not in q.role.sends:
@@ -325,7 +332,7 @@ class Adversary(Network):
                     yield Source(name, conj(seen, same_key), bound)
 
     def _seals(self, system: System, run: Instance, message: Message) -> dict[str, Expr]:
-        """By composite field: the adversary can itself make what `run` expects there."""
+        """By composite field: when the adversary can make the value that `run` expects."""
         out = {}
         for f in composites(message):
             makers = run.role.schedule.seals.get(f, {})
@@ -335,26 +342,26 @@ class Adversary(Network):
         return out
 
     def _makes(self, system: System, run: Instance, kind: str) -> Expr:
-        """The adversary can make a proof with a secret of `run`."""
+        """When the adversary can make a proof with the secret of `run` of that kind."""
         if kind == MASTER:
-            # RFC 8446 4.4.4: its key is derived from the handshake traffic secret.
+            # RFC 8446 4.4.4: the key of Finished is derived from the handshake traffic secret.
             base = (system.of(run, "version") == "TLS13") & self.lost_traffic_secret(
                 system, run, "handshake"
             )
             return disj(self.knows(system, run, MASTER), base, neg(system.of(run, "keyed")))
         if kind == RESUMPTION and run.takes_over and run.prev is not None:
-            # What the Finished before covered, by whoever could read those.
+            # The fields of the previous Finished are known to whoever could read the records.
             return self.knows(system, system.by_name[run.prev], TRAFFIC)
         return self.knows(system, run, kind)
 
     def _values(self, system: System, run: Instance, message: Message) -> Expr:
-        """Limits on freely chosen fields: values that exist, nonces and shares that were seen."""
+        """The limits on free fields: values must exist, and those that a run made must be seen."""
         parts: list[Expr] = []
         inside = message.encrypted and (message.encrypted.secret, message.encrypted.to)
         for f, d in message.fields.items():
             carrier = message.shown.get(f)
             if carrier is None:
-                # Not a value that someone made (for a premaster see `_premaster`).
+                # Not a value that a run made (for a premaster see `_premaster`).
                 if message.demands(f) and f not in (inside or ()):
                     parts.append(message.f[f] != "none")
                 continue
@@ -362,7 +369,7 @@ class Adversary(Network):
             if not message.demands(f):
                 mine.append(message.f[f] == "none")
             for q in system.runs:
-                # A session is one of a handshake before.
+                # A session id is always from an earlier handshake.
                 usable = self._at_hand(system, run, q) or f == "session_id"
                 if q.name in d.codes and carrier in q.role.sends and usable:
                     theirs.append((message.f[f] == q.name) & self._read(system, q, carrier))
@@ -371,8 +378,10 @@ class Adversary(Network):
         return conj(*parts, message.made_up)
 
     def _part(self, system: System, message: Message, part: str, whole: str) -> Expr:
-        """A part of a value is as its maker made it: with another one the value is the adversary's
-        own, and that has none, since no rule asks for one."""
+        """When the field `part` fits the field `whole`: both of the same maker.
+
+        The adversary's own value has no part, since no rule demands one.
+        """
         f = message.f
         allowed = [(f[whole] == "adversary") & (f[part] == "none")]
         for q in system.runs:
@@ -382,7 +391,7 @@ class Adversary(Network):
         return disj(*allowed)
 
     def _premaster(self, system: System, run: Instance, message: Message) -> Expr:
-        """What the adversary can encrypt, or show as its share, in a message of its own."""
+        """The limits on an encrypted premaster, or a share in its place, in a forged message."""
         inside = message.encrypted
         if inside is None:
             return TRUE
@@ -401,9 +410,9 @@ class Adversary(Network):
         return conj(disj(*allowed), implies(rsa, to.one_of(*keys)))
 
     def _client_hellos(self, system: System, run: Instance, message: Message) -> Iterable[Source]:
-        """The offer is some client's own, with its contents, or the adversary's, with any."""
+        """The sources of a ClientHello: with a client's own offer, or with one made up."""
         limits = conj(self._writes(system, run, message), self._values(system, run, message))
-        # What no single field of the transcript covers is part of the offer.
+        # The fields that the transcript does not list one by one are part of the offer.
         other = ("version", *message.shown, *message.record)
         lists = [f for f in message.fields if f not in other]
         seals = self._seals(system, run, message)
@@ -424,6 +433,6 @@ class Adversary(Network):
 
 
 def _inside(message: Message) -> tuple[str, ...]:
-    """The protected fields of a message: its composites, and all of an encrypted secret."""
+    """The protected fields of a message: composites, or all fields of an encrypted part."""
     e = message.encrypted
     return composites(message) if e is None else (e.secret, e.to, *e.beside)

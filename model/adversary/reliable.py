@@ -1,10 +1,10 @@
 """The reliable network: FIFO channels between each pair of runs, no attacker (RFC 793's service).
 
-A run that is closed has closed its transport: what is sent to it is lost, and its peer, having read
-what came before, sees the end of the transport.
+A closed run has closed the transport: messages to the closed run are lost, and the peer sees the
+end of the transport after all earlier messages.
 
-A channel holds message types only: every field of a message is an expression over write-once
-variables of its sender, so reading them at delivery gives what was sent.
+A channel holds only the types of messages. Every field of a message is an expression over
+write-once variables of the sender, so the contents can be read at delivery.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ class Reliable(Network):
         state = system.of(run, "state")
         closed = state == run.role.closed
         if run.takes_over and run.prev is not None:
-            # It has not begun, and its connection is gone.
+            # The run has not begun, and the connection is closed.
             before = system.of(run.prev, "state") == run.role.closed
             closed = closed | ((state == run.role.states[0]) & before)
         return closed
 
     def variables(self, system: System) -> Mapping[str, Variable]:
-        """The slots of both channels, first to be delivered first."""
+        """The slots of both channels by name, each channel in the order of delivery."""
         return {
             s.payload: Variable(s.domain, (EMPTY,), write_once=False)
             for r in system.runs
@@ -57,7 +57,7 @@ class Reliable(Network):
         }
 
     def sources(self, system: System, run: Instance, message: Message) -> Iterable[Source]:
-        """The head of the channel, with the sender's own fields."""
+        """The source of `message` if the head of the channel to `run` is `message`."""
         peer = self._peer(system, run)
         slots = self._slots(run)
         if message.form is Form.END:
@@ -89,7 +89,7 @@ class Reliable(Network):
         return substitute(order, leaf)
 
     def emit(self, system: System, run: Instance, message: Message) -> tuple[Expr, dict[str, Expr]]:
-        """Append to the peer's channel; possible while its last slot is empty."""
+        """When the peer's channel has an empty slot, and the effects of appending `message`."""
         peer = self._peer(system, run)
         gone = self._closed(system, peer)
         slots = self._slots(peer)

@@ -1,9 +1,9 @@
 """Extensions of the handshake: one file each, an overlay on the tables of the generations.
 
-A file defines `EXTENSION`: the variables, states, messages, fields and rows it adds, and how it
-amends rows that are there. A scenario names the extensions it has; without one nothing of it is
-there. Extensions compose: what two of them add to a row is joined. Where they may not, one says so
-in `excludes`; where both set the same thing, building the role is an error.
+A file defines `EXTENSION`: the added variables, states, messages, fields and rows, and the changes
+to existing rows. A scenario names its extensions. Extensions compose: the additions of several
+extensions to one row are joined. A pair that must not be combined is named in `excludes`; a role in
+which two extensions set the same thing is a ModelError.
 """
 
 from __future__ import annotations
@@ -25,99 +25,100 @@ ENDS = {"client": "server", "server": "client"}
 
 @dataclass(frozen=True, eq=False)
 class Amend:
-    """A change to a row that is there."""
+    """A change to an existing row."""
 
     row: str
-    """The row's name."""
+    """The name of the row."""
     when: Expr = TRUE
-    """Its selection is narrowed to this."""
+    """A condition added to the row's `when`."""
     also: Expr = FALSE
-    """Its selection is then widened by this."""
+    """A condition that then selects the row as well, whatever `when` says."""
     sources: tuple[str, ...] = ()
-    """Further local states that it leaves."""
+    """Further source states."""
     checks: tuple[Check, ...] = ()
-    """Further checks, after its own."""
+    """Further checks, after the row's own."""
     without: tuple[str, ...] = ()
-    """The names of its own checks that are dropped: the extension has others in their place."""
+    """The names of dropped checks; the extension has others in their place."""
     do: Mapping[str, Expr] = field(default_factory=dict)
-    """Further effects; ModelError if the row sets one of the variables."""
+    """Further effects; ModelError if the row already sets one of the variables."""
     instead: Mapping[str, Expr] = field(default_factory=dict)
-    """Effects in the place of its own."""
+    """Effects that replace the row's own."""
     unless: str = ""
-    """A row that comes before this one: where that is selected, this one is not."""
+    """The name of a row with precedence: wherever that row is selected, the amended row is not."""
     of: str = ""
-    """The extension without which the change is not made, most often that of the row."""
+    """The extension without which the change is not made, usually the one that has the row."""
 
 
 @dataclass(frozen=True, eq=False)
 class Extension:
-    """An overlay on the tables. Everything by role is keyed "client", "server".
+    """An overlay on the tables. A mapping by role has the keys "client" and "server".
 
-    What the rows and editions prove covers what the other overlays add, too; a composite field of a
-    hello that has no parts is filled with what `KeySchedule.bound` demands.
+    The proofs in the rows and editions are extended by the fields that other overlays add. A
+    composite field of a hello without parts gets the fields that `KeySchedule.bound` demands.
     """
 
     name: str
-    """What scenarios call it."""
+    """The name in scenarios."""
     rfc: str
-    """Section numbers, as in a row."""
+    """RFC and section numbers, as in a row."""
     summary: str
-    """Half a line."""
+    """Half a line for listings."""
     variables: Mapping[str, Mapping[str, Variable]] = field(default_factory=dict)
     """By role: further variables."""
     states: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
-    """By role, then by generation ("tls12", "tls13"; empty for a state of no single one)."""
+    """By role and generation ("tls12", "tls13", or "" for both): further local states."""
     messages: tuple[Message, ...] = ()
     """Further messages."""
     fields: Mapping[str, Mapping[str, Domain]] = field(default_factory=dict)
-    """By message that is there (one of another extension only if that is): further fields."""
+    """By message: further fields. A message of an absent extension is skipped."""
     optional: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By message: fields that may be `none`."""
     record: tuple[str, ...] = ()
-    """Those of `fields`, of whichever message, that belong to the record around it."""
+    """The names in `fields` that belong to the surrounding record."""
     sends: Mapping[str, Mapping[str, Mapping[str, Expr | tuple[Expr, ...]]]] = field(
         default_factory=dict
     )
-    """By role, message and field: contents; of a field that was there, in place of the old."""
+    """By role, message and field: contents, which replace the old contents of the field."""
     under: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
-    """By role and new message: its record key, over `own`."""
+    """By role and new message: the record key, over `own`."""
     views: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
-    """By role: what the end holds of a further field of the handshake, or now of an old one."""
+    """By role and field of the handshake: the value that the end holds."""
     covers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Fields by what proves them. "secret": the key; "hellos": every proof, in TLS 1.3 the key;
-    "flight": every proof; "early": the key of early data alone; "client", "server": only that end's
-    Finished and CertificateVerify; "signed": the signature of ServerKeyExchange."""
+    """Further covered fields, by group. "secret": in the secret; "hellos": in every proof, in
+    TLS 1.3 in the secret too; "flight": in every proof; "early": in the key of early data alone;
+    "client", "server": in the Finished and CertificateVerify of that end alone; "signed": in the
+    signature of ServerKeyExchange."""
     rows: tuple[Rule, ...] = ()
     """Further rows."""
     amends: tuple[Amend, ...] = ()
-    """Changes to rows that are there."""
+    """Changes to existing rows."""
     observers: Mapping[str, tuple[Observer, ...]] = field(default_factory=dict)
     """By role: further observers."""
     again: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
-    """By role and message: it may be taken a second time."""
+    """By role and message: when a run may accept the message a second time."""
     editions: Mapping[str, Mapping[str, tuple[Edition, ...]]] = field(default_factory=dict)
-    """By role and message: the times that it is sent."""
+    """By role and message that is sent more than once: the editions."""
     signer: Mapping[str, tuple[Expr, Expr]] = field(default_factory=dict)
-    """By role: when, and the certificate whose key must then have made a signature."""
+    """By role: a condition, and the certificate that `Role.signer` is where the condition holds."""
     final: tuple[str, ...] = ()
-    """States in which nothing is taken and nothing refused."""
+    """Further states without any rows, reject rows included."""
     schedule: Mapping[str, KeySchedule] = field(default_factory=dict)
-    """By role: what it adds to the key schedule."""
+    """By role: further secrets of the key schedule."""
     begins: Mapping[str, Expr] = field(default_factory=dict)
-    """By role: the run takes part at all, over `own` and `prev`."""
+    """By role: a further condition for a run to start, over `own` and `prev`."""
     shown: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """By message: `Message.shown` of the added fields."""
     needs: tuple[str, ...] = ()
-    """Extensions without which it cannot be."""
+    """The extensions that must be present too."""
     excludes: Mapping[str, str] = field(default_factory=dict)
-    """Extensions that do not go together with it, and why."""
+    """By extension that cannot be combined with this one: the reason."""
     implied: bool = False
-    """It is there wherever all that it needs are."""
+    """Whether the extension is present wherever all extensions in `needs` are."""
 
 
 @cache
 def extensions() -> dict[str, Extension]:
-    """Every extension by name, sorted by file."""
+    """Every extension by name, in the order of the files."""
     found = {n: m.EXTENSION for n, m in modules(__name__, "EXTENSION").items()}
     return {
         e.name: replace(e, rows=written(e.rows, f"model/extensions/{n}.py"))
@@ -126,7 +127,7 @@ def extensions() -> dict[str, Extension]:
 
 
 def with_needed(*names: str) -> tuple[str, ...]:
-    """The names and those of the extensions they need, sorted."""
+    """The extensions `names` and all that these need, sorted by name."""
     out = set(names)
     for n in names:
         out |= set(with_needed(*extensions()[n].needs))
@@ -134,9 +135,10 @@ def with_needed(*names: str) -> tuple[str, ...]:
 
 
 def chosen(names: Iterable[str]) -> tuple[Extension, ...]:
-    """The extensions called `names`, each after those that it needs or whose rows it amends.
+    """The extensions called `names` and the implied ones, in the order of application.
 
-    UsageError for a name that is none, ModelError where two may not go together or one is missing.
+    An extension comes after the extensions that it needs or amends. UsageError for an unknown name;
+    ModelError for a missing or an excluded extension.
     """
     every = extensions()
     out: dict[str, Extension] = {}
@@ -169,10 +171,7 @@ def chosen(names: Iterable[str]) -> tuple[Extension, ...]:
 
 
 def extended(role: Role, overlays: Sequence[Extension]) -> Role:
-    """`role` with the overlays' rows, variables, states and fields; ModelError if two collide.
-
-    The observers are not touched but for those that an overlay adds.
-    """
+    """`role` with all that the overlays add and amend; ModelError if two overlays collide."""
     for e in overlays:
         role = _with(role, e)
     rows = {r.name: r for r in role.table}
@@ -204,7 +203,7 @@ def _with(role: Role, e: Extension) -> Role:
     if name in e.signer:
         there, which = e.signer[name]
         signer = which if signer is None else ite(there, which, signer)
-    # Two may add one message, under one key.
+    # Two extensions may add the same message with the same key.
     under = {m: k for m, k in e.under.get(name, {}).items() if role.under.get(m) is not k}
     again = e.again.get(name, {})
     return replace(
@@ -233,7 +232,7 @@ def _with(role: Role, e: Extension) -> Role:
 
 
 def _table(role: Role, e: Extension) -> list[Rule]:
-    """The rows with those of `e`, amended; ModelError if one to amend is not there."""
+    """The rows of `role` and of `e`, as `e` amends them; ModelError for a missing row."""
     mine = (r for r in e.rows if r.role == role.name)
     rows = [_amended(r, e, role) for r in (*role.table, *mine)]
     here = {r.name for r in rows}
@@ -246,7 +245,7 @@ def _table(role: Role, e: Extension) -> list[Rule]:
 
 
 def _theirs() -> set[str]:
-    """The messages that extensions add."""
+    """The names of the messages that any extension adds."""
     return {m.name for e in extensions().values() for m in e.messages}
 
 
@@ -255,7 +254,7 @@ def _messages(role: Role, e: Extension) -> dict[str, Message]:
     for name in dict.fromkeys((*e.fields, *e.optional)):
         fields = e.fields.get(name, {})
         if name not in out and name in _theirs():
-            continue  # of an extension that is not here
+            continue  # a message of an absent extension
         if name not in out:
             raise ModelError(f"extension {e.name}: no message {name}")
         m = out[name]
@@ -273,7 +272,7 @@ def _messages(role: Role, e: Extension) -> dict[str, Message]:
 
 
 def with_messages(rule: Rule, messages: Mapping[str, Message]) -> Rule:
-    """The row with the message of its name in `messages`, which may have more fields."""
+    """The row with the message from `messages`, which may have more fields than the row's."""
     m = messages.get(rule.event) if rule.message is not None else None
     if m is None or rule.message is m:
         return rule
@@ -297,7 +296,7 @@ def _amended(rule: Rule, e: Extension, role: Role) -> Rule:
                 f"extension {e.name} and {', '.join(role.extensions) or 'the generations'} do not "
                 f"go together: both set {', '.join(twice)} in {rule.name}"
             )
-        # The name stays, whatever the row becomes: flaws and traces go by it.
+        # The name stays, whatever the row becomes: flaws and traces refer to rows by name.
         rule = replace(
             rule,
             label=rule.name,
@@ -311,12 +310,12 @@ def _amended(rule: Rule, e: Extension, role: Role) -> Rule:
 
 _HELLOS = ("ClientHello", "ServerHello")
 _HEADS = {"Finished": 1, "CertificateVerify": 2}
-"""How many elements of a proof are not fields: its label and key."""
+"""By message: how many elements at the head of the proof are not fields (label and key)."""
 _COMPOSED = (*_HEADS, *_HELLOS, "ServerKeyExchange")
 
 
 def _proved(role: Role, overlays: Sequence[Extension]) -> Role:
-    """`role` with its composites made anew of all that the overlays say they cover."""
+    """`role` with every composite extended by the fields that the overlays cover."""
     proofs = _proofs(role, overlays)
     return replace(
         proofs.role,
@@ -330,7 +329,7 @@ def _proved(role: Role, overlays: Sequence[Extension]) -> Role:
 
 
 def _proofs(role: Role, overlays: Sequence[Extension]) -> _Proofs:
-    """What the proofs of `role` cover with the overlays, and the role with those groups."""
+    """The fields that proofs cover with the overlays, and `role` with the extended groups."""
 
     def said(group: str) -> tuple[str, ...]:
         return tuple(n for e in overlays for n in e.covers.get(group, ()))
@@ -377,20 +376,20 @@ def _proofs(role: Role, overlays: Sequence[Extension]) -> _Proofs:
 
 @dataclass(frozen=True, eq=False)
 class _Proofs:
-    """What the composites of a role's messages are made of."""
+    """The elements of the composites in a role's messages."""
 
     role: Role
     base: Mapping[str, int]
-    """By message: how many elements its proof has without extensions."""
+    """By message: the number of elements of the proof without extensions."""
     layout: Mapping[tuple[str, str], tuple[str, ...]]
-    """By message and sender: the fields of its proof; what that end's alone covers comes last."""
+    """By message and sender: the elements of the proof; those of that sender alone come last."""
     signed: tuple[str, ...]
-    """What the signature of ServerKeyExchange covers besides."""
+    """The further fields under the signature of ServerKeyExchange."""
     before: tuple[Expr, ...]
-    """What the hellos carry of the handshake before."""
+    """The fields of the previous handshake that the hellos carry."""
 
     def full(self, message: str, sender: str, parts: tuple[Expr, ...]) -> tuple[Expr, ...]:
-        """The composite of a message with all it covers, from what its row or edition says."""
+        """The whole composite of a message, made from the `parts` in its row or edition."""
         if message == "ServerKeyExchange":
             return (*parts, *(self.role.views[n] for n in self.signed))
         if message in _HELLOS:
@@ -400,11 +399,11 @@ class _Proofs:
             view(self.role, n, server_proof=sender == "server")
             for n in self.layout[message, sender][head:]
         ]
-        # What a row or edition proves of its own comes after what every proof covers.
+        # The further parts of a row or edition come after the fields that every proof covers.
         return (*parts[:head], *held[: end - head], *parts[end:], *held[end - head :])
 
     def row(self, rule: Rule) -> Rule:
-        """A row that checks a composite, with the whole of it."""
+        """The row; a row that checks a composite checks the whole composite."""
         if rule.kind != "receive" or rule.event not in _COMPOSED:
             return rule
 
@@ -415,7 +414,7 @@ class _Proofs:
         return replace(rule, checks=checks)
 
     def sent(self, message: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The fields of a message that is sent, with the whole of its composite."""
+        """The fields of a sent message; a composite field is the whole composite."""
         if message not in _COMPOSED:
             return fields
         return {

@@ -1,20 +1,19 @@
 """Early data of TLS 1.3, 0-RTT (RFC 8446): data under a key that the client has before any answer.
 
 1. A client that offers a pre-shared key may ask to send data at once,     2.3, 4.2.10
-   under a key made of that key and its hello.
-2. A server that selects the key may accept, in EncryptedExtensions. It    4.2.10, A.2
-   reads the data, then EndOfEarlyData, then goes over to the handshake
-   key.
-3. A server that does not accept skips records it cannot read, so many     4.2.10
-   and no more, until the first one that it can.
-4. A client that is told so sends EndOfEarlyData before its flight; one    4.5
-   that is not sends it not, and its data was lost.
-5. A server may remember hellos it took early data of, and then takes      8
-   none from the same hello again.
+   under a key made of that key and the hello.
+2. A server that selects the key may accept, in EncryptedExtensions, and   4.2.10, A.2
+   reads the data, then EndOfEarlyData, then changes to the handshake key.
+3. A server that does not accept skips records that it cannot read, up to  4.2.10
+   a limit, until the first readable one.
+4. A client whose early data is accepted sends EndOfEarlyData before its   4.5
+   flight; otherwise the data is lost and no EndOfEarlyData is sent.
+5. A server may remember the hellos whose early data it accepted, and      8
+   accepts no early data from the same hello again.
 
-One record stands for all of a client's early data. It has a number like every record, so that
-EndOfEarlyData does not decrypt where the data before it was left out. Where servers share a record
-of hellos, the later run is served by the same server as the one before it.
+One record stands for all of a client's early data. Records are numbered, so EndOfEarlyData does not
+decrypt if the data before was left out. If servers share a record of hellos, a later run belongs to
+the same server as the previous one.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from model.schedule import EXTERNAL, RESUMPTION, KeySchedule
 
 Count = Domain("Count", (0, 1, 2))
 LIMIT = 2
-"""So many records a server skips when it has not accepted early data."""
+"""The number of records that a server skips if early data was not accepted."""
 
 
 def _off() -> Variable:
@@ -50,7 +49,7 @@ VARIABLES = {
     },
     "server": {
         "takes_early": _off(),  # configuration
-        "has_register": _off(),  # configuration: of the hellos that the run before took
+        "has_register": _off(),  # configuration: the previous run's hello is remembered
         "early_offered": _off(),
         "early_accepted": _off(),
         "early_delivered": _off(),
@@ -65,7 +64,7 @@ FIELDS = {
 EarlyData = Message("EarlyData", {}, "8446 2.3")
 """Application data under the early traffic key."""
 EndOfEarlyData = Message("EndOfEarlyData", {"records": Count}, "8446 4.5")
-"""`records` is how many came before it under its key: the number in its nonce (5.3)."""
+"""`records` is the number of earlier records under the same key, as in the nonce (5.3)."""
 
 client, server = (
     Fields(f"the {r}", "own", {n: v.domain for n, v in VARIABLES[r].items()}) for r in VARIABLES
@@ -84,7 +83,7 @@ _FLIGHT = (
     "NEGOTIATED", "SEND_EE", "SEND_CR_CERT", "SEND_CERT", "SEND_CV", "SEND_FINISHED", "WAIT_CERT",
     "WAIT_FINISHED",
 )
-"""Where records of rejected early data can come in, before the first good one."""
+"""The states in which records of rejected early data can come, before the first good record."""
 _READING = ("NEGOTIATED", "SEND_EE", "SEND_FINISHED", "WAIT_EOED")
 # The first good record of the client's flight ends the skipping.
 _none_yet = base_server.client_certificate == "none"
@@ -120,7 +119,7 @@ ROWS = (
 )
 
 _KEY = ("psk", *(f"session_{n}" for n in SESSION_FIELDS), "version", "random", "offer", "exchange")
-"""What the early key is made of: the pre-shared key, and the hello."""
+"""The fields in the early key: the pre-shared key and the hello."""
 _psk, _identity, *_rest = client_binder()
 _server_key = (
     psk_server.psk,

@@ -1,13 +1,12 @@
 """The extended master secret (RFC 7627).
 
-1. Both hellos carry it, or the handshake does without.                5.1, 5.2
-2. An end may refuse a peer that does not know it.                     5.2
+1. Both hellos carry the extension, or the handshake does without.     5.1, 5.2
+2. An end may refuse a peer that does not know the extension.          5.2
 3. The master secret is made of the session hash: ClientHello to       3, 4
-   ClientKeyExchange, so that two handshakes with one master secret
-   have one transcript and show the same certificates.
-4. A session goes on with the secret it was made with: without the     5.3
-   extension in the hello it is not resumed but refused, and one that
-   was made without it is not upgraded: the handshake is a full one.
+   ClientKeyExchange. So two handshakes with the same master secret
+   have the same transcript and certificates.
+4. A session made with the extension is refused to a hello without it. 5.3
+   A session made without it is not upgraded: the handshake is full.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from model.rule import Fields, Variable, check
 from model.schedule import KeySchedule
 
 _SHARED = {
-    # Configuration: the end knows the extension; it refuses a peer that does not.
+    # Configuration: the end knows the extension; the end refuses a peer that does not.
     "offers_ems": Variable(BOOL, (True,)),
     "requires_ems": Variable(BOOL, (False,)),
     # Negotiated.

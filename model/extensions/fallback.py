@@ -1,6 +1,6 @@
 """The fallback signalling suite value, TLS_FALLBACK_SCSV (RFC 7507).
 
-1. A client that tries again below its highest version says so.       4
+1. A client that retries below its highest version sends the value.   4
 2. A server that knows a higher version than the one offered refuses   3
    such a hello with inappropriate_fallback.
 """
@@ -15,7 +15,7 @@ from model.rule import Fields, Variable, check
 
 VARIABLES = {
     "client": {
-        # Configuration: this hello is tried again below the client's highest version.
+        # Configuration: this hello is a retry below the client's highest version.
         "fallback": Variable(BOOL, (False,)),
     },
     "server": {},

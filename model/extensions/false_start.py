@@ -1,15 +1,14 @@
 """False Start: a client's data before the server's Finished (RFC 7918).
 
 After its own Finished, in a full handshake, a client may send data at once if                   4
-1. its user wants it (configuration);
+1. the user wants False Start (configuration);
 2. the cipher is strong, and the version the highest that the client knows;                      5.1
 3. the key exchange is DHE or ECDHE, with good parameters;                                       5.2
-4. it did not show a certificate.                                                                5.3
+4. the client did not show a certificate.                                                        5.3
 
-A server takes the data once it has verified the client's Finished, though it may not have sent its
-own yet. The data is secret if the server is the honest one: its
-signature covers the parameters and both randoms. Which suite and version it was, nothing has proved
-yet, hence the conditions.
+A server accepts the data after verifying the client's Finished, perhaps before sending its own. The
+data is secret if the server is honest, since the server's signature covers the parameters and both
+randoms. Suite and version are not proved yet, hence the conditions.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from model.rule import SAME, Fields, Variable, receive, send
 
 VARIABLES = {
     "client": {
-        # Configuration: whether it does this at all.
+        # Configuration: whether the client uses False Start.
         "false_starts": Variable(BOOL, (False,)),
         "started_early": Variable(BOOL, (False,)),
     }

@@ -2,12 +2,12 @@
 
 1. The server's key is in its Certificate, and there is no ServerKeyExchange.      7.4.2, 7.4.3
 2. A client asked for a certificate may show one with a Diffie-Hellman key of the  7.4.4, 7.4.6
-   same parameters. Then its ClientKeyExchange is empty, and it has nothing to     7.4.7.2
-   sign: no CertificateVerify. That it has its key shows in its Finished.          7.4.8
+   same parameters. Then ClientKeyExchange is empty and there is no                7.4.7.2
+   CertificateVerify: the client's Finished proves that it has the key.            7.4.8
 3. Such a certificate is of no use with another suite, nor in TLS 1.3.             7.4.4
 
-All suites of this kind are the one suite `DH_RSA`. What two such keys give is the same in every
-handshake between their owners; the master secret is not, by its randoms.
+All suites of this kind are the one suite `DH_RSA`. Two such keys give the same premaster in every
+handshake between their owners; the master secrets differ by the randoms.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _flag = Variable(BOOL, (False,))
 VARIABLES = {
     # Configuration: whether the client's certificate holds a Diffie-Hellman key.
     "client": {"dh_certificate": _flag},
-    # Whether the certificate that the client showed does.
+    # Whether the certificate that the client showed holds one.
     "server": {"client_dh": _flag},
 }
 own = Fields("the client", "own", {"dh_certificate": BOOL})
@@ -42,7 +42,7 @@ EMPTY = check("empty", cke.exchange == "none", "illegal_parameter")
 _CKE = "client_key_exchange"
 OWN_SHARE = ite(server.client_certificate == "honest", const("fixed", ClientOwner),
                 const("adversary", ClientOwner))
-"""Whose share an empty ClientKeyExchange stands for: the key of the certificate."""
+"""The share in place of an empty ClientKeyExchange: the key of the client's certificate."""
 
 ROWS = [
     send("client", ClientKeyExchange, "SEND_CKE", "SEND_CCS", rfc="5246 7.4.7.2, 7.4.8",

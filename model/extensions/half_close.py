@@ -1,12 +1,11 @@
-"""Closing one direction in TLS 1.3, and giving a handshake up (RFC 8446 6.1; rows P11 to P14).
+"""Closing one direction in TLS 1.3, and canceling a handshake (RFC 8446 6.1; rows P11 to P14).
 
-1. Whoever takes close_notify may go on writing, and closes that direction when it likes; what still
-   comes is ignored.
-2. Whoever sent close_notify goes on reading.
-3. A user who gives the handshake up has user_canceled sent, and then close_notify. The first
-   changes nothing for its receiver, the second ends its handshake too. Between the two the sender
-   reads nothing: on channels that are full both ways, two ends that give up at once would wait for
-   each other.
+1. An end that received close_notify may go on writing, and closes that direction at any time; what
+   still comes is ignored.
+2. An end that sent close_notify goes on reading.
+3. An end whose user cancels the handshake sends user_canceled, then close_notify. The first changes
+   nothing for the receiver, the second ends the receiver's handshake too. Between the two the
+   sender reads nothing: two ends that cancel at once, with both channels full, wait for each other.
 
 In TLS 1.0 to 1.2 close_notify is answered at once and ends both directions (RFC 5246 7.2.1).
 """
@@ -22,7 +21,7 @@ from model.rule import SAME, Fields, Observer, Rule, Variable, receive, send
 
 _flag = Variable(BOOL, (False,))
 VARIABLES = {
-    # Configuration: whether a user may give the handshake up.
+    # Configuration: whether a user may cancel the handshake.
     "cancels": _flag,
     "canceled": _flag,
     # For the properties.
@@ -37,7 +36,7 @@ def _rows(role: str, of: Fields) -> list[Rule]:
     handshake = GENERATIONS[role]["tls13"]
     begins: Expr = is_13
     if role == "client":
-        # No version is chosen yet: a client that knows TLS 1.3 takes its rule.
+        # No version is chosen yet: a client that knows TLS 1.3 follows the rule of TLS 1.3.
         handshake = ("WAIT_SH", *handshake)
         begins = is_13 | ((of.version == "none") & (of.max_version == "TLS13"))
     return [
@@ -66,7 +65,7 @@ def _amends(role: str, of: Fields) -> list[Amend]:
 
 
 def _alert(of: Fields) -> dict[str, Expr]:
-    """Whoever gave the handshake up sends no other alert."""
+    """The effect on the alert: an end that canceled the handshake sends no other alert."""
     return {
         "level": ite(own.canceled, const("warning", Level), const("fatal", Level)),
         "description": ite(own.canceled, const("user_canceled", Alert), of.alert),

@@ -1,12 +1,11 @@
 """A bound on records that are ignored in a row.
 
-Some records are taken and change nothing: warning alerts below TLS 1.3, user_canceled and the
-compatibility ChangeCipherSpec in it, empty records, HelloRequest where it is not due (RFC 5246
-7.4.1.1). KeyUpdate, where it is there, changes keys and brings nothing forward. Whoever may send
-them without end keeps its peer busy for nothing. RFC 8446 5 and D.4 bound only some of them, and
-no RFC names a number; stacks count them and give up (16 or 32 in a row). Here the second in a row
-is the last; one more is answered with unexpected_message. Anything else that is taken starts the
-count again.
+Some records are accepted and change nothing: warning alerts below TLS 1.3, user_canceled and the
+compatibility ChangeCipherSpec in TLS 1.3, empty records, a HelloRequest that is not due (RFC 5246
+7.4.1.1). KeyUpdate changes keys but makes no progress. Without a bound a peer can keep an end busy
+for ever. RFC 8446 5 and D.4 bound only some of these records, and no RFC names a number; stacks
+give up after 16 or 32 in a row. Here two in a row are ignored, and a third is answered with
+unexpected_message. Any other accepted message resets the count.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from model.principal import client, server
 from model.rule import SAME, Fields, Message, Observer, Rule, Variable, check, receive, send
 
 Count = Domain("Count", ("0", "1", "2", "more"))
-"""How many records were ignored since the last that was not; `more` is above the bound."""
+"""The number of records ignored in a row; `more` is above the bound."""
 
 VARIABLES = {
-    # Configuration: whether it sends such records, without end.
+    # Configuration: whether the end sends such records without end.
     "floods": Variable(BOOL, (False,)),
     "ignored": Variable(Count, ("0",), write_once=False),
-    # The same for the properties, whatever a flawed end makes of its own.
+    # The true count for the properties, even if a flawed end counts wrongly.
     "idle": Variable(Count, ("0",), write_once=False),
 }
 own = Fields("an end", "own", {n: v.domain for n, v in VARIABLES.items()})
@@ -52,11 +51,11 @@ PROGRESS = (
     *(m.name for m in ALPHABET if m.name not in ("Alert", "UndecryptableRecord", "TransportClose")),
     "CertificateStatus", "NewSessionTicket", "HelloRetryRequest", "EndOfEarlyData",
 )
-"""The messages that start the count again; ChangeCipherSpec only below TLS 1.3."""
+"""The messages that reset the count; ChangeCipherSpec only below TLS 1.3."""
 
 
 def counter(role: str, name: str) -> tuple[Observer, ...]:
-    """Counts in the variable `name` what `role` ignores."""
+    """The observers that count in the variable `name` the records that `role` ignores."""
     of = client if role == "client" else server
     dropped = (of.version == "TLS13") | (of.version == "none")
     more, zero = one_more(own[name]), const("0", Count)

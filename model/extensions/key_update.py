@@ -2,16 +2,16 @@
 
 1. After its own Finished an end may send KeyUpdate, as the last record under its old key, and may
    ask the peer to do the same.
-2. Who takes a KeyUpdate reads with the next key. It comes only after the peer's Finished; its value
-   is one of two.
-3. Who was asked sends a KeyUpdate of its own, which asks for none, before its next data. One answer
+2. An end that accepts a KeyUpdate reads with the next key. A KeyUpdate comes only after the peer's
+   Finished and has one of two values.
+3. An end that was asked sends a KeyUpdate, which asks for none, before its next data. One answer
    serves several requests; requests that cross take both ends two generations up.
 
-A record is read only under the key of its generation: `generation` is a field of what is sent under
-the application keys, and another one than the receiver's does not decrypt. Each end starts at most
-one update of its own and answers as long as there is a generation left; with a sound peer there
-always is. A receiver at the last one stays there: who sends it more is no sound peer, and has the
-key anyway.
+A record is read only under the key of its generation: records under the application keys have a
+field `generation`, and do not decrypt at a receiver of another generation. Each end starts at most
+one update and answers while there is a generation left, which is always so with a sound peer. A
+receiver at the last generation stays there: a peer that sends more is not sound and has the key
+anyway.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from model.rule import (
 )
 
 Generation = Domain("Generation", ("0", "1", "2"))
-"""Of the application traffic keys of one direction."""
+"""The generation of the application traffic keys of one direction."""
 Request = Domain("Request", ("none", "update_not_requested", "update_requested", "other"))
-"""What a KeyUpdate asks for; `other` is a value that RFC 8446 does not define."""
+"""The request in a KeyUpdate; `other` is a value that RFC 8446 does not define."""
 
 GENERATIONS = [str(g) for g in Generation.values]
 NEXT = {"0": "1", "1": "2", "2": "2"}
@@ -44,18 +44,18 @@ PREVIOUS = {"0": "0", "1": "0", "2": "1"}
 
 
 def following(generation: Expr) -> Expr:
-    """The generation after; the last one stays."""
+    """The next generation; the last one has itself as the next."""
     return mapping(generation, NEXT, Generation)
 
 
 VARIABLES = {
-    # Configuration: whether it starts an update itself.
+    # Configuration: whether the end starts an update.
     "updates": Variable(BOOL, (False,)),
     "updated": Variable(BOOL, (False,)),
     "must_answer": Variable(BOOL, (False,), write_once=False),
     "read_generation": Variable(Generation, ("0",), write_once=False),
     "write_generation": Variable(Generation, ("0",), write_once=False),
-    # What was sent under each generation: whether data, and what its KeyUpdate asked.
+    # By generation: whether data was sent, and the request in the KeyUpdate sent.
     **{f"data_{g}": Variable(BOOL, (False,)) for g in GENERATIONS},
     **{f"update_{g}": Variable(Request, ("none",)) for g in GENERATIONS[:-1]},
     # For the properties.
@@ -77,7 +77,7 @@ _defined = update.request_update.one_of("update_not_requested", "update_requeste
 
 
 def _sent(request: Expr) -> dict[str, Expr]:
-    """The effect of sending a KeyUpdate that asks `request`."""
+    """The effects of sending a KeyUpdate with `request`."""
     return {
         "write_generation": following(own.write_generation),
         "must_answer": own.must_answer & (request != "update_not_requested"),
@@ -176,7 +176,7 @@ _EDITIONS = {
 def _observers(role: str) -> tuple[Observer, ...]:
     of = client if role == "client" else server
     return (
-        # By event: whatever row sends data, what was sent can be delivered.
+        # Observed by event: data can be delivered, whatever row has sent it.
         *(
             Observer(
                 f"data_{g}", "send", "ApplicationData",

@@ -1,14 +1,14 @@
 """Client authentication after the handshake (RFC 8446 4.6.2; rows P5 to P10).
 
-1. A client offers it in its hello. Then a connected server may ask, with a context that is new on
-   this connection; several requests may be open.                                      4.2.6, 4.6.2
-2. The client answers in any order, each with Certificate, perhaps empty, CertificateVerify if it is
-   not, and Finished, with nothing in between; all are over the whole main handshake and this
-   request.                                                                             4.4, 4.6.2
-3. The server may take a good certificate for nothing, without a word.                   4.4.2.4
+1. A client offers post_handshake_auth in the hello. A connected server may then send a request with
+   a context that is new on this connection; several requests may be open.             4.2.6, 4.6.2
+2. The client answers the requests in any order. An answer is a Certificate, a CertificateVerify
+   unless the certificate is empty, and a Finished, with nothing in between; the proofs cover the
+   whole main handshake and this request.                                               4.4, 4.6.2
+3. The server may silently treat a client with a good certificate as anonymous.          4.4.2.4
 
-A request that was not offered for is an unexpected message. An end that has sent its close_notify
-discards what the other still sends of such an exchange.
+A request without the offer is an unexpected message. An end that has sent close_notify discards the
+rest of such an exchange.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from model.rule import (
 from model.transcript import certificate_verify, verify_data
 
 Context = Domain("Context", ("none", "1", "2"))
-"""What tells the requests of a connection apart; `none` is the empty one of the main handshake."""
+"""The context of a request on a connection; `none` is the empty context of the main handshake."""
 
 CONTEXTS = ("1", "2")
 
 _flag = Variable(BOOL, (False,))
 VARIABLES = {
     "client": {
-        # Configuration: whether it offers this.
+        # Configuration: whether the client offers post_handshake_auth.
         "offers_pha": _flag,
         # For each context: asked; the certificate shown; the proof and the Finished sent.
         **{f"asked_{k}": _flag for k in CONTEXTS},
@@ -52,7 +52,7 @@ VARIABLES = {
         "broke_answer": _flag,
     },
     "server": {
-        # Configuration: whether it asks, and whether it takes a good certificate for something.
+        # Configuration: whether the server sends requests, and whether it uses a good certificate.
         "asks_later": _flag,
         "accepts_later": Variable(BOOL, (True,)),
         "pha_offered": _flag,
@@ -78,22 +78,22 @@ is_13 = {"client": client.version == "TLS13", "server": server.version == "TLS13
 
 
 def _per_context(name: str, value: Expr, of: Fields, chosen: Expr) -> dict[str, Expr]:
-    """Set `name_k` to `value` for the context chosen, leave the others."""
+    """The effects that set `name_k` to `value` for the chosen context k alone."""
     return {f"{name}_{k}": ite(chosen == k, value, of[f"{name}_{k}"]) for k in CONTEXTS}
 
 
 def _at(expr: str, of: Fields, chosen: Expr) -> Expr:
-    """The flag `expr_k` of the context chosen."""
+    """The flag `expr_k` of the chosen context k."""
     return disj(*((chosen == k) & of[f"{expr}_{k}"] for k in CONTEXTS))
 
 
 def _unset(name: str, of: Fields, chosen: Expr) -> Expr:
-    """Of the context chosen no certificate is there yet."""
+    """Whether there is no certificate yet for the chosen context."""
     return disj(*((chosen == k) & (of[f"{name}_{k}"] == "none") for k in CONTEXTS))
 
 
 def _proof(role: str, which: Expr, shown: Expr) -> tuple[Expr, ...]:
-    """CertificateVerify of one exchange: the main handshake, then context and certificate."""
+    """The CertificateVerify of one answer: the main handshake, then context and certificate."""
     label, _, *transcript = certificate_verify(role, "client")
     return (label, shown, *transcript, which, shown)
 
@@ -192,7 +192,7 @@ def _request(k: str) -> Edition:
 
 
 def _answers(message: str) -> tuple[Edition, ...]:
-    """The times that a client sends a message of its answers, the main handshake's first."""
+    """The editions of a client's message: that of the main handshake, then of each answer."""
     name = {"Certificate": "answer", "CertificateVerify": "proved", "Finished": "answered"}[message]
     main = {
         "Certificate": client.client_certificate != "none",
@@ -230,7 +230,7 @@ _HELLOS = {
     f"{_SECOND}_WAIT_CH_to_NEGOTIATED": "retry",
     f"{_SECOND}_psk": "retry_psk",
 }
-"""The rows that decide a handshake of TLS 1.3, with the extension that each is of."""
+"""The rows that decide a handshake of TLS 1.3, each with its extension."""
 
 EXTENSION = Extension(
     "post_handshake_auth",
@@ -273,7 +273,7 @@ EXTENSION = Extension(
         ),
         Amend("client_send_application_data_CONNECTED_to_SAME", when=_idle),
         Amend("client_send_close_notify_CONNECTED_to_CLOSING", when=_idle),
-        # What was begun before the peer closed its direction is completed after it.
+        # An answer that was begun before the peer's close_notify is completed afterwards.
         *(
             Amend(f"client_send_{m}_later", sources=("READ_CLOSED",), of="half_close")
             for m in ("certificate", "certificate_verify", "finished")

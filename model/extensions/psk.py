@@ -1,26 +1,27 @@
 """Pre-shared keys in TLS 1.3: external ones, and resumption by tickets (RFC 8446).
 
-1. The client names one key and the modes it takes, and proves with the   4.2.9, 4.2.11
-   binder, a MAC over its hello, that it has the key.                     4.2.11.2
+1. The client names one key and the allowed modes, and proves to have     4.2.9, 4.2.11
+   the key with the binder, a MAC over the hello.                         4.2.11.2
 2. A server that knows the key and a common mode verifies the binder and  4.1.1, 4.2.11
-   selects it; else it goes on with certificates, if it got a share.
+   selects the key; otherwise the server goes on with certificates, if
+   the client sent a share.
 3. psk_dhe_ke exchanges shares besides, psk_ke does not.                  4.2.9
-4. With a key selected there is no CertificateRequest, no Certificate     4.1.1, 4.3.2
+4. With a selected key there is no CertificateRequest, no Certificate     4.1.1, 4.3.2
    and no CertificateVerify.
-5. After the handshake the server sends a ticket; the key that goes with  4.6.1
-   it is made of the resumption secret. The client may offer it in its
-   next handshake, the server takes it back if it issued it and it has
-   not expired.
+5. After the handshake the server sends a ticket with a key made of the   4.6.1
+   resumption secret. The client may offer that key in the next
+   handshake; the server accepts only a ticket that it issued and that
+   has not expired.
 
-An external key is one that the two honest principals share; the adversary does not have it. A
-resumption key is made of the secret and the whole transcript of the handshake it comes from. So
-both ends keep, under `session_*`, what they hold of that handshake (all that is not fixed in TLS
-1.3): the keys of two runs are equal if and only if those fields are. The adversary knows the key
-if and only if it knows the secret of that handshake. A ticket is the name of the server run that
-issued it; it can be forged no more than the server's secret can.
+An external key is shared by the two honest principals and not known to the adversary. A resumption
+key is made of the secret and the whole transcript of the handshake before. So both ends keep their
+view of that handshake in `session_*` (all fields that are not fixed in TLS 1.3): the keys of two
+runs are equal if and only if those fields are, and the adversary knows the key if and only if it
+knows the secret of that handshake. A ticket is the name of the server run that issued the ticket,
+and cannot be forged.
 
-One key is offered at a time; the tickets of a connection are all one, and the client keeps the
-first. Only a handshake with certificates is resumed, by a run that has nothing else to do.
+One key is offered at a time; all tickets of a connection are equal, and the client keeps the first.
+Only a handshake with certificates is resumed, by a run that has nothing else to do.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ from model.transcript import VIEWS
 
 Psk = Domain("Psk", ("none", "external", "resumption"))
 Identity = Domain("Identity", ("none", "adversary", "external", "server0", "server1", "server2"))
-"""What a client names a key by: the external key's name, or a ticket, by the run it is of."""
+"""The name of a key in a hello: the external key, or a ticket of that server run."""
 Selected = Domain("Selected", ("none", "0", "1"))
 """The server's selected_identity; one identity is offered, so 1 is out of range."""
 
@@ -81,15 +82,15 @@ SESSION = {
         "client_certificate": Certificate,
     },
 }
-"""What each end keeps of the handshake that a resumption key comes from."""
+"""The fields that each end keeps of the handshake that made a resumption key."""
 
 _SHARED = {
-    # Configuration: has the external key; takes each mode; is the handshake after another one.
+    # Configuration: has the external key; allows each mode; resumes the previous handshake.
     "has_external": _once(BOOL, False),
     "takes_psk_ke": _once(BOOL, False),
     "takes_psk_dhe_ke": _once(BOOL, True),
     "resumes": _once(BOOL, False),
-    # The run's own random and, for the next handshake, its part in the session.
+    # The run's own random and, for the next handshake, the run's name in the session.
     "random": _once(ServerOwner),
     # The key in use.
     "psk": _once(Psk),
@@ -114,11 +115,11 @@ VARIABLES = {
         **_SHARED,
         "issues": _once(BOOL, True),  # configuration
         "issues_more": _once(BOOL, False),  # configuration: more tickets than one
-        "expired": _once(BOOL, False),  # configuration: what the handshake before this one issued
+        "expired": _once(BOOL, False),  # configuration: the ticket of the previous handshake
         "issued": _once(BOOL, False),
         "psk_ke": _once(BOOL, False),
         "key_without_modes": _once(BOOL, False),
-        "modes_offered": _once(BOOL, False),  # it may issue a ticket: there is a common mode
+        "modes_offered": _once(BOOL, False),  # a ticket may be issued: there is a common mode
         **{f"session_{n}": _once(d, _initial(d)) for n, d in SESSION["server"].items()},
     },
 }
@@ -132,7 +133,7 @@ NewSessionTicket = Message(
 )
 
 ticket_key = ite(base_server.version == "TLS13", base_server.write_key, const("plaintext", Key))
-"""The record key of a NewSessionTicket: below TLS 1.3 it comes before ChangeCipherSpec."""
+"""The record key of a NewSessionTicket; below TLS 1.3, plaintext before ChangeCipherSpec."""
 
 client, server = (
     Fields(f"the {r}", "own", {n: v.domain for n, v in VARIABLES[r].items()}) for r in VARIABLES
@@ -170,7 +171,7 @@ EARLIER = {
         "client_certificate": _prev("client_certificate", Certificate),
     },
 }
-"""The session's fields, as read in the handshake before."""
+"""The session's fields, as expressions over the previous handshake."""
 
 
 SESSION_FIELDS = {
@@ -183,11 +184,11 @@ SESSION_FIELDS = {
     "requested": BOOL,
     "client_certificate": Certificate,
 }
-"""What is not fixed in the transcript of a TLS 1.3 handshake with certificates."""
+"""The fields that are not fixed in the transcript of a TLS 1.3 handshake with certificates."""
 
 
 def _whole(role: str, part: Mapping[str, Expr], used: Expr) -> dict[str, Expr]:
-    """All fields of a session, from what `role` keeps of it; nothing unless it is `used`."""
+    """All fields of a session, from those that `role` keeps; empty values unless `used`."""
     full = dict(part)
     if role == "client":
         full["offer"] = full["exchange"] = full["client_random"]
@@ -204,12 +205,12 @@ def _none_unless(used: Expr, e: Expr) -> Expr:
 
 
 def copied(role: str, used: Expr) -> dict[str, Expr]:
-    """The effects that keep the session, if it is `used`."""
+    """The effects that copy the session's fields where the session is `used`."""
     return {f"session_{n}": _none_unless(used, e) for n, e in EARLIER[role].items()}
 
 
 def kept(role: str, own: Fields) -> dict[str, Expr]:
-    """What `role` holds of each field of the session whose key it uses."""
+    """The value that `role` holds of each field of the session whose key is in use."""
     used = own.psk == "resumption"
     part = {n: own[f"session_{n}"] for n in SESSION[role]}
     # A client keeps the session of the key it offers, which the server may not select.
@@ -242,7 +243,7 @@ _offers_now = client.offered_psk != "none"
 
 
 def client_binder() -> tuple[Expr, ...]:
-    """The binder as the client makes it: the key, then the hello (RFC 8446 4.2.11.2)."""
+    """The binder that the client makes: the key, then the hello (RFC 8446 4.2.11.2)."""
     part = {n: client[f"session_{n}"] for n in SESSION["client"]}
     session = _whole("client", part, client.offered_psk == "resumption")
     me = base_client.me
@@ -271,7 +272,7 @@ selects = (resumption | external) & (dhe | _ke)
 
 
 def server_binder() -> tuple[Expr, ...]:
-    """The binder as the server expects it, when it takes the hello."""
+    """The binder that the server expects in the hello."""
     part = {n: _none_unless(resumption, e) for n, e in EARLIER["server"].items()}
     session = _whole("server", part, resumption)
     return (
@@ -331,7 +332,7 @@ ROWS = (
     send("server", NewSessionTicket, "CONNECTED", SAME, rfc="8446 4.6.1",
          when=server.issued & server.issues_more,
          label="server_send_new_session_ticket_more"),
-    # Its own Finished is out, and what the client will send is known: no certificate was asked for.
+    # The server's Finished is sent, and without a request the client's messages are known.
     send("server", NewSessionTicket, "WAIT_FINISHED", SAME, rfc="8446 4.6.1",
          when=server.issues & ~server.issued & server.modes_offered
          & (base_server.client_auth == "none"),

@@ -2,13 +2,13 @@
 
 1. No Certificate but with RSA_PSK, and so no CertificateRequest.              4279 2, 3, 4; 5489 2
 2. ServerKeyExchange: with DHE_PSK and ECDHE_PSK always, for the parameters, which nobody signs;
-   with PSK and RSA_PSK only where the server has a hint to give.              4279 2, 3, 4
-3. ClientKeyExchange names the key; the premaster is made of that key, and of  4279 2, 3, 4
-   what the rest of the exchange gives.
-4. A server that does not know the name says so: unknown_psk_identity.         4279 2
+   with PSK and RSA_PSK only if the server gives a hint.                       4279 2, 3, 4
+3. ClientKeyExchange names the key; the premaster is made of that key and the  4279 2, 3, 4
+   rest of the exchange.
+4. A server that does not know the name answers unknown_psk_identity.          4279 2
 
-Each run has one key: the honest one, which both honest ends share, or one that its end shares with
-the adversary. A hint is no secret and selects nothing here.
+Each run has one key: the key that both honest ends share, or a key that the run's end shares with
+the adversary. A hint is not secret and selects nothing here.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from model.schedule import EXTERNAL, KeySchedule
 from model.transcript import HINT_SUITES, PSK_SUITES, server_group
 
 SharedKey = Domain("SharedKey", ("none", "honest", "adversary", "unknown"))
-"""A shared key by its name: that of the honest ends, one shared with the adversary, or no one's."""
+"""The name of a shared key: of the honest ends, of an end and the adversary, or of no key."""
 
 _flag = Variable(BOOL, (False,))
 VARIABLES = {
     # Configuration: the key that the client has for this connection.
     "client": {"key": Variable(SharedKey, ("honest",)), "hinted": _flag},
-    # Configuration: whether the server gives hints. The key that was named.
+    # Configuration: whether the server gives hints. Negotiated: the key that was named.
     "server": {"hints": _flag, "hinted": _flag, "named_key": Variable(SharedKey, ("none",))},
 }
 own = Fields("the client", "own", {n: v.domain for n, v in VARIABLES["client"].items()})
@@ -41,7 +41,7 @@ shared_key = {
     "client": ite(client.suite.one_of(*PSK_SUITES), own.key, _none),
     "server": its.named_key,
 }
-"""The key in use; `none` with a suite that has none."""
+"""By role: the key in use; `none` with a suite without a shared key."""
 
 _named = (
     check(

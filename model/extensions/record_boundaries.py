@@ -1,12 +1,12 @@
-"""Record boundaries: what is left over in a buffer when keys change.
+"""Record boundaries: bytes left over in a buffer when keys change.
 
 1. In TLS 1.3 a message right before a change of keys ends its record: ClientHello, ServerHello,
-   Finished, KeyUpdate. One that is `followed` by more bytes is refused.            8446 5.1
-2. Below, an alert may come in two records. Half of one must not wait while keys    5246 6.2.1
-   change: it would be completed by bytes under another key.
+   Finished, KeyUpdate. Such a message `followed` by more bytes is refused.         8446 5.1
+2. Below TLS 1.3 an alert may come in two records. Half an alert must not wait      5246 6.2.1
+   while keys change, or bytes under another key complete the alert.
 3. In TLS 1.3 an alert does not come in pieces.                                     8446 5.1
 
-Each buffer is one bit: whether something waits there (for the alert, since which keys).
+A buffer is modelled by whether bytes wait there and, for half an alert, under which keys it came.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from model.principal import STATES, client, server
 from model.rule import SAME, Fields, Message, Observer, Rule, Variable, check, receive
 
 Fragment = Domain("Fragment", ("none", "plaintext", "protected"))
-"""Half an alert that waits, and the record protection it came under."""
+"""The record protection of half an alert that waits; `none` if none waits."""
 
 VARIABLES = {
     # Bytes after a message that changed the keys, and half an alert.
     "left_over": Variable(BOOL, (False,)),
     "fragment": Variable(Fragment, ("none",), write_once=False),
-    # For the properties: a Finished was refused though it may have verified.
+    # For the properties: a Finished was refused that may have been right.
     "refused_followed": Variable(BOOL, (False,)),
 }
 own = Fields("an end", "own", {n: v.domain for n, v in VARIABLES.items()})

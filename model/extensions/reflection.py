@@ -1,14 +1,13 @@
 """External pre-shared keys of principals that are client and server: Selfie (RFC 9257, RFC 9258).
 
-1. A and B share one external key. Each of them is client with it, and server;   9257 4.1
-   a client of A takes whoever has the key for B.
-2. So a hello of A that is led back to A is answered by A itself, which has      9258 A
-   the key.
-3. An imported key is made of a context besides, which says who is the client.   9258 4.1, A
-   The client sends the context with the key's name; a server takes no context
-   in which it is the client itself.
+1. A and B share one external key, and each acts as client and as server with    9257 4.1
+   that key; a client of A takes any holder of the key for B.
+2. So a hello of A that the adversary reflects to A is answered by A itself.     9258 A
+3. An imported key is also made of a context that names the client. The client   9258 4.1, A
+   sends the context with the name of the key; a server refuses a context that
+   names the server's own principal.
 
-The context goes with the offer: whoever changes it, makes a hello of its own.
+The context is part of the offer: another context makes another hello.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from model.rule import Fields, Variable, check
 Principal = Domain("Principal", ("none", "A", "B"))
 
 _SHARED = {
-    # Configuration: who the run belongs to; whether the key says who is the client.
+    # Configuration: the principal of the run; whether the key's context names the client.
     "principal": Variable(Principal, ("A",)),
     "imports": Variable(BOOL, (False,)),
 }
@@ -38,7 +37,7 @@ hello = Fields("ClientHello", "msg", FIELD)
 
 _none = const("none", Principal)
 peer = mapping(server.principal, {"none": "none", "A": "B", "B": "A"}, Principal)
-"""Who the server takes its client for: the other one that has the key."""
+"""The principal that the server takes for the client: the other holder of the key."""
 named = ite(client.imports & (psk_client.offered_psk == "external"), client.principal, _none)
 
 EXTENSION = Extension(

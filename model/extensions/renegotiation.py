@@ -1,15 +1,15 @@
 """Renegotiation in TLS 1.0 to 1.2: a handshake on a connection that has one (RFC 5246 7.4.1.1,
 7.4.1.2).
 
-A run with `renegotiating` goes on on the connection of the handshake before: its messages are under
-that one's keys until its own ChangeCipherSpec.
+A run with `renegotiating` is on the connection of the previous handshake: until the run's own
+ChangeCipherSpec, messages are under the previous handshake's keys.
 
-1. The server may ask for it by HelloRequest. A client in a handshake ignores    7.4.1.1
-   that; it is in no transcript.
+1. The server may ask for a renegotiation by HelloRequest, which is in no        7.4.1.1
+   transcript. A client in a handshake ignores that message.
 2. A ClientHello on a connection in use begins the new handshake, or is refused  7.2.2
    with the warning no_renegotiation.
 3. Application data under the old keys may come in between.                      7.1
-4. TLS 1.3 is neither renegotiated nor negotiated so.                            8446 4.1.2, 4.1.3
+4. TLS 1.3 is neither renegotiated nor chosen in a renegotiation.                8446 4.1.2, 4.1.3
 
 Without RFC 5746 nothing binds the new handshake to the old one.
 """
@@ -32,8 +32,8 @@ from model.rule import SAME, Fields, Message, Observer, Rule, Variable, check, r
 HelloRequest = Message("HelloRequest", {}, "5246 7.4.1.1", before_hello=True)
 
 _SHARED = {
-    # Configuration: this is another handshake on the connection of the one before; data under the
-    # old keys comes in between.
+    # Configuration: the run is a further handshake on the previous one's connection; data under
+    # the old keys comes in between.
     "renegotiating": Variable(BOOL, (False,)),
     "interleaves": Variable(BOOL, (False,)),
     # Data was delivered under the old keys; observed: data in the handshake under any others.
@@ -53,7 +53,7 @@ _QUIET = {
     "client": tuple(s for s in ("WAIT_SH", *STATES["client"][2:13]) if s != "WAIT_FIN"),
     "server": tuple(s for s in STATES["server"][1:13] if s.startswith("WAIT_")),
 }
-"""Where what belongs to no handshake may come in: not between ChangeCipherSpec and Finished."""
+"""By role: the states in which data and HelloRequest may come, up to ChangeCipherSpec."""
 
 
 def _data(role: str, fields: Fields) -> Rule:

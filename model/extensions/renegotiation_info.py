@@ -1,13 +1,13 @@
 """The renegotiation indication (RFC 5746).
 
-1. The first hellos carry an empty renegotiation_info, or the ClientHello the        3.4, 3.6
-   signalling suite: both ends know then that they can renegotiate safely.
-2. In a renegotiation the hellos carry the verify_data of the handshake before       3.5, 3.7
+1. The first hellos carry an empty renegotiation_info (the ClientHello may have      3.4, 3.6
+   the signalling suite instead): both ends can then renegotiate safely.
+2. In a renegotiation the hellos carry the verify_data of the previous handshake     3.5, 3.7
    on the connection: the ClientHello the client's, the ServerHello both.
-3. Anything else is a handshake_failure. Where the other end does not know the       4.1 to 4.4
-   extension, an end renegotiates only if it is told to.
+3. Anything else is a handshake_failure. With a peer that does not know the          4.1 to 4.4
+   extension, an end renegotiates only if configured to.
 
-A verify_data is compared as what its Finished covered.
+A verify_data is compared by the fields that the Finished covered.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from model.rule import Check, Fields, Variable, check
 from model.schedule import RESUMPTION, KeySchedule
 
 RenegotiationInfo = Domain("RenegotiationInfo", ("none", "scsv", "empty", "value"))
-"""Nothing, TLS_EMPTY_RENEGOTIATION_INFO_SCSV, the empty extension, or one with verify_data."""
+"""The indication in a hello: none, TLS_EMPTY_RENEGOTIATION_INFO_SCSV, empty, or verify_data."""
 
 _SHARED = {
-    # Configuration: the end knows the extension; it renegotiates with one that does not.
+    # Configuration: the end knows the extension; the end renegotiates with one that does not.
     "knows_ri": Variable(BOOL, (True,)),
     "allows_insecure": Variable(BOOL, (False,)),
     # The peer has shown that it knows the extension.
     "secure": Variable(BOOL, (False,)),
-    # What the peer's hello carried.
+    # The indication in the peer's hello.
     "indication": Variable(RenegotiationInfo, ("none",)),
 }
 VARIABLES = {
@@ -47,7 +47,7 @@ _none, _scsv, _empty, _value = (
     const(v, RenegotiationInfo) for v in ("none", "scsv", "empty", "value")
 )
 _bound = own.knows_ri & own.renegotiating & prev.secure
-# What both Finished of the handshake before covered: filled in by what the extensions cover.
+# The fields under both Finished of the previous handshake; filled in when the role is built.
 _right = (info == "value") & same(hello.renegotiated_connection)
 
 

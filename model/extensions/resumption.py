@@ -1,17 +1,17 @@
 """Resumption by session id in TLS 1.0 to 1.2 (RFC 5246 7.3 figure 2, 7.4.1.2, 7.4.1.3).
 
-The session is that of the same end's handshake before. It is kept once that handshake is complete,
-and no longer after an end that was not clean (7.2.2; for a truncation, 2246 7.2.1).
+The session is that of the same end's previous handshake. A session is kept once that handshake is
+complete, until the connection ends uncleanly (7.2.2; for a truncation, 2246 7.2.1).
 
 1. The client offers the session id, if the session's suite is among its own.    7.4.1.2
-2. The server finds it in its cache, and the suite in the hello: it echoes the   7.4.1.3
-   id and goes on with the session's version, suite and secret. Else: a full
-   handshake, under a new id.
-3. The client sees its id echoed: version, suite and compression must be the     7.4.1.3
-   session's.
+2. A server that has the session, and finds its suite in the hello, echoes the   7.4.1.3
+   id and goes on with the session's version, suite and secret. Otherwise
+   there is a full handshake under a new id.
+3. A client that gets its id back demands the session's version, suite and       7.4.1.3
+   compression.
 4. ChangeCipherSpec and Finished, the server's first.                            7.3 figure 2
 
-Limit: the session that is resumed was made by a full handshake.
+Limit: a resumed session was made by a full handshake.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from model.schedule import RESUMPTION, KeySchedule
 from model.transcript import VIEWS, activated, earlier, verify_data
 
 _SHARED = {
-    # Configuration: the end goes on with a session it has, or not at all.
+    # Configuration: the end resumes a session or closes.
     "requires_session": Variable(BOOL, (False,)),
-    # The session that the hello offers; whether the handshake goes on with it; whether the session
-    # of this handshake is kept.
+    # The session that the hello offers; whether that session is resumed; whether the session of
+    # this handshake is kept.
     "offered_session": Variable(ServerOwner, ("none",)),
     "resumed": Variable(BOOL, (False,)),
     "stored": Variable(BOOL, (False,)),
-    # Observed: the handshake before had failed when the peer's hello came.
+    # Observed: the previous handshake had failed when the peer's hello came.
     "from_failed": Variable(BOOL, (False,)),
 }
 VARIABLES = {
@@ -73,10 +73,10 @@ offers = (
     & (c_prev.version <= "TLS12")
     & disj(*((c_prev.suite == s) & client[f"offers_{s}"] for s in OFFERED))
 )
-"""When a client has a session to offer."""
+"""Whether a client has a session to offer."""
 
 echoed = (own.offered_session != "none") & (sh.session_id == own.offered_session)
-"""The ServerHello resumes the session that the client offered."""
+"""Whether the ServerHello resumes the session that the client offered."""
 
 _id = VIEWS["server"]["session_id"]
 session_id = ite(own.resumed, earlier(_id), _id)
@@ -88,7 +88,7 @@ fits = (
     & disj(*((s_prev.suite == s) & acceptable(s) for s in OFFERED))
     & ((s_prev.compression == "null") | ch.deflate)
 )
-"""A server can go on with its session of before after this ClientHello."""
+"""Whether the ClientHello lets the server resume the session of the previous handshake."""
 
 resumes = (
     s_prev.stored
@@ -97,7 +97,7 @@ resumes = (
     & (hello.session_id != "none")
     & eq(hello.session_id, earlier(_id))
 )
-"""The ClientHello asks for a session that the server has."""
+"""Whether the ClientHello asks for a session that the server has."""
 
 _failed = own.from_failed | (c_prev.end == "error")
 _full = check("full handshake", ~own.requires_session, "handshake_failure")
@@ -119,11 +119,11 @@ S_RESUME = {
     "compression": s_prev.compression,
     "client_certificate": s_prev.client_certificate,
 }
-"""What a resumed handshake takes over from the session, beside its secret."""
+"""The effects that copy a session, except the secret, to the handshake that resumes it."""
 
 
 def finished_ok(role: str, sender: str) -> Expr:
-    """The Finished of `sender` is the one that `role` expects."""
+    """Whether the Finished of `sender` is the one that `role` expects."""
     return same(Finished.f.verify_data, *verify_data(role, sender))
 
 

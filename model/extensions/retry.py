@@ -1,20 +1,20 @@
 """HelloRetryRequest (RFC 8446): a second ClientHello, with another share or with a cookie.
 
 1. The client shows a share of one of the groups it supports.             4.2.7, 4.2.8
-2. A server that cannot use it but supports another of those groups, or   4.1.4, 4.2.2
-   wants a cookie back, asks for a second ClientHello. Version and suite
-   are fixed by that.
-3. The client refuses a second request, one that changes nothing, and     4.1.4, 4.2.8
-   one for a group that it does not support or has shown a share of.
-4. The second ClientHello is the first with a share of the group asked    4.1.2
-   for and the cookie. Not the server but the transcript compares the two.
+2. A server that cannot use the share but supports another of those       4.1.4, 4.2.2
+   groups, or wants a cookie back, asks for a second ClientHello. The
+   request fixes version and suite.
+3. The client refuses a second request, a request that changes nothing,   4.1.4, 4.2.8
+   and a request for a group that is unsupported or was shared already.
+4. The second ClientHello is the first with a share of the requested      4.1.2
+   group and the cookie. The transcript, not the server, compares the two.
 5. The transcript is message_hash(ClientHello), HelloRetryRequest, second  4.4.1
    ClientHello.
 
-On the wire the second ClientHello is a ClientHello. It has a name of its own here, so that what a
-run sent never changes. Where a server waits for the first one, the adversary delivers it as a
-ClientHello of its own making: no client's transcript holds it in that place. A cookie is known by
-the server that made it; the server keeps its state besides.
+On the wire the second ClientHello is a ClientHello. Here the message has its own name, so that a
+sent message never changes. To a server that waits for a first ClientHello, the adversary delivers a
+second one as made up: no client's transcript has it in that place. A cookie is the name of the
+server that made it; the server also keeps its state.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from model.roles import SENDS
 from model.rule import Fields, Message, Observer, Variable, check, receive, send
 
 NamedGroup = Domain("NamedGroup", ("none", "x25519", "secp256r1", "x448"))
-"""The group of a TLS 1.3 key share; nobody here supports the last."""
+"""The group of a TLS 1.3 key share; no end supports the last."""
 SUPPORTED = ("x25519", "secp256r1")
-"""The groups whose support is a configuration; a server prefers the last of them."""
+"""The groups whose support is a configuration; a server prefers the last."""
 
 
 def _once(domain: Domain, initial: object = "none") -> Variable:
@@ -42,7 +42,7 @@ def _once(domain: Domain, initial: object = "none") -> Variable:
 _SHARED = {
     # Configuration: the groups that the end supports.
     **{f"supports_{g}": _once(BOOL, True) for g in SUPPORTED},
-    # The group of both shares; what the HelloRetryRequest asked for, if there was one.
+    # The group of both shares; the requests of the HelloRetryRequest, if any.
     "named_group": _once(NamedGroup),
     "retried": _once(BOOL, False),
     "retry_group": _once(NamedGroup),

@@ -1,9 +1,9 @@
-"""Early data and HelloRetryRequest (RFC 8446): a retry ends it.
+"""Early data and HelloRetryRequest (RFC 8446): a retry ends early data.
 
-1. A client that is asked for a second hello stops its early data for      4.1.2, 4.2.10
-   good, and its second hello does not offer any.
-2. The server skips what it cannot read until the second hello; after it   4.2.10
-   there is nothing to skip.
+1. A client that is asked for a second hello stops sending early data and  4.1.2, 4.2.10
+   offers none in the second hello.
+2. The server skips unreadable records until the second hello, and none    4.2.10
+   afterwards.
 """
 
 from __future__ import annotations

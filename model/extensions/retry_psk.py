@@ -1,10 +1,10 @@
 """Pre-shared keys after a HelloRetryRequest (RFC 8446).
 
-1. With a key selected in psk_ke mode the group of the share matters not,  4.1.1, 4.2.9
-   so there is a retry for a cookie only.
-2. The second ClientHello has a binder of its own, over the first hello,   4.1.2, 4.2.11.2
-   the HelloRetryRequest and itself.
-3. The server selects the key anew, by the second hello.                   4.1.4
+1. With a key selected in psk_ke mode the group of the share does not      4.1.1, 4.2.9
+   matter, so there is a retry for a cookie only.
+2. The second ClientHello has its own binder, over the first hello, the    4.1.2, 4.2.11.2
+   HelloRetryRequest and the second hello.
+3. The server selects the key again, by the second hello.                  4.1.4
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _no_group = const("none", NamedGroup)
 
 _client = (base_client.me, base_client.me, client.retry_group, client.cookie)
 _server = (server.first_random, server.first_offer, server.retry_group, server.cookie)
-"""What the second binder covers besides: the first hello and the request."""
+"""The further fields under the second binder: the first hello and the request."""
 
 _SH = "client_receive_server_hello"
 _SECOND = "server_receive_second_client_hello_WAIT_CH_to_NEGOTIATED"

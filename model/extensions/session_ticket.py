@@ -1,17 +1,17 @@
 """Tickets in TLS 1.0 to 1.2: a session that the server does not keep (RFC 5077).
 
-A ticket is the session under a key of the server's: nobody else makes one, and whoever sees it can
-show it. It is named by the handshake it was issued in.
+A ticket is a session encrypted under the server's key: only the server can make a ticket, and
+anybody who saw a ticket can show it. A ticket is named by the handshake that issued it.
 
-1. The client says that it takes tickets, and shows one if it has it; it makes up    3.2, 3.4
-   a session id then (here that of the session), by whose echo it knows the answer.
-2. The server goes on with the session in the ticket, or makes a full handshake;     3.2, 3.4
-   with a ticket it looks for no session by the id.
-3. If its hello says so the server sends a new ticket, once, before its              3.3
-   ChangeCipherSpec; in a full handshake after the client's Finished was verified.
-4. A ticket counts once the server's Finished was verified.                          3.3
+1. The client offers tickets, and shows a ticket if there is one. Then the client    3.2, 3.4
+   makes up a session id (here the session's own); the echo tells the answer.
+2. The server resumes the session in the ticket or makes a full handshake; a hello   3.2, 3.4
+   with a ticket is not looked up by session id.
+3. If the ServerHello says so, the server sends one new ticket before                3.3
+   ChangeCipherSpec; in a full handshake, after verifying the client's Finished.
+4. The client uses a ticket only after verifying the server's Finished.              3.3
 
-Limits: no ticket of length zero; a session is resumed from its full handshake only.
+Limits: no ticket of length zero; a resumed session was made by a full handshake.
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ from model.rule import SAME, Fields, Variable, check, receive, send
 from model.transcript import earlier, hidden
 
 _SHARED = {
-    # Configuration: the end takes part in tickets.
+    # Configuration: the end uses tickets.
     "uses_tickets": Variable(BOOL, (True,)),
-    # The ServerHello promised a new one.
+    # The ServerHello promised a new ticket.
     "ticket_promised": Variable(BOOL, (False,)),
-    # The one that the ClientHello showed.
+    # The ticket in the ClientHello.
     "hello_ticket": Variable(ServerOwner, ("none",)),
 }
 VARIABLES = {
     "client": {
         **_SHARED,
-        # The new one came, and is this.
+        # The new ticket came; the name of the new ticket.
         "ticket_taken": Variable(BOOL, (False,)),
         "held_ticket": Variable(ServerOwner, ("none",)),
     },
     "server": {
         **_SHARED,
-        # Configuration: it sends a new one where it resumes; the one before has expired.
+        # Configuration: the server renews a ticket when resuming; the previous ticket has expired.
         "renews": Variable(BOOL, (True,)),
         "ticket_expired": Variable(BOOL, (False,)),
-        # It goes on with the session of a ticket; it sent a new one.
+        # The server resumed from a ticket; the server sent a new ticket.
         "by_ticket": Variable(BOOL, (False,)),
         "ticket_sent": Variable(BOOL, (False,)),
     },
 }
-# The offer says that the client takes tickets; the ticket itself may be left out.
+# The offer of tickets; the ticket itself may be left out.
 HELLO = {"session_tickets": BOOL, "session_ticket": ServerOwner}
 ANSWER = {"session_tickets": BOOL}
 own = Fields(
@@ -68,7 +68,7 @@ hello = Fields("ClientHello", "msg", HELLO)
 answer = Fields("ServerHello", "msg", ANSWER)
 
 shown: Expr = its.uses_tickets & hello.session_tickets & (hello.session_ticket != "none")
-"""The ClientHello shows a ticket to a server that looks at it."""
+"""Whether the ClientHello shows a ticket to a server that uses tickets."""
 taken: Expr = (
     shown
     & before.ticket_sent
@@ -76,7 +76,7 @@ taken: Expr = (
     & ~its.ticket_expired
     & fits
 )
-"""The server goes on with the session in the ticket."""
+"""Whether the server resumes the session in the ticket."""
 
 _held = {
     "client": own.held_ticket,
@@ -135,7 +135,7 @@ EXTENSION = Extension(
         }
         for end, of in (("client", own), ("server", its))
     },
-    # The client's Finished comes before the ticket in a full handshake, after it in a resumed one.
+    # In a full handshake the client's Finished comes before the ticket, in a resumed one after.
     covers={
         "hellos": ("hello_ticket", "ticket_promised"),
         "server": ("new_ticket",),

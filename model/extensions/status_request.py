@@ -1,12 +1,13 @@
 """Certificate status, an OCSP answer stapled to the server's Certificate (RFC 6066 8).
 
-1. The client asks in its hello; a server that can, says so in its own.        8
-2. Then the server may send CertificateStatus, right after its Certificate:    8
-   before ServerKeyExchange and CertificateRequest. It may leave it out.
-3. The answer must be a good one, about the certificate that was shown.        8
+1. The client asks in the ClientHello; a server that has an answer agrees in   8
+   the ServerHello.
+2. Then the server may send CertificateStatus, right after Certificate, before 8
+   ServerKeyExchange and CertificateRequest.
+3. The answer must be good and about the certificate that was shown.           8
 
 TLS 1.0 to 1.2 only: TLS 1.3 carries the answer inside Certificate and acknowledges nothing in
-ServerHello (RFC 8446 4.4.2.1). An answer is signed by the CA and public: anybody may send it.
+ServerHello (RFC 8446 4.4.2.1). An answer is signed by the CA and public: anybody may send one.
 """
 
 from __future__ import annotations
@@ -19,21 +20,21 @@ from model.rule import SAME, Fields, Message, Observer, Variable, check, receive
 from model.transcript import CERTIFICATE_SUITES, SKE_SUITES
 
 Status = Domain("Status", ("none", "honest", "adversary", "revoked"))
-"""An OCSP answer: that the honest server's or the adversary's certificate is good; `revoked` stands
-for every other answer."""
+"""An OCSP answer: the named certificate (of the honest server or the adversary) is good; `revoked`
+is any other answer."""
 
 _CERTIFIES = {c: c if c in Status.codes else "none" for c in Certificate.values}
 
 VARIABLES = {
     "client": {
-        # Configuration: whether it asks.
+        # Configuration: whether the client asks.
         "asks_status": Variable(BOOL, (False,)),
         "status_acked": Variable(BOOL, (False,)),
         "status": Variable(Status, ("none",)),
         "status_out_of_place": Variable(BOOL, (False,)),
     },
     "server": {
-        # Configuration: whether it has an answer to staple.
+        # Configuration: whether the server has an answer to staple.
         "staples": Variable(BOOL, (False,)),
         "status_asked": Variable(BOOL, (False,)),
         "status": Variable(Status, ("none",)),
@@ -56,7 +57,7 @@ _about_it = check(
 
 
 def _after_certificate(role: str) -> tuple[tuple[str, Expr], ...]:
-    """The local states right after Certificate, and when they are."""
+    """The local states right after Certificate, each with a condition."""
     of = client if role == "client" else server
     wait = "WAIT" if role == "client" else "SEND"
     return (

@@ -1,7 +1,6 @@
 """Published flaws: one file a bug, as a patch of the fewest rows, guards or fields.
 
-A file defines `FLAW`. Its patches take the sound role and give the flawed one; see `model.patch`.
-`breaks` says, for each set of flawed ends, exactly the properties that fall in the flaw's scenario.
+A file defines `FLAW`. A patch (see `model.patch`) makes the flawed role of the sound one.
 """
 
 from __future__ import annotations
@@ -46,28 +45,30 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Flaw:
-    """A published bug.
-
-    `number` is its place in the catalogue of attacks, `source` the publication or CVE. `patches`
-    are by role. `breaks` maps "client", "server" or "both" to the names of the properties that
-    fall in `scenario` with those ends flawed, and only those; `shows` is the one whose trace tells
-    the attack, a shortest one of `steps` steps. `local` are those among them that speak of the
-    patched row alone: they fall without `capability`, too. `idle` are, by ends, the properties
-    whose interesting case is gone, because no handshake completes.
-    """
+    """A published bug. Ends are "client", "server" or "both"."""
 
     name: str
     number: int
+    """The place in the catalogue of attacks."""
     title: str
     source: str
+    """The publication or CVE."""
     scenario: str
+    """The name of the scenario that has the attack."""
     patches: Mapping[str, Patch]
+    """By role: the patch of the sound role."""
     breaks: Mapping[str, Sequence[str]]
+    """By flawed ends: exactly the properties that fail in `scenario`."""
     shows: str = ""
+    """The broken property whose trace tells the attack."""
     steps: int = 0
+    """The length of the shortest such trace."""
     capability: str | None = None
+    """The capability that the adversary needs."""
     local: Sequence[str] = ()
+    """The broken properties that speak of the patched row alone and fail without `capability`."""
     idle: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By flawed ends: the properties without a witness, because no handshake completes."""
 
     def roles(self, end: str, extensions: tuple[str, ...] = ()) -> tuple[Role, Role]:
         """Client and server with `end` ("client", "server" or "both") flawed."""
@@ -79,26 +80,26 @@ class Flaw:
 
     @property
     def ends(self) -> tuple[str, ...]:
-        """The sets of ends it can be checked with; the one that shows the attack first."""
+        """The ends that can be flawed, those that show the attack first."""
         return tuple(self.breaks)
 
 
 @on_role
 def together(role: Role, *patches: Patch) -> Role:
-    """Several patches as one, which a tuple of them is, too."""
+    """Several patches as one operation."""
     return patched(role, patches)
 
 
 @cache
 def flaws() -> dict[str, Flaw]:
-    """Every flaw by name, sorted by file."""
+    """Every flaw by name, in the order of the files."""
     return {m.FLAW.name: m.FLAW for m in modules(__name__, "FLAW").values()}
 
 
 def find(spec: str) -> tuple[Flaw, str]:
-    """`NAME`, `NAME@client`, `NAME@server` or a path to a file with `FLAW`: flaw and ends.
+    """The flaw and the flawed ends of `NAME`, `NAME@END` or `FILE.py`, a file that defines `FLAW`.
 
-    UsageError with the near names, or with the line of a file that cannot be read.
+    UsageError with the near names, or with the line at which the file fails.
     """
     name, _, end = spec.partition("@")
     flaw = _from_file(Path(name)) if name.endswith(".py") else flaws()[meant("flaw", name, flaws())]
@@ -125,9 +126,9 @@ def _from_file(path: Path) -> Flaw:
 
 
 def dropped(spec: str) -> Flaw:
-    """`--drop ROW`, `ROW:CHECK` or `ROW:FIELD`: a generated flaw with one check or field dropped.
+    """A flaw without the checks of ROW, or the one check or field of `ROW:CHECK` or `ROW:FIELD`.
 
-    A field is one that the row's message signs or MACs, and is then left out at both ends.
+    A field is one that the row's message signs or MACs, and is left out at both ends.
     UsageError with the near names.
     """
     name, _, what = spec.partition(":")

@@ -1,7 +1,7 @@
 """Alert fragments (miTLS, 2013): half an alert from before the keys changed is kept.
 
-The adversary sends one byte of an alert in the clear; the first alert of the peer under the keys is
-then read shifted by it.
+The adversary sends one byte of an alert in the clear; the peer's first alert under the keys is then
+read shifted by that byte.
 """
 
 from model.flaws import Flaw

@@ -1,8 +1,8 @@
 """ChangeCipherSpec dropping (Wagner and Schneier 1996, SSL 3.0).
 
-Finished is accepted without a ChangeCipherSpec before it, in the clear. ChangeCipherSpec is in no
-hash, so with a suite that does not encrypt the adversary drops it, strips the MAC, and the read
-side stays unprotected.
+Finished is accepted in the clear, without a ChangeCipherSpec before. No hash covers
+ChangeCipherSpec, so with a suite that does not encrypt the adversary drops that message and strips
+the MAC, and the read side stays unprotected.
 """
 
 from model.expr import const, same

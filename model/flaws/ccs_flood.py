@@ -1,5 +1,7 @@
-"""ChangeCipherSpec flood (CVE-2020-12457, CVE-2020-25648): TLS 1.3's compatibility records are
-dropped without a bound, so that whoever sends them keeps a run busy for ever."""
+"""ChangeCipherSpec flood (CVE-2020-12457, CVE-2020-25648).
+
+TLS 1.3's compatibility records are dropped without a bound and can keep a run busy for ever.
+"""
 
 from model.flaws import Flaw
 from model.patch import without_check

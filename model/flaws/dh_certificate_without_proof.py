@@ -1,7 +1,7 @@
 """CertificateVerify skipped for a Diffie-Hellman certificate (CVE-2015-0205).
 
-A server that was shown such a certificate does not wait for a CertificateVerify, though the
-client's ClientKeyExchange brings another key: nothing proves that the client has the one it shows.
+A server that accepted such a certificate does not wait for a CertificateVerify, although the
+ClientKeyExchange has another key: nothing proves that the client has the certificate's key.
 """
 
 from model.expr import ite

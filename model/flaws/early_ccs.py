@@ -1,7 +1,7 @@
 """Early ChangeCipherSpec (CVE-2014-0224): accepted before any key exchange.
 
-The key block is then made from a master secret that was never set, which anybody can do, and stays
-so for the rest of the handshake. Both ends must be OpenSSL of that time.
+The key block is then made from a master secret that was never set. Anybody can compute such keys,
+and they are kept for the rest of the handshake. Both ends must have the flaw.
 """
 
 from model.expr import Expr

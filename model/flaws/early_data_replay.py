@@ -1,7 +1,7 @@
-"""0-RTT replay (RFC 8446 8, E.5): a server without any record of the hellos it has had.
+"""0-RTT replay (RFC 8446 8, E.5): a server without any record of earlier hellos.
 
 The adversary delivers a client's ClientHello and early data to the same server again, and the
-request in it is carried out twice.
+request in the data is carried out twice.
 """
 
 from model.expr import const, ite

@@ -1,6 +1,6 @@
 """SKIP-TLS, early Finished (CVE-2014-6593, JSSE; CyaSSL): Finished ends the handshake anywhere.
 
-After the Certificate a client takes a Finished, does not verify it, and sends data in the clear.
+After the Certificate a client accepts a Finished without verification and sends data in the clear.
 """
 
 from model.expr import const

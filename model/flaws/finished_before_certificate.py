@@ -1,6 +1,6 @@
 """Finished before the certificate in TLS 1.3 (CVE-2020-24613, wolfSSL).
 
-A client that waits for Certificate or CertificateRequest takes Finished: nobody is authenticated.
+A client that waits for Certificate or CertificateRequest accepts Finished without authentication.
 """
 
 from model.expr import const, same

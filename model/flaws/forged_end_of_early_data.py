@@ -1,8 +1,8 @@
-"""Mbed TLS 2026: an EndOfEarlyData glued to the ClientHello in the clear.
+"""Mbed TLS 2026: an EndOfEarlyData in the clear, in the same record as the ClientHello.
 
-What trails the ClientHello in its record is kept and taken for the next message when the keys have
+Bytes after the ClientHello in a record are kept, and read as the next message after the keys have
 changed. The adversary appends EndOfEarlyData and drops the early data: the handshake completes, and
-the client believes that its early data was accepted and delivered.
+the client believes that the server accepted and delivered the early data.
 """
 
 from model.expr import const

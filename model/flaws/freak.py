@@ -1,6 +1,6 @@
 """FREAK (CVE-2015-0204): a client of plain RSA accepts a temporary export-grade RSA key.
 
-The ServerKeyExchange of RSA_EXPORT, signed by the honest server, is taken under RSA.
+The ServerKeyExchange of RSA_EXPORT, signed by the honest server, is accepted under RSA.
 """
 
 from model.flaws import Flaw

@@ -1,4 +1,4 @@
-"""A HelloRequest is dropped in TLS 1.3 (OpenSSL issue 31532): it should be unexpected_message."""
+"""A HelloRequest dropped in TLS 1.3, not refused as unexpected_message (OpenSSL issue 31532)."""
 
 from model.extensions.renegotiation import HelloRequest
 from model.flaws import Flaw

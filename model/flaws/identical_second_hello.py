@@ -1,6 +1,6 @@
 """A HelloRetryRequest that changes nothing (wolfSSL issue 9240): the same ClientHello again.
 
-The client takes a request for a share that it has sent already, or for nothing at all.
+The client accepts a request for a share that was sent already, or for nothing at all.
 """
 
 from model.flaws import Flaw

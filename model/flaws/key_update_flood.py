@@ -1,6 +1,6 @@
-"""KeyUpdate flood (CVE-2026-56862): a KeyUpdate starts the count of ignored records again.
+"""KeyUpdate flood (CVE-2026-56862): a KeyUpdate resets the count of ignored records.
 
-Each one makes the receiver derive keys, and the bound is never met.
+Each KeyUpdate makes the receiver derive keys, and the bound is never reached.
 """
 
 from model.expr import const

@@ -1,7 +1,7 @@
 """KeyUpdate truncation (RFC 8446 4.6.3): a record under the next key is read before the KeyUpdate.
 
-Whoever drops the last records under the old key, and the KeyUpdate with them, is not noticed: the
-first record under the new key is read all the same.
+The adversary can drop the last records under the old key together with the KeyUpdate: the first
+record under the new key is read all the same.
 """
 
 from model.extensions.key_update import following, own, record

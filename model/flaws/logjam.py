@@ -1,6 +1,6 @@
 """Logjam (CVE-2015-4000): a client of DHE accepts an export-grade group.
 
-ServerKeyExchange signs the group but not the suite, so the signature made for DHE_EXPORT serves.
+ServerKeyExchange signs the group but not the suite, so a signature for DHE_EXPORT fits DHE too.
 """
 
 from model.flaws import Flaw

@@ -1,6 +1,6 @@
 """NSS after HelloRetryRequest (CVE-2019-17023): the version may still fall to TLS 1.2.
 
-A client that has had a HelloRetryRequest, which TLS 1.3 alone has, takes a ServerHello of 1.2.
+A client that received a HelloRetryRequest, a message of TLS 1.3, accepts a ServerHello of TLS 1.2.
 """
 
 from model.flaws import Flaw

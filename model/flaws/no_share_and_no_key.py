@@ -1,8 +1,8 @@
 """wolfSSL before 5.6.2 (CVE-2023-3724): TLS 1.3 without a key share and without a pre-shared key.
 
-The client takes a ServerHello that has neither; its secret is made of zeros, and whoever listens
-reads along. To finish, it still needs a certificate, and an honest server sends a share: so what
-falls here is the key, not the authentication.
+The client accepts a ServerHello that has neither; the secret is made of zeros, and anybody can read
+the records. The handshake still needs the honest server's certificate, and an honest server sends a
+share: the flaw breaks the key, not the authentication.
 """
 
 from model.flaws import Flaw

@@ -1,7 +1,7 @@
 """GnuTLS before 3.6.14 (CVE-2020-13777): tickets encrypted under a key of zeros.
 
-Whoever sees a ticket reads the resumption secret in it, and then is the server, or the client, of
-the next handshake.
+The adversary reads the resumption secret in any ticket seen, and can then play the server or the
+client in the next handshake.
 """
 
 from model.extensions.psk import server
@@ -26,6 +26,6 @@ FLAW = Flaw(
             "session_keys_with_an_honest_peer_are_secret",
         )
     },
-    # It speaks of keys that the adversary does not have.
+    # The property is about keys that the adversary does not have.
     idle={"server": ("a_key_is_selected_for_a_hello_of_who_has_it",)},
 )

@@ -1,8 +1,8 @@
-"""Renegotiation prefix injection (CVE-2009-3555): the server does not know the indication.
+"""Renegotiation prefix injection (CVE-2009-3555): a server without renegotiation_info.
 
-The adversary makes a handshake of its own and sends a prefix; then it relays a client's first
-handshake under the keys of its own, as a renegotiation. The server takes prefix and what follows
-for one peer's.
+The adversary completes a handshake of its own, sends a prefix, and relays a client's first
+handshake under its own keys, as a renegotiation. To the server the prefix and the client's data
+come from one peer.
 """
 
 from model.expr import FALSE

@@ -1,7 +1,7 @@
-"""Selfie (Drucker and Gueron 2019): a server takes a hello that its own principal sent.
+"""Selfie (Drucker and Gueron 2019): a server accepts a hello of its own principal.
 
-The key says who is the client, and the server does not look: it answers as the peer that the client
-wanted.
+The imported key's context names the client. The server ignores the name and answers as the peer
+that the client wanted.
 """
 
 from model.flaws import Flaw

@@ -1,4 +1,4 @@
-"""A resumed session changes its suite (CVE-2010-4180): the server takes the best one offered."""
+"""A resumed session with another suite (CVE-2010-4180): the server takes the best one offered."""
 
 from model.flaws import Flaw
 from model.generations.negotiation import best

@@ -1,6 +1,6 @@
 """A skipped CertificateVerify (CVE-2015-2318 Mono; CyaSSL): the client need not prove its key.
 
-A server that has a client's Certificate goes on to ChangeCipherSpec without the signature.
+A server that accepted a client's Certificate waits for ChangeCipherSpec without a signature.
 """
 
 from model.flaws import Flaw

@@ -1,7 +1,7 @@
 """A handshake message that spans a key change (CVE-2023-6937, CVE-2025-61730).
 
-Bytes that follow ServerHello in the same record came in the clear, from anybody; they are kept, and
-read as the next message, which should come under the handshake keys.
+Bytes after ServerHello in the same record are in the clear and can be anybody's. The client keeps
+them and reads the next message from them, which should come under the handshake keys.
 """
 
 from model.flaws import Flaw

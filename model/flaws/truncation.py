@@ -1,7 +1,7 @@
 """Truncation (the cookie cutter): the end of the transport passes for close_notify.
 
-The application of a client that has had data sees no difference: whoever cuts the connection
-chooses where the data ends, and the application takes it for all.
+The application sees no difference: an adversary that cuts the connection chooses where the data
+ends, and the application takes a part for the whole.
 """
 
 from model.expr import const, ite

@@ -1,2 +1,4 @@
-"""One file for each role of each generation: its rows `RULES` and its name `GENERATION`, empty for
-rows of all. `model.roles` assembles them."""
+"""The rows of each generation, one file a role; `model.roles` assembles the roles.
+
+A file defines the rows `RULES` and the name `GENERATION`, empty for rows of all generations.
+"""

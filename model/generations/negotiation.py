@@ -1,8 +1,8 @@
-"""START and WAIT_SH: the hellos of all versions, the one place where a version is chosen.
+"""START and WAIT_SH: the hellos of all versions, which alone choose the version.
 
 1. The client offers its highest version and its suites.              RFC 5246 7.4.1.2, 8446 4.1.2
-2. The server takes the highest version both know and, of the suites  RFC 5246 7.4.1.3, 8446 4.2.1
-   offered, the one it likes best.
+2. The server takes the highest common version and, of the suites     RFC 5246 7.4.1.3, 8446 4.2.1
+   offered, the preferred one.
 3. The client checks that everything chosen was offered, and the      RFC 8446 4.1.3
    downgrade sentinel.
 
@@ -74,7 +74,7 @@ def acceptable(suite: str) -> Expr:
 
 
 def best() -> Expr:
-    """The suite a server chooses below TLS 1.3."""
+    """The suite that a server chooses below TLS 1.3."""
     chosen = const("none", Suite)
     for s in OFFERED:  # the last acceptable one is the best
         chosen = ite(acceptable(s), const(s, Suite), chosen)

@@ -1,7 +1,7 @@
-"""What is the same for both roles and all versions: application data, alerts, closure.
+"""The rows of both roles in all versions: application data, alerts, closure.
 
 1. Application data in CONNECTED, under the session keys.          RFC 5246 10, 8446 2
-2. close_notify is answered; what comes after it is discarded.     RFC 5246 7.2.1, 8446 6.1
+2. close_notify is answered; data after it is discarded.           RFC 5246 7.2.1, 8446 6.1
 3. A fatal alert closes the run. In TLS 1.3 every alert but        RFC 5246 7.2.2, 8446 6.2
    close_notify and user_canceled is fatal, whatever its level.
 4. The end of the transport is an error.                           RFC 5246 7.2.1
@@ -23,7 +23,7 @@ alert = AlertMessage.f
 
 GENERATION = ""
 RULES: tuple[Rule, ...] = ()
-"""The rows here depend on the states of a role: see `rows`."""
+"""Empty, since the rows depend on the states of a role: see `rows`."""
 
 
 def _rows(role: str, own: Fields, states: tuple[str, ...]) -> list[Rule]:
@@ -57,10 +57,10 @@ def _rows(role: str, own: Fields, states: tuple[str, ...]) -> list[Rule]:
 
 
 def failed(own: Fields) -> dict[str, Expr]:
-    """The effect of an error: the read side ends with it, unless it had ended before."""
+    """The effect of an error: the read side ends with an error, unless ended before."""
     return {"end": ite(own.end == "none", const("error", End), own.end)}
 
 
 def rows(role: str, states: tuple[str, ...]) -> list[Rule]:
-    """The rows of `role`, whose local states are `states`."""
+    """The rows of `role` with the local states `states`."""
     return _rows(role, client if role == "client" else server, states)

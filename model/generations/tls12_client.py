@@ -1,6 +1,6 @@
 """The client of TLS 1.0, 1.1 and 1.2 after ServerHello (RFC 2246, 4346, 5246).
 
-The RFC has no named states; these are named by what they wait for or are about to send.
+The RFCs name no states; a state here has the name of the message to wait for or to send.
 
 1. Certificate, unless the suite is anonymous; it must lead to a trusted CA.    7.4.2
 2. ServerKeyExchange where the suite demands it, and only there; signed over    7.4.3
@@ -50,9 +50,9 @@ TRUST = (
     check("not expired", certificate != "expired", "certificate_expired"),
     check("right name", certificate != "wrong_name", "bad_certificate"),
 )
-"""Validation of a certificate chain, as classes (RFC 5280 6; RFC 6125 6)."""
+"""The checks of a certificate chain, by class of failure (RFC 5280 6; RFC 6125 6)."""
 
-# A suite's group, and the export-grade one under DHE where the client still takes small groups.
+# The group fits the suite; with DHE, a client that allows small groups takes dh_weak too.
 group_fits = disj(
     *((own.suite == s) & (ske.group == GROUP_OF[s]) for s in SKE_SUITES),
     (own.suite == "DHE") & (ske.group == "dh_weak") & own.weak_dh,

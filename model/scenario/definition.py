@@ -1,7 +1,7 @@
-"""What a scenario is: versions, suites, runs, network and capabilities, and how it is decided.
+"""The definition of a scenario: versions, suites, runs, network, capabilities and the method.
 
-A value of a configuration with several entries is free. Client certificate, authentication mode and
-certificate validity are free in every scenario.
+The client's certificate, the authentication mode and the validity of certificates are free (any
+value may be chosen) in every scenario.
 """
 
 from __future__ import annotations
@@ -27,53 +27,54 @@ TOGETHER = ("rounds", "in step", "relayed")
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is checked, and how. A value of a configuration with several entries is free."""
+    """A system to check and the methods to use."""
 
     name: str
     summary: str
-    """Half a line."""
+    """Half a line for listings."""
     client: Config
-    """The configuration of the clients."""
+    """The configuration of the clients: by variable, the possible values."""
     server: Config
     """The configuration of the servers."""
     methods: tuple[str, ...] = ("explicit", "symbolic")
-    """How it is decided: "explicit" is by search, "symbolic" by proof."""
+    """The methods of decision: "explicit" is search, "symbolic" is proof."""
     clients: int = 1
     """The number of client runs."""
     servers: int = 1
     """The number of server runs."""
     network: str = "adversary"
-    """The adversary, or "reliable": FIFO channels and nobody else."""
+    """Either "adversary", or "reliable" for FIFO channels without an adversary."""
     capabilities: tuple[str, ...] = ()
-    """What the adversary can do beyond the network."""
+    """The names of the adversary's capabilities."""
     default: bool = True
-    """It is part of a run that names no scenario."""
+    """Whether a command without the name of a scenario includes this one."""
     extensions: tuple[str, ...] = ()
     """The extensions of both ends."""
     later: tuple[tuple[str, str], ...] = ()
-    """Pairs of runs: the first is the same end's handshake after the second."""
+    """Pairs (run, previous run) of the same end."""
     order: str = "apart"
-    """When a later handshake begins.
+    """When a later handshake may begin.
 
-    - "apart": when all those before are closed;
-    - "rounds": when all those before are complete, which then take no more steps (a small search);
-    - "in step": as "rounds", and the two ends of each have the same keys;
-    - "relayed": as "in step", with the same hellos, and the adversary makes up nothing of what was
-      made in a round before;
-    - "over": when the one before is closed, or complete if the connection goes on;
-    - "beside": when the one before has begun.
+    - "apart": after every earlier handshake is closed;
+    - "rounds": after every handshake of the previous round is complete, and takes no more steps (a
+      small search);
+    - "in step": as "rounds", if both ends of the previous round have the same keys;
+    - "relayed": as "in step", if both ends also have the same hellos; the adversary then uses
+      nothing of earlier rounds in messages of its own;
+    - "over": after the previous handshake is closed, or complete if the connection goes on;
+    - "beside": after the previous handshake has begun.
     """
     goes_on: tuple[str, ...] = ()
-    """Runs of `later` that go on on the connection of the run before: they renegotiate."""
+    """The runs in `later` that renegotiate on the connection of the previous run."""
     configs: Mapping[str, Config] = field(default_factory=dict)
-    """By run, what differs from the configuration of its role."""
+    """By run: the differences from the configuration of the role."""
     about: tuple[str, ...] = ()
-    """The ids of the properties it is for, if not for all that apply: a search over fewer variables
+    """The ids of the properties to check; empty for all that apply. A search over fewer variables
     has fewer states."""
 
     @property
     def features(self) -> frozenset[str]:
-        """What a property may need: the generations, key exchanges and roles that occur here."""
+        """The features that a property may need: generations, key exchanges, roles and the like."""
         both = {
             s
             for s in OFFERED
@@ -119,7 +120,7 @@ class Scenario:
             found.add("downgrade")
         if both & set(CERTIFICATE_SUITES) or "tls13" in found:
             found.add("certificates")
-        # Two ends that know only TLS 1.3 as their best are stopped by the sentinel before that.
+        # The sentinel stops two ends whose highest version is TLS 1.3 before a signature.
         best = {v for c in (self.client, self.server) for v in c["max_version"]}
         if both & {"DHE", "ECDHE", "RSA_EXPORT", "DHE_EXPORT"} and best != {"TLS13"}:
             found.add("signed-params")
@@ -138,7 +139,7 @@ class Scenario:
         return frozenset(found)
 
     def system(self, client: Role | None = None, server: Role | None = None) -> System:
-        """The system, with other roles than the sound ones if given."""
+        """The system of sound roles, or of the given ones."""
         client = leaking(client or role("client", self.extensions), self.capabilities)
         server = leaking(server or role("server", self.extensions), self.capabilities)
         roles = {f"client{i}": client for i in range(self.clients)}
@@ -194,17 +195,17 @@ class Scenario:
 
 
 def offers(*suites: str) -> dict[str, tuple[Value, ...]]:
-    """The end offers these suites."""
+    """The configuration of an end that offers these suites."""
     return {f"offers_{s}": (True,) for s in suites}
 
 
 def versions(*best: str) -> dict[str, tuple[Value, ...]]:
-    """The highest version of the end is one of these."""
+    """The configuration of an end whose highest version is one of these."""
     return {"max_version": best}
 
 
 RESUMED = {n: {"requires_session": (True,)} for n in ("client1", "server1")}
-"""The second handshakes resume, or end: what a second full one could do, the first can."""
+"""Second handshakes resume or end: a second full handshake could do no more than the first."""
 
 TWICE = (("client1", "client0"), ("server1", "server0"))
 """Each end has a second handshake."""
@@ -216,7 +217,10 @@ EITHER: tuple[Value, ...] = (False, True)
 
 
 def no_client_auth(end: str) -> dict[str, tuple[Value, ...]]:
-    """The server never asks; the client has no certificate and sends no data first."""
+    """The configuration of an end without client authentication.
+
+    The server never requests a certificate; the client has none and sends no data first.
+    """
     if end == "server":
         return {"asks_client": (False,)}
     return {"has_certificate": (False,), "sends_data": (False,)}
@@ -228,7 +232,7 @@ TLS12 = {"min_version": ("TLS12",), **versions("TLS12")}
 TLS13 = {"min_version": ("TLS13",), **versions("TLS13")}
 
 PSK_FREE = {"has_external": EITHER, "takes_psk_ke": EITHER, "takes_psk_dhe_ke": EITHER}
-"""An end with an external key or not, in any mode."""
+"""An end with or without an external key, in any PSK mode."""
 EARLY_CLIENT = {
     **TLS13, "has_external": (True,), "sends_early": (True,), **no_client_auth("client")
 }

@@ -1,4 +1,4 @@
-"""Scenarios where a secret may be lost, and where both ends have one key in both roles."""
+"""Scenarios with a secret that may be lost, or with one key that both ends use in both roles."""
 
 from model.scenario.definition import (
     EARLY_CLIENT,

@@ -1,13 +1,13 @@
-"""What the adversary can do beyond the network: one file a capability.
+"""Capabilities of the adversary beyond the network, one in each file.
 
 A capability has a `SUMMARY` and one or both of
 
-- the function `breaks(weak)`: given when a key is export-grade, when the adversary gets its private
-  part;
+- the function `breaks(weak)`: the condition under which the adversary breaks a key, from the
+  condition `weak` under which the key is export-grade;
 - `LEAK`: a secret that an end loses, once, at any moment.
 
-A leak is a message to nobody: a row of the end that loses the secret, possible in every state. So
-that it was lost is `sent_M`, as with all that the adversary has seen, and a trace shows when.
+A leak is a message M to nobody: a row of the end that loses the secret, possible in every state.
+The loss is recorded in the variable `sent_M`, as for any message, and shown in a trace.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from model.system import Instance, System
 
 
 def early(message: str) -> str:
-    """The variable of a run that says: a secret was lost before it had verified a Finished."""
+    """The name of a run's variable "a secret was lost before this run verified a Finished"."""
     return f"early_{message}"
 
 
@@ -35,15 +35,17 @@ class Leak:
     message: Message
     roles: tuple[str, ...]
     gives: str = ""
-    """The kind of the secret (`model.schedule`); none if `notes` tell what was lost."""
+    """The kind of the secret (`model.schedule`); empty if `notes` describe the loss."""
     when: Mapping[str, Expr] = field(default_factory=dict)
-    """By role: when a run can lose it."""
+    """By role: when a run can lose the secret."""
     notes: Callable[[Instance], Mapping[str, Expr]] = lambda _: {}
-    """Facts about the moment of the leak by a run, besides `early`: Booleans by global name."""
+    """By name of a global boolean besides `early`: a fact at the moment that a run leaks."""
 
     def noted(self, system: System, run: Instance) -> dict[str, Expr]:
-        """What is noted when `run` loses the secret: over global variables, by name. What was
-        true when another run lost it stays true."""
+        """The effects of a leak by `run` on the recorded facts, by global variable.
+
+        A fact recorded at an earlier leak stays true.
+        """
         if run.role.name not in self.roles:
             return {}
         before = {
@@ -55,7 +57,7 @@ class Leak:
 
 @cache
 def capabilities() -> dict[str, ModuleType]:
-    """Every capability by name, sorted."""
+    """Every capability by name, in the order of the files."""
     return modules(__name__, "SUMMARY")
 
 
@@ -67,7 +69,7 @@ def leaks(names: Iterable[str]) -> tuple[Leak, ...]:
 
 @cache
 def leaking(role: Role, names: tuple[str, ...]) -> Role:
-    """`role` with a row for each secret it can lose."""
+    """`role` with a row for each secret that the capabilities `names` let a run lose."""
     lost = [x for x in leaks(names) if role.name in x.roles]
     if not lost:
         return role

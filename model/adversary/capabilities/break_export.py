@@ -9,5 +9,5 @@ SUMMARY = "break export-grade RSA keys and Diffie-Hellman groups"
 
 
 def breaks(weak: Expr) -> Expr:
-    """Every key that is export-grade."""
+    """The condition for a broken key: every export-grade key is broken."""
     return weak

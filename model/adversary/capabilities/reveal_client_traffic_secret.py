@@ -1,9 +1,9 @@
 """A client loses the traffic secrets that it holds at some moment (RFC 8446 E.1, 7.2).
 
-Those that it reads and writes with: not the secret they are derived from, nor others that were or
-will be derived from that (7.1). Of the application traffic secrets it holds the present generation.
-A closed run has erased them. Who has one generation is let forge records of any: more than the
-later ones, which is all that it can (7.2).
+Lost are the traffic secrets with which the client reads and writes: neither the secret from which
+these are derived nor others derived from the same (7.1); of the application traffic secrets, the
+present generation. A closed run has erased all traffic secrets. The adversary can then forge
+records of any generation, which is more than in TLS, where only later ones can be derived (7.2).
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ def _notes(run: Instance) -> Mapping[str, Expr]:
 
 
 def traffic_secret(end: str) -> Leak:
-    """The leak by runs of a role."""
+    """The leak of traffic secrets by runs of the role `end`."""
     return Leak(Message(f"{end.capitalize()}TrafficSecret", {}, "8446 E.1"), (end,), notes=_notes)
 
 

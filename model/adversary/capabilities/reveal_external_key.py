@@ -1,6 +1,6 @@
 """The external pre-shared key of the honest ends is lost, at some moment (RFC 8446 E.1, 2.3).
 
-One key, whoever of the two loses it.
+Both ends have the same key, so a leak by the server alone is enough.
 """
 
 from model.adversary.capabilities import Leak
