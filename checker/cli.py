@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 KINDS = ("properties", "scenarios", "capabilities", "flaws", "rules", "engines")
-"""What `list` lists."""
+"""The kinds of things that `list` shows."""
 AUDITED = "exit status: 0 no file is laxer than the model, 1 one is, 2 one cannot be read"
 
 
@@ -48,7 +48,7 @@ def _bytes(text: str) -> int:
 
 
 def arg(*names: str, **options: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """An argument of a command, as `add_argument` takes it."""
+    """The names and options of an argument, for `add_argument`."""
     return names, options
 
 
@@ -133,11 +133,11 @@ ARGUMENTS: dict[str, list[Any]] = {
         FORMAT,
     ],
 }
-"""The arguments of each command; those of a list in the list exclude each other."""
+"""The arguments of each command; arguments in an inner list exclude each other."""
 
 
 def _arguments() -> dict[str, list[Any]]:
-    """`ARGUMENTS`, and those whose choices are found in files."""
+    """`ARGUMENTS`, and the arguments whose choices are found by reading files."""
     from checker.certificate.solvers import SOLVERS
     from checker.export import formats
 
@@ -201,7 +201,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def version() -> str:
-    """The version: that of the source tree, or that of the package if it is installed."""
+    """The version of the source tree, or of the installed package."""
     source = Path(__file__).parents[1] / "pyproject.toml"
     if source.is_file():
         return str(tomllib.loads(source.read_text(encoding="utf-8"))["project"]["version"])
@@ -217,7 +217,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return COMMANDS[args.command][1](args)
     except BrokenPipeError:
         output.mute()
-        return 141  # as of a process that SIGPIPE ends
+        return 141  # the status of a process ended by SIGPIPE
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return 130
@@ -230,7 +230,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _failed(e: Exception) -> tuple[str, int]:
-    """What an error says, and its exit status."""
+    """The message of an error, and its exit status."""
     if isinstance(e, UsageError):
         return f"error: {e}", 2
     if isinstance(e, OSError) and e.filename:
@@ -241,12 +241,12 @@ def _failed(e: Exception) -> tuple[str, int]:
 
 
 EVERY = 10.0
-"""Seconds between two lines of progress where stderr is no terminal."""
+"""Seconds between two lines of progress if stderr is no terminal."""
 told = [0.0]
 
 
 def progress(line: str) -> None:
-    """The present state of long work: one line that changes on a terminal, else one every 10 s."""
+    """Show the progress of long work: one changing line on a terminal, else a line every 10 s."""
     import time
 
     if sys.stderr.isatty():
@@ -261,7 +261,7 @@ def progress(line: str) -> None:
 
 
 def note(line: str) -> None:
-    """A line on stderr that stays."""
+    """Write a permanent line to stderr."""
     start = "\r\x1b[K" if sys.stderr.isatty() else ""
     sys.stderr.write(f"{start}{line}\n")
     sys.stderr.flush()
@@ -324,7 +324,7 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _give(text: str, path: str | None = None) -> None:
-    """Write the result of a command into a file, or to stdout."""
+    """Write the result of a command to a file, or to stdout."""
     if path:
         output.write(path, f"{text}\n")
     else:
@@ -332,7 +332,7 @@ def _give(text: str, path: str | None = None) -> None:
 
 
 def _as_text(request: Request, results: Sequence[Result]) -> str:
-    """The table of verdicts, a chart of what fell, and the sum."""
+    """The table of verdicts, a chart of each violation shown, and the summary."""
     from checker.attack import telling
     from checker.report import text
     from checker.request import patch_of
@@ -488,4 +488,4 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     "tightness": ("which demands a property rests on: drop each alone", _tightness),
     "export": ("write a scenario for another model checker", _export),
 }
-"""What each command is for, and its function."""
+"""The purpose and the function of each command."""

@@ -224,7 +224,7 @@ def _work(pipe: Any, threads: Any, parent: int) -> None:
 
 
 def _sendable(e: BaseException) -> Exception:
-    """The exception with its traceback as a note; one with the same text if it cannot be pickled."""
+    """The exception, or if it cannot be pickled one of the same text; its traceback is a note."""
     text = "".join(traceback.format_exception(e))
     try:
         sent = pickle.loads(pickle.dumps(e))
