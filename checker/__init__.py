@@ -1,7 +1,7 @@
-"""How it is decided: engines, traces, verdicts, exports, conformance, and the command line.
+"""The checker: engines, traces, verdicts, exports, conformance, and the command line.
 
-The package's name, and those of its siblings, are names of other projects on PyPI. Importing it
-fails if one of those is found first, rather than at some odd place later.
+This package and its siblings have the names of other projects on PyPI. Importing `checker` fails at
+once if one of those is found first.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ SIBLINGS = ("model", "properties", "diagrams")
 
 
 def misplaced() -> str:
-    """What is wrong with where the siblings are found, which must be beside; empty if nothing."""
+    """The error message if a sibling package is not found beside this one; empty if all are."""
     home = Path(__file__).resolve().parent.parent
     wrong = []
     for name in SIBLINGS:
-        # Only a top-level name is looked up, so nothing is imported here.
+        # `find_spec` imports nothing for a top-level name.
         spec = find_spec(name)
         if spec is None:
             wrong.append(f"{name} is not found")
@@ -43,9 +43,9 @@ def graph(scenario: str, *, flaw: str | None = None, drop: str | None = None) ->
     """The reachable states of a scenario as a `networkx.MultiDiGraph`, by the reference engine.
 
     Nodes are tuples of values in the order of `graph.graph["variables"]`, with `depth` and
-    `initial`; edges have `run`, `rule`, `source` and the message's `fields`. All variables that a
-    guard reads are kept. About 2 KB a state: meant for scenarios of up to 10^5 states. UsageError
-    with the near names if there is no such scenario.
+    `initial`; edges have `run`, `rule`, `source` and the message's `fields`. Variables that no
+    guard depends on are left out. Meant for up to 10^5 states, of about 2 KB each. UsageError with
+    the near names if there is no such scenario.
     """
     from checker.engines.reference import Reference
     from checker.request import Request, system_of

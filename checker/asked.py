@@ -1,6 +1,6 @@
-"""What every export needs: the properties asked about, legal names, comments, free parameters.
+"""The parts that exports share: properties asked about, legal names, comments, free parameters.
 
-This module and the formats see a compiled system only and know no TLS.
+This module and the export formats see only a compiled system and know no TLS.
 """
 
 from __future__ import annotations
@@ -16,40 +16,31 @@ from model.system import Compiled, Step, bind
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """A property in an export: `bad` is true in the states that a checker must look for.
-
-    For an invariant those break it. With `goal` they are what must be reached, so that "violated"
-    there means that all is well.
-    """
+    """A property of states in an export."""
 
     name: str
-    bad: Expr
-    goal: bool = False
+    bad: Expr  # true in the states to look for: they break an invariant
+    goal: bool = False  # such a state must be reached: "violated" means that all is well
     about: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Temporal:
-    """A property of whole runs in an export, with the system over what it reads.
-
-    `pairs` are (given, holds): given leads to holds in every run that is fair to each step,
-    `fairness` being "weak" or "strong". With `ends` no fairness is named: each pair's implication
-    holds of every end of a run.
-    """
+    """A property of whole runs in an export."""
 
     name: str
-    compiled: Compiled
+    compiled: Compiled  # the system, over the variables that the property depends on
+    # (given, holds): in every run that is fair to each step, `given` leads to `holds`.
     pairs: tuple[tuple[Expr, Expr], ...]
-    fairness: str
-    ends: bool = False
+    fairness: str  # "weak" or "strong"; empty with `ends`
+    ends: bool = False  # instead, each pair's implication is true at every end of a run
     about: str = ""
 
 
 class Names:
-    """Legal identifiers, without collision: letters, digits and `_`, a letter first.
+    """Legal identifiers without collision: letters, digits and `_`, a letter first.
 
-    The first text asked for gets the plain form, a later one that would collide a number. So the
-    names depend on the order of asking alone.
+    A text whose plain form is taken gets a number, so names depend on the order of asking.
     """
 
     def __init__(self, reserved: Iterable[str] = ()) -> None:
@@ -74,12 +65,12 @@ class Names:
 
 
 def plain(text: object) -> str:
-    """`text` as it may stand in a comment of any of the formats: one line, no comment marks."""
+    """`text` made fit for a comment of every format: one line, no comment marks."""
     return re.sub(r"\s+", " ", re.sub(r"[*(/\\]{2,}|\*[)/]", " ", str(text)))
 
 
 def about(step: Step) -> str:
-    """Run, rule, source and RFC section of a step."""
+    """The run, rule, source and RFC section of a step, as text."""
     rfc = f"RFC {step.rule.rfc}" if step.rule.rfc[:1].isdigit() else step.rule.rfc
     return plain(f"{step.run}: {step.rule.name}, from {step.source.name}, {rfc}")
 
@@ -90,7 +81,7 @@ def effects(step: Step) -> dict[str, Expr]:
 
 
 def cases(step: Step) -> Iterator[tuple[Mapping[str, Value], Expr, dict[str, Expr]]]:
-    """For each choice of the free parameters: the choice, and guard and effects with it put in."""
+    """Each choice of values for the free parameters, with the guard and effects under it."""
     for values in itertools.product(*step.free.values()):
         chosen = dict(zip(step.free, values, strict=True))
         guard = bind(step.guard, chosen)
@@ -99,5 +90,5 @@ def cases(step: Step) -> Iterator[tuple[Mapping[str, Value], Expr, dict[str, Exp
 
 
 def narrowed(compiled: Compiled, properties: Iterable[Asked]) -> list[tuple[Asked, Expr]]:
-    """Each property with its bad states over the compiled variables."""
+    """Each property, with `bad` over the compiled variables."""
     return [(p, compiled.narrow(p.bad)) for p in properties]

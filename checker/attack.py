@@ -1,4 +1,4 @@
-"""The traces that tell a story: a published flaw's attack, an honest handshake."""
+"""The traces to show: the attack on a published flaw, an honest handshake."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from model.scenario import scenario
 from properties import declared
 
 IN_C = Request(backend="c")
-"""Searches in C and in numpy may find different ones of several shortest traces."""
+"""Searches are in C, since numpy may find another one of several shortest traces."""
 
 
 def telling(results: Sequence[Result], shows: str) -> Result | None:
-    """The result whose trace tells an attack: that of the property `shows`, or else the shortest.
+    """The result whose trace shows an attack: that of the property `shows`, else the shortest.
 
-    Several properties may fall to one attack. None if no result has a trace.
+    None if no result has a trace.
     """
     traced = [r for r in results if r.trace is not None]
     return min(traced, key=lambda r: (r.property != shows, len(r.trace)), default=None)
 
 
 def attack(flaw: Flaw, end: str) -> Result:
-    """The flaw at `end`: the property it `shows`, with the trace that `verify --flaw` prints."""
+    """The result of the property that the flaw `shows` at `end`, with `verify --flaw`'s trace."""
     where = scenario(flaw.scenario)
     system = where.system(*flaw.roles(end, where.extensions))
-    # What is asked decides which of several shortest traces is found: all that the command asks.
+    # The questions decide which of several shortest traces is found: ask those of the command.
     props = [p for p in properties_of(Request(), where) if not p.temporal]
     results = search(
         system, props, IN_C, patched=changed_rows(where.system(), system), until=flaw.shows
@@ -42,7 +42,7 @@ def attack(flaw: Flaw, end: str) -> Result:
 def handshake(where: str, values: Mapping[str, str], what: str) -> Trace:
     """A shortest trace of a scenario to a state where each run's variables have these `values`.
 
-    ModelError, saying `what` it should be, if there is none.
+    ModelError, which names `what` the trace should show, if there is none.
     """
     system = scenario(where).system()
     goal = conj(*(system.of(r, n) == v for r in system.runs for n, v in values.items()))

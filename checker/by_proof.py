@@ -1,4 +1,4 @@
-"""Deciding by proof: invariants proved one after another, and what cannot be proved searched."""
+"""Deciding by proof: invariants are proved one by one; what resists is searched to a bound."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 PROOF_SECONDS = 30.0
 FEW_QUERIES = 1_500
-"""Questions to the solver in which most properties are proved."""
+"""Questions to the solver that suffice for most properties."""
 WITNESS_STATES = 30_000_000
-"""For the search of the interesting cases where nothing else is searched."""
+"""The limit of the search for interesting cases in a scenario that is not searched otherwise."""
 SHOW_SECONDS = 60.0
-"""For the search that shows what a solver found."""
+"""The limit of the search for a trace of a violation that a solver found."""
 
 
 def prove(
@@ -46,11 +46,10 @@ def prove(
     *,
     witness: bool = True,
 ) -> Iterator[Result]:
-    """Prove invariants one after another; bounded search for what cannot be proved.
+    """The results of invariants, proved one by one; an error is the result of that invariant only.
 
-    With `witness`, the interesting case of each is looked for, too: a proof alone would not notice
-    that it is never reached. Else that is left to the search of the scenario. An error in one of
-    them is its result, and the next ones are proved all the same.
+    With `witness`, a search looks for the interesting case of each invariant, since a proof does
+    not show that the case is ever reached. Without, the search of the scenario does.
     """
     from checker.engines.symbolic import Prover
 
@@ -61,7 +60,7 @@ def prove(
     proved = 0
     waiting = asked
     for queries in (FEW_QUERIES, 0):
-        # What takes long waits for the lemmas of the others.
+        # A property that takes long waits for the lemmas of the others.
         todo, waiting = waiting, []
         for p in todo:
             watch.line(f"{system.name}: proving {p.id}, {proved} of {len(asked)} proved")
@@ -75,7 +74,7 @@ def prove(
                 if r is None:
                     waiting.append(p)
                     continue
-            except Exception as e:  # of a solver or a certificate: it is told, exit status 4
+            except Exception as e:  # of a solver or a certificate: reported, exit status 4
                 prover = None
                 why = f"{type(e).__name__}: {e}"
                 r = judge(p, Finding("proof", False, why), system)
@@ -86,10 +85,11 @@ def prove(
 
 
 def witnesses(system: System, props: Sequence[Property], request: Request) -> set[str]:
-    """The properties whose interesting case is on a path that was replayed.
+    """The names of the properties whose interesting case lies on a replayed path.
 
-    Searched within `WITNESS_STATES`: first where one client and one server run alone, which is a
-    part of every larger system, then all runs. One path may be for many.
+    The first search, of at most `WITNESS_STATES` states, lets one client and one server run alone,
+    which is a part of every larger system; the second lets all runs. One path may serve several
+    properties.
     """
     from checker.engines.reference import Reference
     from checker.trace import replay
@@ -130,9 +130,9 @@ def prove_one(
     queries: int,
     seen: bool | None,
 ) -> Result | None:
-    """The result of one proof; with `queries`, None if so many did not decide.
+    """The result of one property; None if `queries` (0: no limit) questions did not decide it.
 
-    `seen` is whether its interesting case was reached, None if a search looks for that.
+    `seen` is whether the interesting case was reached; None if a search looks for that.
     """
     from checker.engines.symbolic import Proof, Symbolic
 
@@ -173,7 +173,7 @@ def _proved(proof: Proof, system: System, seen: bool | None) -> Finding:
 
 
 def _unseen(finding: Finding, prover: Prover, p: Property, request: Request) -> Finding:
-    """A property is proved, but no state of its interesting case was seen."""
+    """The finding on a proved property whose interesting case was not seen: is it impossible?"""
     from checker.engines.symbolic import Proof
 
     never = neg(p.witness(prover.system))
@@ -193,12 +193,12 @@ def _method(proof: Proof, configurations: int) -> str:
 
 
 def configurations(system: System) -> int:
-    """How many combinations of its switches a system starts with. A proof is of all at once."""
+    """The number of initial states, one for each choice of switches; a proof covers all of them."""
     return math.prod(len(set(v.initial)) for v in system.variables.values())
 
 
 def _shown(system: System, p: Property, request: Request) -> Result:
-    """The solver found a violation: it counts only with a trace that replays, by search."""
+    """The result where a solver found a violation: only a search's replayed trace confirms it."""
     short = replace(request, seconds=request.seconds or SHOW_SECONDS)
     (r,) = search(system, [p], short)
     if r.verdict == PROVED:

@@ -1,4 +1,4 @@
-"""Deciding by search: the questions of properties, asked of an engine, and the paths it finds."""
+"""Deciding by search: each property becomes questions to an engine, and its answers a result."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def search(
     whole: bool = False,
     until: str = "",
 ) -> list[Result]:
-    """Decide invariants and goals by breadth-first search; violations are replayed.
+    """The results of invariants and goals, by breadth-first search; violations are replayed.
 
-    `patched` says of each patched row when it takes what the sound one would not: one of them must
-    fire. The search stops when each property, or that named `until`, has its answer, unless it is
-    to be `whole`.
+    `patched` has, for each patched row, the condition that it takes a message which the sound row
+    refuses: if none of these ever holds, each result is an error. Without `whole`, the search stops
+    once every property, or the one named `until`, has its answer.
     """
     bad = {p.name: Question(p.name, p.bad(system)) for p in props}
     seen = {p.name: Question(p.name, p.witness(system)) for p in props}
@@ -82,7 +82,7 @@ def search(
 
 
 def temporal(system: System, props: Sequence[Property]) -> list[Result]:
-    """Decide those that speak of whole runs, on the graph of fired machines."""
+    """The results of properties of whole runs ("ends", "leads_to"), on the reference's graph."""
     from checker.engines.liveness import Ends, Lassos
 
     out = []
@@ -102,7 +102,7 @@ def temporal(system: System, props: Sequence[Property]) -> list[Result]:
 
 
 def _broken(p: Property, system: System) -> Sequence[Question]:
-    """The questions whose answers break a property of whole runs."""
+    """The questions about a property of whole runs; an answer to any of them is a violation."""
     if p.kind == "ends":
         return [Question(p.name, p.bad(system))]
     return [
@@ -114,7 +114,7 @@ def _broken(p: Property, system: System) -> Sequence[Question]:
 def _finding(
     method: str, found: Search, engine: Engine, bad: Sequence[Question], seen: Question
 ) -> Finding:
-    """What a search found of one property: the path to the first of its questions answered."""
+    """The finding on one property: the path to the first of the states `bad` that was reached."""
     out = Finding(
         method,
         found.complete,
@@ -132,7 +132,7 @@ def _finding(
 
 
 def _told(system: System, watch: Watch, stop: Callable[[], bool]) -> Watch:
-    """The watch of one search: told in words that name the system."""
+    """The watch with `stop`; progress and notes become lines that name the system."""
     began = time.monotonic()
 
     def tell(found: Search, frontier: int) -> None:
@@ -171,7 +171,10 @@ def rebuilt(
     names: tuple[str, ...],
     patched: bool,
 ) -> tuple[Compiled, list[Expr]]:
-    """The system of a search and its questions in order, on a machine that has the names only."""
+    """The compiled system of a search and its questions in order, from names alone.
+
+    Workers of a cluster call this function: see `Recipe`.
+    """
     request = Request(scenario=where, flaw=flaw, drop=drop)
     system = system_of(request, scenario(where))
     props = [catalogue()[n] for n in names]
@@ -182,12 +185,12 @@ def rebuilt(
 
 
 def patched_rows(request: Request, where: Scenario, system: System) -> dict[str, Expr]:
-    """For each patched row, when it takes a message that the sound role would not."""
+    """The condition that a patched row takes a message which the sound row refuses, by row name."""
     return changed_rows(where.system(), system) if patch_of(request) else {}
 
 
 def changed_rows(sound: System, system: System) -> dict[str, Expr]:
-    """For each row that differs from the sound system's, when it takes what that would not."""
+    """The condition that a changed row takes a message which the sound row refuses, by row name."""
     sound_steps = {s.label: s for s in sound.raw_steps}
     changed: dict[str, list[Expr]] = {}
     for s in system.changed(sound):
@@ -195,8 +198,8 @@ def changed_rows(sound: System, system: System) -> dict[str, Expr]:
             continue
         new, parameters = s.full, dict(s.parameters)
         before = sound_steps.get(s.label)
-        # A row that checks less must take what the sound one refuses. Where a message covers
-        # less at both ends, no message of one system exists in the other: taking one is enough.
+        # A row that checks less must take what the sound row refuses. Where a proof covers less
+        # at both ends, the sound system has no such message: taking one is enough.
         if before is not None and before.covered == s.covered:
             if before.full is s.full:
                 continue

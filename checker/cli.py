@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return COMMANDS[args.command](args)
     except BrokenPipeError:
         output.mute()
-        return 141  # as of a process that SIGPIPE ends
+        return 141  # the status of a process ended by SIGPIPE
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return 130
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _failed(e: Exception) -> tuple[str, int]:
-    """What an error says, and its exit status."""
+    """The message of an error, and its exit status."""
     if isinstance(e, UsageError):
         return f"error: {e}", 2
     if isinstance(e, OSError) and e.filename:
@@ -52,12 +52,12 @@ def _failed(e: Exception) -> tuple[str, int]:
 
 
 EVERY = 10.0
-"""Seconds between two lines of progress where stderr is no terminal."""
+"""Seconds between two lines of progress if stderr is no terminal."""
 told = [0.0]
 
 
 def progress(line: str) -> None:
-    """The present state of long work: one line that changes on a terminal, else one every 10 s."""
+    """Show the progress of long work: one changing line on a terminal, else a line every 10 s."""
     import time
 
     if sys.stderr.isatty():
@@ -72,7 +72,7 @@ def progress(line: str) -> None:
 
 
 def note(line: str) -> None:
-    """A line on stderr that stays."""
+    """Write a permanent line to stderr."""
     start = "\r\x1b[K" if sys.stderr.isatty() else ""
     sys.stderr.write(f"{start}{line}\n")
     sys.stderr.flush()
@@ -141,7 +141,7 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _give(text: str, path: str | None = None) -> None:
-    """Write the result of a command into a file, or to stdout."""
+    """Write the result of a command to a file, or to stdout."""
     if path:
         output.write(path, f"{text}\n")
     else:
@@ -149,7 +149,7 @@ def _give(text: str, path: str | None = None) -> None:
 
 
 def _as_text(request: Request, results: Sequence[Result]) -> str:
-    """The table of verdicts, a chart of what fell, and the sum."""
+    """The table of verdicts, a chart of each violation shown, and the summary."""
     from checker.attack import telling
     from checker.report import text
     from checker.request import patch_of

@@ -1,7 +1,7 @@
 """Coverage: which rules a scenario's search took, and which checks decided anything.
 
-A check decides when the row's other demands hold and it alone refuses: that is what the generated
-reject row of the check stands for, so it decided if that row was taken.
+A check decides when it alone refuses a message, all other demands of the row being met. Each check
+has a generated reject row for just this case, so the check decided if that row was taken.
 """
 
 from __future__ import annotations
@@ -17,26 +17,21 @@ from model.scenario import scenario
 
 @dataclass
 class Coverage:
-    """`taken` counts the edges of each rule; `never` and `idle` are rules and (rule, check) left.
-
-    `impossible` are those rules of `never` whose guard no values of the scenario satisfy;
-    `accepted` and `decided` are how many rules were taken and how many checks decided. `reason` is
-    empty if the whole space was searched. `states` counts the variables that guards read only.
-    """
+    """The coverage of a scenario by its search."""
 
     scenario: str
-    states: int
-    reason: str
-    taken: dict[str, int] = field(default_factory=dict)
-    never: list[str] = field(default_factory=list)
-    impossible: list[str] = field(default_factory=list)
-    idle: list[tuple[str, str]] = field(default_factory=list)
-    decided: int = 0
-    accepted: int = 0
+    states: int  # over the variables that guards depend on
+    reason: str  # why the search is not complete; empty if it is
+    taken: dict[str, int] = field(default_factory=dict)  # edges by rule
+    never: list[str] = field(default_factory=list)  # rules not taken
+    impossible: list[str] = field(default_factory=list)  # of these, no values satisfy the guard
+    idle: list[tuple[str, str]] = field(default_factory=list)  # (rule, check) of taken rules
+    decided: int = 0  # number of checks that decided
+    accepted: int = 0  # number of rules taken, without reject rows
 
 
 def coverage(request: Request) -> Coverage:
-    """Search the request's scenario, counting the edges of each rule."""
+    """The coverage of the request's scenario, by a search that counts the edges of each rule."""
     assert request.scenario is not None
     where = scenario(request.scenario)
     system = system_of(request, where)
@@ -64,7 +59,7 @@ def coverage(request: Request) -> Coverage:
 
 
 def _checks(rules: tuple[Rule, ...]) -> list[tuple[Rule, str, list[Rule]]]:
-    """Each check of each row, with the reject rows that are its failure."""
+    """Each check of each row: the row, the check's name, the reject rows for its failure."""
     out = []
     for row in rules:
         for c in row.checks:
@@ -74,7 +69,7 @@ def _checks(rules: tuple[Rule, ...]) -> list[tuple[Rule, str, list[Rule]]]:
 
 
 def as_text(c: Coverage) -> str:
-    """What was never taken, and what never decided."""
+    """The rules never taken and the checks that never decided, as text."""
     dead = set(c.impossible)
     left = [n for n in c.never if n not in dead]
     lines = [f"{c.scenario}  {c.states:,} states{'; ' + c.reason if c.reason else ''}", ""]
@@ -94,7 +89,7 @@ def as_text(c: Coverage) -> str:
 
 
 def as_json(c: Coverage) -> str:
-    """The same as data."""
+    """The coverage as a JSON document."""
     return document(
         "coverage",
         scenario=c.scenario,

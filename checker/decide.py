@@ -1,4 +1,4 @@
-"""Deciding one task: by search, by proof, or on the graph of fired machines."""
+"""Deciding one task: by search, by proof, or on the reference engine's graph."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def run_task(
     watch: Watch = UNWATCHED,
     report: Callable[[Result], None] | None = None,
 ) -> list[Result]:
-    """Decide one task here and now. A proof is given to `report`, too, when it is done."""
+    """The results of one task, decided in this process; each proof goes to `report` at once."""
     request, where = task.request, scenario(task.scenario)
     system = system_of(request, where)
     props = asked(task, where)
@@ -37,7 +37,7 @@ def run_task(
         return results
     results = []
     if task.method != LIVENESS:
-        # The number of states of a scenario is declared: all of it is searched.
+        # A scenario's number of states is pinned: without a narrower question, search all of it.
         whole = not (request.properties or request.flaw or request.drop)
         patched = patched_rows(request, where, system) if task.method != REFERENCE else {}
         single = [p for p in props if not p.temporal]

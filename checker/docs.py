@@ -37,7 +37,7 @@ def _names(words: Iterable[str]) -> str:
 
 
 def scenarios() -> str:
-    """Each scenario, with its pinned number of states and how many invariants are proved in it."""
+    """The table of scenarios, with pinned numbers of states and numbers of proved invariants."""
     states = expectations()["states"]
     rows = []
     for s in SCENARIOS:
@@ -55,7 +55,7 @@ def scenarios() -> str:
 
 
 def the_flaws() -> str:
-    """Each published flaw, in the order of its number."""
+    """The table of published flaws, in the order of their numbers."""
     return _table(
         ("flaw", "what", "scenario", "ends", "source"),
         (
@@ -66,7 +66,7 @@ def the_flaws() -> str:
 
 
 def the_extensions() -> str:
-    """Each extension, with those that it needs."""
+    """The table of extensions, each with the extensions that it needs."""
     return _table(
         ("extension", "what", "RFC", "needs"),
         ((f"`{e.name}`", e.summary, e.rfc, _names(e.needs)) for e in extensions().values()),
@@ -74,7 +74,7 @@ def the_extensions() -> str:
 
 
 def exit_status() -> str:
-    """What each exit status of `verify` means."""
+    """The table of exit statuses of `verify`."""
     rows = [line.split(maxsplit=1) for line in EXIT.splitlines()[1:]]
     return _table(("status", "meaning"), [(status, says) for status, says in rows])
 
@@ -86,7 +86,7 @@ def commands() -> str:
 
 
 def the_properties() -> str:
-    """Each property, by theme."""
+    """The table of properties, by theme."""
     return _table(
         ("id", "property", "kind", "RFC"),
         ((p.id, p.sentence, p.kind.replace("_", " "), p.rfc) for p in catalogue().values()),
@@ -104,14 +104,14 @@ TABLES: dict[str, Callable[[], str]] = {
 
 
 def documents(root: Path = ROOT) -> Iterator[Path]:
-    """The Markdown files below `root`, but for those in hidden folders."""
+    """The Markdown files below `root`, except those in hidden folders."""
     for path in sorted(root.rglob("*.md")):
         if not any(part.startswith(".") for part in path.relative_to(root).parts):
             yield path
 
 
 def filled(text: str, place: str) -> str:
-    """A document with its regions filled. UsageError, which names `place`, if a table is none."""
+    """A document with its regions filled; UsageError, which names `place`, for an unknown table."""
 
     def region(found: re.Match[str]) -> str:
         if found[1] not in TABLES:
@@ -129,7 +129,10 @@ def filled(text: str, place: str) -> str:
 
 
 def refresh(root: Path = ROOT, *, check: bool = False) -> tuple[list[str], int]:
-    """Fill every region below `root`, or with `check` say which documents are stale: 1 if any."""
+    """Fill every region below `root`, or with `check` only find stale ones.
+
+    The lines to print, and the exit status: 1 if `check` found a stale document, else 0.
+    """
     if not (root / "pyproject.toml").is_file():
         raise UsageError(f"docs: expected the source tree, which has READMEs, got {root}")
     stale = []

@@ -1,4 +1,4 @@
-"""What there is, by kind; and in which scenarios a rule can fire."""
+"""Lists of properties, scenarios, flaws, rules and so on; the scenarios where a rule can fire."""
 
 from __future__ import annotations
 
@@ -106,13 +106,13 @@ KINDS: dict[str, Callable[[], list[dict[str, Any]]]] = {
 
 
 def as_json(kinds: Sequence[str]) -> str:
-    """The rows by kind."""
+    """The rows of the given kinds as a JSON document."""
     rows: dict[str, Any] = {k: KINDS[k]() for k in kinds}
     return document("list", **rows)
 
 
 def as_text(kinds: Sequence[str]) -> str:
-    """A paragraph a kind, a line a row."""
+    """The rows as text: a paragraph for each kind, a line for each row."""
     return "\n\n".join(
         "\n".join([f"{kind}:", *(f"  {x}" for x in columns([*_lines(kind)]))]) for kind in kinds
     )
@@ -124,14 +124,14 @@ def _lines(kind: str) -> Iterator[tuple[str, ...]]:
         more = f" [{', '.join(map(spelled, row['checks']))}]" if row.get("checks") else ""
         if kind == "scenarios":
             more = f" [{decided(row['methods'])}{'' if row['default'] else ', not by default'}]"
-        # Long names do not push what stands after short ones to the right.
+        # Rows with long names are one cell, so that their names do not widen a column.
         long = kind in ("rules", "scenarios")
         name = (f"{row['name']}{more}  {about}",) if long else (row["name"], about)
         yield (row["id"], *name) if "id" in row else name
 
 
 def rule_name(name: str) -> str:
-    """The rule, of any extension, that `name` is; UsageError with the near names."""
+    """The full name of the rule, of any extension, that `name` means; UsageError if unknown."""
     places = ((), *((n,) for n in extensions()))
     rows = {
         r.name: None
@@ -143,7 +143,7 @@ def rule_name(name: str) -> str:
 
 
 def touched(rule: str, progress: Callable[[str], None]) -> Iterator[Scenario]:
-    """The scenarios in which `rule` can fire, those of few runs and states first."""
+    """The scenarios in which `rule` can fire, small ones first."""
     states = expectations()["states"]
     order = sorted(SCENARIOS, key=lambda s: (s.clients + s.servers, states.get(s.name, 1 << 60)))
     for i, s in enumerate(order, 1):
@@ -156,7 +156,7 @@ def touched(rule: str, progress: Callable[[str], None]) -> Iterator[Scenario]:
 
 
 def touching(name: str, form: str, progress: Callable[[str], None]) -> int:
-    """Print the scenarios that take a rule, each with its size and its command."""
+    """Print the scenarios in which a rule can fire, with size and command; the exit status."""
     rule = rule_name(name)
     states = expectations()["states"]
     found = touched(rule, progress)

@@ -1,6 +1,6 @@
-"""The state graph of a system, folded by the runs' local states.
+"""The state graph of a system, merged by the runs' local states.
 
-What the runs remember and what is under way in the network are folded away.
+States that differ only in other variables of the runs or in the network are one.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ Move = tuple[int, str, str]
 
 
 def by_local_states(system: System) -> tuple[dict[Pair, int], dict[tuple[Pair, Pair], list[Move]]]:
-    """Pairs of local states with their least depth, and the moves between them, both sorted.
+    """The pairs of local states with their least depth, and the moves between pairs, both sorted.
 
-    A move is the run's number, the kind of its rule and its event. Moves that leave the
-    pair as it is are left out.
+    A move is the run's number, the kind of its rule and its event. Moves from a pair to itself are
+    left out.
     """
     states = [system.of(r, "state") for r in system.runs]
     compiled = system.compile(*states)

@@ -1,4 +1,4 @@
-"""Where results go: places are tried before the work, files are replaced whole at its end."""
+"""Output: targets are tried before the work, and files are written whole at its end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from model.near import UsageError
 
 
 def check_file(option: str, path: str) -> None:
-    """UsageError if no file can be written at `path`, which `option` asks for."""
+    """Raise UsageError if no file can be written at `path`, the value of `option`."""
     place = Path(path)
     if place.is_dir():
         raise UsageError(f"{option} {path}: expected a file to write, got a folder")
@@ -22,7 +22,7 @@ def check_file(option: str, path: str) -> None:
 
 
 def check_folder(option: str, path: str) -> None:
-    """Make the folder `path`, which `option` asks for. UsageError if files cannot be made in it."""
+    """Make the folder `path`, the value of `option`; UsageError if no file can be made there."""
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as e:
@@ -41,7 +41,7 @@ def _try(option: str, path: str, folder: Path) -> None:
 
 
 def write(path: str, text: str) -> None:
-    """Write a file: the whole text, or nothing. What is no plain file (a pipe) is written to."""
+    """Replace a file by one with the whole text, or leave it alone; write into a pipe or device."""
     place = Path(os.path.realpath(path))
     if place.exists() and not place.is_file():
         place.write_text(text, encoding="utf-8")
@@ -57,7 +57,7 @@ def write(path: str, text: str) -> None:
 
 
 def say(text: str) -> None:
-    """Write to stdout. UsageError if that is full or closed."""
+    """Write to stdout; UsageError if stdout is full or closed."""
     if sys.stdout is None:
         raise UsageError("stdout: expected a place to write, got: it is closed")
     try:
@@ -70,5 +70,5 @@ def say(text: str) -> None:
 
 
 def mute() -> None:
-    """Let the interpreter end without a word about a stdout that takes nothing more."""
+    """Let the interpreter exit without an error message about a broken stdout."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

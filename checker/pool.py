@@ -1,7 +1,7 @@
 """A pool of processes for long work, each of which can be killed.
 
-A process of the pool dies with its parent, however that dies; it is killed when its job has no
-answer in time, and when the pool is left, be it by Ctrl-C. None is left computing.
+No process is left computing: it dies with its parent, however that dies, and is killed when its job
+gives no answer in time or when the pool is left, also by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any, Self
 
 
 class LateError(Exception):
-    """A job had no answer in time."""
+    """A job gave no answer in time."""
 
 
 class DiedError(Exception):
@@ -30,14 +30,14 @@ class DiedError(Exception):
 
 
 class Link:
-    """A job's way to the process that waits for its answer."""
+    """A job's connection to the process that waits for its answer."""
 
     def __init__(self, pipe: Any, threads: Any) -> None:
         self._pipe = pipe
         self._threads = threads
 
     def line(self, text: str) -> None:
-        """Tell how far the job is."""
+        """Report progress."""
         self._pipe.send(("line", text))
 
     def note(self, text: str) -> None:
@@ -45,31 +45,29 @@ class Link:
         self._pipe.send(("note", text))
 
     def part(self, value: Any) -> None:
-        """Give a part of the answer; the clock of `Job.limit` begins anew."""
+        """Give a part of the answer, which restarts the clock of `Job.limit`."""
         self._pipe.send(("part", value))
 
     def threads(self) -> int:
-        """How many threads the job may use at present."""
+        """The number of threads that the job may use at present."""
         return int(self._threads.value)
 
 
 @dataclass(eq=False)
 class Job:
-    """Work for a process: `call(link, *args)`. All that is in it can be pickled."""
+    """Work for a process: `call(link, *args)`; `call` and `args` can be pickled."""
 
     call: Callable[..., Any]
     args: tuple[Any, ...] = ()
-    # The seconds in which an answer or a part of it is awaited.
-    limit: float | None = None
-    # Whether it can use several threads.
-    threaded: bool = False
-    # Called in the parent first: a new process is a fork of it, and has what is built there.
+    limit: float | None = None  # seconds to wait for the answer or the next part of it
+    threaded: bool = False  # whether the job can use several threads
+    # Called in the parent before the fork of a new process, which inherits what is built by it.
     prepare: Callable[[], object] | None = None
 
 
 @dataclass
 class Reply:
-    """What a job gave: its value, or a part of it, or the problem why there is none."""
+    """What a job gave: its value or a part of that, or the problem why there is none."""
 
     job: Job
     value: Any = None
@@ -77,7 +75,7 @@ class Reply:
     problem: Exception | None = None
 
     def get(self) -> Any:
-        """The value; the problem is raised."""
+        """The value; a problem is raised."""
         if self.problem is not None:
             raise self.problem
         return self.value
@@ -85,7 +83,7 @@ class Reply:
 
 @dataclass(eq=False)
 class _Worker:
-    """A process with this end of its pipe, its job and since when it is awaited."""
+    """A process, the parent's end of its pipe, its job, and the time since when it is awaited."""
 
     process: Any
     pipe: Any
@@ -101,9 +99,9 @@ class _Worker:
 class Pool:
     """Processes for jobs, `workers` at a time (default: the cores that this process may use).
 
-    With `fresh` each job has a process of its own, a fork of what the parent is then; else a
-    process takes job after job, and keeps what it has built. `line` and `note` are told what jobs
-    say.
+    With `fresh` each job gets a new process, a fork of the parent at that moment; without, a
+    process takes job after job and keeps what it has built. `line` and `note` receive the progress
+    and the notes of jobs.
     """
 
     def __init__(
@@ -132,12 +130,12 @@ class Pool:
         self._workers.clear()
 
     def add(self, job: Job, *, first: bool = False) -> Job:
-        """Let a job wait for a process; with `first` before those that wait."""
+        """Put a job at the end of the queue; with `first`, at its front."""
         (self._waiting.appendleft if first else self._waiting.append)(job)
         return job
 
     def replies(self) -> Iterator[Reply]:
-        """What the jobs answer, as it comes, to the last. More jobs may be added meanwhile."""
+        """The replies of all jobs, as they come; more jobs may be added meanwhile."""
         while self._waiting or self._busy():
             self._begin()
             busy = self._busy()
@@ -159,7 +157,7 @@ class Pool:
         return [w for w in self._workers.values() if w.job is not None]
 
     def _begin(self) -> None:
-        """Give waiting jobs to idle processes, or to new ones."""
+        """Give waiting jobs to idle or new processes."""
         while self._waiting and len(self._busy()) < self._size:
             job = self._waiting.popleft()
             if job.prepare is not None:
@@ -167,7 +165,7 @@ class Pool:
             idle = (w for w in self._workers.values() if w.job is None)
             worker = next(idle, None) or self._forked()
             worker.job, worker.began = job, time.monotonic()
-            with suppress(BrokenPipeError):  # it died meanwhile: the end of its pipe is read, too
+            with suppress(BrokenPipeError):  # a process that died is noticed when its pipe is read
                 worker.pipe.send((job.call, job.args))
 
     def _forked(self) -> _Worker:
@@ -207,7 +205,7 @@ class Pool:
 
 
 def _work(pipe: Any, threads: Any, parent: int) -> None:
-    """Take job after job."""
+    """The body of a process: take job after job from `pipe`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         import ctypes
@@ -226,7 +224,7 @@ def _work(pipe: Any, threads: Any, parent: int) -> None:
 
 
 def _sendable(e: BaseException) -> Exception:
-    """The exception with its traceback as a note, or what says the same if it cannot be sent."""
+    """The exception, or if it cannot be pickled one of the same text; its traceback is a note."""
     text = "".join(traceback.format_exception(e))
     try:
         sent = pickle.loads(pickle.dumps(e))
@@ -238,16 +236,16 @@ def _sendable(e: BaseException) -> Exception:
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """The number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def share(threaded: Sequence[bool], waiting: int, workers: int) -> int:
-    """How many threads each job that can use several gets: what would be idle, once nothing waits.
+    """The number of threads for each job that can use several: cores left idle once none waits.
 
-    `threaded` says of each running job whether it can.
+    `threaded` says of each running job whether it can use several threads.
     """
     several = sum(threaded)
     if waiting or not several:

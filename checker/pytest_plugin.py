@@ -19,10 +19,10 @@ from checker import misplaced
 
 
 class ModelCheck:
-    """Decide a property of one's own in a scenario by search, in the same form as the catalogue's.
+    """The fixture: decides a property of the test's own in a scenario, by search.
 
-    `says` is a function of the world (see `properties.World`) that returns implications (or one
-    expression). `flaw` and `drop` are as on the command line; `states` bounds the search.
+    `says` is a function of the world (see `properties.World`) that returns implications or one
+    expression. `flaw` and `drop` are as on the command line; `states` bounds the search.
     """
 
     def _decide(
@@ -53,7 +53,7 @@ class ModelCheck:
         drop: str | None = None,
         states: int | None = None,
     ) -> Any:
-        """The invariant is PROVED by searching the whole scenario; the result."""
+        """Assert that a search of the whole scenario proves the invariant; the result."""
         result = self._decide("invariant", where, says, flaw, drop, states)
         if result.verdict != "PROVED":
             pytest.fail(_explain(result), pytrace=False)
@@ -68,7 +68,7 @@ class ModelCheck:
         drop: str | None = None,
         states: int | None = None,
     ) -> Any:
-        """The invariant is VIOLATED; the replayed trace."""
+        """Assert that the invariant is violated; the replayed trace."""
         result = self._decide("invariant", where, says, flaw, drop, states)
         if result.verdict != "VIOLATED":
             pytest.fail(f"{_explain(result)}; a violation was expected", pytrace=False)
@@ -83,7 +83,7 @@ class ModelCheck:
         drop: str | None = None,
         states: int | None = None,
     ) -> Any:
-        """Some reachable state satisfies the goal; the result."""
+        """Assert that some reachable state satisfies the goal; the result."""
         result = self._decide("reachable", where, goal, flaw, drop, states)
         if result.verdict != "PROVED":
             pytest.fail(_explain(result), pytrace=False)
@@ -101,13 +101,13 @@ def _explain(result: Any) -> str:
 
 @pytest.fixture
 def model_check() -> ModelCheck:
-    """Decide a property written in the test."""
+    """The `ModelCheck` of a test."""
     return ModelCheck()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Say why a test file cannot be imported, if a file beside it hides one of the packages."""
+    """Explain a failed import of a test file if a file beside it hides one of our packages."""
     report = yield
     if report.failed and (wrong := misplaced()):
         report.longrepr = wrong

@@ -1,4 +1,4 @@
-"""What is asked and what is declared: scenarios, properties, and the tasks that decide them."""
+"""A request to verify: its scenarios, properties and tasks, and the declared verdicts."""
 
 from __future__ import annotations
 
@@ -34,25 +34,19 @@ from properties import find as find_property
 
 @dataclass(frozen=True)
 class Request(Options):
-    """What to verify. Names only, so that it can be sent to another process.
+    """What to verify, by names only: a request can be sent to another process."""
 
-    `seconds` bounds each search and each proof, `memory` (bytes) and `states` each search. With
-    `first`, a search stops at its first violation that is not declared for the sound model.
-    `certificates` is a folder: each proof is written there as a file. With `every`, the scenarios
-    that are not default ones take part.
-    """
-
-    properties: tuple[str, ...] = ()
+    properties: tuple[str, ...] = ()  # empty: all that apply
     scenario: str | None = None
     engine: str | None = None
     flaw: str | None = None
-    drop: str | None = None
-    seconds: float | None = None
-    memory: int | None = None
-    states: int | None = None
-    first: bool = False
-    certificates: str = ""
-    every: bool = False
+    drop: str | None = None  # a row without its checks, or without the named one
+    seconds: float | None = None  # for each search and each proof
+    memory: int | None = None  # bytes for each search
+    states: int | None = None  # for each search
+    first: bool = False  # a search stops at the first violation that is not declared
+    certificates: str = ""  # a folder for the proofs, a file each
+    every: bool = False  # scenarios that are not default ones, too
 
     @property
     def budget(self) -> Budget:
@@ -61,7 +55,7 @@ class Request(Options):
 
     @property
     def flags(self) -> dict[str, Any]:
-        """The options of engines, as they are called on the command line."""
+        """The engines' options under their names on the command line, with the values asked for."""
         return {
             "time": self.seconds,
             "states": self.states,
@@ -77,7 +71,7 @@ class Request(Options):
 
 @dataclass(frozen=True)
 class Task:
-    """One search, or the proofs in a scenario: of the named properties, or of all."""
+    """One search of a scenario, or its proofs; without `properties`, all that apply are meant."""
 
     request: Request
     scenario: str
@@ -109,7 +103,7 @@ def searched() -> frozenset[str]:
 
 
 def patch_of(request: Request) -> tuple[Flaw, str] | None:
-    """The flaw and the flawed ends of a request; UsageError or ModelError if it has none such."""
+    """The flaw and the flawed end that a request names; UsageError or ModelError if unknown."""
     if request.drop:
         flaw = dropped(request.drop)
         return flaw, flaw.ends[0]
@@ -124,7 +118,7 @@ def scenarios_of(request: Request) -> list[Scenario]:
         return [scenario(find_flaw(request.flaw)[0].scenario)]
     default = [s for s in SCENARIOS if s.default or request.every]
     if request.drop:
-        # Where the row can fire at all, and the search decides.
+        # Only searched scenarios in which the row can fire.
         row = request.drop.partition(":")[0]
         return [
             s
@@ -147,7 +141,7 @@ def properties_of(request: Request, where: Scenario) -> list[Property]:
 
 
 def left_out(request: Request) -> dict[str, str]:
-    """The properties asked for by name that no scenario asked for decides: by name, the reason."""
+    """Why a property asked for is decided by none of the scenarios asked for, by its name."""
     every = scenarios_of(request)
     here = every[0].name if len(every) == 1 else "each scenario asked for"
     out = {}
@@ -161,7 +155,7 @@ def left_out(request: Request) -> dict[str, str]:
 
 
 def checked(request: Request) -> list[str]:
-    """What is worth a note before a run; UsageError if it cannot be done as asked for."""
+    """The notes to print before a run; UsageError if the request cannot be carried out."""
     patch_of(request)
     every = scenarios_of(request)
     notes = [f"{catalogue()[n].id} {n} is left out: {why}" for n, why in left_out(request).items()]
@@ -189,7 +183,7 @@ def _system(where: str, flaw: str | None, drop: str | None) -> System:
 
 
 def system_of(request: Request, where: Scenario) -> System:
-    """The scenario's system, flawed if asked for; built once, and inherited by forked tasks."""
+    """The scenario's system, flawed if asked for; cached, so forked tasks inherit it."""
     return _system(where.name, request.flaw, request.drop)
 
 
@@ -205,7 +199,7 @@ def methods_of(request: Request, where: Scenario) -> list[str]:
 
 
 def tasks_of(request: Request) -> list[Task]:
-    """Every search and proof, the long ones first."""
+    """The searches and proofs of a request, the long ones first."""
     out: list[Task] = []
     for where in scenarios_of(request):
         props = properties_of(request, where)
@@ -220,7 +214,7 @@ def tasks_of(request: Request) -> list[Task]:
             out.append(Task(request, where.name, LIVENESS))
 
     def rank(t: Task) -> tuple[int, int]:
-        # Of proofs those of many runs take long, and should not be what is left at the end.
+        # Proofs about many runs take long: they start first, so that none is left for the end.
         where = scenario(t.scenario)
         return ORDER.index(t.method), -(where.clients + where.servers) if t.properties else 0
 
@@ -228,7 +222,7 @@ def tasks_of(request: Request) -> list[Task]:
 
 
 def _proofs(request: Request, where: Scenario, props: Sequence[Property]) -> tuple[str, ...]:
-    """What is to be proved, the small ones first: what they need, the others need, too."""
+    """The names of the properties to prove, small ones first: later proofs reuse their lemmas."""
     names = [p.name for p in props if p.kind == "invariant" and _to_prove(p, where, request)]
     if not names:
         return ()
@@ -237,14 +231,14 @@ def _proofs(request: Request, where: Scenario, props: Sequence[Property]) -> tup
 
 
 def _to_prove(p: Property, where: Scenario, request: Request) -> bool:
-    """Where a search shows what is declared violated, a proof is tried only on request."""
+    """Whether to try a proof: not of a declared violation that a search shows, unless asked for."""
     if request.engine in (SYMBOLIC, "all") or request.properties:
         return True
     return declared(p.name, where.name)[0] != VIOLATED or where.name not in searched()
 
 
 def asked(task: Task, where: Scenario) -> list[Property]:
-    """The properties of a task, in its order."""
+    """The properties of a task, in the task's order."""
     props = properties_of(task.request, where)
     if not task.properties:
         return props

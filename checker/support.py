@@ -1,7 +1,7 @@
-"""What a proof rests on: whether its invariant proves the property of a changed system, too.
+"""The support of a proof: whether its invariant proves the property of a changed system, too.
 
-An inductive invariant proves the property of a system with other steps, if it is closed under the
-steps that differ: the rest are those it was proved of.
+An inductive invariant does so if it is closed under the steps that differ between the systems: for
+all other steps that was proved before.
 """
 
 from __future__ import annotations
@@ -27,20 +27,19 @@ from properties import Property, catalogue
 
 @dataclass(frozen=True)
 class Support:
-    """An invariant that implies a property, as `Result.certificate`, what found it, the places of
-    the parts of it that are enough, and the steps of a run that reaches the interesting case."""
+    """A proof of a property, and a run that reaches the interesting case."""
 
-    invariant: str
-    method: str
-    enough: tuple[int, ...]
-    witness: frozenset[Label]
+    invariant: str  # as `Result.certificate`
+    method: str  # what found the invariant
+    enough: tuple[int, ...]  # positions in `Invariant.parts` that suffice for the proof
+    witness: frozenset[Label]  # the steps of the run
 
 
 class Invariant:
-    """The invariant of a proof, over the values of the model: its clauses, and for each variable
-    that only the values occur that were found to when it was proved.
+    """The invariant of a proof, as expressions over the model's variables.
 
-    Of these `parts` those at the places `enough`, or all.
+    Its `parts` are the clauses, and for each variable "only those values occur" that the analysis
+    before the proof found. With `enough`, only the parts at these positions are kept.
     """
 
     def __init__(
@@ -65,10 +64,10 @@ class Invariant:
         self.refuter = Refuter()
 
     def enough(self) -> tuple[int, ...]:
-        """The places of parts that are enough: those from which the property follows, and those
-        from which it follows that these stay true, by unsat cores.
+        """The positions of parts that suffice for the proof, by unsat cores.
 
-        The solver is not trusted: whether they are is for `sound` to say.
+        These are parts that imply the property, parts that keep those true, and so on. The solver
+        is not trusted: `sound` checks the outcome.
         """
         gates, solver = Gates(), Sat()
         state = {n: gates.value(v.domain) for n, v in self.system.variables.items()}
@@ -92,7 +91,7 @@ class Invariant:
                 else [places[x] for x in solver.core() if x in places]
             )
 
-        # For each step what its guard and effects read, and what was encoded of them.
+        # For each step, the literals of all that its guard and effects read, and a memo.
         readings: list[tuple[Step, dict[str, list[int]], dict[int, Any]]] = []
         for s in self.system.raw_steps:
             given = {n: inputs[n, d] for n, d in s.parameters.items()}
@@ -110,24 +109,28 @@ class Invariant:
                 if not s.effects.keys().isdisjoint(reads):
                     guard = gates.encode(s.full, env, known)
                     after = gates.encode(_after(self.parts[i], s), env, known)
-                    # The part itself first: most need little else.
+                    # Assume the part itself first: most parts need little else.
                     waiting += core(guard, -after, literal[i])
         return tuple(sorted(out))
 
     def proves(self, holds: Expr, steps: Iterable[Step]) -> bool:
-        """Whether it proves `holds` of a system with its own initial states in which `steps` are
-        the only ones that are not its own."""
+        """Whether the invariant proves `holds` of a system that differs in `steps` alone.
+
+        That system has the same initial states.
+        """
         implied = holds is self.holds or self._impossible(neg(holds))
         return implied and all(map(self.closed, steps))
 
     def closed(self, s: Step) -> bool:
-        """No step `s` leaves it: False, too, if the solver gave up."""
+        """Whether no step `s` leaves the invariant; False, too, if the solver gave up."""
         after = [_after(c, s) for c in self.parts if not s.effects.keys().isdisjoint(variables(c))]
         return self._impossible(s.full, neg(conj(*after)))
 
     def sound(self) -> bool:
-        """Whether it is what it should be: it has the initial states, the property follows, no
-        step of its own system leaves it."""
+        """Whether the invariant proves the property of its own system.
+
+        That is: it contains the initial states, it implies the property, no step leaves it.
+        """
         first = (var(n, v.domain).one_of(*v.initial) for n, v in self.system.variables.items())
         return (
             self.refuter.impossible(conj(*first, neg(conj(*self.parts))))
@@ -140,12 +143,12 @@ class Invariant:
 
 
 def _after(e: Expr, s: Step) -> Expr:
-    """`e` after the step, over the state before."""
+    """The value of `e` after the step, as an expression over the state before."""
     return substitute(e, lambda v: s.effects.get(v.payload, v))
 
 
 def _over(f: invariant.Formula, bits: Mapping[str, Expr]) -> Expr:
-    """A formula of an invariant as an expression."""
+    """The formula of an invariant as an expression over `bits`."""
     if f.kind == "literal":
         return bits[f.name] if f.sign else neg(bits[f.name])
     return (conj if f.kind == "and" else disj)(*(_over(x, bits) for x in f.parts))
@@ -154,8 +157,11 @@ def _over(f: invariant.Formula, bits: Mapping[str, Expr]) -> Expr:
 def carried(
     witness: Iterable[Label], sound: System, steps: Sequence[Step], refuter: Refuter
 ) -> bool:
-    """Whether a run with these steps in `sound` is one of the system in which `steps` are the
-    changed ones: each is possible there whenever it was, and does the same."""
+    """Whether a run of `sound` with the steps `witness` is also one of the changed system.
+
+    `steps` are those of the changed system that differ. True if each of them that the run takes is
+    possible whenever it was in `sound`, and has the same effects.
+    """
     before = {s.label: s for s in sound.raw_steps}
     return all(
         before[s.label].same_effects(s)
@@ -174,8 +180,10 @@ def _invariant(
 
 
 def proof(name: str, where: str, request: Request, proved: str, method: str) -> Support | None:
-    """What drops are held against; None if no run reaches the interesting case within the budget,
-    or a solver gives up."""
+    """The support of a proved property, for `uses`.
+
+    None if no run reaches the interesting case within the budget, or a solver gives up.
+    """
     p, system = catalogue()[name], system_of(Request(), scenario(where))
     enough = _invariant(proved, name, where).enough()
     if not _invariant(proved, name, where, enough).sound():
@@ -189,9 +197,9 @@ def proof(name: str, where: str, request: Request, proved: str, method: str) -> 
 
 
 def uses(found: Support, asked: Property, where: str, system: System) -> bool:
-    """Whether the proof of a property does not hold of `system` as it stands.
+    """Whether the proof of a property uses what `system` lacks: as it stands, it fails there.
 
-    So it counts, too, if the run that reaches the interesting case may not be one there.
+    The proof also counts as failing if the run to the interesting case may not exist there.
     """
     inv = _invariant(found.invariant, asked.name, where, found.enough)
     steps = system.changed(inv.system)

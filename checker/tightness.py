@@ -1,19 +1,17 @@
 """Tightness: which demands a property rests on, by dropping each of them alone.
 
 The table of Mitchell, Shmatikov and Stern (1998), "drop one field, see the attack", for a whole
-scenario: every check of every row that takes a message there, every field that a signature or MAC
-covers (left out at both ends), every condition under which a run sends, and every assumption of
-the property itself. Each is dropped alone: the drop breaks the property (a shortest trace shows
-how), or the property holds without it.
+scenario. The demands are every check of every row that receives a message there, every field that a
+signature or MAC covers (dropped at both ends), every condition under which a run sends, and every
+assumption of the property itself. Dropping a demand breaks the property, as a shortest trace shows,
+or the property holds without the demand.
 
-The proof says which drops are worth a search (`checker/support.py`): if it holds of the system
-without a demand, too, it does not use the demand, and nothing is searched. A demand that it uses
-may still be one that the property does not rest on; the whole space without it is searched. Without
-a proof every drop is searched.
+A proof saves searches (`checker/support.py`): if the proof holds without the demand, too, so does
+the property. Otherwise the proof uses the demand, but the property may still hold, so the whole
+space without the demand is searched. Without a proof every drop is searched.
 
-The conditions that only select among the rows of one message are not dropped: without one, two
-rows take the same message, which is no protocol. That is found, not guessed: such a drop is
-told as one that only chooses a row.
+A condition that only selects among the rows of one message cannot be dropped: two rows would take
+the same message. The check of the tables finds such a drop, and its verdict is `SELECTS`.
 """
 
 from __future__ import annotations
@@ -41,19 +39,18 @@ from properties import Implication, Property, World, catalogue
 from properties import find as find_property
 
 SELECTS = "SELECTS"
-"""The condition cannot be dropped: it only chooses between two rows."""
+"""The verdict on a condition that cannot be dropped, since it only chooses between two rows."""
 
 
 @dataclass(frozen=True)
 class Drop:
-    """One demand: `kind` is "check", "field", "condition" or "assumption"; `where` is its row,
-    message or, for an assumption, the property; `what` names it. `index` is its place."""
+    """One demand to drop."""
 
-    kind: str
-    where: str
-    what: str
+    kind: str  # "check", "field", "condition" or "assumption"
+    where: str  # the row, the message of a field, or the property of an assumption
+    what: str  # the demand's name
     rfc: str
-    index: int = 0
+    index: int = 0  # the demand's position among those of `where`
 
     def __str__(self) -> str:
         return f"{self.kind} {self.where}: {self.what}"
@@ -61,30 +58,23 @@ class Drop:
 
 @dataclass
 class Row:
-    """What a drop does: the verdict of the property without it, the reason, the trace.
-
-    `used` is whether the proof uses the demand, None where that was not asked; `states` are those
-    of the search, None where there was none.
-    """
+    """The effect of a drop on a property."""
 
     drop: Drop
-    verdict: str
-    used: bool | None = None
+    verdict: str  # on the property without the demand
+    used: bool | None = None  # whether the proof uses the demand; None without a proof
     reason: str = ""
-    states: int | None = None
+    states: int | None = None  # of the search; None if there was none
     trace: Any = None
 
 
 @dataclass
 class Tightness:
-    """All drops of a property in a scenario.
-
-    `proof` says what found its proof, and is empty if there is none.
-    """
+    """All drops of a property in a scenario."""
 
     property: Property
     scenario: str
-    proof: str = ""
+    proof: str = ""  # what found the property's proof; empty if there is none
     rows: list[Row] = field(default_factory=list)
 
     @builtins.property
@@ -94,16 +84,16 @@ class Tightness:
 
     @builtins.property
     def reason(self) -> str:
-        """Empty if every drop was decided."""
+        """The reason why some drop was not decided; empty if every drop was."""
         open_ = [r for r in self.rows if r.verdict == UNKNOWN]
         return f"{len(open_)} drops undecided: {open_[0].reason}" if open_ else ""
 
 
 # -- what is dropped -------------------------------------------------------------------------------
 def place(name: str, where: str | None) -> tuple[Property, Scenario]:
-    """The property and the scenario: the smallest searched one in which it is declared to hold.
+    """The property, and the smallest searched scenario in which it is declared to hold, or `where`.
 
-    UsageError if there is none, or the one asked for will not do.
+    UsageError if there is none, or `where` does not fit.
     """
     (p, *others) = find_property(name)
     if others:
@@ -133,8 +123,10 @@ def place(name: str, where: str | None) -> tuple[Property, Scenario]:
 
 
 def places(names: Sequence[str], where: str | None) -> list[tuple[Property, Scenario]]:
-    """`place` of each name; without names of every invariant that has one and is declared to hold
-    there. The small scenarios come first."""
+    """The properties with their scenarios (see `place`), small scenarios first.
+
+    Without names, every invariant that is declared to hold in a fitting scenario.
+    """
     if names:
         found = [place(n, where) for n in names]
     else:
@@ -152,13 +144,13 @@ def places(names: Sequence[str], where: str | None) -> list[tuple[Property, Scen
 
 
 def _size(of: Scenario) -> int:
-    """The pinned number of its states."""
+    """The pinned number of states of a scenario; larger than any other if there is none."""
     size: int = expectations().get("states", {}).get(of.name, 1 << 60)
     return size
 
 
 def drops(p: Property, where: Scenario) -> list[Drop]:
-    """Everything that can be dropped, in the order of the tables."""
+    """Every demand that a property may rest on in a scenario, in the order of the tables."""
     system = _sound(where.name)
     fireable = {s.rule.name for s, _ in system.values.fireable}
     out: list[Drop] = []
@@ -187,12 +179,12 @@ def drops(p: Property, where: Scenario) -> list[Drop]:
 
 
 def _demands(e: Expr) -> tuple[Expr, ...]:
-    """What `e` demands, one by one."""
+    """The demands of `e`, one by one."""
     return () if e is TRUE else conjuncts(e)
 
 
 def weaker(drop: Drop, p: Property) -> Property:
-    """The property without one of its assumptions."""
+    """The property without the assumption `drop`."""
 
     def says(w: World) -> list[Implication]:
         return [Implication(_less(i.given, drop), i.holds) for i in p.implications(w.system)]
@@ -201,15 +193,15 @@ def weaker(drop: Drop, p: Property) -> Property:
 
 
 def without(drop: Drop, where: Scenario) -> System:
-    """The system without one demand; ModelError if it cannot be dropped."""
+    """The scenario's system without a demand; ModelError if the demand cannot be dropped."""
     by_name = {r.role.name: r.role for r in _sound(where.name).runs}
     system = where.system(*(_patched(by_name[end], drop) for end in ("client", "server")))
-    _ = system.raw_steps  # where the tables are checked
+    _ = system.raw_steps  # checks the tables
     return system
 
 
 def _patched(role: Role, drop: Drop) -> Role:
-    """The role without a demand of its rows or of what it signs or MACs."""
+    """The role without a demand of its rows, or without a field that it signs or MACs."""
     if drop.kind == "field":
         return patched(role, without_fields(drop.where, drop.what))
     if not any(r.name == drop.where for r in role.table):
@@ -219,7 +211,7 @@ def _patched(role: Role, drop: Drop) -> Role:
 
 
 def _less(e: Expr, drop: Drop) -> Expr:
-    """`e` without the demand at the place of the drop."""
+    """`e` without the demand at the position of the drop."""
     return conj(*(x for k, x in enumerate(_demands(e)) if k != drop.index))
 
 
@@ -232,8 +224,11 @@ def _sound(where: str) -> System:
 def decide(
     drop: Drop, proofs: Mapping[str, Support | None], where: str, request: Request
 ) -> dict[str, Row]:
-    """Each named property without one demand: by its proof, if that does not use the demand, else
-    by a search of the whole space."""
+    """The rows of one drop, by property.
+
+    A property whose proof does not use the demand holds; for the others the whole space without
+    the demand is searched.
+    """
     asked = [catalogue()[n] for n in proofs]
     if drop.kind == "assumption":
         asked, system = [weaker(drop, p) for p in asked], _sound(where)
@@ -251,7 +246,7 @@ def decide(
         rows[p.name] = Row(drop, PROVED if used is False else UNKNOWN, used)
     wanted = [p for p in asked if rows[p.name].used is not False]
     if wanted:
-        # Of one property nothing is asked after it is broken.
+        # A search for one property can stop once that is broken.
         for r in search(system, wanted, replace(request, first=len(wanted) == 1)):
             row = rows[r.property]
             row.verdict, row.reason, row.states, row.trace = r.verdict, r.reason, r.states, r.trace
@@ -265,9 +260,9 @@ def tightness(
     progress: Callable[[str], None] | None = None,
     workers: int | None = None,
 ) -> Iterator[list[Tightness]]:
-    """The tables of the named properties, or of all, as they grow; at the end they are whole.
+    """The tables of the named properties, or of all, again and again as they grow to be complete.
 
-    Properties of one scenario are searched together. UsageError as `place`.
+    Properties of one scenario are searched together. UsageError as from `place`.
     """
     groups: dict[str, list[Property]] = {}
     for p, at in places(names, where):
@@ -311,7 +306,7 @@ def _proved(
     progress: Callable[[str], None] | None,
     workers: int | None,
 ) -> dict[str, tuple[str, str]]:
-    """The invariants that prove those that are declared to hold, and what found them."""
+    """The certificate and the method of each property that is proved, by name."""
     names = tuple(p.name for p in props if declared(p.name, where)[0] == PROVED)
     if not names or scenario(where).network != "adversary":
         return {}

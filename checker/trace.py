@@ -1,9 +1,8 @@
 """Counterexamples: replayed on the `transitions` machines before anyone sees them.
 
-A path of the explicit or reference engine names rows and sources only. Here each step is derived
-again from the concrete state, over all variables: a message that the network can really deliver is
-found, a real `transitions` machine takes it, and the machine must take the row named and reach the
-state named.
+An engine's path names rows and sources only. `replay` derives each step again from the concrete
+state, over all variables: it finds a message that the network can deliver and fires the message on
+a real `transitions` machine, which must take the named row and reach the named state.
 """
 
 from __future__ import annotations
@@ -22,56 +21,49 @@ from model.system import Compiled, System
 
 @dataclass(frozen=True)
 class TraceStep:
-    """One move: `run` takes `rule`; a message comes from `source` with `fields`.
-
-    `kind` is "send", "receive" or "step", `event` the message or step, `before` and `after` the
-    local states, `alert` what a refusal sends, `key` the record key it was read or written with,
-    `known` the runs whose session keys the adversary knows after the step.
-    """
+    """One step of a run."""
 
     run: str
-    kind: str
-    event: str
-    source: str
-    fields: Mapping[str, Any]
+    kind: str  # "send", "receive" or "step"
+    event: str  # the message, or the name of a local step
+    source: str  # of the message received
+    fields: Mapping[str, Any]  # of the message
     rule: str
     rfc: str
     guard: str
-    before: str
-    after: str
-    key: str
-    alert: str | None
-    known: tuple[str, ...]
-    changed: Mapping[str, Any]
+    before: str  # local state
+    after: str  # local state
+    key: str  # the record key that the message was read or written with
+    alert: str | None  # the alert sent, if the row refuses
+    known: tuple[str, ...]  # runs whose session keys the adversary knows after the step
+    changed: Mapping[str, Any]  # the run's variables with new values
 
 
 @dataclass(frozen=True)
 class Trace:
-    """A replayed path: the runs in order, the configuration at the start, the steps.
-
-    `loop` is the number of steps before those that repeat for ever (all of them: nothing follows),
-    None if the trace is no lasso. `broken` has the variables that make the last state a wrong one,
-    with their values there.
-    """
+    """A replayed path."""
 
     scenario: str
     property: str
     runs: tuple[str, ...]
-    start: Mapping[str, Any]
+    start: Mapping[str, Any]  # the configuration: initial values of variables that have several
     steps: tuple[TraceStep, ...]
+    # The number of steps before those that repeat for ever: the length of the trace if it ends in
+    # a state that no step leaves, None if it is no lasso.
     loop: int | None = None
+    # The variables that make the last state a violation, with their values there.
     broken: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.steps)
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data."""
+        """The trace as plain data."""
         return asdict(self)
 
 
 def every_variable(system: System) -> Compiled:
-    """The system with no variable left out."""
+    """The system compiled with all variables."""
     return system.compile(*(var(n, v.domain) for n, v in system.variables.items()))
 
 
@@ -81,9 +73,9 @@ def replay(
     goal: Expr | None,
     name: str = "",
 ) -> Trace:
-    """Replay `path` (label and described state of each step) on the machines.
+    """The trace of `path`, replayed on the machines.
 
-    The last state must satisfy `goal`, if given. EngineError if anything does not replay.
+    EngineError if a step does not replay, or the last state does not satisfy `goal`, if given.
     """
     full = every_variable(system)
     reference = Reference(full)
@@ -152,7 +144,7 @@ def replay(
 
 
 def reasons(expr: Expr, state: Mapping[str, Any]) -> list[str]:
-    """The variables that make `expr` true, or false, in `state`: of several reasons a short one."""
+    """The variables that make `expr` true, or false, in `state`; of several sets a small one."""
     memo: dict[int, Expr] = {}
 
     def true(e: Expr) -> bool:
@@ -178,8 +170,8 @@ def _plain(value: Any) -> Any:
 def origin(trace: Trace, i: int) -> str:
     """What the adversary did to the message that step `i` receives; empty if nothing.
 
-    In the clear everything can be made by the adversary, so the trace cannot say; the message is
-    then compared with those sent before.
+    Whether a plaintext message was touched is not in the trace: it was not if an equal message was
+    sent before.
     """
     s = trace.steps[i]
     sender, _, edition = s.source.partition(" ")
@@ -193,7 +185,7 @@ def origin(trace: Trace, i: int) -> str:
 
 
 def _same(got: TraceStep, sent: TraceStep) -> bool:
-    """Whether `sent` is the sending of the message that `got` receives, field for field."""
+    """Whether the step `sent` sends the message that the step `got` receives, field for field."""
     if sent.kind != "send" or sent.run == got.run:
         return False
     known = (sent.event, sent.key, {k: sent.fields.get(k) for k in got.fields})

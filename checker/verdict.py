@@ -1,4 +1,4 @@
-"""Verdicts, results and the exit status they add up to."""
+"""Verdicts, the results that carry them, and the exit status of a run."""
 
 from __future__ import annotations
 
@@ -32,16 +32,7 @@ EXIT = """exit status:
 
 @dataclass
 class Result:
-    """One property in one scenario.
-
-    `method` says what decided it: "search", "proof (PDR, 3 clauses, 4 configurations)" with what
-    found the invariant, its size and of how many `configurations` (combinations of the scenario's
-    switches) it is at once, "search+proof (...)", "reference" or "bounded";
-    `states` is the number of states searched (None if by proof only), `depth` the search's depth
-    or the bound; `witness` that a state of its interesting case was reached; `certificate` the
-    re-checked inductive invariant as SMT-LIB text. With `stopped`, the search ended when its
-    questions were answered: its number of states says nothing.
-    """
+    """The verdict on one property in one scenario, and what it rests on."""
 
     property: str
     id: str
@@ -49,25 +40,28 @@ class Result:
     verdict: str
     declared: str = PROVED
     reason: str = ""
+    # "search", "reference", "bounded", "search+proof (...)" or a proof: what found the invariant,
+    # its size and its configurations, as in "proof (PDR, 3 clauses, 4 configurations)".
     method: str = ""
-    states: int | None = None
-    depth: int | None = None
+    states: int | None = None  # searched; None for a proof alone
+    depth: int | None = None  # of the search or of a violation, or the bound
     trace: Any = None
-    certificate: str | None = None
+    certificate: str | None = None  # the re-checked inductive invariant as SMT-LIB text
+    # Combinations of the scenario's switches that the proof is of at once.
     configurations: int | None = None
-    witness: bool = False
+    witness: bool = False  # a state of the property's interesting case was reached
     seconds: float = 0.0
-    stopped: bool = False
+    stopped: bool = False  # once every question was answered: `states` is not the whole space
     error: bool = field(default=False)
 
     @builtins.property
     def as_declared(self) -> bool:
-        """The verdict is the one declared, and no error stands beside it."""
+        """Whether the verdict is the declared one, and there is no error."""
         return self.verdict == self.declared and not self.error
 
 
 def judge(p: Property, found: Finding, system: System) -> Result:
-    """The result of what was found of a property; a violation is replayed on the machines."""
+    """The result that a finding makes; a violation is replayed on the machines first."""
     r = Result(
         p.name,
         p.id,
@@ -103,7 +97,7 @@ def judge(p: Property, found: Finding, system: System) -> Result:
 
 
 def exit_status(results: Iterable[Result], *, interrupted: bool = False) -> int:
-    """130, 4, 1, 3, 0, in this precedence."""
+    """The exit status of a run (see `EXIT`): the first of 130, 4, 1, 3 that applies, or else 0."""
     results = list(results)
     if interrupted:
         return 130

@@ -1,8 +1,8 @@
-"""Deciding: a scenario's properties by search and by proof, under a flaw or not.
+"""Verification: the tasks of a request, run in processes, and their results merged.
 
-Tasks (a scenario's search, a scenario's proofs) are independent; they run in processes of their
-own, as many at a time as there are cores, so that a solver that does not stop can be stopped. The
-proofs of one scenario are made one after another, since what one finds helps the next.
+Tasks (the search or the proofs of a scenario) are independent. Each runs in a process of its own,
+as many at a time as there are cores, so that a solver that hangs can be killed. The proofs of one
+scenario run one after another, since the lemmas of one help the next.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ def verify(
     workers: int | None = None,
     note: Callable[[str], None] | None = None,
 ) -> Outcome:
-    """Run every task of the request and merge the results of each property and scenario.
+    """The outcome of every task of the request, results merged by property and scenario.
 
-    At most `workers` tasks run at a time (default: the cores that this process may use). `note` is
-    told what is worth a line that stays.
+    At most `workers` tasks run at a time (default: the cores that this process may use). `progress`
+    gets passing lines, `note` permanent ones.
     """
     tasks = tasks_of(request)
     if request.flaw or request.drop:
@@ -88,12 +88,12 @@ def merge(request: Request, found: Sequence[tuple[Task, list[Result]]]) -> list[
 
 
 def combined(results: list[Result]) -> Result:
-    """One result of those that several engines have of one property, a search's first."""
+    """One result made of those of several engines for one property, the search's first."""
     first, *rest = results
     for r in rest:
         both = {first.verdict, r.verdict}
         if both == {PROVED, VIOLATED} or (both == {PROVED, VACUOUS} and r.witness):
-            # Both artefacts are shown: the trace of one, the invariant of the other.
+            # Show the trace of one and the invariant of the other.
             first = replace(
                 first,
                 error=True,
@@ -129,7 +129,7 @@ def combined(results: list[Result]) -> Result:
 
 
 def _run(link: Link, task: Task) -> list[Result]:
-    """Decide a task in a process of its own; each proof is a part of the answer."""
+    """The results of a task; each proof is given early, as a part of the answer."""
     report = link.part if task.method == SYMBOLIC else None
     done = run_task(task, Watch(line=link.line, note=link.note, threads=link.threads), report)
     return [] if report else done
@@ -137,7 +137,7 @@ def _run(link: Link, task: Task) -> list[Result]:
 
 def _failed(task: Task, why: str, *, error: bool) -> list[Result]:
     where = scenario(task.scenario)
-    # Of a task of proofs, those that are not done.
+    # For a task of proofs, only the properties not decided yet.
     props = asked(task, where) if task.properties or task.method != SYMBOLIC else []
     method = "proof" if task.method == SYMBOLIC else task.method
     out = []
@@ -155,7 +155,7 @@ def _in_processes(tasks: Sequence[Task], pool: Pool) -> Iterator[tuple[Task, lis
 
     def begin(task: Task, *, first: bool = False) -> None:
         def build() -> None:
-            # What all questions about a system share is found before the processes part.
+            # Tasks on one system share what is built before the fork.
             if several[task.scenario] > 1:
                 _ = system_of(task.request, scenario(task.scenario)).values
 
@@ -175,7 +175,7 @@ def _in_processes(tasks: Sequence[Task], pool: Pool) -> Iterator[tuple[Task, lis
             yield task, reply.value
             continue
         if task.method == SYMBOLIC:
-            # The proof under way is lost, not those that wait.
+            # Only the proof under way is lost: a new task takes the remaining ones.
             if task.properties[1:]:
                 begin(replace(task, properties=task.properties[1:]), first=True)
             task = replace(task, properties=task.properties[:1])

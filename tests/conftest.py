@@ -8,7 +8,7 @@ from tests.sizes import SIZES
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what has no size as a toy, so that `-m toy` selects it."""
+    """Mark each test without a size as a toy, so that `-m toy` selects it."""
     for item in items:
         if not any(item.get_closest_marker(size) for size in SIZES):
             item.add_marker("toy")

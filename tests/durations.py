@@ -1,8 +1,8 @@
 """Durations: run the tests and record the slowest in tests/README.md.
 
-`python -m tests.durations` runs all tests; what follows goes to pytest. The README is written if
-every test was run. Tests that took longer than their size allows are listed: they want a larger
-mark, or less work.
+`python -m tests.durations` runs all tests; further arguments go to pytest. The README is written if
+every test was run. Tests that took longer than their size allows are printed: give them a larger
+mark or less work.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Durations:
         self.size: dict[str, str] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Count the set-up, the call and the end of a test."""
+        """Add the seconds of a test's set-up, call or tear-down."""
         self.seconds[report.nodeid] += report.duration
         self.size[report.nodeid] = next(s for s in reversed(SIZES) if s in report.keywords)
 
@@ -44,7 +44,7 @@ class Durations:
         return "\n".join((*rows, ""))
 
     def too_long(self) -> list[str]:
-        """What took longer than its size allows, with size and seconds."""
+        """The tests that took longer than their size allows, with size and seconds."""
         return [
             f"{n}: {s:.1f} s, a {self.size[n]} takes {SIZES[self.size[n]]:.0f} s at most"
             for n, s in self.seconds.most_common()
@@ -53,7 +53,7 @@ class Durations:
 
 
 def main(*args: str) -> int:
-    """Run pytest with `args`; its exit status."""
+    """The exit status of pytest, run with `args`."""
     found = Durations()
     status = pytest.main(["-q", "-n", "auto", "--dist", "worksteal", *args], plugins=[found])
     sys.stdout.writelines(f"{line}\n" for line in (found.table(), *found.too_long()))

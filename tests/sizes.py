@@ -1,4 +1,4 @@
-"""Sizes of tests, and how long a test of each may take; see tests/README.md."""
+"""The sizes of tests, with the longest time for each; see tests/README.md."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SIZES = {"toy": 1.0, "scenario": 10.0, "deep": float("inf")}
 
 
 def deep_but(shown: Collection[Any], cases: Iterable[Any]) -> list[Any]:
-    """Parameters of a test: every case is deep, but those of `shown` are scenarios."""
+    """The cases as parameters of a test: those in `shown` are of size scenario, the others deep."""
     every = list(cases)
     assert set(shown) <= set(every), f"no such cases: {set(shown) - set(every)}"
     return [

@@ -1,9 +1,9 @@
-"""Every README tells the truth: its blocks run, its quotations stand in the code, its links lead.
+"""Every README tells the truth: its blocks run, it quotes the code exactly, its links lead.
 
 The first line of a block names its language, and what else a test must know:
 
-- `console`: a command after `$`, then what it prints. A line `...` stands for any lines; lines of
-  what is printed may be longer than shown. With `deep`, the command takes minutes.
+- `console`: a command after `$`, then its output. A line `...` stands for any lines. With `deep`,
+  the command takes minutes.
 - `pycon`: a session at the Python prompt.
 - `python FILE`: a quotation of that file.
 """

@@ -1,8 +1,8 @@
 """A proof as a file: an inductive invariant beside the model, for any SMT-LIB 2 solver.
 
 The text has three queries, each to be `unsat`: an initial state outside the invariant, a step that
-leaves it, a state inside where the property fails. All but the clauses of the invariant is given by
-the model and the property. Files are checked in `checker/certificate/check.py`.
+leaves the invariant, a state inside where the property fails. All but the clauses of the invariant
+follows from the model and the property. `checker/certificate/check.py` checks such files.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ QUERIES = (
     "a step leaves the invariant",
     "the property does not follow from the invariant",
 )
-"""What `sat` says of each query."""
+"""The meaning of the answer `sat` to each query."""
 
 HEAD = """\
 ; Certificate: an inductive invariant, found by {method}.
@@ -50,16 +50,16 @@ CLOSING = "; == queries =="
 
 
 class UnreadableError(Exception):
-    """A text that is no certificate: what is wrong with it."""
+    """A text that is no certificate; the message says why."""
 
 
 class RefusedError(Exception):
-    """An invariant that is none: the query that is not `unsat`."""
+    """An alleged invariant that is none; the message names the query that is not `unsat`."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What a certificate is about, in the words of the command line; "" for no flaw, no drop."""
+    """The subject of a certificate, in the words of the command line; "" for no flaw or drop."""
 
     scenario: str
     property: str
@@ -69,27 +69,23 @@ class Subject:
 
     @builtins.property
     def file_name(self) -> str:
-        """The name of its file: the same for the same subject."""
+        """The name of the subject's file, always the same."""
         parts = [self.scenario, self.property, *filter(None, (self.flaw, self.drop))]
         return "".join(c if c.isalnum() or c in "-_.@" else "_" for c in ".".join(parts)) + ".smt2"
 
 
 @dataclass(frozen=True)
 class Frame:
-    """All that the model and the property give of a certificate: what is around the clauses.
-
-    `state` are its variables, `bits` what a clause may read, each with its symbol, and `read` binds
-    those that are no variable, as the list of a `let`.
-    """
+    """A certificate without the clauses: all that follows from the model and the property."""
 
     subject: Subject
-    state: dict[str, Domain]
-    bits: dict[str, str]
-    read: str
+    state: dict[str, Domain]  # the variables
+    bits: dict[str, str]  # the names that a clause may read, each with its symbol
+    read: str  # bindings of a `let` for the bits that are no variables
     head: str
     model: tuple[encoding.Line, ...]
-    before: tuple[encoding.Line, ...]
-    after: tuple[encoding.Line, ...]
+    before: tuple[encoding.Line, ...]  # between the model and the clauses
+    after: tuple[encoding.Line, ...]  # after the clauses
 
     def text(self, clauses: Iterable[Formula]) -> str:
         """The certificate with these clauses."""
@@ -105,7 +101,7 @@ def frame(system: System, prop: Expr, subject: Subject) -> Frame:
     UnreadableError if the subject cannot stand in a comment.
     """
     for value in (subject.scenario, subject.property, subject.flaw, subject.drop, subject.method):
-        # Some solvers end a comment where others read on.
+        # Solvers differ in which characters end a comment.
         if not value.isprintable():
             raise UnreadableError(f"{value!r} cannot stand in a certificate")
     logic = encoding.Line("(set-logic QF_BV)", "the logic")
@@ -150,15 +146,15 @@ def frame(system: System, prop: Expr, subject: Subject) -> Frame:
 
 
 def digest(lines: Iterable[str]) -> str:
-    """SHA-256 of the model's part of a certificate."""
+    """The SHA-256 of the model's part of a certificate."""
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def write(system: System, prop: Expr, found: str, subject: Subject) -> str:
     """The certificate of a proof, its invariant `found` (SMT-LIB over `variable/bit`) made smaller.
 
-    RefusedError if `found` is no inductive invariant that implies `prop` here; ValueError if it
-    cannot be read.
+    RefusedError if `found` is no inductive invariant that implies `prop` in `system`; ValueError if
+    `found` cannot be read.
     """
     around = frame(system, prop, subject)
     clauses = invariant.read(found, around.bits)
@@ -170,10 +166,10 @@ def write(system: System, prop: Expr, found: str, subject: Subject) -> str:
 
 
 class Inductive:
-    """Whether clauses are an inductive invariant, asked of Z3 again and again.
+    """The test, in one session of Z3, whether clauses are an inductive invariant.
 
-    Each clause is defined once, and each query is made by assumptions, so that what the solver
-    learned from one query serves the next.
+    Each clause is defined once and each query is made by assumptions, so that the solver learns
+    from query to query.
     """
 
     def __init__(self, around: Frame) -> None:
@@ -227,11 +223,11 @@ class Inductive:
 
 
 def _defined(name: str, meaning: str) -> tuple[str, str]:
-    """A constant that can be assumed."""
+    """The commands that declare a Bool `name` and make it equal to `meaning`."""
     return f"(declare-const {name} Bool)", f"(assert (= {name} {meaning}))"
 
 
 def keep(folder: str, system: System, prop: Expr, found: str, subject: Subject) -> None:
-    """Write the certificate of a proof into `folder`; the errors of `write`."""
+    """Write the certificate of a proof into `folder`; errors as from `write`."""
     text = write(system, prop, found, subject)
     (Path(folder) / subject.file_name).write_bytes(text.encode())

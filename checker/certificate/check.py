@@ -1,4 +1,4 @@
-"""Checking a certificate: is it what this version of the model says, and do solvers refute it."""
+"""Checking certificates: against the text that this model gives, and by several solvers."""
 
 from __future__ import annotations
 
@@ -38,32 +38,30 @@ GAVE_UP = "a solver gave up"
 DISAGREE = "solvers disagree"
 
 SECONDS = 60.0
-"""For each solver and file, where nothing else is asked for."""
+"""The default limit for each solver and file."""
 SHOWN = 3
-"""How many of the parts that differ are named."""
+"""The most differing parts that a message names."""
 
 _CLAUSE = re.compile(r"[\w./|() ]+", re.ASCII)
-"""What a line of the invariant may hold: no comment, no other line, whoever reads it."""
+"""A line of the invariant: no solver can find a comment or a further line in such text."""
 
 
 @dataclass
 class Certified:
-    """What is said of one file.
-
-    `answers` has, for each solver asked, its answers to the queries or why there is none; it is
-    empty where the text is not that of the model. `reasons` say why a file is not accepted.
-    """
+    """The verdict on one file."""
 
     file: str
     verdict: str = ACCEPTED
-    reasons: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)  # why the file is not accepted
     subject: Subject | None = None
     clauses: int = 0
+    # The answers of each solver to the queries, or why there is none. No solver is asked about a
+    # text that is not that of the model.
     answers: dict[str, list[str] | str] = field(default_factory=dict)
 
 
 def subject_of(text: str) -> Subject:
-    """What a certificate says that it is about; UnreadableError if it does not."""
+    """The subject that a certificate names; UnreadableError if there is none."""
     first, *lines = text.split("\n")[:6]
     said = dict(x[2:].split(": ", 1) for x in lines if x.startswith("; ") and ": " in x)
     form = HEAD.partition("{method}")[0]
@@ -77,9 +75,9 @@ def subject_of(text: str) -> Subject:
 
 
 def clauses_of(text: str, around: Frame) -> tuple[Formula, ...]:
-    """The clauses of a certificate that is otherwise as `around` says.
+    """The clauses of a certificate whose other text equals that of `around`.
 
-    RefusedError if it is not, with the parts that differ; UnreadableError if a line of the
+    RefusedError, with the parts that differ, if the text does not; UnreadableError if a line of the
     invariant is no clause over the bits.
     """
     first = [encoding.Line(t, "the head") for t in around.head.split("\n")[:-1]]
@@ -103,7 +101,7 @@ def clauses_of(text: str, around: Frame) -> tuple[Formula, ...]:
 
 
 def _difference(lines: Sequence[str], expected: Sequence[encoding.Line], around: Frame) -> str:
-    """How a text differs from what the model says."""
+    """A sentence that names the parts in which a text differs from the expected lines."""
     there = Counter(lines)
     parts = list(dict.fromkeys(x.about for x in expected if there[x.text] == 0))
     stated = next((x for x in lines if x.startswith("; model: ")), "").removeprefix("; model: ")
@@ -117,7 +115,7 @@ def _difference(lines: Sequence[str], expected: Sequence[encoding.Line], around:
         how = "not what the model says"
     if not parts:
         parts = ["lines that are added, repeated or not in their place"]
-    # A step tells more than what follows from it.
+    # Name steps first, sections last: a difference in a step is often the cause of the others.
     parts.sort(key=lambda p: (not p.startswith("the step "), p.startswith("the section ")))
     more = f", and {len(parts) - SHOWN} more" if len(parts) > SHOWN else ""
     return f"{how}; it differs in {', '.join(parts[:SHOWN])}{more}"
@@ -131,9 +129,9 @@ def certify(
     seconds: float = SECONDS,
     progress: Callable[[str], None] | None = None,
 ) -> Certified:
-    """Whether a certificate is what the model says, and what each solver says of it.
+    """The verdict on a certificate: whether its text is the model's, and each solver's answers.
 
-    `resolve` gives the system and the property; what it cannot find is a UsageError.
+    `resolve` gives the system and the property of a subject, or raises UsageError.
     """
     out = Certified(file)
     try:
@@ -166,7 +164,7 @@ def certify(
 
 
 def judged(answers: Mapping[str, list[str] | str]) -> tuple[str, list[str]]:
-    """The verdict that the solvers' answers make, with the reasons."""
+    """The verdict that follows from the solvers' answers, with the reasons."""
     listed = {n: a for n, a in answers.items() if isinstance(a, list)}
     wrong = []
     for i, what in enumerate(QUERIES):
@@ -186,7 +184,7 @@ def judged(answers: Mapping[str, list[str] | str]) -> tuple[str, list[str]]:
 
 
 def _steps(text: str, around: Frame, solver: str, seconds: float) -> str:
-    """The steps that leave the invariant."""
+    """The end of a reason, "left by ...", which names the steps that leave the invariant."""
     steps = [x for x in around.model if x.step]
     start = text[: text.index(CLOSING)]
     query = next(x.text for x in around.after if " step " in x.text)
@@ -203,7 +201,7 @@ def _steps(text: str, around: Frame, solver: str, seconds: float) -> str:
 
 
 def of_model(subject: Subject) -> tuple[System, Expr]:
-    """The system and the property that `subject` names; UsageError if there are none such."""
+    """The system and the property that `subject` names; UsageError if a name is unknown."""
     if subject.flaw.partition("@")[0].endswith(".py"):
         raise UsageError(f"its flaw is a file, which is not run: {subject.flaw}")
     request = Request(
@@ -223,7 +221,7 @@ def certify_all(
     seconds: float | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[list[Certified], bool]:
-    """Every file, in order, by the named solvers or all; and whether it was interrupted.
+    """The verdicts on files, by the named solvers or all; and whether the check was interrupted.
 
     UsageError if a named solver is not installed.
     """

@@ -1,11 +1,10 @@
 """The second encoder: a system as SMT-LIB 2 text, from its expressions alone.
 
-It shares nothing with the prover. A variable is one bit-vector that holds the code of its value (a
-Boolean is a Bool), where the prover has a Bool for each bit. It reads the steps as they are
-grounded: no step that cannot fire is left out, no parameter eliminated, no domain made smaller. So
-those analyses, which the prover starts from, are checked too. Only variables that no guard, and
-not the property, depends on are left out, with what is written to them; a text that needed one
-would not parse.
+This encoder shares nothing with the prover. A variable is one bit-vector that holds the code of its
+value (a Boolean is a Bool); the prover has a Bool for each bit. The encoder reads the steps as they
+were grounded: with steps that cannot fire, all parameters and whole domains. So the analyses that
+remove these before a proof are checked, too. The encoder leaves out only variables on which neither
+a guard nor the property depends, and effects on those; a text that needed one would not parse.
 """
 
 from __future__ import annotations
@@ -19,16 +18,16 @@ from model.expr import BOOL, Domain, Expr, Value, fold, variables
 from model.system import Step, System
 
 PARAMETER = "msg."
-"""What the names of a step's parameters begin with."""
+"""The prefix of the names of a step's parameters."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a certificate, and what it says in words, for messages; its symbol if a step."""
+    """One line of a certificate."""
 
     text: str
-    about: str
-    step: str = ""
+    about: str  # what the line says, in words, for messages
+    step: str = ""  # the symbol of a step
 
 
 def depended(system: System, prop: Expr) -> dict[str, Domain]:
@@ -45,10 +44,10 @@ def depended(system: System, prop: Expr) -> dict[str, Domain]:
 
 
 def bits(system: System, state: Mapping[str, Domain]) -> dict[str, tuple[str, ...]]:
-    """The names that an invariant may read, `variable/bit`, with the values that have the bit.
+    """The names `variable/bit` that an invariant may read, with the values that have the bit.
 
-    The bits are those of the prover's codes: positions in the domain of the values that occur. A
-    Boolean is read under its own name, and is not among these.
+    The bits are those of the prover's codes: positions among the values that occur. Booleans are
+    not in the result: an invariant reads a Boolean under its own name.
     """
     out = {}
     for n, d in state.items():
@@ -62,34 +61,34 @@ def bits(system: System, state: Mapping[str, Domain]) -> dict[str, tuple[str, ..
 
 
 def code(value: Value, domain: Domain) -> str:
-    """A value as a constant."""
+    """A value as an SMT-LIB constant."""
     number = domain.code(value)
     return _BOOLEANS[number] if domain is BOOL else f"#b{number:0{domain.bits}b}"
 
 
 def sort(domain: Domain) -> str:
-    """The sort of a variable."""
+    """The SMT-LIB sort of a variable."""
     return "Bool" if domain is BOOL else f"(_ BitVec {domain.bits})"
 
 
 def symbol(name: str) -> str:
-    """`name` as a symbol."""
+    """`name` as an SMT-LIB symbol."""
     return name if all(c.isalnum() or c in "._/" for c in name) else f"|{name}|"
 
 
 def primed(name: str) -> str:
-    """The variable after the step."""
+    """The symbol of a variable's value after the step."""
     return symbol(f"{name}'")
 
 
 def call(function: str, state: Iterable[str], prime: bool = False) -> str:
-    """`function` of the present state, or of the next."""
+    """The application of `function` to the present state or, with `prime`, the next."""
     names = [(primed if prime else symbol)(n) for n in state]
     return f"({function} {' '.join(names)})" if names else function
 
 
 def parameters(state: Mapping[str, Domain]) -> str:
-    """A state as the parameters of a definition."""
+    """The variables of a state as the parameters of a definition."""
     return " ".join(f"({symbol(n)} {sort(d)})" for n, d in state.items())
 
 
@@ -102,14 +101,14 @@ def junction(word: str, parts: Iterable[str], unit: str) -> str:
 
 
 def among(x: str, values: Iterable[Value], domain: Domain) -> str:
-    """The term `x` has one of `values`."""
+    """The term that says that `x` has one of `values`."""
     if domain is BOOL:
         return junction("or", ((x if v else f"(not {x})") for v in values), "false")
     return junction("or", (f"(= {x} {code(v, domain)})" for v in values), "false")
 
 
 def model(system: System, prop: Expr, property_name: str) -> Iterator[Line]:
-    """The part of a certificate that the system gives: all but the invariant and the queries.
+    """The lines of a certificate that follow from the system: all but invariant and queries.
 
     TypeError if an expression cannot be written; ValueError if two steps have one label.
     """
@@ -175,7 +174,7 @@ def _steps(system: System, state: Mapping[str, Domain]) -> Iterator[Line]:
     for s in system.raw_steps:
         kept = tuple(n for n in state if n not in s.effects)
         if kept not in frames:
-            # Named by its content, so that a change of one step does not rename what others leave.
+            # The name is a hash of the content, so that a change of one step renames no other's.
             name = frames[kept] = f"|kept {hashlib.sha256(repr(kept).encode()).hexdigest()[:16]}|"
             same = junction("and", (f"(= {primed(n)} {symbol(n)})" for n in kept), "true")
             about = f"what a step leaves, {name}"
@@ -214,14 +213,14 @@ def _steps(system: System, state: Mapping[str, Domain]) -> Iterator[Line]:
 
 
 def _plain(value: object) -> str:
-    """One line of a comment or a quoted symbol."""
+    """`value` as text fit for a comment or a quoted symbol."""
     return " ".join(str(value).replace("|", " ").replace("\\", " ").split())
 
 
 def term(e: Expr, env: Mapping[str, str], memo: dict[int, Any]) -> str:
-    """`e` as a term, its variables read from `env`; the operands of `=` are sorted by their text.
+    """`e` as a term, its variables read from `env`.
 
-    The order in which an equality holds its operands depends on what else was built before.
+    The operands of `=` are sorted by their text: their order in `e` may differ between processes.
     """
 
     def algebra(e: Expr, a: list[str]) -> str:
@@ -255,7 +254,7 @@ def _table(e: Expr, operand: str) -> str:
     if e.domain is BOOL:
         body = among(x, [k for k, v in e.payload if v], domain)
     else:
-        # The last case takes the codes that stand for no value, too; they do not occur.
+        # The last case covers the codes of no value, too, which do not occur.
         by_result: dict[Value, list[Value]] = {}
         for k, v in e.payload:
             by_result.setdefault(v, []).append(k)

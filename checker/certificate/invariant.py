@@ -1,7 +1,7 @@
 """An invariant as sorted clauses over named bits: read from SMT-LIB text, written, made smaller.
 
-A formula is in negation normal form: literals under `and` and `or`, flat, each operand once, sorted
-by their text. The clauses of an invariant are what it is the conjunction of.
+A formula is in negation normal form: literals under flat `and` and `or`, whose operands are
+distinct and sorted by their text. The clauses of an invariant are its conjuncts.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Formula:
 
     @cached_property
     def text(self) -> str:
-        """As SMT-LIB; names are symbols already."""
+        """The formula as SMT-LIB; names are symbols already."""
         if self.kind == "literal":
             return self.name if self.sign else f"(not {self.name})"
         if not self.parts:
@@ -36,7 +36,7 @@ class Formula:
 
     @cached_property
     def leaves(self) -> int:
-        """How many literals it has."""
+        """The number of literals."""
         return 1 if self.kind == "literal" else sum(p.leaves for p in self.parts)
 
 
@@ -45,12 +45,12 @@ FALSE = Formula("or")
 
 
 def literal(name: str, sign: bool = True) -> Formula:
-    """A bit, or its negation."""
+    """The formula of a bit, or with `sign` False of its negation."""
     return Formula("literal", (), name, sign)
 
 
 def junction(kind: str, parts: Iterable[Formula]) -> Formula:
-    """All of `parts` ("and"), or any ("or")."""
+    """The conjunction ("and") or disjunction ("or") of `parts`."""
     zero = FALSE if kind == "and" else TRUE
     flat: dict[str, Formula] = {}
     for p in parts:
@@ -66,20 +66,20 @@ def junction(kind: str, parts: Iterable[Formula]) -> Formula:
 
 
 def negated(f: Formula) -> Formula:
-    """Not `f`."""
+    """The negation of `f`."""
     if f.kind == "literal":
         return literal(f.name, not f.sign)
     return junction("or" if f.kind == "and" else "and", map(negated, f.parts))
 
 
 def clauses(f: Formula) -> tuple[Formula, ...]:
-    """What `f` is the conjunction of, sorted."""
+    """The conjuncts of `f`, sorted."""
     return f.parts if f.kind == "and" else (f,)
 
 
 # -- reading ---------------------------------------------------------------------------------------
 def expressions(text: str) -> list[Any]:
-    """The S-expressions of a text: strings and lists; ValueError if it has none that end."""
+    """The S-expressions of a text, as strings and lists; ValueError if parentheses do not match."""
     stack: list[list[Any]] = [[]]
     at = 0
     while at < len(text.rstrip()):
@@ -157,13 +157,13 @@ def read(text: str, names: Mapping[str, str]) -> tuple[Formula, ...]:
 
 # -- making smaller --------------------------------------------------------------------------------
 def weaker(parts: tuple[Formula, ...]) -> Iterator[tuple[Formula, ...]]:
-    """The invariants with one clause less."""
+    """The invariants with one clause removed."""
     for i in range(len(parts)):
         yield parts[:i] + parts[i + 1 :]
 
 
 def stronger(parts: tuple[Formula, ...]) -> Iterator[tuple[Formula, ...]]:
-    """The invariants with one literal less: `false` stands for it."""
+    """The invariants with one literal replaced by `false`."""
     for i, c in enumerate(parts):
         for d in replaced(c, lambda _: FALSE):
             yield clauses(junction("and", (*parts[:i], d, *parts[i + 1 :])))
@@ -177,7 +177,7 @@ def flipped(parts: tuple[Formula, ...]) -> Iterator[tuple[Formula, ...]]:
 
 
 def replaced(f: Formula, change: Callable[[Formula], Formula]) -> Iterator[Formula]:
-    """`f` with one of its literals changed, for each."""
+    """The formulas that `change` to a single literal of `f` gives."""
     if f.kind == "literal":
         yield change(f)
         return
@@ -189,11 +189,11 @@ def replaced(f: Formula, change: Callable[[Formula], Formula]) -> Iterator[Formu
 def reduced(
     parts: tuple[Formula, ...], good: Callable[[tuple[Formula, ...]], bool]
 ) -> tuple[Formula, ...]:
-    """A part of the invariant `parts` that `good` still accepts and that nothing can be taken from.
+    """A minimal part of the invariant `parts` that `good` accepts.
 
-    In what is returned no clause can be left out, and no literal be replaced by `false`. So no
-    sign can be changed either: if F with a literal l and F with (not l) in its place were both
-    inductive, so were their conjunction, and that is F with `false` for l.
+    From the result no clause can be removed, and no literal can be replaced by `false`. So no sign
+    can be changed either: if F with a literal l and F with (not l) in the place of l were both
+    inductive, so would be their conjunction, which is F with `false` for l.
     """
     changed = True
     while changed:

@@ -1,7 +1,7 @@
-"""The SMT-LIB 2 front ends of Z3, cvc5 and bitwuzla: a script in, what it prints out.
+"""The SMT-LIB 2 front ends of Z3, cvc5 and bitwuzla: a script in, the printed answers out.
 
-Each run is a process of its own (this file as a script, `solvers.py NAME`, the text on stdin), so
-that a solver that does not stop can be stopped, and a solver's crash is its own.
+Each run is a process (this file as a script, `solvers.py NAME`, the text on stdin), so that a
+solver that hangs can be killed and a solver that crashes harms nothing else.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def _cvc5(text: str) -> None:
     import cvc5
 
     solver = cvc5.Solver(cvc5.TermManager())
-    # The default takes minutes for what this does in a third of a second.
+    # This takes a third of a second where the default takes minutes.
     solver.setOption("bitblast", "eager")
     parser = cvc5.InputParser(solver)
     parser.setStringInput(cvc5.InputLanguage.SMT_LIB_2_6, text, "certificate")
@@ -45,16 +45,16 @@ SOLVERS: dict[str, Callable[[str], None]] = {"z3": _z3, "cvc5": _cvc5, "bitwuzla
 
 
 class NoAnswerError(Exception):
-    """A solver that did not end in time, or ended otherwise than with answers."""
+    """A solver did not end in time, or ended without answers."""
 
 
 def installed() -> list[str]:
-    """The solvers that are there, Z3 first."""
+    """The installed solvers, Z3 first."""
     return [n for n in SOLVERS if importlib.util.find_spec(n) is not None]
 
 
 def ask(solver: str, text: str, seconds: float | None = None) -> list[str]:
-    """What `solver` answers to each `check-sat` of `text`; NoAnswerError if it does not."""
+    """The answers of `solver` to each `check-sat` of `text`; NoAnswerError if there are none."""
     try:
         done = subprocess.run(
             [sys.executable, "-P", __file__, solver],
@@ -74,7 +74,7 @@ def ask(solver: str, text: str, seconds: float | None = None) -> list[str]:
 
 
 class Session:
-    """Z3's front end, kept open in this process: for many small questions about one model."""
+    """Z3's front end, kept open in this process for many small questions about one model."""
 
     def __init__(self) -> None:
         import z3
@@ -83,7 +83,7 @@ class Session:
         self._context = z3.Context()
 
     def ask(self, text: str) -> list[str]:
-        """What it prints, word by word; its words of complaint, where it cannot read the text."""
+        """The words that Z3 prints; an error message, if Z3 cannot read the text."""
         try:
             answer = self._z3.Z3_eval_smtlib2_string(self._context.ref(), text)
         except self._z3.Z3Exception as e:

@@ -1,13 +1,13 @@
 """Message bytes to the fields of the model's messages, for one connection.
 
-A field's value is who made it. A random or share that equals the one this recording's client (or
-server) sent is `client0` (or `server0`); any other is `adversary`. What bytes do not show is left
-out: signatures, MACs, the encrypted premaster, who made a certificate and whether it is valid.
+A field's value is who made it. A random or share equal to the one that this recording's client or
+server sent is `client0` or `server0`; any other is `adversary`. Left out is what bytes do not show:
+signatures, MACs, the encrypted premaster, the maker and the validity of a certificate.
 
-The groups of TLS 1.3 key shares are named by their place, for the model has two: `x25519` is one
-that the client's first hello has a share of, `secp256r1` the other one (asked for by a
-HelloRetryRequest, if there is one), `x448` one that the client does not support. A pre-shared key
-of which no recorded ticket tells is `external`.
+The model has two groups for TLS 1.3 key shares, so groups are named by their role: `x25519` is any
+group of which the client's first hello has a share, `secp256r1` any other that the client supports
+(as a HelloRetryRequest asks for), `x448` any that the client does not support. A pre-shared key
+that comes from no recorded ticket is `external`.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ EXCHANGES = {
     "ECDHE_RSA": "ECDHE",
     "": "AEAD",
 }
-"""The model's suite for each key exchange of `wire.SUITES`."""
+"""The model's suite by key exchange, as named in `wire.SUITES`."""
 
 
 def suite_of(number: int) -> str | None:
-    """The model's suite of a suite's number; None if the model has none."""
+    """The model's suite for a suite number; None if the model has none."""
     return EXCHANGES[wire.SUITES[number][0]] if number in wire.SUITES else None
 
 
 def _server_hello(body: bytes) -> wire.ServerHello:
-    """A ServerHello with a suite of the model."""
+    """The ServerHello in `body`; RecordingError if the model has no such suite."""
     out = wire.server_hello(body)
     if out.suite not in wire.SUITES:
         raise RecordingError(
@@ -57,7 +57,7 @@ _NO_HELLO = wire.ClientHello("none", b"", b"", b"", b"", {})
 
 
 def _made(part: bytes | None, own: bytes | None, by: str) -> str:
-    """Who made a part of a message: the end `by`, if it is what that end sent."""
+    """The maker of a part of a message: the end `by`, if equal to what that end sent."""
     return "none" if part is None else by if part == own else "adversary"
 
 
@@ -83,10 +83,10 @@ def _alert(direction: str, body: bytes) -> dict[str, str]:
 
 
 class Abstraction:
-    """Message bytes to fields, for one connection; `before` is that of the one it resumes.
+    """The translation of one connection; `before` is that of the connection resumed.
 
-    Call `sent` with the bytes a side sent, then `fields` with the bytes the other side received:
-    they differ if something changed them on the way. `body` is without the handshake header.
+    Call `sent` with the bytes that one side sent, then `fields` with the bytes that the other side
+    received, which may have been changed on the way. A `body` has no handshake header.
     """
 
     def __init__(self, before: Abstraction | None = None) -> None:
@@ -99,7 +99,7 @@ class Abstraction:
         self.shares: dict[str, bytes] = {}
         self.contexts: list[bytes] = []
         self.tickets: list[bytes] = []
-        # Names of what the connection before gave: its tickets, its session id.
+        # Names of the tickets and the session id from the connection before.
         self.known: dict[bytes, str] = {}
         self.session: dict[bytes, str] = {}
         if before is not None:
@@ -108,7 +108,7 @@ class Abstraction:
                 self.session = {before.answer.session_id: before.server}
 
     def sent(self, direction: str, message: str, body: bytes) -> None:
-        """Remember who made what."""
+        """Remember the randoms, shares and so on that a side sent, to name their maker later."""
         if message == "ClientHello" and direction == TO_SERVER:
             self.hello = wire.client_hello(body)
         elif message == "SecondClientHello":
@@ -129,7 +129,7 @@ class Abstraction:
             self.shares[message] = wire.client_share(body, self._exchange())
 
     def fields(self, direction: str, message: str, body: bytes) -> dict[str, Any]:
-        """The fields of `message` that its bytes show; RecordingError if it cannot be read."""
+        """The fields of `message` that the bytes show; RecordingError for unreadable bytes."""
         found = self._fields(message, body, direction)
         return {f: v for f, v in found.items() if f in alphabet()[message].fields}
 
@@ -159,7 +159,7 @@ class Abstraction:
             return {"share": self.server if made else "adversary", "group": self._kind(prime)}
         if message == "ClientKeyExchange":
             if self._exchange() in ("RSA", "RSA_EXPORT"):
-                return {}  # the premaster is encrypted: nothing of it is shown
+                return {}  # the premaster is encrypted
             made = wire.client_share(body, self._exchange()) == self.shares.get(message)
             return {"exchange": self.client if made else "adversary", "encrypted_to": "none"}
         if message == "Alert":
@@ -171,13 +171,13 @@ class Abstraction:
         return self.answer is not None and self.answer.version == "TLS13"
 
     def _exchange(self) -> str:
-        """The key exchange of the suite taken, as in `wire.SUITES`."""
+        """The key exchange of the chosen suite, as in `wire.SUITES`."""
         if self.answer is None:
             raise RecordingError("a key exchange before any ServerHello: its form is not known")
         return wire.SUITES[self.answer.suite][0]
 
     def _kind(self, prime: int) -> str:
-        """The model's kind of group of a ServerKeyExchange whose prime has so many bits."""
+        """The model's group for a ServerKeyExchange whose prime has so many bits."""
         exchange = self._exchange()
         if exchange.startswith("ECDHE"):
             return "ecdh"
@@ -186,14 +186,14 @@ class Abstraction:
         return "dh_weak" if prime <= 512 else "dh"  # export grade is at most that (RFC 2246 D.1)
 
     def _group(self, code: int) -> str:
-        """The place of a group among those of the client's first hello."""
+        """The model's name of a group, by its role in the client's first hello."""
         if self.hello is None or code in self.hello.shares:
             return "x25519"
         other = self.retry.group if self.retry is not None else None
         return "secp256r1" if code in self.hello.supported and other in (None, code) else "x448"
 
     def _context(self, context: bytes) -> str:
-        """The name of a certificate_request_context: the empty one, the first, the second."""
+        """The model's name of a certificate_request_context: empty, the first or the second."""
         if not context:
             return "none"
         if context not in self.contexts:
@@ -205,7 +205,7 @@ class Abstraction:
         return str(self.contexts.index(context) + 1)
 
     def _client_fields(self, h: wire.ClientHello, mine: wire.ClientHello | None) -> dict[str, Any]:
-        """The fields of a hello as received; `mine` is the same hello as the client sent it."""
+        """The fields of a hello as received; `mine` is the hello as the client sent it."""
         first, mine, identity = self.hello, mine or _NO_HELLO, _identity(h)
         asked = self.retry.extensions if self.retry is not None else {}
         codes = wire.pairs(h.suites)
@@ -273,8 +273,8 @@ class Abstraction:
         elif h.session_id:
             made = mine is not None and h.session_id == mine.session_id and h.version != "TLS13"
             return {"session_id": self.server if made else "adversary"}
-        # An empty id below TLS 1.3, which is legal (RFC 5246 7.4.1.3), but the model's server
-        # always gives one: the field is left to the sender's machine.
+        # An empty id below TLS 1.3 is legal (RFC 5246 7.4.1.3), but the model's server always
+        # gives one: the sender's machine chooses.
         return {}
 
     def _retry_fields(self, h: wire.ServerHello) -> dict[str, Any]:
@@ -292,5 +292,5 @@ class Abstraction:
         r = wire.Reader("Certificate", body)
         # certificate_request_context (RFC 8446 4.4.2)
         fields = {"context": self._context(r.vector(1))} if self._modern else {}
-        # A certificate's maker and validity are not shown: only whether there is one.
+        # Bytes show only whether there is a certificate, not its maker and validity.
         return fields if r.vector(3) else {**fields, "certificate": "empty"}

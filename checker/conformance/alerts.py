@@ -1,6 +1,6 @@
-"""The alerts of TLS: their registry, and which may answer in place of the model's.
+"""The alerts of TLS: their registry, and the alternatives to each alert of the model.
 
-The model's machines send one alert where an RFC leaves an endpoint several.
+Where an RFC leaves an endpoint several alerts, the model's machines send one of them.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ ALERTS: Mapping[str, tuple[int, str]] = {
     "certificate_required": (116, "8446 6.2"),
     "no_application_protocol": (120, "8446 6.2"),
 }
-"""Number and RFC section of each alert (IANA TLS Alerts)."""
+"""The number and the RFC section of each alert (IANA TLS Alerts)."""
 
 NAMES = {number: name for name, (number, _) in ALERTS.items()}
 
 DECRYPTION = ("bad_record_mac", "decryption_failed")
-"""What a record is answered with that does not decrypt."""
+"""The alerts for a record that does not decrypt."""
 
 MALFORMED = (
     "illegal_parameter",
@@ -55,7 +55,7 @@ MALFORMED = (
     "decrypt_error",
     "unexpected_message",
 )
-"""What a message is answered with whose content cannot be right."""
+"""The alerts for a message with impossible content."""
 
 _INSTEAD: Mapping[str, tuple[str, ...]] = {
     # RFC 5246 7.4.6: "a fatal handshake_failure"; RFC 8446 6.2: certificate_required.
@@ -67,16 +67,15 @@ _INSTEAD: Mapping[str, tuple[str, ...]] = {
     "decrypt_error": ("bad_record_mac", "handshake_failure"),
     "missing_extension": ("handshake_failure", "illegal_parameter"),
 }
-"""What the RFCs allow beside the model's own alert.
+"""The alerts that the RFCs allow beside the model's own.
 
-Nothing for unexpected_message (RFC 5246 7.2.2 names one alert) and for bad_record_mac: the same
-alert whatever failed in the record (5246 7.2.2).
+There are none beside unexpected_message and bad_record_mac: RFC 5246 7.2.2 prescribes these alone.
 """
 
 
 def allowed(alert: str, version: str, *, garbled_in_clear: bool) -> tuple[str, ...]:
     """The alerts that may answer where the model answers with `alert`."""
-    if garbled_in_clear:  # ciphertext read as a plaintext message: whatever it looks like
+    if garbled_in_clear:  # ciphertext read as a plaintext message can look like anything
         return (*MALFORMED, *DECRYPTION, "record_overflow", "protocol_version")
     more = _INSTEAD.get(alert, ())
     out = more if alert in more else (alert, *more)

@@ -1,16 +1,18 @@
 """The audit: a learned machine against the model's, by a walk of their product.
 
-Both machines read the same words, breadth-first, from their initial states. A pair is followed
-while both go on, so each divergence is met by a shortest word. It is kept once for each cause: the
-model's state, its row and both answers.
+Both machines read the same words (sequences of inputs), breadth-first, from their initial states. A
+pair of states is followed while both machines go on, so each divergence is found with a shortest
+word. Divergences with the same cause (the model's state, row and answer, and the learned machine's
+answer) are kept once.
 
-Whether the learned machine *accepted* a message is judged by what can still be completed: it did if
-it can still reach the end of a handshake, or if records fail to decrypt from then on, as they do
-under keys that a ChangeCipherSpec changed. One step's silence may be buffering.
+The learned machine *accepted* a message if it can still reach the end of a handshake, or if records
+fail to decrypt from then on, as after a change of keys by a ChangeCipherSpec. Silence after one
+message proves nothing: it may be buffering.
 
-A message that was accepted though the model refuses it (`laxer`) is explained by the weakened row
-that fits best what the machine does next: the message is ignored, takes effect too early, ends a
-wait for others, or is not checked. The model weakened by that row is searched for attacks.
+A message that is accepted though the model refuses it (`laxer`) is explained by a weakened row of
+the model: the message is ignored, takes effect too early, ends a wait for others, or is not
+checked. The row that best fits the machine's later answers is taken, and the model weakened by
+that row is searched for attacks.
 """
 
 from __future__ import annotations
@@ -41,15 +43,15 @@ CONFORMS, IS_LAXER, DIFFERS, ERROR = "CONFORMS", "LAXER", "DIFFERS", "ERROR"
 
 @dataclass
 class Audit:
-    """The result for one file; `error` instead of a result if it is none."""
+    """The result for one file."""
 
     file: str
     config: Configuration | None = None
     states: int = 0
     divergences: list[Divergence] = field(default_factory=list)
-    unknown: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()  # inputs that the model does not have
     notes: tuple[str, ...] = ()
-    error: str = ""
+    error: str = ""  # why the file could not be audited
 
     @property
     def verdict(self) -> str:
@@ -73,7 +75,7 @@ def walk(comparison: Comparison) -> list[Divergence]:
         for a in pair.machine.inputs:
             found, after = comparison.compare(q, k, a)
             for d in found:
-                # Behind what is laxer, the model's keys and its wording are a guess.
+                # After a laxer answer, the model's keys and alerts are a guess.
                 if behind and (d.kind != LAXER or d.expected == "bad_record_mac"):
                     continue
                 d.word, d.behind = (*word, a), behind
@@ -89,13 +91,13 @@ def walk(comparison: Comparison) -> list[Divergence]:
 
 
 def _keep(causes: dict[tuple[Any, ...], Divergence], d: Divergence, a: str) -> None:
-    """Keep a divergence, or its input where the cause is known."""
+    """Keep a divergence; if its cause is known, add only the input to the first one."""
     key: tuple[Any, ...] = (d.kind, d.state, d.expected, d.got)
     if d.kind == LAXER:
         key = (d.kind, d.state, d.rule, a if not d.rule else "")
     elif not d.rule:  # a symbol outside the model: one cause, wherever it is sent
         key = (d.kind, a)
-    elif d.kind in (SILENT, ALERT):  # how it refuses: one cause for all it refuses so
+    elif d.kind in (SILENT, ALERT):  # one way to refuse is one cause, whatever is refused
         key = (d.kind, d.expected, d.got)
     first = causes.setdefault(key, d)
     more = f"{a} in {d.state}"
@@ -104,7 +106,7 @@ def _keep(causes: dict[tuple[Any, ...], Divergence], d: Divergence, a: str) -> N
 
 
 def _merged(found: list[Divergence]) -> list[Divergence]:
-    """What one weakened row over several states explains, as one cause."""
+    """The divergences, those explained by one weakened row over several states made one."""
     out: dict[object, Divergence] = {}
     for i, d in enumerate(found):
         w = d.weakening
@@ -119,7 +121,7 @@ def _merged(found: list[Divergence]) -> list[Divergence]:
 
 
 def audit(path: str, asked: str | None = None, version: str | None = None) -> Audit:
-    """One file, its weakened rows not searched yet."""
+    """The audit of one file, its weakened rows not searched yet."""
     try:
         machine = read(path)
         found: list[tuple[bool, int, Audit]] = []
@@ -137,7 +139,7 @@ def audit(path: str, asked: str | None = None, version: str | None = None) -> Au
             unknown = tuple(a for a in machine.inputs if symbol(a).message is None)
             here = Audit(path, config, machine.states, divergences, unknown, notes)
             found.append((not comparison.completes, len(divergences), here))
-        # Whether client authentication was mandatory: what fits better.
+        # Whether client authentication was mandatory is not known: take what fits better.
         return min(found, key=lambda f: f[:2])[2]
     except LearnedError as e:
         return Audit(path, error=str(e))
@@ -150,9 +152,9 @@ def audit_all(
     version: str | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[list[Audit], bool]:
-    """Every file, in order, with the consequences of what is laxer; whether it was interrupted.
+    """The audits of files, in order, with the attacks on weakened rows; whether interrupted.
 
-    Each weakened model is searched once, however many files it stands for.
+    Each weakened model is searched once, even if several files need it.
     """
     done: dict[int, Audit] = {}
     walks: dict[Job, int] = {}
@@ -168,7 +170,7 @@ def audit_all(
                     results[reply.job] = reply.get()
                 else:
                     i, e = walks[reply.job], reply.problem
-                    # One file must not end the others.
+                    # An error in one file must not end the others.
                     failed = e and Audit(files[i], error=f"{files[i]}: {type(e).__name__}: {e}")
                     done[i] = failed or reply.value
                     for d in done[i].divergences:

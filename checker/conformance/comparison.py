@@ -29,7 +29,7 @@ RENEGOTIATION = (
 
 @dataclass
 class Divergence:
-    """One cause of differing answers, told by a shortest word of inputs."""
+    """One cause of differing answers, shown by a shortest word of inputs."""
 
     kind: str
     word: tuple[str, ...]
@@ -41,15 +41,15 @@ class Divergence:
     note: str = ""
     also: tuple[str, ...] = ()  # further inputs with the same cause
     weakening: Weakening | None = None  # of what is laxer: the row that explains it
-    # What follows from it: name, id and steps of each property's attack.
+    # Properties that fall with the weakened row: name, id, steps of the attack.
     properties: list[dict[str, Any]] = field(default_factory=list)
-    flaw: str = ""  # the published flaw whose row it is
-    behind: bool = False  # met only after another one that is laxer
+    flaw: str = ""  # the published flaw with the same row
+    behind: bool = False  # found only after another, laxer divergence
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """One input in a pair of states, and what both machines make of it."""
+    """One input in a pair of states, with the answers of both machines."""
 
     q: int  # the learned machine's state
     key: Key  # the model's
@@ -60,7 +60,7 @@ class Exchange:
     state: str  # of the model's run
 
     def differs(self, kind: str, note: str = "", expected: str = "") -> Divergence:
-        """A divergence here; `expected` if not the model's answer as it is."""
+        """The divergence of this exchange; `expected` replaces the text of the model's answer."""
         answer = self.answer
         said = expected or answer.alert or " ".join(answer.messages) or "accepted"
         rule = answer.rule
@@ -68,7 +68,7 @@ class Exchange:
 
 
 class Comparison:
-    """Compares answers; `notes` are remarks on what was not followed."""
+    """The comparison of both machines' answers; `notes` says what was not followed."""
 
     def __init__(self, pair: Completion) -> None:
         self.pair = pair
@@ -76,7 +76,7 @@ class Comparison:
         self.notes: dict[str, None] = {}
 
     def compare(self, q: int, key: Key, a: str) -> tuple[list[Divergence], tuple[int, Key] | None]:
-        """How the answers differ, and the pair of states that follows if both go on."""
+        """The divergences of the answers to input `a`; the next pair of states, if both go on."""
         pair, symbol = self.pair, self.pair.symbols[a]
         to, text = pair.machine.move[q][a]
         got, state = output(text), pair.state(key)
@@ -97,7 +97,7 @@ class Comparison:
     def _harmless(
         self, q: int, to: int, s: Symbol, got: Output, state: str
     ) -> Iterator[Divergence]:
-        """A symbol that should be refused or ignored."""
+        """The divergence of a symbol that should be refused or ignored, if it is neither."""
         pair = self.pair
         if got.refuses:
             return
@@ -122,7 +122,7 @@ class Comparison:
             yield replace(d, kind=EXTRA, note=f"{s.name} is answered")
 
     def _free(self, x: Exchange) -> bool:
-        """Whether the RFCs leave it to an endpoint, where the model decides one way."""
+        """Whether the RFCs leave the answer to the endpoint, though the model fixes one."""
         legacy = self.pair.config.version != "TLS13"
         message, got = x.symbol.message, x.got
         if (message, x.state, self.pair.config.role) == ("ClientHello", "CONNECTED", "server"):
@@ -132,12 +132,12 @@ class Comparison:
         if message == "CloseNotify" and x.state not in ("CONNECTED", "CLOSING"):
             return got.refuses  # RFC 5246 7.2.1: either side may close; no alert need answer it
         if message == "ApplicationData" and x.state == "CONNECTED":
-            return got.closed and not got.fatal  # the application answers and may end
+            return got.closed and not got.fatal  # the application may close after its answer
         return message == "Alert" and got.refuses
 
     # -- the model goes on -------------------------------------------------------------------------
     def _stricter(self, x: Exchange) -> Iterator[Divergence]:
-        """A refusal of what the model accepts."""
+        """The divergence of a refusal of what the model accepts."""
         pair, key, got = self.pair, x.answer.key, x.got
         done = pair.connected(key) and "ApplicationData" in got.messages
         ended = pair.state(key) in ("CLOSED", "ANSWER_CLOSE")
@@ -153,7 +153,7 @@ class Comparison:
                 yield x.differs(EXTRA, "data after close_notify")
 
     def _outputs(self, x: Exchange) -> Iterator[Divergence]:
-        """What is said beyond what the model says, or not said."""
+        """The divergences of an answer with more or fewer messages than the model's."""
         want = [m for m in x.answer.messages if m != "CloseNotify"]
         have = [m for m in x.got.messages if m not in IGNORED and m != "CloseNotify"]
         if self.pair.config.version == "TLS13" and "ChangeCipherSpec" not in want:
@@ -173,7 +173,7 @@ class Comparison:
 
     # -- the model refuses -------------------------------------------------------------------------
     def _refused(self, x: Exchange) -> Iterator[Divergence]:
-        """A refusal with another alert than the RFCs allow, or with none, or with more."""
+        """The divergences of a refusal with a wrong alert, without alert, or with more messages."""
         clear = x.answer.garbled and self.pair.model.value(x.key, "read_key") == "plaintext"
         may = allowed(x.answer.alert, self.pair.config.version, garbled_in_clear=clear)
         if not self.pair.hopeful(x.key):
@@ -187,7 +187,10 @@ class Comparison:
             yield x.differs(EXTRA, f"sends {' '.join(extra)} before it refuses")
 
     def _accepted(self, x: Exchange) -> tuple[list[Divergence], tuple[int, Key] | None]:
-        """An answer that does not refuse what the model refuses."""
+        """The divergence of an answer that does not refuse what the model refuses.
+
+        And the next pair of states, if the message was accepted.
+        """
         pair = self.pair
         accepted = x.to in pair.live
         rekeyed = x.symbol.message == "ChangeCipherSpec" and pair.rekeyed(x.to)

@@ -1,6 +1,6 @@
-"""A learned machine beside the honest one, and what can still be completed from a pair of states.
+"""A learned machine beside the honest one: from which states a handshake can still be completed.
 
-Whether a machine accepted a message is judged by that: one step's silence may be buffering.
+This decides whether a machine accepted a message, since silence after one message may be buffering.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from checker.conformance.honest import Configuration, HonestMachine, Key, honest
 from checker.conformance.learned import Mealy, Output, output, symbol
 
 FOLLOWED = 4
-"""The steps within which records fail to decrypt after the keys changed."""
+"""The steps after a change of keys within which records are seen to fail to decrypt."""
 
 
 class Completion:
-    """Both machines, and for the states of each whether a handshake can still be completed."""
+    """Both machines, and the states of each from which a handshake can still be completed."""
 
     def __init__(self, machine: Mealy, config: Configuration) -> None:
         self.machine, self.config = machine, config
@@ -31,12 +31,15 @@ class Completion:
         return str(self.model.value(key, "state"))
 
     def connected(self, key: Key) -> bool:
-        """Whether the model's handshake is over and its connection is not."""
+        """Whether the model's handshake is done and the connection still open."""
         return self.state(key) == "CONNECTED"
 
     @cached_property
     def ends(self) -> set[int]:
-        """The learned states after a whole handshake as the model has it; -1: it closes then."""
+        """The learned states after a whole handshake in step with the model.
+
+        -1 stands for the end of a machine that closes right after it.
+        """
         out: set[int] = set()
         seen = {(self.machine.initial, self.model.initial)}
         queue = deque(seen)
@@ -81,7 +84,7 @@ class Completion:
         return live
 
     def hopeful(self, key: Key) -> bool:
-        """Whether the model can still complete."""
+        """Whether the model can still complete a handshake."""
         hit = self._hopeful.get(key)
         if hit is None:
             hit = self._hopeful[key] = self._reaches_connected(key)
@@ -104,7 +107,7 @@ class Completion:
         return False
 
     def rekeyed(self, q: int) -> bool:
-        """Whether records no longer decrypt from `q` on: some answer within a few steps says so."""
+        """Whether records fail to decrypt in an answer within `FOLLOWED` steps from `q`."""
         level = {q}
         for _ in range(FOLLOWED):
             below: set[int] = set()
@@ -119,5 +122,5 @@ class Completion:
         return False
 
     def mute(self, got: Output, to: int) -> bool:
-        """Whether an answer only could not be decrypted, and is the end: most likely an alert."""
+        """Whether an answer is undecryptable and final, and so most likely an alert."""
         return got.hidden and not got.messages and to not in self.live

@@ -1,13 +1,13 @@
-"""What the message hook of Python's `ssl` saw, as one list of messages.
+"""Calls of the message hook of Python's `ssl`, made one list of messages.
 
 The hook is the private `ssl.SSLContext._msg_callback(conn, direction, version, content_type,
 msg_type, data)`. Measured with OpenSSL 3.0, it reports:
 
-- every handshake message and alert, decrypted, as it is written and as it is read;
+- every handshake message and alert, decrypted, as written and as read;
 - every record header (content type 256, `msg_type` the record's type) and, in TLS 1.3, the inner
-  content type (257). A ChangeCipherSpec that is read shows by its header only, so headers are what
-  is recorded for it in both directions. Application data shows by its header (TLS 1.3: by the inner
-  type), never by its content.
+  content type (257). For a ChangeCipherSpec that is read, there is only the header, so its headers
+  are recorded in both directions. Application data is known by the header (in TLS 1.3 by the inner
+  type), never by content.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Event:
 
 @dataclass(frozen=True)
 class _Item:
-    """A message of one side: its direction, its name, its bytes without the handshake header."""
+    """A message of one side; `body` has no handshake header."""
 
     direction: str
     message: str
@@ -44,11 +44,10 @@ class _Item:
 
 
 def messages(title: str, events: list[Event], abstraction: Abstraction) -> tuple[Recorded, ...]:
-    """One list of messages out of what both ends saw, or out of what one end did.
+    """The messages that both ends, or the only end, wrote and read, as one list in order.
 
-    The list is what was sent, in order (what one end wrote and read, if there is no other);
-    RecordingError if an end's own order is another, since then the list would not be what it saw.
-    A ChangeCipherSpec of TLS 1.3 may cross: wherever it is read, it is dropped (RFC 8446 5).
+    RecordingError if an end saw another order than that of sending. A ChangeCipherSpec of TLS 1.3
+    may come anywhere and is ignored by its reader (RFC 8446 5), so its order does not count.
     """
     seen: dict[str, list[tuple[bool, _Item]]] = {e.side: [] for e in events}
     sent: list[_Item] = []
@@ -98,7 +97,7 @@ def messages(title: str, events: list[Event], abstraction: Abstraction) -> tuple
 
 
 def _item(e: Event, *, modern: bool, retried: bool) -> _Item | None:
-    """The message an event reports; None for an event that reports no further message."""
+    """The message that an event reports; None if it reports no further message."""
     direction = TO_SERVER if (e.side == "client") == e.written else TO_CLIENT
     data = INNER if modern else HEADER
     if (e.content_type, e.msg_type) == (HEADER, CHANGE_CIPHER_SPEC):

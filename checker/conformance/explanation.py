@@ -1,4 +1,4 @@
-"""The weakened row that explains best what a machine does after it accepted too much."""
+"""The weakened row that best explains a machine which accepts a message that the model refuses."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from model.scenario import scenario
 def explain(
     pair: Completion, answer: Answer, to: int, state: str, *, accepted: bool
 ) -> tuple[Weakening, Key]:
-    """The weakened row for a message that the model refuses with `answer`, and where it leads.
+    """The weakened row for a message that the model refuses with `answer`, and the next state.
 
-    The learned machine is in `to` after the message; `accepted`: a handshake completes from there.
+    `to` is the learned machine's state after the message; with `accepted`, a handshake can complete
+    from there.
     """
     best: tuple[float, Weakening, Key] | None = None
     candidates = list(_candidates(pair, answer, state))
@@ -32,7 +33,7 @@ def explain(
     for weakening, target, base in candidates:
         after = pair.model.forced(answer, target, base)
         if pair.model.over(after.key):
-            continue  # it goes on, so this is not what it does
+            continue  # the learned machine goes on, so this row does not explain it
         fit = _agreement(pair, to, after.key) + 0.01 * (accepted and pair.hopeful(after.key))
         if best is None or fit > best[0]:
             best = (fit, weakening, after.key)
@@ -43,9 +44,9 @@ def explain(
 def _candidates(
     pair: Completion, answer: Answer, state: str
 ) -> Iterator[tuple[Weakening, str, Rule | None]]:
-    """A weakening, its target and the row whose effects it has.
+    """Each possible weakening, with its target and the row whose effects it has, simplest first.
 
-    The simplest first: on equal fit the first one stands.
+    The order matters: of equally good ones the first is taken.
     """
     assert answer.sent is not None
     event, model, config, states = answer.sent.message, pair.model, pair.config, (state,)
@@ -62,7 +63,7 @@ def _candidates(
         if event == "ChangeCipherSpec":
             yield Weakening(config, states, event, "takes effect early", r.name), SAME, r
         if _selects(pair, r, answer):
-            # Without keys there is nothing by which the message could have been checked.
+            # Without keys no message can be checked.
             keyed = bool(model.value(answer.key, "keyed"))
             passes = keyed and holds(r, model.subject, answer.sent)
             how = Weakening(config, states, event, "ends the wait", r.name, checked=passes)
@@ -70,7 +71,7 @@ def _candidates(
 
 
 def _selects(pair: Completion, r: Rule, answer: Answer) -> bool:
-    """Whether a row is the one for the message, its checks and its state apart."""
+    """Whether a row would take the message, apart from checks and source states."""
     assert answer.sent is not None
     pair.model.place(answer.key)
     when, _ = pair.model.functions(r)
@@ -78,9 +79,9 @@ def _selects(pair: Completion, r: Rule, answer: Answer) -> bool:
 
 
 def _agreement(pair: Completion, q: int, key: Key) -> float:
-    """How much of what follows is the same, 0 to 1: the share of answers of one kind.
+    """How much both machines agree from here on, 0 to 1: the share of answers of the same kind.
 
-    Each further message counts half, so that what is decided first weighs most.
+    Answers to each further message count half, so that early ones weigh most.
     """
     total, weight = 0.0, 0.5
     seen, level = {(q, key)}, [(q, key)]
@@ -104,11 +105,11 @@ def _agreement(pair: Completion, q: int, key: Key) -> float:
                         below.append(after)
         total += weight * same / (len(level) * len(pair.alphabet))
         level, weight = below, weight / 2
-    return total + 2 * weight  # what ends in agreement agrees
+    return total + 2 * weight  # the end was reached in agreement: count the rest as agreed
 
 
 def published(pair: Completion, answer: Answer, state: str, key: Key) -> str:
-    """The published flaw whose row takes the same step to `key`, if any."""
+    """The published flaw with a row that takes the same step to `key`; empty if there is none."""
     if answer.sent is None:
         return ""
     for name, row in _flawed_rows(pair.config.role):

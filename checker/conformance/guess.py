@@ -1,8 +1,8 @@
 """The configurations of both ends under which a recording is legal, guessed from what it shows.
 
-The client's is what its ClientHello shows. The server's is chosen: of the suites offered it knows
-just the one it took. Where no choice makes the recording legal, the server knows all the client
-offers, and the machines refuse.
+The client's configuration is what its ClientHello shows. The server is assumed to know, of the
+suites offered, only the one that it took. If no configuration makes the recording legal, the server
+is assumed to know all suites offered, and the machines refuse.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ MAY = {
     "client": ("updates", "false_starts"),
     "server": ("updates", "asks_later", "issues_more"),
 }
-"""What an end may do in any connection where an RFC lets it: it does if it is recorded."""
+"""Options that an RFC always leaves to an end, and so are on: the end may use them."""
 
 
 @dataclass(frozen=True)
 class Guess:
-    """The variables of both ends, and what was assumed, as sentences."""
+    """The configurations of both ends."""
 
-    client: Mapping[str, Any]
+    client: Mapping[str, Any]  # values of variables
     server: Mapping[str, Any]
-    assumptions: tuple[str, ...]
+    assumptions: tuple[str, ...]  # sentences
 
 
 class _Shown:
-    """What a recording shows: the fields of the first message of each name, and their order."""
+    """The evidence of a recording: the fields of the first message of each name, in order."""
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
@@ -54,7 +54,7 @@ class _Shown:
         return self.first.get(message, {})
 
     def _suite(self) -> str:
-        """The suite of a recording whose ServerHello shows none, from the messages there are."""
+        """The suite inferred from the kinds of messages, for a ServerHello that shows none."""
         if self.version == "TLS13":
             return "AEAD"
         if "ServerKeyExchange" not in self.first:
@@ -65,7 +65,7 @@ class _Shown:
         return by_group.get(self.of("ServerKeyExchange").get("group", "ecdh"), "ECDHE")
 
     def missing(self) -> list[str]:
-        """What the configuration would need of a ClientHello that does not show it."""
+        """The fields that the configuration needs and the ClientHello does not show."""
         there = {
             "version": "version" in self.hello,
             "offers_*": any(f.startswith("offers_") for f in self.hello),
@@ -74,7 +74,7 @@ class _Shown:
         return [f for f, yes in there.items() if not yes]
 
     def cancels(self, direction: str) -> bool:
-        """Whether that end gives the handshake up."""
+        """Whether the end that sends in `direction` gives up the handshake."""
         return any(
             m.direction == direction and m.fields.get("description") == "user_canceled"
             for m in self.recording.messages
@@ -98,7 +98,7 @@ class _Shown:
         return str(self.hello.get("identity", named))
 
     def retry(self) -> Mapping[str, Any] | None:
-        """The HelloRetryRequest, where one may come: before ServerHello."""
+        """The fields of a HelloRetryRequest before the ServerHello; None if there is none."""
         order = [m for m in self.first if m in ("HelloRetryRequest", "ServerHello")]
         return self.of("HelloRetryRequest") if order[:1] == ["HelloRetryRequest"] else None
 
@@ -113,7 +113,7 @@ class _Shown:
 
 
 def configure(recording: Recording) -> Guess:
-    """The configurations of both ends, and what was assumed."""
+    """The configurations of both ends under which the recording may be legal."""
     shown = _Shown(recording)
     hello, answer, version, suite = shown.hello, shown.answer, shown.version, shown.suite
     compression = answer.get("compression", "null")
@@ -124,7 +124,7 @@ def configure(recording: Recording) -> Guess:
         known = {f"offers_{s}": s == suite for s in OFFERED}
     highest = version
     if answer.get("sentinel", "none") != "none":
-        # RFC 8446 4.1.3: the sentinel tells that the server knows more than it took.
+        # RFC 8446 4.1.3: the sentinel shows that the server knows a higher version.
         least = "TLS13" if answer["sentinel"] == "DOWNGRD01" else "TLS12"
         highest = max(version, least, key=Version.code)
     weak = shown.of("ServerKeyExchange").get("group") == "dh_weak"
@@ -168,13 +168,13 @@ def _named(offers: Mapping[str, bool], otherwise: str) -> str:
 
 
 def _changed(end: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Those that are not as they are initially."""
+    """The chosen values that differ from the initial ones."""
     variables = roles()[end].variables
     return {n: v for n, v in chosen.items() if v != variables[n].initial[0]}
 
 
 def _client_extensions(shown: _Shown) -> dict[str, Any]:
-    """The client's part in the extensions; what its ClientHello shows is taken from it."""
+    """The client's variables of extensions, from its ClientHello where that shows them."""
     hello, recording = shown.hello, shown.recording
     return {
         "cancels": shown.cancels(TO_SERVER),
@@ -193,7 +193,7 @@ def _client_extensions(shown: _Shown) -> dict[str, Any]:
 
 
 def _server_extensions(shown: _Shown) -> dict[str, Any]:
-    """The server's part in the extensions."""
+    """The server's variables of extensions."""
     retry, answer, selected = shown.retry() or {}, shown.answer, shown.selected()
     cookie = retry.get("cookie", "none")
     asked = shown.retry() is not None
@@ -218,7 +218,7 @@ def _server_extensions(shown: _Shown) -> dict[str, Any]:
 
 @cache
 def _configured_by_hello() -> Mapping[str, str]:
-    """Fields of a ClientHello that show an extension's configuration as it is: its variables."""
+    """The variable of an extension that a ClientHello field shows directly, by field."""
     client = roles()["client"]
     set_by_rows = {name for r in client.table for name in r.do}
     out = {}

@@ -1,11 +1,11 @@
 """A role's machine over a learned alphabet: one honest peer, its messages in any order.
 
-`HonestMachine` drives the `transitions` machine of the audited role. Each input is the message an
-honest peer would send, with the fields it would have if all were in order; its Finished and its
-CertificateVerify cover the messages as they were sent, as the machine sees them. The machine then
-sends all it can by itself. So it is deterministic, and its states are the values of
-the run and of its peer. The peer is not driven: it takes the effects of its own rows without their
-checks, because the word decides the order.
+`HonestMachine` drives the `transitions` machine of the audited role. Each input is the message that
+an honest peer would send, with the fields of a handshake in order; Finished and CertificateVerify
+cover the messages as the audited machine has seen them. The machine then sends all that it can send
+without further input. So it is deterministic, and its states are the values of the run and of the
+peer. The peer only takes the effects of its own rows, without their checks, because the word of
+inputs decides the order of messages.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ MESSAGES = {m.name: m for m in ALPHABET}
 VERSIONS = {"1.0": "TLS10", "1.1": "TLS11", "1.2": "TLS12", "1.3": "TLS13"}
 OTHER = {"client": "server", "server": "client"}
 HELLO = {"client": "ServerHello", "server": "ClientHello"}
-"""The hello that a role is sent."""
+"""The hello that each role receives."""
 
 Key = tuple[tuple[Value, ...], tuple[Value, ...]]
-"""A state: the values of the audited run (`state`, then the role's variables) and of its peer."""
+"""A state: the values of the audited run (`state`, then the role's variables) and of the peer."""
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """What the learned machine was talking about."""
+    """The setting in which a machine was learned."""
 
     role: str
     version: str  # the model's name: TLS12
@@ -45,7 +45,7 @@ class Configuration:
     certificate: str = "empty"  # what an audited client answers with
 
     def variables(self) -> dict[str, Value]:
-        """The configuration of a run of either role."""
+        """The values of the configuration's variables, for a run of either role."""
         return {
             "min_version": self.version,
             "max_version": self.version,
@@ -57,15 +57,15 @@ SHOWS = {
     "server": ("ServerHello", "EncryptedExtensions", "ServerKeyExchange", "ServerHelloDone"),
     "client": ("ClientHello", "ClientKeyExchange"),
 }
-"""The answers that only this role gives."""
+"""The answers that only one role gives, by role."""
 
 LEGACY = ("ServerKeyExchange", "ServerHelloDone", "ClientKeyExchange")
 MODERN = ("EncryptedExtensions",)
-"""The answers given only below TLS 1.3, and only in it."""
+"""LEGACY has answers given only below TLS 1.3, MODERN answers given only in TLS 1.3."""
 
 
 def configurations(machine: Mealy, asked: str | None, version: str | None) -> list[Configuration]:
-    """The configurations it may have been learned in, the likeliest first; LearnedError if none."""
+    """The possible configurations of a learned machine, likeliest first; LearnedError if none."""
     outputs = [output(o) for row in machine.move for _, o in row.values()]
     sent = {m for o in outputs for m in o.messages}
     symbols = [symbol(a) for a in machine.inputs]
@@ -97,7 +97,7 @@ def configurations(machine: Mealy, asked: str | None, version: str | None) -> li
 
 
 def _role(machine: Mealy, asked: str | None, sent: set[str], given: set[str | None]) -> str:
-    """The role of the machine: as asked, if its answers do not show the other; else as shown."""
+    """The role of the machine, from its answers, or as asked; LearnedError if these disagree."""
     shown = {end: [m for m in messages if m in sent] for end, messages in SHOWS.items()}
     if asked:
         other = OTHER[asked]
@@ -119,7 +119,7 @@ def _role(machine: Mealy, asked: str | None, sent: set[str], given: set[str | No
 
 
 def _suites(symbols: Sequence[Symbol], sent: set[str], hello: str) -> list[tuple[str, ...]]:
-    """The key exchanges there may be: those the hellos name, else what flight and alphabet tell."""
+    """The possible lists of key exchanges, from the hellos' names, else from the messages."""
     named = [s.suite for s in symbols if s.message == hello and s.suite]
     if named:
         return [tuple(s for s in OFFERED if s in named)]
@@ -136,13 +136,13 @@ def _suites(symbols: Sequence[Symbol], sent: set[str], hello: str) -> list[tuple
 class Answer:
     """One step of the honest machine."""
 
-    key: Key  # where it leads; of a refusal, where it stood
+    key: Key  # the state after; for a refusal, the state before
     messages: tuple[str, ...]  # sent, in order
     rule: Rule  # the row taken
     alert: str = ""  # of a reject row
     garbled: bool = False  # the record did not decrypt
     hidden: bool = False  # the peer cannot decrypt what was sent
-    sent: Sent | None = None  # the input as it was delivered
+    sent: Sent | None = None  # the input as delivered
 
 
 def _read(v: Any) -> str:
@@ -151,7 +151,7 @@ def _read(v: Any) -> str:
 
 
 class HonestMachine:
-    """The machine of one configuration; `audited` is another role than the sound one."""
+    """The machine of one configuration; `audited` replaces the sound role."""
 
     def __init__(self, config: Configuration, audited: Role | None = None) -> None:
         self.config = config
@@ -182,7 +182,7 @@ class HonestMachine:
         return tuple(self.subject.valuation().values()), tuple(self.peer.valuation().values())
 
     def place(self, key: Key) -> None:
-        """Put both runs where `key` says."""
+        """Set both runs to the state `key`."""
         for run, values in ((self.subject, key[0]), (self.peer, key[1])):
             for name, value in zip(("state", *run.role.variables), values, strict=True):
                 setattr(run, name, value)
@@ -192,12 +192,12 @@ class HonestMachine:
         return key[0][0] in self.role.final
 
     def value(self, key: Key, name: str) -> Value:
-        """A variable of the audited run."""
+        """The value of a variable of the audited run."""
         return key[0][self._names.index(name)]
 
     # -- the peer --------------------------------------------------------------------------------
     def functions(self, r: Rule) -> tuple[Callable[..., Any], Callable[..., Any]]:
-        """A row's `when` and its effects, over (run, fields)."""
+        """A row's `when` and effects, as functions of (run, fields)."""
         hit = self._functions.get(id(r))
         if hit is None:
             hit = self._functions[id(r)] = (
@@ -208,7 +208,7 @@ class HonestMachine:
         return hit[1], hit[2]
 
     def _take(self, kind: str, message: str, values: Mapping[str, Any]) -> None:
-        """The effects on the peer of the row for an event that the word puts here."""
+        """Apply to the peer the effects of its row for an event, whatever its local state."""
         peer = self.peer
         rows = [
             r
@@ -227,12 +227,12 @@ class HonestMachine:
                 return
 
     def of_generation(self, r: Rule) -> bool:
-        """Whether a row is of the version's generation, or of every one."""
+        """Whether a row belongs to the version's generation, or to every one."""
         mine = "tls13" if self.config.version == "TLS13" else "tls12"
         return r.generation in ("", mine)
 
     def message(self, symbol: Symbol) -> tuple[Sent, bool]:
-        """The peer's message for an input, its effects taken; whether it cannot be decrypted."""
+        """The peer's message for an input, its effects applied; whether it cannot be decrypted."""
         assert symbol.message is not None
         name, peer, subject = symbol.message, self.peer, self.subject
         values: dict[str, Any] = {}
@@ -265,7 +265,7 @@ class HonestMachine:
         return Sent(name, completed(MESSAGES[name], values)), False
 
     def _readable(self, sender: Run, reader: Run) -> bool:
-        """Whether the reader's keys are the sender's."""
+        """Whether the reader has the keys that the sender writes with."""
         a: Any = sender
         b: Any = reader
         if a.write_key != b.read_key:
@@ -276,7 +276,7 @@ class HonestMachine:
 
     # -- steps -----------------------------------------------------------------------------------
     def step(self, key: Key, symbol: Symbol) -> Answer:
-        """What the machine does with an input."""
+        """The machine's answer to an input."""
         hit = self._steps.get((key, symbol))
         if hit is None:
             hit = self._steps[key, symbol] = self._step(key, symbol)
@@ -290,13 +290,16 @@ class HonestMachine:
         rule = self.subject.taken
         assert rule is not None
         if alert:
-            # The values before the message: a weakened row starts from them.
+            # A weakened row starts from the values before the message.
             return Answer(before, (), rule, alert, garbled, False, sent)
         messages, hidden = self._spontaneous()
         return Answer(self._key(), messages, rule, "", garbled, hidden, sent)
 
     def forced(self, answer: Answer, target: str, base: Rule | None) -> Answer:
-        """A refused message accepted: to `target`, with the effects of the row `base`."""
+        """The answer if a refused message were accepted.
+
+        The run goes to the local state `target`, with the effects of the row `base`.
+        """
         self.place(answer.key)
         assert answer.sent is not None
         if base is not None:
@@ -310,7 +313,7 @@ class HonestMachine:
         return Answer(self._key(), messages, answer.rule, "", False, hidden, answer.sent)
 
     def _spontaneous(self) -> tuple[tuple[str, ...], bool]:
-        """All that the audited run sends by itself now, and whether the peer cannot read it."""
+        """The messages that the audited run sends by itself; whether the peer cannot read any."""
         out: list[str] = []
         hidden = False
         run: Any = self.subject
@@ -348,7 +351,7 @@ class HonestMachine:
 
 @cache
 def honest_machine(config: Configuration) -> HonestMachine:
-    """The honest machine, shared by all files of a configuration."""
+    """The honest machine of a configuration, shared by all its files."""
     return HonestMachine(config)
 
 
@@ -357,7 +360,7 @@ def _choices(r: Role, event: str) -> set[str]:
 
 
 def completed(message: Message, values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` made a message that may be sent: some value for each field that must have one."""
+    """The fields of a message with these `values`; a required field without one gets any value."""
     out = fields_of(message, values)
     for f, v in out.items():
         if v == "none" and message.demands(f):

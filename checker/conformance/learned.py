@@ -1,8 +1,8 @@
 """Learned Mealy machines: read from DOT, their symbols mapped to the model's messages.
 
-The forms are those that AALpy, LearnLib and StateLearner write: an edge `s0 -> s1` labelled
-`Input / Output`, and an edge without a label into the initial state. A symbol is split into the
-words of `WORDS`; what does not split that way is a symbol the model does not know, and is kept.
+The forms are those of AALpy, LearnLib and StateLearner: an edge `s0 -> s1` labelled `Input /
+Output`, and an edge without a label into the initial state. A symbol is split into the words of
+`WORDS`. A symbol that does not split is kept as one that the model does not know.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from model.message import ALPHABET
 from model.principal import Alert
 
 LIMIT = 10_000
-"""Edges in a file; a learned machine has some hundreds."""
+"""The most edges in a file; a learned machine has some hundreds."""
 
 KEY_EXCHANGES = {"rsa": "RSA", "dhe": "DHE", "dh": "DHE", "ecdhe": "ECDHE", "ecdh": "ECDHE"}
 
@@ -31,7 +31,7 @@ IGNORED = ("NewSessionTicket", "CertificateStatus")
 
 
 def _words() -> dict[str, tuple[str, str]]:
-    """What a symbol is made of: spelling without case or punctuation -> (kind, meaning)."""
+    """The words of symbols: the (kind, meaning) by spelling without case and punctuation."""
     out = {m.name.lower(): ("message", m.name) for m in ALPHABET if m.name != "Alert"}
     out |= {n.lower(): ("message", n) for n in IGNORED}
     out |= {a.replace("_", ""): ("alert", a) for a in ALERTS}
@@ -53,12 +53,12 @@ _LONGEST = max(map(len, WORDS))
 
 
 class LearnedError(Exception):
-    """A file that is no machine: the file, what was expected against got, what to do."""
+    """A file is no machine; the message has the file, what was expected and got, what to do."""
 
 
 @cache
 def split(text: str) -> tuple[tuple[str, str], ...] | None:
-    """`text` as words of `WORDS`, longest first; None if it is not made of them."""
+    """The words of `WORDS` that make up `text`, longest match first; None if others are left."""
     plain = "".join(c for c in text.lower() if c.isalnum())
     ends: dict[int, tuple[tuple[str, str], ...] | None] = {len(plain): ()}
     for i in range(len(plain) - 1, -1, -1):
@@ -73,53 +73,49 @@ def split(text: str) -> tuple[tuple[str, str], ...] | None:
 
 @dataclass(frozen=True)
 class Symbol:
-    """An input: the model's message, or None if it knows none.
-
-    `suite` is the key exchange that the name tells, `empty` a message without its content (an empty
-    Certificate, a record without data), `level` and `description` those of an alert.
-    """
+    """An input symbol."""
 
     name: str
-    message: str | None
-    suite: str = ""
-    empty: bool = False
-    level: str = ""
-    description: str = ""
+    message: str | None  # the model's message; None if there is none
+    suite: str = ""  # the key exchange in the name
+    empty: bool = False  # an empty Certificate, or a record without data
+    level: str = ""  # of an alert
+    description: str = ""  # of an alert
 
     @property
     def harmless(self) -> bool:
-        """May be refused or ignored: not in the model, or a record without data (5246 6.2.1)."""
+        """Whether the input may be refused or ignored.
+
+        That is an input outside the model, or a record without data (RFC 5246 6.2.1).
+        """
         return self.message is None or (self.message == "ApplicationData" and self.empty)
 
 
 @dataclass(frozen=True)
 class Output:
-    """What a machine answers: messages in order, alerts as (level, description), and the end.
-
-    `hidden`: part of it could not be decrypted by whoever learned. `other`: text not understood.
-    """
+    """A machine's answer to an input."""
 
     text: str
-    messages: tuple[str, ...] = ()
-    alerts: tuple[tuple[str, str], ...] = ()
-    closed: bool = False
-    hidden: bool = False
-    other: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()  # in order
+    alerts: tuple[tuple[str, str], ...] = ()  # (level, description)
+    closed: bool = False  # the connection ended
+    hidden: bool = False  # the learner could not decrypt a part
+    other: tuple[str, ...] = ()  # text not understood
 
     @property
     def fatal(self) -> str:
-        """The fatal alert, or empty."""
+        """The description of the fatal alert; empty if there is none."""
         return next((d for level, d in self.alerts if level != "warning"), "")
 
     @property
     def refuses(self) -> bool:
-        """It ends the connection."""
+        """Whether the answer ends the connection."""
         return self.closed or bool(self.fatal)
 
 
 @cache
 def symbol(name: str) -> Symbol:
-    """An input symbol."""
+    """The input symbol called `name`."""
     words = split(name) or ()
     kinds = dict(words)
     messages = [v for k, v in words if k == "message"]
@@ -139,7 +135,7 @@ def symbol(name: str) -> Symbol:
 
 @cache
 def output(text: str) -> Output:
-    """An output label."""
+    """The answer that an output label stands for."""
     messages: list[str] = []
     alerts: list[tuple[str, str]] = []
     other: list[str] = []
@@ -170,19 +166,17 @@ def output(text: str) -> Output:
 
 @dataclass(frozen=True)
 class Mealy:
-    """A complete, deterministic machine: `move[state][input]` is (next state, output text).
-
-    States are numbered; states that behave alike are one. `states` is their number in the file.
-    """
+    """A complete, deterministic and minimal machine; its states are numbered from 0."""
 
     file: str
-    states: int
+    states: int  # in the file, before states that behave alike were made one
     initial: int
     inputs: tuple[str, ...]
+    # By state and input: the next state and the output text.
     move: tuple[Mapping[str, tuple[int, str]], ...] = field(default=())
 
     def reach(self, start: int) -> set[int]:
-        """The states that can follow `start`, itself included."""
+        """The states reachable from `start`, which is among them."""
         seen, stack = {start}, [start]
         while stack:
             for q, _ in self.move[stack.pop()].values():
@@ -193,7 +187,7 @@ class Mealy:
 
 
 def read(path: str) -> Mealy:
-    """The machine in a DOT file; LearnedError if there is none."""
+    """The machine in a DOT file; LearnedError if the file has none."""
     try:
         with Path(path).open("rb") as f:
             raw = f.read(LIMIT * 200 + 1)
@@ -212,7 +206,7 @@ def read(path: str) -> Mealy:
 
 
 def _edges(path: str, text: str) -> tuple[list[tuple[str, str, str]], list[str]]:
-    """(source, target, label) of each labelled edge, and the targets of those without label."""
+    """The labelled edges as (source, target, label), and the targets of edges without a label."""
     import pydot
 
     said = io.StringIO()
@@ -306,7 +300,7 @@ def _minimal(
     start: str,
     inputs: Iterable[str],
 ) -> Mealy:
-    """States that no input word tells apart made one (Moore's partition refinement)."""
+    """The machine with equivalent states made one, by Moore's partition refinement."""
     inputs = tuple(sorted(inputs))
     block = dict.fromkeys(order, 0)
     while True:

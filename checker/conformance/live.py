@@ -1,7 +1,7 @@
 """Real handshakes between two endpoints of `ssl`, on loopback, recorded by its message hook.
 
-Only Python's own `ssl` takes part. It has no call that updates keys; a KeyUpdate shows here if the
-peer sends one. Below TLS 1.3 tickets are off (the monitor's machines have none) and session ids on.
+Python's `ssl` has no call that updates keys, so a KeyUpdate is recorded only if the peer sends one.
+Below TLS 1.3 tickets are off (the monitor's machines have none) and session ids are on.
 """
 
 from __future__ import annotations
@@ -22,26 +22,25 @@ if TYPE_CHECKING:
 
 
 class LiveError(RuntimeError):
-    """This Python cannot record a live handshake: what is missing, why, what to do."""
+    """This Python cannot record a live handshake; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Handshake:
     """One handshake to record."""
 
-    version: str  # the highest one of the client
+    version: str  # the client's highest
     client_certificate: bool
-    server_version: str = ""  # the highest one of the server, if other
-    ciphers: str = (
-        ""  # an OpenSSL cipher list for both ends below TLS 1.3; empty: the library's own
-    )
-    group: str = ""  # the one group that the server takes, as OpenSSL names it; empty likewise
+    server_version: str = ""  # the server's highest; empty: the client's
+    # An OpenSSL cipher list for both ends below TLS 1.3; empty: the library's default.
+    ciphers: str = ""
+    group: str = ""  # the server's only group, named as in OpenSSL; empty: the library's default
     later: bool = False  # the server asks for a certificate after the handshake (TLS 1.3)
     resumed: bool = False  # a second connection resumes the first
 
     @property
     def title(self) -> str:
-        """How a report names it."""
+        """The handshake's title in reports."""
         auth = "with" if self.client_certificate else "without"
         more = f", server up to {self.server_version}" if self.server_version else ""
         more += f", {self.ciphers}" if self.ciphers else ""
@@ -51,18 +50,19 @@ class Handshake:
 
 
 RESUMED = ", resumed"
-"""How the title of a connection ends that resumes another one."""
+"""The end of the title of a connection that resumes another one."""
 
 HANDSHAKES = (
     *(Handshake(v, c, resumed=True) for v in ("TLS12", "TLS13") for c in (False, True)),
     *(Handshake("TLS13", c, group="prime256v1", resumed=True) for c in (False, True)),
     *(Handshake("TLS13", c, later=True, resumed=True) for c in (False, True)),
 )
-"""What `monitor --live` runs. The first key share of OpenSSL's clients is not of prime256v1."""
+"""The handshakes of `monitor --live`. With prime256v1, an OpenSSL client, whose first key share is
+of another group, is asked to retry."""
 
 
 def available() -> str:
-    """Why no live handshake can be recorded here; empty if one can."""
+    """The reason why no live handshake can be recorded here; empty if one can."""
     import importlib.util
     import ssl
 
@@ -82,7 +82,7 @@ def available() -> str:
 
 
 def record_all() -> list[Recording]:
-    """The connections of `HANDSHAKES`, recorded; LiveError where that cannot be."""
+    """The recordings of `HANDSHAKES`; LiveError if none can be made here."""
     identities = make_identities()
     return [r for h in HANDSHAKES for r in record(h, identities)]
 
@@ -125,11 +125,11 @@ def make_identities() -> dict[str, bytes]:
 
 
 def record(handshake: Handshake, identities: dict[str, bytes] | None = None) -> list[Recording]:
-    """Run `handshake`, application data each way and the closure; what was seen.
+    """The recordings of a handshake, with application data each way and the closure.
 
-    One recording a connection: two if it is resumed. `identities` are from `make_identities`.
-    Raises LiveError, or RecordingError where the handshake fails or the model has no counterpart
-    for a message.
+    There is one recording for each connection, so two for a resumption. `identities` are from
+    `make_identities`. LiveError if none can be made here; RecordingError if the handshake fails or
+    the model has no counterpart for a message.
     """
     import ssl
 
@@ -153,7 +153,7 @@ def record(handshake: Handshake, identities: dict[str, bytes] | None = None) -> 
 def contexts(
     handshake: Handshake, identities: dict[str, bytes], events: list[Event]
 ) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """The contexts of the client and the server; what their hooks see is added to `events`."""
+    """The contexts of the client and the server, whose hooks append to `events`."""
     import os
     import ssl
     import tempfile
@@ -196,7 +196,7 @@ def _hook(side: str, events: list[Event]) -> Callable[..., None]:
     def hook(
         conn: object, direction: str, version: int, content_type: int, msg_type: int, data: bytes
     ) -> None:
-        # Only notes: an exception in here would surface later, elsewhere.
+        # Only record: an exception raised here would surface later, elsewhere.
         events.append(
             Event(side, direction == "write", int(content_type), int(msg_type), bytes(data))
         )
@@ -205,10 +205,10 @@ def _hook(side: str, events: list[Event]) -> Callable[..., None]:
 
 
 class _Ends:
-    """The ends of a connection: what one writes into memory, a socket carries to the other.
+    """The ends of a connection, which write into memory; `carry` brings the bytes to the other end.
 
-    No messages cross while each end in turn reads all there is before it writes; that needs the
-    bytes in hand, so the ends themselves have no socket.
+    Each end reads all bytes before it writes, so that no messages cross. For this the ends
+    themselves have no socket.
     """
 
     def __init__(self, sockets: Mapping[str, socket.socket]) -> None:
@@ -218,7 +218,7 @@ class _Ends:
         self.boxes = {side: (ssl.MemoryBIO(), ssl.MemoryBIO()) for side in sockets}
 
     def carry(self, side: str) -> None:
-        """Bring what an end wrote to the other one."""
+        """Bring the bytes that an end wrote to the other end, over the sockets."""
         other = "server" if side == "client" else "client"
         data = self.boxes[side][1].read()
         self.sockets[side].sendall(data)
@@ -231,7 +231,7 @@ class _Ends:
             left -= len(part)
 
     def attempt(self, side: str, step: Callable[[], Any]) -> bool:
-        """Let an end take a step; whether it had all it needed."""
+        """Let an end take a step, and say whether it had all bytes that it needed."""
         import ssl
 
         try:
@@ -251,7 +251,7 @@ def _drive(
     *,
     later: bool,
 ) -> ssl.SSLSession | None:
-    """Both ends over a TCP connection on loopback; the client's session at its end."""
+    """Run both ends over a TCP connection on loopback; the client's session at the end."""
     import socket
 
     with (

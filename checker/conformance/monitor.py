@@ -1,20 +1,19 @@
 """The monitor: recorded messages, fed to the client's and the server's machine.
 
-Each message takes the send row of its sender's machine, then the receive row of its receiver's. It
-is illegal where the sender has no row for it, where the receiver takes a reject row, or where a
-field that was shown is not what the sender's machine sends. The first illegal message ends the
-watch.
+Each message takes a send row of its sender's machine, then a receive row of its receiver's. The
+message is illegal if the sender has no row for it, if the receiver takes a reject row, or if a
+recorded field is not what the sender's machine sends. `watch` ends at the first illegal message.
 
-Fields the recording does not show come from the sender's machine; they and the configuration of
-both ends are reported as assumed. A run of `watch` therefore says "some sound configuration of the
-two ends takes these steps with these shown fields", not that a signature or MAC was verified.
+Fields that the recording does not show come from the sender's machine; they and the configuration
+of both ends are reported as assumed. So an accepted recording is one that two sound ends can have
+had; no signature or MAC was verified.
 
 The machines have every extension of the model but one (see `recording.WITHOUT`). A connection that
-resumes another one is fed to runs that come after that one's.
+resumes another one is fed to runs that come after the other connection's.
 
-Not judged at the sender, for want of a send row: alerts but user_canceled, the end of the
-transport, a record that does not decrypt, and the ChangeCipherSpec that TLS 1.3 sends for
-middleboxes (RFC 8446 5, D.4).
+For some messages there are no send rows, so only the receiver is judged: alerts except
+user_canceled, the end of the transport, a record that does not decrypt, and the ChangeCipherSpec
+that TLS 1.3 sends for middleboxes (RFC 8446 5, D.4).
 """
 
 from __future__ import annotations
@@ -40,47 +39,41 @@ from model.machine import CallError, Run, Sent
 from model.rule import Rule, satisfiable, snake
 
 ENVIRONMENT = ("Alert", "AlertFragment", "UndecryptableRecord", "TransportClose")
-"""Not sent by any row: judged at the receiver only, and left out of the lists of what is expected
-(they are possible in every state but START and CLOSED)."""
+"""Messages that no row sends. They are judged at the receiver only, and not listed as expected,
+since they are possible in every state but START and CLOSED."""
 
 PREFERRED = {"certificate": "honest", "client_auth": "optional"}
-"""The argument assumed where the recording does not show one: a Certificate that is not empty is
-the principal's own; a server that asks for a certificate takes an empty one too."""
+"""The argument assumed if the recording shows none: a Certificate that is not empty is the
+principal's own; a server that asks for a certificate also takes an empty one."""
 
 
 @dataclass(frozen=True)
 class Watched:
-    """One message: where both machines stood before and after, the rows taken, the fields.
+    """One message as both machines took it."""
 
-    `number` counts from 1. `row` and `rfc` are the receiver's, or the sender's where the receiver
-    was not reached. `send_row` is empty where the sender is not judged. `shown` fields were
-    compared, `assumed` ones (and choices) were taken from the sender's machine.
-    """
-
-    number: int
+    number: int  # from 1
     direction: str
     message: str
-    client: tuple[str, str]
+    client: tuple[str, str]  # local states before and after
     server: tuple[str, str]
-    send_row: str
-    row: str
-    rfc: str
-    shown: tuple[str, ...]
-    assumed: tuple[str, ...]
+    send_row: str  # empty if the sender is not judged
+    row: str  # the receiver's; the sender's if the message did not reach the receiver
+    rfc: str  # of `row`
+    shown: tuple[str, ...]  # fields compared with the sender's machine
+    assumed: tuple[str, ...]  # fields and arguments taken from the sender's machine
     note: str = ""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What `watch` found. `refused` is the number of the first illegal message, None if all are
-    legal; `messages` ends with it. `length` is the number of messages in the recording."""
+    """The result of `watch`."""
 
     title: str
-    messages: tuple[Watched, ...]
+    messages: tuple[Watched, ...]  # up to the first illegal one
     assumptions: tuple[str, ...]
-    length: int
-    refused: int | None = None
-    problem: str | None = None
+    length: int  # number of messages in the recording
+    refused: int | None = None  # number of the first illegal message
+    problem: str | None = None  # why that message is illegal
 
     @property
     def ok(self) -> bool:
@@ -89,15 +82,15 @@ class Report:
 
 
 def watch(recording: Recording) -> Report:
-    """Feed `recording` to a client and a server machine, up to the first illegal message.
+    """The report on a recording, fed to both machines up to the first illegal message.
 
-    Raises CallError for a field value that `recording.parse` would have refused.
+    CallError for a field value that `recording.parse` would have refused.
     """
     return _watch(recording)[0]
 
 
 def _watch(recording: Recording) -> tuple[Report, dict[str, Run]]:
-    """The report, and both runs as they ended."""
+    """The report, and both runs at the end."""
     before = _watch(recording.before)[1] if recording.before is not None else {}
     number = 1 if before else 0
     if _forgotten(recording):
@@ -130,9 +123,9 @@ def _watch(recording: Recording) -> tuple[Report, dict[str, Run]]:
 
 
 def _forgotten(recording: Recording) -> bool:
-    """Whether the server shows another session id than the one it was offered (RFC 5246 7.4.1.3).
+    """Whether the server shows another session id than the offered one (RFC 5246 7.4.1.3).
 
-    Then it has not kept that session: its run comes after none.
+    Such a server has not kept the session: no run comes before its run.
     """
     shown = [
         next((m.fields.get("session_id") for m in recording.messages if m.message == name), None)
@@ -142,9 +135,10 @@ def _forgotten(recording: Recording) -> bool:
 
 
 def _renew(writer: Any, reader: Any) -> None:
-    """Count the key generations of one direction anew once both ends have the same.
+    """Restart the count of key generations of one direction once both ends agree.
 
-    The model's runs have three of them and start one update each; a connection may have any number.
+    A run of the model has three generations and starts one update; a connection can have any number
+    of updates.
     """
     if writer.write_generation == reader.read_generation != "0":
         writer.write_generation = reader.read_generation = "0"
@@ -153,7 +147,7 @@ def _renew(writer: Any, reader: Any) -> None:
 
 
 def _feed(runs: Mapping[str, Any], number: int, item: Recorded) -> tuple[Watched, str | None]:
-    """Send and receive one message: what was watched, and why it is illegal, if it is."""
+    """One message as sent and received, and why it is illegal; None if it is legal."""
     ends = ("client", "server") if item.direction == TO_SERVER else ("server", "client")
     sender, receiver = (runs[end] for end in ends)
     before = {name: r.state for name, r in runs.items()}
@@ -208,7 +202,7 @@ def _feed(runs: Mapping[str, Any], number: int, item: Recorded) -> tuple[Watched
 
 
 def _receive(receiver: Run, name: str, fields: Mapping[str, Any]) -> tuple[Rule, str]:
-    """The receive row taken, and why the message is illegal there; empty if it is legal."""
+    """The receive row taken, and why the message is illegal; empty if it is legal."""
     then, state = copy.copy(receiver), receiver.state
     values = completed(alphabet()[name], fields)
     receiver.receive(Sent(name, values))
@@ -225,7 +219,7 @@ def _receive(receiver: Run, name: str, fields: Mapping[str, Any]) -> tuple[Rule,
 def _changed(
     sender: Run, row: Rule, mine: Mapping[str, Any], shown: Mapping[str, Any]
 ) -> list[str]:
-    """What was shown against what the sender's machine sends: a problem or none."""
+    """A problem, or none, with recorded fields that the sender's machine does not send."""
     wrong = [
         f"{f}={v}, expected {f}={mine[f]}" for f, v in shown.items() if f in mine and mine[f] != v
     ]
@@ -238,7 +232,7 @@ def _changed(
 
 
 def _unjudged(sender: Any, item: Recorded) -> str:
-    """Why no send row applies; empty if one must."""
+    """The reason why the sender is not judged; empty if a send row must apply."""
     if item.message in ENVIRONMENT and not _cancels(sender, item):
         return "judged at the receiver only"
     if item.message == "ChangeCipherSpec":
@@ -251,7 +245,7 @@ def _unjudged(sender: Any, item: Recorded) -> str:
 
 
 def _cancels(sender: Run, item: Recorded) -> bool:
-    """Whether it is the user_canceled of an end that may give the handshake up now."""
+    """Whether the message is user_canceled, from an end that may give up the handshake now."""
     return item.fields.get("description") == "user_canceled" and any(
         r.kind == "send" and r.event == item.message and _possible(sender, r)
         for r in sender.enabled()
@@ -259,7 +253,10 @@ def _cancels(sender: Run, item: Recorded) -> bool:
 
 
 def _send(sender: Run, item: Recorded) -> tuple[Sent | None, dict[str, Any]]:
-    """Take the send row of `item`, and the arguments that were assumed; None if there is none."""
+    """The message that the sender's machine sends for `item`, and the arguments assumed.
+
+    None for the message if no send row applies.
+    """
     choices = choices_of(item.direction, item.message)
     call = getattr(sender, f"send_{snake(item.message)}", None)
     if call is None:
@@ -268,7 +265,7 @@ def _send(sender: Run, item: Recorded) -> tuple[Sent | None, dict[str, Any]]:
     for name, domain in choices.items():
         values = [item.fields[name]] if name in item.fields else []
         if not values or name in alphabet()[item.message].fields:
-            # A field is as its receiver sees it: an `expired` certificate is `honest` to its owner.
+            # Fields have the receiver's view: an `expired` certificate is `honest` to its owner.
             preferred = PREFERRED.get(name)
             values += [v for v in (preferred,) if v is not None]
             if name not in item.fields:
@@ -285,12 +282,12 @@ def _send(sender: Run, item: Recorded) -> tuple[Sent | None, dict[str, Any]]:
 
 
 def _view(sender: Run, message: str) -> Mapping[str, Any]:
-    """The fields this run would give `message` now; none if it never sends one."""
+    """The fields that the run would give `message` now; empty if no row sends the message."""
     return sender.message(message).fields if message in sender.role.sends else {}
 
 
 def _possible(run: Run, rule: Rule) -> bool:
-    """Whether some message or argument makes the row fire, the run being as it is."""
+    """Whether some message or argument makes the row fire in the run's present state."""
 
     def leaf(v: Expr) -> Expr:
         kind, _, name = v.payload.partition(".")
@@ -305,7 +302,7 @@ def _possible(run: Run, rule: Rule) -> bool:
 
 
 def _expected(run: Run) -> str:
-    """What the run may send and receive now: `receive Finished (5246 7.4.9)`, row by row."""
+    """The messages that the run may send or receive now, as in "receive Finished (5246 7.4.9)"."""
     out = [
         f"{r.kind} {r.event} (RFC {r.rfc}, row {r.name})"
         for r in run.enabled()
@@ -315,7 +312,7 @@ def _expected(run: Run) -> str:
 
 
 def _given(message: str, values: Mapping[str, Any]) -> str:
-    """The plain fields of a refused message, for its error."""
+    """The plain fields of a refused message, for the error text."""
     domains = alphabet()[message].fields
     plain = [f"{f}={v}" for f, v in values.items() if domains[f] is not COMPOSITE]
     return f", for {', '.join(plain)}" if plain else ""
@@ -333,7 +330,7 @@ def _gave_up(sender: Run, state: str, item: Recorded, taken: Rule) -> str:
 
 
 def _answered(recording: Recording, number: int, item: Recorded, runs: Mapping[str, Any]) -> str:
-    """Whether the recording goes on with the alert that the machine answers with."""
+    """The error text's part on whether the recording goes on with the machine's alert."""
     rest = recording.messages[number:]
     receiver = runs["server" if item.direction == TO_SERVER else "client"]
     if not rest or rest[0].message != "Alert" or rest[0].direction == item.direction:

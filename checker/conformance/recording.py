@@ -4,9 +4,9 @@ The file is JSON lines, one message a line, in the order of the wire:
 
     {"direction": "client->server", "message": "ClientHello", "fields": {"version": "TLS12"}}
 
-Fields may be missing. A line `{"recording": "title"}` starts a further recording in the same file;
-`{"recording": "title", "resumes": "earlier title"}` one whose client has a ticket of that earlier
-connection. There the ends are `client1` and `server1`, and the ticket is by `server0`.
+Fields may be missing. A line `{"recording": "title"}` starts a further recording in the file. A
+line `{"recording": "title", "resumes": "earlier title"}` starts one in which the client resumes the
+earlier connection: its ends are `client1` and `server1`, and its ticket is by `server0`.
 """
 
 from __future__ import annotations
@@ -32,34 +32,31 @@ WITHOUT = {
     "renegotiation": "a recording is of one handshake",
     "session_ticket": "a session below TLS 1.3 is known by its id: the tickets are not read",
 }
-"""The extensions that the machines here do without, and why."""
+"""The extensions that the monitor's machines do without, and why."""
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """One message of a recording; `fields` holds only what was shown. `line` is 0 if not a file."""
+    """One message of a recording."""
 
     direction: str
     message: str
-    fields: Mapping[str, Any]
-    line: int = 0
+    fields: Mapping[str, Any]  # only those that the recording shows
+    line: int = 0  # in the file; 0 if there is no file
 
 
 @dataclass(frozen=True)
 class Recording:
-    """The messages of one connection, in the order of the wire; none of them crossed.
-
-    `before` is the connection that gave the ticket which this one resumes by.
-    """
+    """The messages of one connection, in the order of the wire; none of them crossed."""
 
     title: str
     messages: tuple[Recorded, ...]
-    before: Recording | None = None
+    before: Recording | None = None  # the connection that is resumed
 
 
 @cache
 def roles() -> Mapping[str, Role]:
-    """Both ends' roles: with all extensions but `WITHOUT` and those that exclude others."""
+    """The roles of both ends, with all extensions but `WITHOUT` and those that exclude others."""
     names = tuple(
         n
         for n, e in extensions().items()
@@ -70,7 +67,7 @@ def roles() -> Mapping[str, Role]:
 
 @cache
 def alphabet() -> Mapping[str, Message]:
-    """The messages of those roles, by name."""
+    """The messages of `roles`, by name."""
     return {m.name: m for m in roles()["client"].alphabet}
 
 
@@ -85,7 +82,7 @@ def choices_of(direction: str, message: str) -> Mapping[str, Domain]:
 
 
 def parse(text: str, title: str) -> list[Recording]:
-    """The recordings of a JSON lines text; RecordingError with the line number."""
+    """The recordings in a JSON lines text; RecordingError, with the line number, for bad lines."""
     done: list[Recording] = []
     now: list[Recorded] = []
     name, before = title, None
@@ -117,7 +114,7 @@ def parse(text: str, title: str) -> list[Recording]:
 
 
 def _earlier(number: int, done: Iterable[Recording], title: object) -> Recording:
-    """The recording that one resumes, of those above it."""
+    """The recording with this title among those above line `number`."""
     found = next((r for r in done if r.title == title), None)
     if found is None:
         raise RecordingError(
@@ -200,7 +197,7 @@ def _parse_value(
 
 
 def read(path: str) -> list[Recording]:
-    """The recordings of a file; RecordingError if it cannot be opened or read."""
+    """The recordings in a file; RecordingError if the file cannot be opened or read."""
     try:
         with open(path, encoding="utf-8") as f:
             text = f.read()
@@ -213,7 +210,7 @@ def read(path: str) -> list[Recording]:
 
 
 def dump(recordings: Iterable[Recording]) -> str:
-    """The recordings as JSON lines that `parse` reads back, each after the one it resumes."""
+    """The recordings as JSON lines for `parse`, each after the recording that it resumes."""
     lines: list[str] = []
     for recording in recordings:
         head = {"recording": recording.title}

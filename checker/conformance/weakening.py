@@ -1,4 +1,4 @@
-"""A row of the model weakened as a learned machine shows it, and the attacks that follow."""
+"""A row of the model weakened to match a learned machine, and the attacks that follow."""
 
 from __future__ import annotations
 
@@ -18,22 +18,18 @@ from model.scenario import Scenario
 
 @dataclass(frozen=True)
 class Weakening:
-    """One row of a role weakened: how it takes a message that the model refuses.
-
-    `how` is "ignored", "takes effect early", "ends the wait" or "is not checked"; `base` is the
-    row whose effects (and target, checks) it has, `check` the one dropped ("" for all).
-    """
+    """One weakened row, which takes a message that the model refuses."""
 
     config: Configuration
     states: tuple[str, ...]
     message: str
-    how: str
-    base: str = ""
-    check: str = ""
-    checked: bool = True
+    how: str  # "ignored", "takes effect early", "ends the wait" or "is not checked"
+    base: str = ""  # the row whose effects, target and checks the weakened row has
+    check: str = ""  # the check dropped; empty: all checks
+    checked: bool = True  # a row that ends the wait keeps the checks of `base`
 
     def rule(self) -> Rule:
-        """The row added; its guard leaves what other rows take alone."""
+        """The row to add, whose guard excludes the messages that other rows take."""
         sound = role(self.config.role)
         own = client if self.config.role == "client" else server
         base = next((r for r in sound.table if r.name == self.base), None)
@@ -59,10 +55,10 @@ class Weakening:
         )
 
     def patch(self) -> Patch:
-        """What makes the role weaker."""
+        """The patch that weakens the role."""
         if self.how == "is not checked":
             return without_check(self.base, *([self.check] if self.check else []))
-        # What fails a check of a row there is for the new row to take.
+        # The new row takes messages that fail a check of these rows, so drop their reject rows.
         there = [x.name for x in role(self.config.role).table if x.checks and self._takes(x)]
         return [*map(without_refusals, there), with_rows(self.rule())]
 
@@ -105,7 +101,7 @@ def _sound(config: Configuration) -> dict[str, str]:
 
 
 def consequences(w: Weakening) -> list[dict[str, Any]]:
-    """The properties that fall with the weakened row: name, id, steps of the shortest attack."""
+    """The properties that fall with the weakened row: name, id, steps of a shortest attack."""
     from checker.by_search import changed_rows, search
     from checker.request import Request, properties_of
     from checker.verdict import PROVED, UNKNOWN, VIOLATED

@@ -1,7 +1,7 @@
 """Bytes of handshake messages to structures, with the numbers and names of the IANA registries.
 
-A message's body comes without the handshake header. The names are those of the RFCs; which of them
-the model has is not known here.
+A message's body is without the handshake header. Names are those of the RFCs; this module does not
+know which of them the model has.
 """
 
 from __future__ import annotations
@@ -109,14 +109,14 @@ SUITES: Mapping[int, tuple[str, str]] = {
     for exchange, suites in _REGISTRY.items()
     for code, _, rest in (suite.partition(":") for suite in suites.split())
 }
-"""Key exchange (empty in TLS 1.3) and name of a suite, by its number (IANA TLS Cipher Suites).
+"""The key exchange (empty in TLS 1.3) and the name of a suite, by number (IANA TLS Cipher Suites).
 
 Suites of other key exchanges (PSK, SRP, static DH, ECDH_anon) are not listed.
 """
 
 
 class RecordingError(ValueError):
-    """A recording cannot be read: where (line or message), what was expected, what was got."""
+    """A recording cannot be read; the message says where, what was expected and got."""
 
 
 class Reader:
@@ -149,7 +149,7 @@ class Reader:
         return self.at < len(self.data)
 
     def extensions(self) -> dict[int, bytes]:
-        """The block of extensions; it may be missing (RFC 5246 7.4.1.2)."""
+        """The extensions by type; none if the block is missing (RFC 5246 7.4.1.2)."""
         out: dict[int, bytes] = {}
         if self.more():
             block = Reader(f"{self.what} extensions", self.vector(2))
@@ -160,12 +160,12 @@ class Reader:
 
 
 def _reader_of(what: str, vector: bytes | None) -> Reader:
-    """What is in a vector with two bytes of length; nothing if there is none."""
+    """The reader of the content of a vector with two bytes of length; empty without a vector."""
     return Reader(what, b"" if vector is None else Reader(what, vector).vector(2))
 
 
 def pairs(data: bytes) -> list[int]:
-    """Numbers of two bytes, such as suites."""
+    """The two-byte numbers, such as suites, in `data`."""
     return [int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data) - 1, 2)]
 
 
@@ -173,7 +173,7 @@ def pairs(data: bytes) -> list[int]:
 class ClientHello:
     """A ClientHello, the first or a second one."""
 
-    version: str  # the highest one offered
+    version: str  # the highest offered
     random: bytes
     session_id: bytes
     suites: bytes
@@ -182,12 +182,12 @@ class ClientHello:
 
     @property
     def supported(self) -> list[int]:
-        """The groups it supports (RFC 8446 4.2.7)."""
+        """The supported groups (RFC 8446 4.2.7)."""
         return pairs(self.extensions.get(SUPPORTED_GROUPS, b"")[2:])
 
     @property
     def shares(self) -> list[int]:
-        """The groups it has key shares of (RFC 8446 4.2.8)."""
+        """The groups of the key shares (RFC 8446 4.2.8)."""
         r, out = _reader_of("ClientHello key_share", self.extensions.get(KEY_SHARE)), []
         while r.more():
             out.append(r.number(2))
@@ -201,7 +201,7 @@ class ClientHello:
 
     @property
     def identities(self) -> list[bytes]:
-        """The pre-shared keys it offers (RFC 8446 4.2.11)."""
+        """The offered pre-shared keys (RFC 8446 4.2.11)."""
         if PRE_SHARED_KEY not in self.extensions:
             return []
         r = _reader_of("ClientHello pre_shared_key", self.extensions[PRE_SHARED_KEY])
@@ -225,13 +225,13 @@ class ServerHello:
 
     @property
     def group(self) -> int | None:
-        """The group of its share, or that a HelloRetryRequest asks for (RFC 8446 4.2.8)."""
+        """The group of the key share, or of a HelloRetryRequest (RFC 8446 4.2.8)."""
         share = self.extensions.get(KEY_SHARE)
         return None if share is None else Reader("ServerHello key_share", share).number(2)
 
 
 def client_hello(body: bytes) -> ClientHello:
-    """A ClientHello; its versions are those of the supported_versions extension, if it is there."""
+    """The ClientHello in `body`; its version is from supported_versions, if that is present."""
     r = Reader("ClientHello", body)
     legacy, random = r.number(2), r.take(32)
     session_id, suites, compression = r.vector(1), r.vector(2), r.vector(1)
@@ -239,7 +239,7 @@ def client_hello(body: bytes) -> ClientHello:
     offered = [legacy]
     if SUPPORTED_VERSIONS in extensions:
         offered = pairs(extensions[SUPPORTED_VERSIONS][1:])
-    # Values nobody assigned are ignored, as a receiver must (RFC 8701; RFC 8446 4.2.1).
+    # A receiver must ignore unassigned values (RFC 8701; RFC 8446 4.2.1).
     known = [v for v in offered if v in VERSIONS]
     if not known:
         raise RecordingError(
@@ -250,7 +250,7 @@ def client_hello(body: bytes) -> ClientHello:
 
 
 def server_hello(body: bytes) -> ServerHello:
-    """A ServerHello or a HelloRetryRequest."""
+    """The ServerHello or HelloRetryRequest in `body`."""
     r = Reader("ServerHello", body)
     version, random, session_id = r.number(2), r.take(32), r.vector(1)
     suite, method = r.number(2), r.number(1)
@@ -302,8 +302,8 @@ def server_share(body: bytes, exchange: str) -> tuple[bytes, int]:
 def name_of(kind: int, body: bytes, *, retried: bool) -> str | None:
     """The name of a handshake message; None if its type is not in `HANDSHAKE`.
 
-    A HelloRetryRequest is a ServerHello on the wire, and what follows it a ClientHello: `retried`
-    says whether there was one (RFC 8446 4.1.3, 4.1.4).
+    On the wire a HelloRetryRequest is a ServerHello, and the next hello a ClientHello: `retried`
+    says whether a HelloRetryRequest came before (RFC 8446 4.1.3, 4.1.4).
     """
     name = HANDSHAKE.get(kind)
     if name == "ServerHello" and body[2:34] == RETRY_RANDOM:

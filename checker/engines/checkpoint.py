@@ -1,4 +1,4 @@
-"""A search in C kept in a folder, to go on from there."""
+"""A search in C saved in a folder, from which it can be resumed."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Kept(Protocol):
 
 
 class Checkpoint:
-    """A search kept in a folder: three data files that only grow, and `manifest.json`.
+    """A search saved in a folder: three data files that only grow, and `manifest.json`.
 
-    What the manifest does not count is ignored, so a process that dies while it writes loses only
-    what came after the last manifest.
+    Data that the manifest does not count is ignored, so a process that dies while writing loses
+    only the states after the last manifest.
     """
 
     NAMES = ("words.bin", "parent.bin", "via.bin")
@@ -78,7 +78,7 @@ class Checkpoint:
             raise
 
     def _lock(self) -> None:
-        """One process at a time; the lock ends with the process."""
+        """Lock the folder for this process until its end; NativeError if another has the lock."""
         import fcntl
 
         self.lock = (self.folder / "lock").open("ab")
@@ -110,7 +110,7 @@ class Checkpoint:
         return data
 
     def _restore(self, data: Mapping[str, Any]) -> None:
-        """Read the arrays and build the index again."""
+        """Read the arrays into the engine, and build the index again."""
         engine = self.engine
         head, lib = engine.head.contents, engine.lib
         rows = int(data["count"])
@@ -141,9 +141,9 @@ class Checkpoint:
             head.edges[i] = n
 
     def save(self) -> None:
-        """Append the new states, then replace the manifest. Both are on disk when it returns.
+        """Append the new states, then replace the manifest; at return both are on disk.
 
-        NativeError if that fails, as on a full disk; the last manifest is valid still.
+        NativeError if that fails, as on a full disk; the last manifest is still valid.
         """
         try:
             self._save()

@@ -1,4 +1,4 @@
-"""Choosing an engine: which there are, what each takes, and the one that a search gets."""
+"""Choosing an engine: the kinds, the options of each, and the engine for a search."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ CHECKPOINT_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of engine: `done` says what it does to a scenario, `takes` names its options."""
+    """A kind of engine."""
 
     summary: str
-    done: str
-    takes: tuple[str, ...]
+    done: str  # to a scenario: "searched", "proved"
+    takes: tuple[str, ...]  # names of options
 
 
 SEARCH = ("time", "states", "memory", "backend", "spill")
@@ -42,34 +42,30 @@ ENGINES = {
     SYMBOLIC: Kind(
         "unbounded proof by PDR, then Spacer (Z3), each invariant re-checked",
         "proved",
-        # A search shows what a solver found, and looks for the interesting cases.
+        # Searches confirm a violation that a solver found, and look for interesting cases.
         (*SEARCH, "certificates"),
     ),
 }
 """The engines that can be asked for by name."""
 ORDER = (REFERENCE, EXPLICIT, LIVENESS, SYMBOLIC)
-"""All kinds, the first to run first. Liveness is the reference engine's graph, looked at whole."""
+"""All kinds, in the order they run. Liveness is decided on the reference engine's whole graph."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How to search.
+    """How to search."""
 
-    `backend` is "c", "numpy" or "": C where a compiler is. `checkpoint` and `spill` are folders:
-    each search keeps itself in the first, and goes on from there with `resume`; its states lie in
-    files of the second. Without `spill` they go to the temporary folder when memory is short; never
-    if it is "none". `cluster` is the address of a Dask scheduler that searches instead.
-    """
-
-    backend: str = ""
-    checkpoint: str = ""
-    resume: bool = False
+    backend: str = ""  # "c", "numpy", or empty: C if there is a compiler
+    checkpoint: str = ""  # the folder where a search is saved
+    resume: bool = False  # go on with the saved search
+    # The folder for files of states; empty: the temporary folder once memory is short; "none": no
+    # files at all.
     spill: str = ""
-    cluster: str = ""
+    cluster: str = ""  # the address of a Dask scheduler that searches instead
 
     @property
     def folder(self) -> str:
-        """Where the states lie from the start; empty if not on a disk."""
+        """The folder that holds the states from the start; empty if they start in memory."""
         return "" if self.spill == "none" else self.spill
 
 
@@ -77,7 +73,7 @@ PLAIN = Options()
 
 
 def refuse(flags: Iterable[str], engines: Collection[str]) -> None:
-    """UsageError if none of the engines takes an option that is given."""
+    """Raise UsageError for an option that none of the engines takes."""
     for flag in flags:
         if not any(flag in ENGINES[n].takes for n in engines):
             takers = " and ".join(n for n, e in ENGINES.items() if flag in e.takes)
@@ -88,7 +84,7 @@ def refuse(flags: Iterable[str], engines: Collection[str]) -> None:
 
 
 def in_c(options: Options) -> bool:
-    """Whether a search runs in C; UsageError if what is asked for cannot be had."""
+    """Whether a search runs in C; UsageError if the options cannot be met here."""
     from checker.engines.native_source import available
 
     why = available()
@@ -115,7 +111,7 @@ def in_c(options: Options) -> bool:
 
 
 def fallback(options: Options) -> str:
-    """Why a search is slower than need be, and what to do; empty if it is not."""
+    """The reason why a search runs in numpy unasked, and the remedy; empty if none does."""
     from checker.engines.native_source import available
 
     why = "" if options.backend or options.cluster else available()
@@ -129,11 +125,11 @@ def searcher(
     edges: bool = False,
     recipe: Recipe | None = None,
 ) -> Engine:
-    """The engine of a breadth-first search. A cluster needs the `recipe` of the questions."""
+    """The engine of a breadth-first search; without a `recipe`, never a cluster."""
     if options.cluster and recipe is not None:
         from checker.engines.cluster import Cluster
 
-        # What the cluster holds for it goes with the process that runs the task.
+        # Nobody closes the engine: the cluster drops its states when this process ends.
         return Cluster(compiled, recipe, options.cluster)
     if not in_c(options):
         from checker.engines.explicit import Explicit

@@ -1,14 +1,14 @@
 """The explicit search spread over a Dask cluster: exact, level by level, safe from lost workers.
 
-A state belongs to the part that a hash of its words gives. At each level one task for each part
-expands its frontier, and one for each part merges what belongs to it with what it has visited.
-States stay on the workers: counts and the states that answer a question are all that travels here.
-Tasks are deterministic, so Dask computes again what a lost worker held: it costs time and no state.
-How much depends on the depth: what a worker held goes back to the initial states.
+A hash of a state's words says to which part the state belongs. At each level, one task for each
+part expands the part's frontier, and one merges the new states of the part with the visited ones.
+States stay on the workers: the client gets only counts and the states that answer a question.
+Tasks are deterministic, so a lost worker costs no state: Dask recomputes what the worker held, from
+the initial states on, which takes the longer the deeper the search is.
 
-Expressions do not travel: each worker process builds the system by a `Recipe`, from the same
-version of this project, which must be importable there. A cluster runs whatever code it is sent:
-use one that you trust.
+Expressions are not sent: each worker builds the system by a `Recipe`, from the same version of
+this project, which must be importable there. A cluster runs any code that is sent to it: use one
+that you trust.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class ClusterError(Exception):
 
 
 def available() -> str:
-    """Empty if a search can run on a cluster, or the reason why not."""
+    """The reason why no search can run on a cluster; empty if one can."""
     if find_spec("distributed") is None:
         return "dask `distributed` is not installed: pip install '.[cluster]'"
     return ""
@@ -63,10 +63,9 @@ def available() -> str:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How any process builds the system: a function by name, and plain arguments.
+    """A function by name, with hashable arguments, that builds the system in any process.
 
-    It returns the compiled system and the expressions of the questions, in order. The arguments
-    can be hashed; they and the names are all that is sent.
+    The function returns the compiled system and the expressions of the questions, in order.
     """
 
     module: str
@@ -74,16 +73,17 @@ class Recipe:
     arguments: tuple[Any, ...] = ()
 
     def build(self) -> tuple[Compiled, Sequence[Expr]]:
-        """Build it here."""
+        """The compiled system and the questions' expressions, built in this process."""
         made: tuple[Compiled, Sequence[Expr]]
         made = getattr(import_module(self.module), self.function)(*self.arguments)
         return made
 
 
 def fingerprint(engine: Explicit, asked: Sequence[Any]) -> str:
-    """A hash of what must be equal everywhere: the layout, the steps, and what all of it does.
+    """A hash that must be equal in all processes: of the layout, the steps and their behaviour.
 
-    Operands may be in another order elsewhere, so steps and questions are run on arbitrary states.
+    The text of an expression may differ between processes (the order of operands), so steps and
+    questions are hashed by their results on arbitrary states.
     """
     c = engine.compiled
     sha = hashlib.sha256(repr((c.names, [d.values for d in c.domains], c.initial)).encode())
@@ -104,7 +104,7 @@ def fingerprint(engine: Explicit, asked: Sequence[Any]) -> str:
 # -- on the workers --------------------------------------------------------------------------------
 Hits = dict[int, tuple[int, ...]]
 Part = tuple[list[tuple[Array, Array]], Array, tuple[int, Hits]]
-"""The runs of the visited states; the frontier; its size and a state for each question."""
+"""The visited states (`Visited.runs`); the frontier; its size and a state for each question."""
 
 
 @lru_cache(maxsize=4)
@@ -125,12 +125,12 @@ def _engine(recipe: Recipe, wanted: str) -> tuple[Explicit, list[Any]]:
 
 
 def _check(recipe: Recipe, wanted: str) -> None:
-    """Fail on a worker that cannot take part."""
+    """Raise ClusterError on a worker that builds another system."""
     _engine(recipe, wanted)
 
 
 def _split(words: Array, parts: int) -> list[Array]:
-    """The states of each part."""
+    """The states of each part, by part."""
     key = key_of(words) * np.uint64(0x9E3779B97F4A7C15)
     owner = (key >> np.uint64(32)) % np.uint64(parts)
     return [words[:, owner == p] for p in range(parts)]
@@ -151,7 +151,7 @@ def _expand(recipe: Recipe, wanted: str, frontier: Array, parts: int) -> list[Ar
 def _merge(
     recipe: Recipe, wanted: str, part: Part | None, batches: list[Array], pending: tuple[int, ...]
 ) -> Part:
-    """The next level of a part: what is new of the batches for it."""
+    """A part after the next level: the states of `batches` that are new are its frontier."""
     engine, asked = _engine(recipe, wanted)
     visited = Visited()
     visited.runs = list(part[0]) if part else []
@@ -176,7 +176,7 @@ def _column(words: Array, at: int) -> tuple[int, ...]:
 def _before(
     recipe: Recipe, wanted: str, frontier: Array, target: tuple[int, ...]
 ) -> tuple[int, tuple[int, ...]] | None:
-    """A step that leads from a state of the frontier to the target, and that state."""
+    """A step from a state of the frontier to the target, and that state; None if there is none."""
     engine, _ = _engine(recipe, wanted)
     goal = np.array(target, dtype=np.uint64)[:, None]
     for begin in range(0, frontier.shape[1], CHUNK):
@@ -192,7 +192,7 @@ class Cluster:
     """Breadth-first search of a compiled system on the cluster of the scheduler at `address`.
 
     `recipe` builds the system and the questions of the search on each worker. `parts` is the number
-    of parts, two for each thread of the workers if 0. A question's `row` is for `path` and `depth`.
+    of parts; 0 is two for each thread of the workers.
     """
 
     def __init__(self, compiled: Compiled, recipe: Recipe, address: str, *, parts: int = 0) -> None:
@@ -220,7 +220,7 @@ class Cluster:
         self.homes: list[str] = [""] * self.parts
 
     def close(self) -> None:
-        """Leave the cluster, and let it forget the states."""
+        """Leave the cluster, which then drops the states."""
         self.frontiers = []
         self.client.close()
 
@@ -243,9 +243,9 @@ class Cluster:
     ) -> Search:
         """Explore as `Engine.search` says.
 
-        `questions` are those of the recipe, in its order. The budget's bytes are those of the
-        states on all workers together. A budget of states counts part of the last level, but all
-        of that level was asked.
+        `questions` are those of the recipe, in the same order. The budget's bytes are those of the
+        states on all workers together. If the budget of states ends within a level, the count is
+        cut there, but the questions were asked of the whole level.
         """
         result = Search()
         began = time.monotonic()
@@ -259,7 +259,7 @@ class Cluster:
         return result
 
     def _begin(self, questions: Sequence[Question]) -> None:
-        """See that the recipe builds what is asked for, on every worker."""
+        """Check on every worker that the recipe builds this system and these questions."""
         asked = [
             numpy_function(self.compiled.narrow(q.expr), self.compiled.index) for q in questions
         ]
@@ -269,7 +269,7 @@ class Cluster:
         with self._connected():
             answers = self.client.run(_check, self.recipe, self.wanted, on_error="return")
         for worker, answer in answers.items():
-            # A worker that dies meanwhile is replaced, or not, like any other.
+            # A worker that dies during the check is treated like one that dies later.
             lost = isinstance(answer, self.dask.comm.CommClosedError)
             if isinstance(answer, Exception) and not lost:
                 raise ClusterError(f"the worker {worker} cannot take part: {answer}") from answer
@@ -331,9 +331,9 @@ class Cluster:
             ]
 
     def path(self, row: int) -> Route:
-        """From an initial state to a question's `row`: (step taken, state reached), shortest.
+        """A shortest path to the answer `row` of a question.
 
-        Nothing of it is kept: the level before is expanded again until it gives the state.
+        Parents are not stored: each level before is expanded again until it gives the state.
         """
         level, target = self.found[row]
         out: list[tuple[Step | None, tuple[Any, ...]]] = []
@@ -356,7 +356,7 @@ class Cluster:
 
     # -- tasks -----------------------------------------------------------------------------------
     def _settle(self) -> None:
-        """Give each part a worker: its own while that lives. Dask would leave all on the first."""
+        """Give each part a worker, for as long as that lives; Dask would put all on the first."""
         with self._connected():
             slots = [w for w, n in sorted(self.client.nthreads().items()) for _ in range(n)]
         for p, home in enumerate(self.homes):
@@ -381,7 +381,7 @@ class Cluster:
         return self.client.submit(function, *args, key=key, retries=RETRIES, **where)
 
     def _wait(self, futures: list[Any], until: float | None) -> list[Any] | None:
-        """The results of all; None if it is too late."""
+        """The results of all futures; None if the time `until` has passed."""
         seen = time.monotonic()
         with self._connected():
             while True:
@@ -402,7 +402,7 @@ class Cluster:
 
     @contextmanager
     def _connected(self) -> Iterator[None]:
-        """Say in one way that the cluster is lost."""
+        """Turn every error that means a lost cluster into a ClusterError."""
         try:
             yield
         except self.dask.scheduler.KilledWorker as e:

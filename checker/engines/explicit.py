@@ -1,9 +1,9 @@
 """The explicit engine: breadth-first search over whole frontiers, compiled to numpy.
 
 A state is packed into 64-bit words; full words are compared, never fingerprints. Each frontier is
-unpacked into one array of codes for each variable, each step's guard is evaluated on the rows
-whose run is in its source states, and the changed bits are written into copies of the words.
-Parents and steps are kept, so a counterexample is a shortest one.
+unpacked into one array of codes for each variable. A step's guard is evaluated on the states in
+which the run is in a source state of the step's row, and the changed bits are written into copies
+of the words. Parents and steps are kept, so a counterexample is a shortest one.
 
 Memory: about 8 bytes a word twice, plus 6 bytes, for each state.
 """
@@ -33,8 +33,9 @@ from model.expr import BOOL, Expr, fold, variables
 from model.system import Compiled, Step
 
 CHUNK = 1 << 16
+"""States expanded at once: as many as fit the CPU caches."""
 BATCH = 1 << 22
-"""States are expanded by chunks that fit the caches, their successors looked up by batches."""
+"""Successors looked up at once."""
 
 EXPANSION = 1 << 21
 
@@ -42,7 +43,7 @@ EXPANSION = 1 << 21
 def numpy_function(expr: Expr, index: Mapping[str, int]) -> Callable[[Any, Any, Any], Any]:
     """`expr` as a function of (columns, parameter columns, numpy): an array, or a scalar.
 
-    A node used more than once is computed once.
+    A shared subexpression is computed once.
     """
     uses: dict[int, int] = {}
 
@@ -81,7 +82,7 @@ def numpy_function(expr: Expr, index: Mapping[str, int]) -> Callable[[Any, Any, 
                 table = f"k{len(names)}"
                 codes = [e.domain.code(v) for _, v in e.payload]
                 names[table] = np.array(codes, dtype=np.bool_ if e.domain is BOOL else np.uint8)
-                # A boolean array would be taken for a mask, not for indices.
+                # numpy would take a boolean array for a mask, not for indices.
                 index_by = f"np.uint8({a[0]})" if e.args[0].domain is BOOL else a[0]
                 out = f"{table}[{index_by}]"
             case _:
@@ -98,7 +99,7 @@ def numpy_function(expr: Expr, index: Mapping[str, int]) -> Callable[[Any, Any, 
 
 
 class _Action:
-    """A step ready to run: its source codes, guard and effect functions."""
+    """A step ready to run: the codes of its source states, its guard and effects as functions."""
 
     def __init__(self, engine: Explicit, step: Step, number: int) -> None:
         compiled, index = engine.compiled, engine.compiled.index
@@ -185,7 +186,7 @@ class Explicit:
         )
 
     def path(self, row: int) -> Route:
-        """From an initial state to `row`: (step taken, state reached); the first step is None."""
+        """A shortest path from an initial state to the state numbered `row`."""
         out: list[tuple[Step | None, tuple[Any, ...]]] = []
         while True:
             level = int(np.searchsorted(self.starts, row, side="right")) - 1
@@ -237,7 +238,7 @@ class Explicit:
         parent, via = np.zeros(n, np.int64), np.zeros(n, np.int16)
         total, held = 0, 0
         while n:
-            # A budget smaller than the next level keeps what fits of it: the count is exact.
+            # If the budget ends within the level, keep the states that fit: the count is exact.
             if budget.states is not None and total + n > budget.states:
                 keep = budget.states - total
                 frontier, parent, via = frontier[:, :keep], parent[:keep], via[:keep]
@@ -273,7 +274,7 @@ class Explicit:
     def _successors(
         self, result: Search, frontier: Array, total: int, visited: Visited
     ) -> list[tuple[Array, Array, Array]]:
-        """The new states after those of a frontier, with their parents and steps, by batches."""
+        """The new successors of a frontier, with their parents and steps, in batches."""
         found: list[tuple[Array, Array, Array]] = []
         new: list[tuple[Array, Array, Array]] = []
         n = frontier.shape[1]
@@ -293,7 +294,10 @@ class Explicit:
         return found
 
     def ask(self, asked: Sequence[tuple[Question, Any]], frontier: Array, base: int) -> None:
-        """Give each question of a (question, function) the first state of the frontier for it."""
+        """Answer each question whose function is true in some state of the frontier.
+
+        `base` is the number of the frontier's first state.
+        """
         pending = [(q, f) for q, f in asked if q.state is None]
         for begin in range(0, frontier.shape[1], CHUNK):
             if not pending:
@@ -313,7 +317,10 @@ class Explicit:
     def expand(
         self, part: Array, base: int = 0, edges: dict[Label, int] | None = None
     ) -> Iterator[tuple[Array, Array, Array]]:
-        """The successors of some states: words, numbers of the states before them, steps."""
+        """The successors of the states `part`, in arrays: words, parents' numbers, steps.
+
+        `base` is the number of the first state of `part`; `edges` are counted if given.
+        """
         columns = self.unpack(part)
         rows_in: dict[int, list[Array]] = {}
         for i, d in enumerate(self.compiled.domains):

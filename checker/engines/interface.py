@@ -1,4 +1,4 @@
-"""What every engine is: questions and a budget go in, a search and paths to answers come out."""
+"""The interface of every engine: questions and a budget in, a search and paths to answers out."""
 
 from __future__ import annotations
 
@@ -18,47 +18,46 @@ Described = Sequence[tuple[Label | None, Mapping[str, Any]]]
 
 @dataclass
 class Question:
-    """An expression that a search looks for; `state` numbers the first state where it is true."""
+    """An expression that a search looks for."""
 
     name: str
     expr: Expr
-    state: int | None = None
+    state: int | None = None  # the answer: the number of the first state where `expr` is true
 
     @property
     def exprs(self) -> tuple[Expr, ...]:
-        """All that it reads."""
+        """The expressions that the engine must be able to evaluate."""
         return (self.expr,)
 
 
 @dataclass
 class Follows(Question):
-    """Whether some fair run has a state with `expr` and from it on none with `holds`.
+    """Whether some fair run reaches a state with `expr` and from there on never `holds`.
 
-    `state` numbers such a lasso, `loop` is the number of its steps before those that repeat for
-    ever. `fairness` is "weak" or "strong".
+    The answer is a lasso: `state` is its number, not that of a state.
     """
 
     holds: Expr = TRUE
-    fairness: str = "weak"
-    loop: int | None = None
+    fairness: str = "weak"  # or "strong"
+    loop: int | None = None  # the number of steps before those that repeat for ever
 
     @property
     def exprs(self) -> tuple[Expr, ...]:
-        """All that it reads."""
+        """The expressions that the engine must be able to evaluate."""
         return (self.expr, self.holds)
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a search may use: a count of states, seconds of wall time, bytes. None: no limit."""
+    """The limits of a search; None is no limit."""
 
     states: int | None = None
-    seconds: float | None = None
-    memory: int | None = None
+    seconds: float | None = None  # of wall time
+    memory: int | None = None  # bytes
 
     @property
     def short(self) -> str:
-        """The reason of a search that has more states than it may."""
+        """The reason to end a search that has more than `states`."""
         return f"the budget of {self.states} states ended before the search"
 
     def ended(self, seconds: float, held: int) -> str:
@@ -72,17 +71,17 @@ class Budget:
 
 @dataclass
 class Search:
-    """What a search found. `levels` are the numbers of new states at each depth."""
+    """What a search found, apart from the answers to its questions."""
 
     complete: bool = False
-    reason: str = ""
-    levels: list[int] = field(default_factory=list)
-    edges: dict[Label, int] = field(default_factory=dict)
+    reason: str = ""  # why it is not complete
+    levels: list[int] = field(default_factory=list)  # new states at each depth
+    edges: dict[Label, int] = field(default_factory=dict)  # how many for each step
     seconds: float = 0.0
 
     @property
     def states(self) -> int:
-        """Distinct states."""
+        """The number of distinct states."""
         return sum(self.levels)
 
     @property
@@ -93,18 +92,14 @@ class Search:
 
 @dataclass(frozen=True)
 class Watch:
-    """Who watches a search: what is told, and what is asked.
+    """The callbacks of a search."""
 
-    `progress(search, frontier)` is told how far the search is, `line(text)` the same in words;
-    `note(text)` logs a permanent line. `threads()` says how many threads may run, `stop()` whether
-    the answers so far are enough.
-    """
-
+    # The search so far, and the size of its frontier.
     progress: Callable[[Search, int], None] = lambda search, frontier: None
-    line: Callable[[str], None] = lambda text: None
-    note: Callable[[str], None] = lambda text: None
-    threads: Callable[[], int] = lambda: 1
-    stop: Callable[[], bool] = lambda: False
+    line: Callable[[str], None] = lambda text: None  # progress, in words
+    note: Callable[[str], None] = lambda text: None  # log a permanent line
+    threads: Callable[[], int] = lambda: 1  # how many threads may run
+    stop: Callable[[], bool] = lambda: False  # whether the answers so far are enough
 
 
 UNLIMITED = Budget()
@@ -114,7 +109,7 @@ STOPPED = "every question was answered"
 
 
 class Engine(Protocol):
-    """A search of one compiled system."""
+    """A breadth-first search of one compiled system."""
 
     compiled: Compiled
 
@@ -124,40 +119,34 @@ class Engine(Protocol):
         budget: Budget = UNLIMITED,
         watch: Watch = UNWATCHED,
     ) -> Search:
-        """Explore until nothing is new, the budget ends, or `watch.stop()`.
+        """Explore until no state is new, the budget ends, or `watch.stop()`.
 
-        Each question gets the first state where it is true. KeyboardInterrupt ends the search with
-        what was found so far.
+        The answer of each question, the first state where its expression is true, is set in the
+        question. KeyboardInterrupt ends the search with what was found so far.
         """
 
     def path(self, state: int, /) -> Route:
-        """A shortest path from an initial state to the one numbered `state`."""
+        """A shortest path from an initial state to the answer `state` of a question."""
 
 
 def described(compiled: Compiled, path: Route) -> Described:
-    """A path as it is replayed."""
+    """A path in the form that is replayed."""
     return [(step.label if step else None, compiled.describe(s)) for step, s in path]
 
 
 @dataclass
 class Finding:
-    """What an engine found of one property; `method` says how.
-
-    `bad` is the path to where it is broken, `loop` the number of its steps before those that
-    repeat for ever (None: no lasso). `complete`: without `bad`, it is broken nowhere. `seen`:
-    whether its interesting case was reached; None if that is left to another engine. `cleared` is
-    the depth to which it holds, `certificate` an inductive invariant as SMT-LIB text.
-    """
+    """What an engine found of one property."""
 
     method: str
-    complete: bool
-    reason: str = ""
-    bad: Described | None = None
-    loop: int | None = None
-    seen: bool | None = None
+    complete: bool  # without `bad`, no reachable state or run breaks the property
+    reason: str = ""  # why it is not complete
+    bad: Described | None = None  # the path of a violation
+    loop: int | None = None  # of a lasso, the number of steps before those that repeat for ever
+    seen: bool | None = None  # the interesting case was reached; None: left to another engine
     states: int | None = None
     depth: int | None = None
     stopped: bool = False
-    cleared: int | None = None
-    certificate: str | None = None
+    cleared: int | None = None  # the depth to which a bounded search found no violation
+    certificate: str | None = None  # an inductive invariant as SMT-LIB text
     configurations: int | None = None

@@ -1,17 +1,17 @@
-"""Liveness: what every end of a run looks like, and what follows what in every fair run.
+"""Liveness: how every run ends ("ends"), and what follows what in every fair run ("leads_to").
 
-Ends: every bottom strongly connected component is a right end.
+Ends: on a finite graph, a fair run ends in a bottom component, a strongly connected component that
+no edge leaves. So a property of the states of all bottom components holds of every fair run in the
+end. A state that no edge leaves is such a component, too: a deadlock shows as an end that is not a
+declared one.
 
-On a finite graph a fair run ends in a bottom component (one that no edge leaves), so a property of
-all of them holds of every fair run in the end. A state with no way out is such a component too: a
-deadlock shows as an end that is not a declared one.
-
-Leads-to: `given` leads to `holds` unless some fair run has a state with `given` and from it on none
-with `holds`. In a finite graph that is a path into a fair component of the states without `holds`,
-or into a state that nothing leaves. A component is weakly fair if each step is impossible somewhere
-in it or taken in it; strongly fair if each step possible anywhere in it is taken in it. If one is
-not, no smaller one is weakly fair; for strong fairness the states where the missing step is
-possible are taken out and what is left is looked at again (Emerson and Lei 1987).
+Leads-to: `given` leads to `holds` unless some fair run has a state with `given` and from there on
+no state with `holds`. On a finite graph, such a run is a path into a fair component of the states
+without `holds`, or into a state that no edge leaves. A component is weakly fair if each step is
+impossible in one of its states or taken within it; strongly fair if each step possible in one of
+its states is taken within it. If a component is not weakly fair, no part of it is. If it is not
+strongly fair, the states where the missing step is possible are removed, and the components of
+the rest are examined again (Emerson and Lei 1987).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Node = Any
 
 
 def bottoms(graph: nx.MultiDiGraph[Any]) -> list[set[Any]]:
-    """The components that no edge leaves, in order of their smallest depth."""
+    """The strongly connected components that no edge leaves, by the least depth of a state."""
     condensed = nx.condensation(nx.DiGraph(graph))
     out = [condensed.nodes[c]["members"] for c in condensed if condensed.out_degree(c) == 0]
     return sorted(out, key=lambda members: min(graph.nodes[s]["depth"] for s in members))
@@ -98,7 +98,7 @@ def _path(
 def _loop(
     graph: nx.MultiDiGraph[Any], start: Node, part: set[Node], fairness: str
 ) -> list[tuple[Label, Node]]:
-    """A cycle through `start` in `part` that is fair: steps as (label, state reached)."""
+    """A fair cycle through `start` within `part`: steps as (label, state reached)."""
     inside = graph.subgraph(part)
     by_label: dict[Label, tuple[Node, Node]] = {}
     for a, b, key in inside.edges(keys=True):
@@ -117,7 +117,7 @@ def _loop(
             way = _path(inside, at, lambda n, a=a: n == a)  # type: ignore[misc]
             steps = [*_steps(inside, way), (key, b)]
         elif fairness == "weak":
-            # Impossible somewhere: pass through such a state.
+            # No edge of `part`: pass through a state where the step is impossible.
             steps = _steps(inside, _path(inside, at, lambda n, k=key: not _has(graph, n, k)))  # type: ignore[misc]
         else:
             continue
@@ -144,7 +144,11 @@ def _steps(graph: nx.MultiDiGraph[Any], nodes: Sequence[Node]) -> list[tuple[Lab
 def _lasso(
     graph: nx.MultiDiGraph[Any], starts: Iterable[Node], without: set[Node], fairness: str
 ) -> tuple[list[Node], Node, list[tuple[Label, Node]]] | None:
-    """(stem from an initial state, the state it ends in, a fair loop there or nothing)."""
+    """A lasso that stays in the states `without` after some state of `starts`; None if none exists.
+
+    Its stem from an initial state, the last state of the stem, and a fair loop there; the loop is
+    empty if no edge leaves that state.
+    """
     begin = set(starts)
     reached, stack = set(begin), list(begin)
     while stack:
@@ -156,7 +160,7 @@ def _lasso(
     part = stuck or fair_component(graph, reached, fairness)
     if not part:
         return None
-    # Backwards over states without `holds`, to the nearest state where it was given.
+    # Search backwards from the end to the nearest start, then to an initial state.
     end = min(part, key=lambda n: graph.nodes[n]["depth"])
     back = graph.subgraph(reached).reverse(copy=False)
     middle = _path(back, end, lambda n: n in begin)[::-1]
@@ -166,7 +170,7 @@ def _lasso(
 
 
 class Ends(Reference):
-    """The reference engine asked about final states alone: those of the bottom components."""
+    """The reference engine, asked only about the states of bottom components."""
 
     def search(
         self,
@@ -174,7 +178,7 @@ class Ends(Reference):
         budget: Budget = UNLIMITED,
         watch: Watch = UNWATCHED,
     ) -> Search:
-        """Explore all, then answer each question by the first final state where it is true."""
+        """Explore all states, then answer questions by those of bottom components only."""
         found = super().search((), budget, watch)
         if found.complete:
             final = set[Node]().union(*bottoms(self.graph))
@@ -186,7 +190,7 @@ class Ends(Reference):
 
 
 class Lassos(Reference):
-    """The reference engine asked what follows what: a question `Follows` is answered by a lasso."""
+    """The reference engine, which answers a question `Follows` by a lasso."""
 
     def search(
         self,
@@ -194,7 +198,7 @@ class Lassos(Reference):
         budget: Budget = UNLIMITED,
         watch: Watch = UNWATCHED,
     ) -> Search:
-        """Explore all, then look for a lasso for each question `Follows`."""
+        """Explore all states, then look for a lasso for each question `Follows`."""
         self.lassos: list[Route] = []
         plain = [q for q in questions if not isinstance(q, Follows)]
         found = super().search(plain, budget, watch)

@@ -3,11 +3,11 @@
 `Native` has the interface of `explicit.Explicit` and finds the same states, levels and edges.
 `native_source.py` writes the C and compiles it; `native.c` keeps the states.
 
-Memory for a state: 8 bytes a word, 4 for its parent, 2 for its step, and 5 to 8 of the index. All
-but the index can be in files, from the start or when memory gets short. Each thread has some
-megabytes for the batch that it works on.
+Memory for a state: 8 bytes a word, 4 for the parent, 2 for the step, and 5 to 8 in the index. All
+but the index can be in files, from the start or once memory is short. Each thread has some
+megabytes for the batch in work.
 
-Checkpoints: states are only ever added, so a checkpoint appends the new ones to its files, then
+Checkpoints: states are only ever added, so a checkpoint appends the new states to its files, then
 replaces a manifest that says how much of the files is valid.
 """
 
@@ -43,23 +43,23 @@ from checker.engines.words import Layout
 from model.system import Compiled, Step
 
 MOST = (1 << 32) - 2
-"""States that can be numbered."""
+"""The largest number of states: a state's number has 32 bits."""
 SLICE = 1 << 14
-"""States expanded by one call to C, between which signals and budgets are looked at."""
+"""States that a thread expands in one call to C; signals and budgets are checked between calls."""
 PIECE = 1 << 24
 """Bytes read or written at once."""
 WINDOW, CORES, ALONE = 0.3, 1.3, 3.0
-"""Threads that in so many seconds got less than so many cores: one goes on for so many seconds."""
+"""If several threads got less than CORES cores for WINDOW seconds, one works for ALONE seconds."""
 LOOK = 0.1
 """Seconds between two looks at the memory of the system."""
 RESERVE = 16
-"""Memory is short when less than this part of it is left."""
+"""Memory is short when less than one part in RESERVE is left."""
 SMALL = 1 << 26
 """Bytes of states below which moving them to a disk would not help the system."""
 
 
 def _files(stack: ExitStack, folder: Path) -> list[int]:
-    """One for each array. Without a name: only this process has them, and they go with it."""
+    """A file for each array; the files have no name, so they vanish with this process."""
     return [stack.enter_context(tempfile.TemporaryFile(dir=folder)).fileno() for _ in range(3)]
 
 
@@ -71,11 +71,11 @@ class Native:
     """Breadth-first search of a compiled system, in C.
 
     `cache` is the folder of compiled searches. With `edges`, the edges are counted by label.
-    `checkpoint` is a folder in which the search is kept every `every` seconds and when it ends.
-    With `resume` a search kept there goes on, or a new one begins if there is none.
-    `spill` is a folder whose disk holds the states and parents: they are not in `held`. With
-    `overflow` they move to a disk when memory is short: when the budget's is used up, or, without
-    one, when little is left of what the system can give (see `room`).
+    `checkpoint` is a folder in which the search is saved every `every` seconds and at its end; with
+    `resume`, a search saved there goes on, if there is one. `spill` is a folder whose disk holds
+    the states and parents, which then do not count in `held`. With `overflow`, states and parents
+    move to a disk once the budget of memory is used up or, without such a budget, once the system
+    has little left (see `room`).
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Native:
         )
 
     def path(self, row: int) -> Route:
-        """From an initial state to `row`: (step taken, state reached); the first step is None."""
+        """A shortest path from an initial state to the state numbered `row`."""
         out: list[tuple[Step | None, tuple[Any, ...]]] = []
         self._check(row)
         head = self.head.contents
@@ -132,7 +132,7 @@ class Native:
             raise IndexError(f"row {row} of {count}")
 
     def views(self, k: int, begin: int, end: int) -> list[memoryview]:
-        """The bytes of array `k` from row `begin` to before row `end`, in pieces."""
+        """The bytes of array `k` from row `begin` up to `end`, in pieces."""
         head, size = self.head.contents, self.sizes[k]
         base = (head.words, head.parent, head.via)[k]
         return [
@@ -154,12 +154,12 @@ class Native:
         budget: Budget = UNLIMITED,
         watch: Watch = UNWATCHED,
     ) -> Search:
-        """Explore as `Engine.search` says; time and memory also end it within a level.
+        """Explore as `Engine.search` says; time and memory can also end it within a level.
 
         The budget's seconds include the time to compile; its bytes are compared with `held`. Rows,
-        parents and answers do not depend on the number of threads.
-        NativeError if the compiler or the cache is no good, if the folder keeps another search, if
-        it keeps one and `resume` is not set, or if the states cannot be numbered with 32 bits.
+        parents and answers do not depend on the number of threads. NativeError if the compiler or
+        the cache cannot be used, if the checkpoint is of another search or `resume` is not set, or
+        if there are more than `MOST` states.
         """
         result, run = Search(), _Run(questions, budget, watch)
         self._threads = watch.threads
@@ -216,14 +216,14 @@ class Native:
         self.bounds, self.asked = [0], 0
 
     def _tell(self, result: Search) -> None:
-        """The levels: complete ones, then what there is of the next."""
+        """Set the levels of the result: complete ones, then the part of the next found so far."""
         ends = [*self.bounds]
         if self.head.contents.count > ends[-1] or len(ends) == 1:
             ends.append(self.head.contents.count)
         result.levels = [b - a for a, b in itertools.pairwise(ends)]
 
     def _ask(self, questions: Sequence[Question]) -> None:
-        """Ask about every row not asked about."""
+        """Ask the questions of every row not asked about yet."""
         head = self.head.contents
         while self.asked < head.count:
             end = min(head.count, self.asked + SLICE * 16)
@@ -241,7 +241,7 @@ class Native:
         if len(self.bounds) == 1:
             self._begin(budget)
             self.bounds.append(head.count)
-        # Set here: the first level is never too much, as in the other engine.
+        # Set only after the initial states: no budget of memory refuses them, as in `Explicit`.
         head.memory = NEVER if budget.memory is None else max(0, budget.memory)
         while True:
             if head.next == self.bounds[-2]:
@@ -270,7 +270,7 @@ class Native:
             self.bounds.append(head.count)
 
     def _expand(self, run: _Run) -> bool:
-        """Expand some rows; whether there is more to do."""
+        """Expand some rows, and say whether any row is left to expand."""
         head, n = self.head.contents, self.crew()
         most = SLICE if n == 1 else 2 * n * SLICE
         began, used, rows = time.monotonic(), time.process_time(), head.next
@@ -288,9 +288,9 @@ class Native:
         return 1 if time.monotonic() < self._alone else self._threads()
 
     def _weigh(self, wall: float, used: float) -> None:
-        """Go on with one thread for a while, if several were hardly run at the same time.
+        """Go on with one thread for a while if other processes use the cores.
 
-        Threads wait for each other: where other processes have the cores, several are slower.
+        Threads wait for each other: several that do not run at the same time are slower than one.
         """
         self._watched = [self._watched[0] + wall, self._watched[1] + used]
         if self._watched[0] > WINDOW:
@@ -308,14 +308,14 @@ class Native:
             self._failed(self.lib.search_begin(self.head, words), budget)
 
     def _failed(self, code: int, budget: Budget) -> None:
-        """Raise what a return value other than DONE means."""
+        """Raise the error or the end of the search that a return value of C means, unless DONE."""
         if code == LIMIT and (budget.states is None or budget.states > MOST):
             raise NativeError(f"more than {MOST} states: the native engine cannot number them")
         if code != DONE:
             raise _EndError(self._reason(code, budget))
 
     def _reason(self, code: int, budget: Budget) -> str:
-        """What a return value other than DONE says of the end."""
+        """The reason for the end of the search that a return value of C other than DONE means."""
         if code == LIMIT:
             return budget.short
         if code == BUDGET and budget.memory is not None:
@@ -350,14 +350,14 @@ class Native:
             self._overflow(run, f"memory is short: {left:,} bytes are left of {total:,}")
 
     def expect(self, run: _Run, rows: int) -> None:
-        """Before so many rows are read: to a disk with them if they need more than there is."""
+        """Move to a disk if `rows` states about to be read need more memory than is left."""
         found, most = room.memory(), run.budget.memory
         left = most if found is None or most is not None else found[1]
         if run.files is not None and left is not None and rows * (sum(self.sizes) + 8) > left:
             self._overflow(run, f"{rows:,} states need more than {left:,} bytes", rows)
 
     def _overflow(self, run: _Run, reason: str, rows: int = 0) -> None:
-        """Move the states and parents to a disk; if they cannot, or are there, end the search."""
+        """Move the states and parents to a disk; end the search if they are there or cannot be."""
         stack, run.files = run.files, None
         if stack is None:
             there = "; the states are on a disk, their index is not" if self.overflow else ""
@@ -386,12 +386,12 @@ class Native:
 
 
 class _Run:
-    """One search as it runs: what is asked, and when was looked and told last."""
+    """One search as it runs: its questions, limits and watch, and the times of the last looks."""
 
     def __init__(self, questions: Sequence[Question], budget: Budget, watch: Watch) -> None:
         self.questions, self.budget, self.watch = questions, budget, watch
         self.files: ExitStack | None = None
-        """Keeps the files open to which the states can go; None if they cannot, or are there."""
+        """Holds files open once states move into them; None if they did, or may not."""
         self.looked = 0.0
         self.began = self.told = self.saved = time.monotonic()
 

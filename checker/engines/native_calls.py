@@ -1,4 +1,4 @@
-"""The functions of native.c and what they take and return."""
+"""The functions of native.c, with the types of their arguments and results."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ctypes
 from typing import Any
 
 NEVER = (1 << 64) - 1
-"""No limit; a question without an answer."""
+"""As a limit: none. As the answer to a question: none."""
 DONE, LIMIT, BUDGET, NO_MEMORY, NO_DISK = range(5)
 
 
@@ -39,7 +39,7 @@ class Head(ctypes.Structure):
 
 
 def declare(lib: ctypes.CDLL) -> ctypes.CDLL:
-    """The library, with the types of its functions."""
+    """The library `lib`, its functions given their types."""
     head, u64 = ctypes.POINTER(Head), ctypes.c_uint64
     for name, result, arguments in (
         ("search_new", head, [u64, ctypes.POINTER(ctypes.c_int)]),

@@ -1,11 +1,11 @@
-"""The C of the native engine: written from the expressions of a system, compiled, and kept.
+"""The C of the native engine: written from the expressions of a system, compiled, and cached.
 
-Guards and questions are evaluated for 64 states at a time: each bit of a packed state is a plane,
-one 64-bit word with a bit for each of the 64 states, and an expression is a circuit over planes.
-A step's free parameters are bound one combination at a time while the C is written, so that most
-effects are constants. `native.c` is the part that is the same for every system.
+Guards and questions are evaluated for 64 states at a time. Each bit of the packed states is a
+plane, a 64-bit word with a bit for each of the 64 states; an expression is a circuit over planes.
+For each combination of a step's free parameters the C has code of its own, so that most effects are
+constants. `native.c` is the part that is the same for every system.
 
-The C object is cached under the hash of its source in a folder that only its owner can write.
+A compiled object is cached under the hash of its source, in a folder that only its owner can write.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ from model.expr import FALSE, Expr, fold
 from model.system import Compiled, bind
 
 FLAGS = ("-std=gnu11", "-O1", "-fPIC", "-shared", "-pthread", "-w")
-"""Plain operations on words: -O2 takes twice as long to compile them, and they run no faster."""
+"""-O2 takes twice as long to compile plain operations on words, which then run no faster."""
 MIX = "h"
-"""C text over the hash `h`, applied last. Any function is right, a bad one is slow."""
+"""The last function applied to a hash `h`, as C text. Any function is right; a bad one is slow."""
 TOGETHER = 1 << 13
-"""Rows to expand below which one thread does it: starting others would take as long."""
+"""Fewer rows than these are expanded by one thread: starting others would take as long."""
 MOST_ACTIONS = 1 << 15
-"""Pairs of a step and a combination of its free values."""
+"""The largest number of pairs of a step and a combination of its free parameters' values."""
 ZERO, ONE = "0ull", "~0ull"
 
 
 class NativeError(Exception):
-    """No usable compiler, cache or checkpoint, or a system that is too large for this engine."""
+    """No usable compiler, cache or checkpoint, or a system too large for this engine."""
 
 
 # -- the C source ----------------------------------------------------------------------------------
 class Circuit:
     """Expressions as C text over bit planes; equal gates are written once.
 
-    An expression's value is the list of its code's planes, lowest bit first; a plane is the name
-    of a 64-bit variable, its complement, ZERO or ONE.
+    The value of an expression is a list of planes, one for each bit of its code, lowest first. A
+    plane is the name of a 64-bit variable, its complement, ZERO or ONE.
     """
 
     def __init__(self, planes: Mapping[str, list[str]]) -> None:
@@ -56,7 +56,7 @@ class Circuit:
         self.lines: list[str] = []
         self._gates: dict[str, str] = {}
         self._memo: dict[int, list[str]] = {}
-        # The memo is by identity, so what is in it must live.
+        # The memo is keyed by identity, so its expressions must stay alive.
         self._kept: list[Expr] = []
 
     def value(self, expr: Expr) -> list[str]:
@@ -66,7 +66,7 @@ class Circuit:
         return out
 
     def truth(self, expr: Expr) -> str:
-        """The plane of a boolean."""
+        """The plane of a boolean expression."""
         return self.value(expr)[0]
 
     def _gate(self, text: str) -> str:
@@ -78,13 +78,13 @@ class Circuit:
 
     @staticmethod
     def invert(a: str) -> str:
-        """Not `a`."""
+        """The plane of `not a`."""
         if a in (ZERO, ONE):
             return ONE if a == ZERO else ZERO
         return a[1:] if a.startswith("~") else f"~{a}"
 
     def both(self, a: str, b: str) -> str:
-        """`a` and `b`."""
+        """The plane of `a and b`."""
         if ZERO in (a, b) or a == self.invert(b):
             return ZERO
         if ONE in (a, b):
@@ -95,17 +95,17 @@ class Circuit:
         return self._gate(f"{a} & {b}")
 
     def either(self, a: str, b: str) -> str:
-        """`a` or `b`."""
+        """The plane of `a or b`."""
         return self.invert(self.both(self.invert(a), self.invert(b)))
 
     def choose(self, c: str, a: str, b: str) -> str:
-        """`a` where `c`, else `b`."""
+        """The plane of `a if c else b`."""
         if a == b:
             return a
         return self.either(self.both(c, a), self.both(self.invert(c), b))
 
     def table(self, bits: Sequence[str], rows: tuple[bool | None, ...]) -> str:
-        """A boolean function of a code, by value; None is any value, for what does not occur."""
+        """The plane of a boolean function of a code; None in `rows`: the code never occurs."""
         known = set(rows) - {None}
         if len(known) < 2:
             return ONE if True in known else ZERO
@@ -163,7 +163,7 @@ class Circuit:
 
 
 class Program:
-    """The C source of the search of a compiled system with some questions."""
+    """The C source of the search of a compiled system for some questions."""
 
     def __init__(self, compiled: Compiled, layout: Layout, asked: Sequence[Expr], edges: bool):
         self.compiled, self.layout, self.edges = compiled, layout, edges
@@ -240,7 +240,7 @@ class Program:
                     n: e for n, e in effects.items() if not (e.op == "var" and e.payload == n)
                 }
                 mask = circuit.truth(guard)
-                # One successor is enough where several steps do the same.
+                # Where several steps have the same effects, one successor is enough.
                 what = tuple(sorted((n, e.serial) for n, e in effects.items()))
                 before = fired.get(what, ZERO)
                 if self.edges:
@@ -297,7 +297,7 @@ class Program:
 
 # -- compiler and cache ----------------------------------------------------------------------------
 def _compiler() -> list[str]:
-    """$CC, else cc, else gcc, as a command; empty if there is none."""
+    """The command of a C compiler: $CC, else cc, else gcc; empty if there is none."""
     chosen = shlex.split(os.environ.get("CC", ""))
     for command in [chosen] if chosen else [["cc"], ["gcc"]]:
         path = shutil.which(command[0])
@@ -307,7 +307,7 @@ def _compiler() -> list[str]:
 
 
 def available() -> str:
-    """Empty if this engine can run here, else the reason why not."""
+    """The reason why this engine cannot run here; empty if it can."""
     if ctypes.sizeof(ctypes.c_void_p) != 8 or os.name != "posix":
         return "the native engine needs a 64-bit POSIX system"
     if not _compiler():
@@ -317,15 +317,15 @@ def available() -> str:
 
 
 def cache_folder() -> Path:
-    """Where compiled searches are kept by default."""
+    """The default folder of compiled searches."""
     base = os.environ.get("XDG_CACHE_HOME", "")
-    # The specification says that a relative path is to be ignored.
+    # The XDG specification says that a relative path is to be ignored.
     root = Path(base) if os.path.isabs(base) else Path.home() / ".cache"
     return root / "tls-handshake-model-checker"
 
 
 def _refuse_shared(path: Path, folder: bool) -> None:
-    """NativeError if someone else can write `path`, or it is not what it should be."""
+    """Raise NativeError if another user can write `path`, or its type is not the expected one."""
     info = path.lstat()
     kind = stat.S_ISDIR(info.st_mode) if folder else stat.S_ISREG(info.st_mode)
     if not kind:
@@ -337,10 +337,10 @@ def _refuse_shared(path: Path, folder: bool) -> None:
 
 
 def load(source: str, folder: Path | None = None) -> ctypes.CDLL:
-    """The shared object of a C source, compiled unless `folder` (default: the cache) has it.
+    """The shared object of a C source, compiled unless it is in `folder` (default: the cache).
 
-    If the default folder cannot be made, the object lives in a temporary folder and is not kept.
-    NativeError if there is no compiler, it fails, or others can write the folder or the object.
+    If the default folder cannot be made, the object is compiled in a temporary folder. NativeError
+    if there is no compiler, compiling fails, or others can write the folder or the object.
     """
     command = _compiler()
     if not command:
@@ -390,7 +390,7 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _build(command: list[str], source: str, folder: Path, target: Path) -> None:
-    """Compile into `folder` under another name, then rename: a reader never sees half of it."""
+    """Compile into `folder` under another name, then rename: no reader sees half an object."""
     with tempfile.TemporaryDirectory(dir=folder, prefix="build-") as name:
         text, made = Path(name) / "search.c", Path(name) / "search.so"
         text.write_text(source, encoding="utf-8")

@@ -1,16 +1,17 @@
 """Property-directed reachability (IC3) over values, guided by reached states.
 
-A cube is a set of states, given by the values it excludes for each variable; its clause says that
-some variable has one of the excluded values. Both are a mask: bit i stands for `positions[i]`, a
-variable and a code. The prover blocks cubes that lead to a violation by clauses that hold for more
-and more steps, until some set of clauses is closed under every step.
+A cube is a set of states, given by the values that it excludes for each variable; its clause, the
+negation, says that some variable has one of the excluded values. Both are the same mask: bit i
+stands for `positions[i]`, a variable and the code of a value. Frame k is a set of clauses that hold
+in every state reached in k steps or fewer. The prover blocks cubes that lead to a violation by
+adding clauses to frames, until the clauses of some frame are closed under every step.
 
-Which clause to take is guessed from states that were really reached, by a random walk: a clause
-that is false in one of them can be no invariant and is never tried. The walk only steers.
+A random walk first collects reached states. A clause that is false in a reached state cannot be
+part of an invariant and is never tried. The walk only steers the search for clauses.
 
-What is found for one property is kept for the next ones of the same system. Nothing here is
-trusted: the clauses are checked by `Symbolic.check`, over another encoding, before anything is
-called proved. The same system and questions give the same clauses.
+Clauses proved for one property are kept for the next properties of the same system. Nothing here is
+trusted: before a property is called proved, `Symbolic.check` checks the clauses over another
+encoding. The same system and questions give the same clauses.
 """
 
 from __future__ import annotations
@@ -31,19 +32,19 @@ from model.expr import BOOL, Domain, Expr, fold, variables
 from model.system import Compiled
 
 TRUE = 1
-"""The variable that is true."""
+"""The solver's variable that is always true."""
 
 STARTS = 1024
 """Initial states of the walk."""
 LARGEST = 256
-"""Values that a variable can have where states are walked."""
+"""The most values of a variable for which the walk is done."""
 
 Bits = Any
 """A literal for a boolean; for another expression one literal for each code."""
 
 
 class Gates:
-    """Expressions as clauses: each operator is a variable defined by its arguments."""
+    """Expressions as clauses (Tseitin): each operator is a fresh variable, defined by clauses."""
 
     def __init__(self) -> None:
         self.clauses: list[Sequence[int]] = [(TRUE,)]
@@ -51,7 +52,7 @@ class Gates:
         self._and: dict[tuple[int, ...], int] = {}
 
     def new(self) -> int:
-        """A fresh variable."""
+        """A fresh variable's number."""
         self.variables += 1
         return self.variables
 
@@ -85,7 +86,7 @@ class Gates:
         return -self.all(-x for x in literals)
 
     def encode(self, expr: Expr, env: Mapping[str, list[int]], memo: dict[int, Bits]) -> Bits:
-        """`expr` with its variables read from `env`."""
+        """The literals of `expr` (see `Bits`), its variables read from `env`."""
 
         def codes(e: Expr, a: Bits) -> list[int]:
             return [-a, a] if e.domain is BOOL else a
@@ -129,10 +130,10 @@ class Gates:
 
 
 def walk(compiled: Compiled, *, width: int = 12, levels: int = 60, seed: int = 1) -> list[Any]:
-    """Reached states, as one array of codes for each variable: many random walks at once.
+    """Reached states from many random walks at once: one array of codes for each variable.
 
-    Of the successors of each level, `width` of every step go on, but two of those that reject a
-    message, which ends a run.
+    At each level at most `width` successors by each step go on, drawn at random; at most two by a
+    step that rejects a message, since that ends a run.
     """
     random = np.random.default_rng(seed)
     engine = Explicit(compiled)
@@ -157,7 +158,7 @@ def walk(compiled: Compiled, *, width: int = 12, levels: int = 60, seed: int = 1
 
 
 def _starts(engine: Explicit, random: np.random.Generator) -> Any:
-    """Some initial states, drawn at random, each initial value of each variable among them."""
+    """Random initial states in which every initial value of every variable occurs."""
     compiled = engine.compiled
     words = np.zeros((engine.layout.words, STARTS), dtype=np.uint64)
     for values, d, (w, shift, _) in zip(
@@ -169,23 +170,23 @@ def _starts(engine: Explicit, random: np.random.Generator) -> Any:
 
 
 class ViolationError(Exception):
-    """A cube that leads to a violation holds a state that can be reached."""
+    """A reachable state leads to a violation."""
 
 
 class OutOfTimeError(Exception):
-    """The time ended."""
+    """The time or the number of questions ended."""
 
 
 @dataclass(frozen=True)
 class Lemma:
-    """A clause that holds in every reachable state, and the other variables its proof reads."""
+    """A clause that holds in every reachable state."""
 
     mask: int
-    needs: frozenset[str]
+    needs: frozenset[str]  # variables, besides those of the guards, that its proof reads
 
 
 class Pdr:
-    """The prover for one compiled system; it keeps what it has proved."""
+    """The prover for one compiled system, which keeps the lemmas that it has proved."""
 
     def __init__(self, compiled: Compiled, *, guided: bool = True) -> None:
         self.compiled = compiled
@@ -216,11 +217,12 @@ class Pdr:
 
     # -- the encoding ----------------------------------------------------------------------------
     def _gates(self) -> None:
-        """Clauses of the states, of every step's guard and effects, and of what moves.
+        """Encode the states, the guard and effects of every step, and the transition relation.
 
-        `isnt[i]`: the variable of position i has another value now; `later[i]`: it has after the
-        step, assumed only. `after[k][i]` is the literal "it has this value after step k", for what
-        step k writes.
+        For position i, a variable and a value: `is_[i]` is the literal of "the variable has the
+        value before the step", `isnt[i]` its negation. `later[i]` is "the variable has another
+        value after the step" (one direction, for assumptions only). `after[k][i]` is "the
+        variable has the value after step k", where step k writes the variable.
         """
         gates = Gates()
         env = {n: gates.value(d) for n, d in self.domains.items()}
@@ -270,7 +272,7 @@ class Pdr:
         self.keeper.add(relation)
 
     def _sync(self, begin: int) -> None:
-        """Every solver gets the clauses made since."""
+        """Give every solver the clauses made from number `begin` on."""
         for solver in (self.lifter, self.solver, self.keeper):
             solver.add(self.gates.clauses[begin:])
 
@@ -298,7 +300,7 @@ class Pdr:
         return out
 
     def _reached(self, columns: list[Any] | None) -> None:
-        """For each position a number whose bits are the reached states that have that value."""
+        """Set `reached`: for each position, a number whose bits are the states that have it."""
         self.reached: list[int] = []
         self.every = 0
         if columns is None:
@@ -310,7 +312,10 @@ class Pdr:
         self.every = ((1 << count) - 1) << (-count % 8)
 
     def _cones(self) -> None:
-        """What each variable's new values are made from; the guards are in every cone."""
+        """Set `sources`, the variables that the effects on a variable read, and `core`.
+
+        `core` is the cone of all guards.
+        """
         self.sources: dict[str, set[str]] = {}
         for s in self.compiled.steps:
             for n, e in s.effects.items():
@@ -322,7 +327,7 @@ class Pdr:
         return {n for n in variables(*exprs) if n in self.domains}
 
     def cone(self, names: Iterable[str]) -> frozenset[str]:
-        """`names` and all that they depend on, without what the guards depend on."""
+        """The variables `names` and all that their effects depend on, except those in `core`."""
         out: set[str] = set()
         stack = [n for n in names if n not in self.core]
         while stack:
@@ -343,11 +348,11 @@ class Pdr:
                 return answer
 
     def _frame(self, level: int) -> list[int]:
-        """Assumptions: the states of frame `level`."""
+        """The assumptions that select the states of frame `level`."""
         return [self.start] if level == 0 else [*self.shared, *self.acts[level:]]
 
     def meets_initial(self, mask: int) -> bool:
-        """Whether the cube has an initial state."""
+        """Whether the cube contains an initial state."""
         return all(mask & m != m for m in self.initially)
 
     def covers(self, mask: int) -> bool:
@@ -358,9 +363,9 @@ class Pdr:
         return seen == self.every
 
     def closed(self, mask: int, level: int) -> int | None:
-        """Whether no step leads from frame `level`, outside the cube, into the cube.
+        """The positions of a smaller mask that no step enters from frame `level`.
 
-        The positions that were enough for it; None if some step does.
+        Steps start outside the cube. None if one of them leads into the cube.
         """
         t = self.gates.new()
         chosen = bits(mask)
@@ -371,7 +376,7 @@ class Pdr:
         return None if reaches else _mask(self.later_of, self.solver.core())
 
     def _state(self) -> int:
-        """The state of the solver's model, as a cube."""
+        """The state of the solver's model, as the mask of a cube."""
         values = dict(zip(self.state, self.solver.true(self.state), strict=True))
         mask = 0
         for i, x in enumerate(self.isnt):
@@ -380,7 +385,7 @@ class Pdr:
         return mask
 
     def _lift(self, state: int, clause: Sequence[int], inputs: Sequence[int]) -> int:
-        """A larger cube around `state` in which `clause` stays false."""
+        """A larger cube around `state` in which `clause` is false under the same `inputs`."""
         t = self.gates.new()
         self.lifter.add([(-t, *clause)])
         for _ in range(2):
@@ -391,7 +396,10 @@ class Pdr:
         return state
 
     def _predecessor(self, mask: int) -> int:
-        """After `closed` said None: states that a step leads into the cube."""
+        """A cube of states from which a step leads into the cube `mask`.
+
+        Read from the solver's model, so only right after `closed` returned None.
+        """
         state = self._state()
         k = self.solver.true(self.steps).index(True)
         wanted = self.inputs[k]
@@ -402,7 +410,7 @@ class Pdr:
 
     # -- clauses ---------------------------------------------------------------------------------
     def _repair(self, core: int, mask: int) -> int:
-        """`core` with so much of `mask` that initial and reached states are outside the cube."""
+        """`core` with positions of `mask` added until its cube has no initial or reached state."""
         if self.meets_initial(core):
             whole = [m for m in self.initially if mask & m == m]
             core |= min(whole, key=lambda m: (m & ~core).bit_count())
@@ -420,7 +428,7 @@ class Pdr:
         return core
 
     def _generalise(self, mask: int, level: int, depth: int) -> int:
-        """Drop positions of a clause as long as it is closed in frame `level`."""
+        """A smaller mask, from which positions are dropped while it is closed in frame `level`."""
         for i in reversed(bits(mask)):
             trial = mask & ~(1 << i)
             if mask >> i & 1 and not self.meets_initial(trial) and self.covers(trial):
@@ -429,7 +437,10 @@ class Pdr:
         return mask
 
     def _down(self, mask: int, level: int, depth: int) -> int | None:
-        """A part of `mask` that is closed, or None; a few counterexamples are blocked for it."""
+        """A part of `mask` that is closed in frame `level`, or None.
+
+        With `depth`, a few predecessors that stand in the way are blocked first.
+        """
         for _ in range(4):
             core = self.closed(mask, level)
             if core is not None:
@@ -446,7 +457,10 @@ class Pdr:
         return None
 
     def _learn(self, mask: int, level: int, depth: int) -> int:
-        """Add a clause that is closed in frame `level - 1`, made smaller, as far up as it goes."""
+        """Add a clause that is closed in frame `level - 1`; the highest frame that has it.
+
+        The clause is made smaller first.
+        """
         mask = self._generalise(mask, level - 1, depth)
         while level < self.top and self.closed(mask, level) is not None:
             level += 1
@@ -460,7 +474,7 @@ class Pdr:
         self.solver.add([(-self.acts[level], *(self.is_[i] for i in bits(mask)))])
 
     def _block(self, mask: int, level: int) -> None:
-        """Show that the cube is not in frame `level`; ViolationError if it is."""
+        """Exclude the cube from frame `level` by new clauses; ViolationError if it is reachable."""
         serial = 0
         queue = [(level, serial, mask)]
         while queue:
@@ -481,9 +495,11 @@ class Pdr:
 
     # -- properties ------------------------------------------------------------------------------
     def prove(self, prop: Expr, seconds: float, queries: float = math.inf) -> list[int]:
-        """The clauses of an invariant that implies `prop`, as masks; ViolationError or
-        OutOfTimeError if there is none. `seconds` are of this process's CPU time: what else the
-        machine does changes no verdict. At most so many `queries` are put to the solver."""
+        """The clauses of an invariant that implies `prop`, as masks.
+
+        ViolationError if `prop` can be violated; OutOfTimeError after `seconds` of this process's
+        CPU time (so the machine's load changes no verdict) or so many `queries` to the solver.
+        """
         self.most = self.queries + queries
         self.deadline = time.process_time() + seconds
         folded = self.compiled.narrow(prop)
@@ -499,7 +515,7 @@ class Pdr:
                 raise ViolationError
             return self._keep(self._run(holds), holds, cone)
         finally:
-            # The frames of this property are of no use to the next.
+            # Switch off the frames of this property: they are of no use to the next.
             self.solver.add([(-a,) for a in self.acts])
 
     def _run(self, holds: int) -> list[int]:
@@ -517,7 +533,7 @@ class Pdr:
                     return sorted(m for frame in self.frames[j + 1 :] for m in frame)
 
     def _keep(self, found: Sequence[int], holds: int, cone: frozenset[str]) -> list[int]:
-        """Keep the clauses found as lemmas, each with what it needs; those that `prop` needs."""
+        """Keep the clauses found as lemmas; return those that the property's proof needs."""
         candidates = sorted({*found, *(x.mask for x in self.lemmas if x.needs <= cone)})
         for m in candidates:
             if m not in self.switch:
@@ -540,7 +556,7 @@ class Pdr:
                     continue
                 out.add(m)
                 if m not in needed:
-                    # The clause itself first: most need little else.
+                    # Assume the clause itself first: most clauses need little else.
                     needed[m] = used(
                         [self.moves, self.switch[m], *(self.later[i] for i in bits(m))]
                     )
@@ -553,7 +569,7 @@ class Pdr:
             if m not in old:
                 closure = close([m])
                 names = {self.positions[i][0] for c in closure for i in bits(c)}
-                # A clause is not there where one that it needs is not.
+                # A lemma is only used where all the lemmas that it needs are used.
                 needs = self.cone(names).union(*(old[c] for c in closure if c in old))
                 self.lemmas.append(Lemma(m, needs))
                 if needs not in self.groups:
@@ -562,16 +578,16 @@ class Pdr:
         return proof
 
     def named(self, mask: int) -> list[tuple[str, int]]:
-        """A clause as variables and codes."""
+        """The clause as pairs of a variable and a code."""
         return [self.positions[i] for i in bits(mask)]
 
     def names_for(self, prop: Expr) -> list[str]:
-        """All variables that the clauses of a proof of `prop` can have."""
+        """The variables that clauses of a proof of `prop` can mention."""
         names = self.core | self.cone(self._names(self.compiled.narrow(prop)))
         return [n for n in self.domains if n in names]
 
     def show(self, mask: int) -> str:
-        """A clause, as one would write it."""
+        """The clause as readable text."""
         parts: dict[str, list[str]] = {}
         for i in bits(mask):
             n, code = self.positions[i]
@@ -580,7 +596,7 @@ class Pdr:
 
 
 def _mask(position: Mapping[int, int], literals: Iterable[int]) -> int:
-    """The positions of those literals that have one."""
+    """The mask of the literals' positions; literals without a position are left out."""
     return sum(1 << position[x] for x in set(literals) if x in position)
 
 

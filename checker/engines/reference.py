@@ -1,11 +1,10 @@
 """The reference engine: fires the real `transitions` machines and judges the fast engines.
 
-For each state and each message the network can deliver in it, the message is fired on the
-receiver's machine, and the machine decides which row takes it and what it does. A role is a
-function of its own variables, those of its handshake before and the message, so a firing is
-remembered by these. What can be
-delivered, and what a send does to the network, is the network's own expressions, as in the other
-engines: their agreement cannot find a wrong network.
+In each state, every message that the network can deliver is fired on its receiver's machine, and
+the machine decides which row takes the message and with what effects. A firing depends on the run's
+own variables, those of the handshake before and the message alone, so it is cached by these. What
+can be delivered, and what a send does to the network, comes from the network's own expressions in
+every engine: their agreement cannot find a wrong network.
 
 Limit: 10^4 to 10^5 states; the graph takes about 2 KB a state.
 """
@@ -67,7 +66,7 @@ class Reference:
                 for n, i in compiled.index.items()
                 if n.startswith(prefix) and n.removeprefix(prefix) in r.role.all_variables
             ]
-            # The local state of a run that has but one: it is not a variable of the system.
+            # A run with a single local state has no variable for it in the system.
             self.only[r.name] = compiled.constants.get(f"{prefix}state", r.role.states[0])
             self.mine[r.name] = {f"{prefix}{n}" for n in r.role.all_variables}
             self.unread[r.name] = {
@@ -75,7 +74,7 @@ class Reference:
                 for n, v in r.role.variables.items()
                 if f"{prefix}{n}" not in compiled.index
             }
-            # What the rows read of the handshake before: by name, in the state or as it stands.
+            # The variables of the handshake before that the rows read.
             self.before[r.name] = _Before(self, r) if r.prev else None
         self.fired: dict[Any, tuple[Rule, tuple[Any, ...]] | None] = {}
         self.steps = {s.label: s for s in compiled.steps}
@@ -95,7 +94,7 @@ class Reference:
         }
 
     def function(self, exprs: Mapping[str, Expr]) -> tuple[tuple[str, ...], Callable[..., Any]]:
-        """Names and a Python function of (state, parameters) giving their values."""
+        """The names of `exprs`, and a function of (state, parameters) that gives their values."""
 
         def leaf(v: Expr) -> str:
             i = self.position.get(v.payload)
@@ -103,13 +102,13 @@ class Reference:
                 return f"s[{i}]"
             if v.payload.startswith("msg."):
                 return f"p[{v.payload!r}]"
-            # Outside the cone of influence: it stands at its initial value in the machines too.
+            # Outside the cone of influence: the machines have the initial value, too.
             return repr(self.compiled.system.variables[v.payload].initial[0])
 
         return tuple(exprs), python_function(exprs, "s, p", leaf)
 
     def predicate(self, expr: Expr) -> Callable[[State], bool]:
-        """`expr`, over the system's variables, as a function of a state."""
+        """The value of `expr`, over the system's variables, as a function of a state."""
         _, f = self.function({"value": self.compiled.narrow(expr)})
         return lambda s: f(s, {})[0]
 
@@ -121,8 +120,11 @@ class Reference:
         trigger: str,
         fields: Mapping[str, Any],
     ) -> tuple[Rule, tuple[Any, ...]] | None:
-        """Fire `trigger` on the run's machine in `own`, with the handshake before it in `before`:
-        the row taken and the new variables."""
+        """The row that the run's machine takes on `trigger`, and the new values of its variables.
+
+        `own` and `before` are the values of the variables of the run and of the handshake before.
+        None if no row takes the message.
+        """
         key = (run, own, before, trigger, tuple(fields.items()))
         if key in self.fired:
             return self.fired[key]
@@ -147,9 +149,9 @@ class Reference:
     def successors(
         self, state: State, label: tuple[str, str, str] | None = None
     ) -> Iterator[tuple[Step, dict[str, Any], State]]:
-        """Each distinct (step, successor), with one message that does it.
+        """Each distinct (step, successor), with the fields of one message that leads there.
 
-        With a label, only those of the step that has it.
+        With a label, only successors by the step of that label.
         """
         seen: set[tuple[Any, State]] = set()
         groups = self._groups
@@ -195,8 +197,8 @@ class Reference:
     ) -> nx.MultiDiGraph[State]:
         """The reachable graph: nodes with `depth`, edges with `run`, `rule`, `source`, `fields`.
 
-        With more than `limit` states, or states farther than `depth` steps, the graph's attribute
-        `complete` is False; so it is if `level`, asked after each level, says that this is enough.
+        The graph's attribute `complete` is False if there are more than `limit` states or states
+        beyond `depth` steps, or if `level`, called after each level, returned True.
         """
         graph: nx.MultiDiGraph[State] = nx.MultiDiGraph(
             name=self.compiled.system.name, variables=self.compiled.names, complete=True
@@ -242,7 +244,7 @@ class Reference:
         budget: Budget = UNLIMITED,
         watch: Watch = UNWATCHED,
     ) -> Search:
-        """Explore as `Engine.search` says; the graph is `graph`. It has no budget of bytes."""
+        """Explore as `Engine.search` says, into `graph`; the budget's bytes are ignored."""
         began = time.monotonic()
         result = Search()
         asked = [(q, self.predicate(q.expr)) for q in questions]
@@ -289,18 +291,18 @@ class Reference:
         return out[::-1]
 
     def route(self, states: Sequence[State]) -> Route:
-        """A path along some states of the explored graph."""
+        """The path through the given states of the explored graph."""
         labels = (min(self.graph[a][b]) for a, b in itertools.pairwise(states))
         steps = [None, *(self.steps[label] for label in labels)]
         return list(zip(steps, states, strict=True))
 
 
 class EngineError(Exception):
-    """Engines disagree or a trace does not replay. Exit status 4."""
+    """Engines disagree, or a trace does not replay (exit status 4)."""
 
 
 class _Before:
-    """What a run's rows read of the handshake before it."""
+    """The variables of the handshake before that a run's rows read."""
 
     def __init__(self, engine: Reference, run: Instance) -> None:
         read = {
@@ -315,11 +317,11 @@ class _Before:
         _, self._read = engine.function(wanted)
 
     def values(self, state: State) -> tuple[Any, ...]:
-        """Their values in `state`, in the order of `names`."""
+        """The values of `names` in `state`, in order."""
         return self._read(state, {})  # type: ignore[no-any-return]
 
     def namespace(self, values: tuple[Any, ...]) -> SimpleNamespace:
-        """The handshake before, with its own handshake before it as `prev`."""
+        """The handshake before as an object; the one before that is its attribute `prev`."""
         out = SimpleNamespace()
         for name, value in zip(self.names, values, strict=True):
             of = out
@@ -333,7 +335,7 @@ class _Before:
 
 
 class _Event:
-    """One event of one run from one source: enumerates the messages that can be there."""
+    """One event of one run from one source, which enumerates the messages that can arrive."""
 
     def __init__(self, engine: Reference, steps: Sequence[Step]) -> None:
         first = steps[0]
@@ -347,20 +349,20 @@ class _Event:
             self.choices.update(s.rule.choices)
             _, ready = engine.function({"deliverable": s.deliverable})
             self.rows.append((s, ready, tuple(s.parameters)))
-            # Where no row reads the message, its fields only have to exist: one message will do.
+            # If no row reads the message, one message stands for all: some fields must exist.
             there = s.deliverable
             for n, d in s.parameters.items():
                 there = exists(n, d.values, d, there)
             _, some = engine.function({"deliverable": there})
             self.some.append(some)
-        # A field that no row reads has any value that a message may have there.
+        # For a field that no row reads, any one value that a message may have.
         self.default = {
             n: next((v for v in d.values if v != "none"), None)
             if self.message is not None and self.message.demands(n)
             else next(iter(d.values), None)
             for n, d in self.choices.items()
         }
-        # Bound fields, and the values that composites must have, as functions of the state.
+        # The values that the source gives to fields, as functions of the state.
         bound: dict[str, Expr] = {}
         narrow = engine.compiled.narrow
         for f, e in first.source.fields.items():
@@ -377,10 +379,10 @@ class _Event:
         self._rows_by_state: dict[str, tuple[tuple[int, tuple[str, ...] | None], ...]] = {}
 
     def _rows_in(self, local: str) -> tuple[tuple[int, tuple[str, ...] | None], ...]:
-        """The rows to try in a local state: (row, its parameters, or None if no row reads any).
+        """The rows to try in a local state, each with its parameters; None if no row reads any.
 
-        Rows of one event differ in what they read, so each row's parameters are tried; a set of
-        parameters already tried, with the same composites, gives nothing new.
+        Rows of one event differ in what they read, so the parameters of each row are tried. Of rows
+        with the same parameters and composites one is enough.
         """
         if local in self._rows_by_state:
             return self._rows_by_state[local]
@@ -443,7 +445,7 @@ class _Event:
 
 
 def _reads(rule: Rule) -> set[str]:
-    """The parameters a row reads: message fields, and whether its composites are right."""
+    """The parameters that a row reads: message fields, and whether composites are right."""
     names = set(variables(rule.guard, *rule.do.values()))
     return names | {f"{n}{OK}" for n in names}
 

@@ -1,6 +1,6 @@
-"""How much memory a search can still take, and on which disk its states can lie.
+"""Room for a search: the memory that is left, and a disk for the states.
 
-Linux tells both in files. Elsewhere the memory that is left is unknown, and so never short.
+Both are read from files of Linux. Elsewhere the memory is unknown and never counts as short.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ IN_MEMORY = ("tmpfs", "ramfs")
 
 
 class RoomError(Exception):
-    """No disk for the states; the message says which were looked at, and why not."""
+    """No disk for the states; the message says why each folder was refused."""
 
 
 def _numbers(path: Path) -> dict[str, int]:
-    """The lines `name number` of a file, `name: number kB` too, in bytes; empty if it is none."""
+    """The numbers of a file of lines `name number` or `name: number kB`, the latter in bytes.
+
+    Empty if the file cannot be read as such.
+    """
     out = {}
     try:
         for line in path.read_text(encoding="utf-8").splitlines():
@@ -38,9 +41,10 @@ def _number(path: Path) -> int | None:
 
 
 def _groups(root: Path) -> Iterator[tuple[Path, str, str, str]]:
-    """The control groups of this process, inner ones first: folder, names of limit, use, prefix.
+    """The control groups (v1 and v2) of this process, inner ones first.
 
-    Both versions. In a container the path that the kernel tells may not be there; its root is.
+    Each is its folder, the file names of its limit and its use, and the prefix in memory.stat. In a
+    container the path that the kernel names may not exist; the root of the groups does.
     """
     try:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
@@ -61,10 +65,10 @@ def _groups(root: Path) -> Iterator[tuple[Path, str, str, str]]:
 
 
 def memory(root: Path = Path("/")) -> tuple[int, int] | None:
-    """Bytes that this process may have at most, and how many of them are left; None if unknown.
+    """The bytes that this process may have at most, and how many are left; None if unknown.
 
-    The least of the machine and the control groups. Cached files are not in use: the system takes
-    their memory back. `root` is where /proc and /sys are.
+    Both are the least over the machine and the control groups. Memory that caches files counts as
+    left, since the system takes it back. `root` is the folder of /proc and /sys.
     """
     machine = _numbers(root / "proc/meminfo")
     if "MemAvailable" not in machine or "MemTotal" not in machine:
@@ -91,16 +95,16 @@ def _kind(folder: Path, mounts: Path) -> str:
     for line in lines:
         before, _, after = line.partition(" - ")
         point = Path(before.split()[4].replace("\\040", " "))
-        # Of two mounts on one point the later is seen.
+        # Of two mounts on one point, the later hides the earlier.
         if (real == point or point in real.parents) and len(point.parts) >= best:
             best, kind = len(point.parts), after.split()[0]
     return kind
 
 
 def disk(size: int, mounts: Path = Path("/proc/self/mountinfo")) -> Path:
-    """A folder with room for `size` bytes: $TMPDIR, or without it /tmp (say), else /var/tmp.
+    """A folder with room for `size` bytes: the temporary folder or, without $TMPDIR, /var/tmp.
 
-    RoomError if none has it, or what has it is in memory itself.
+    RoomError if neither has room on a disk: a folder that is in memory itself does not count.
     """
     try:
         chosen = Path(tempfile.gettempdir())

@@ -1,12 +1,12 @@
 """The symbolic engine: unbounded proofs, each invariant re-checked by a plain solver.
 
-`Prover` proves the properties of one system, one after another: by PDR (`pdr.py`), which goes on
-from what it found for those before, and where that takes too long by Spacer. Variables are binary
-Bools here. Spacer gets one disjunctive transition relation over primed variables. An inductive
-invariant, whoever found it, is then checked step by step in the other, functional form (each step's
-effects substituted into the invariant) by an ordinary solver: initial states inside, closed under
-every step, inside the property. Only then is a property PROVED. Bounded search unrolls the same
-relation and never says more than the depth it reached.
+`Prover` proves the properties of one system one by one: by PDR (`pdr.py`), which reuses the lemmas
+of earlier properties, and where PDR takes too long by Spacer. A variable is one Bool for each bit
+of its code. Spacer gets one disjunctive transition relation over primed variables. An inductive
+invariant from either is then checked by an ordinary solver in another form, in which each step's
+effects are substituted into the invariant: initial states inside, closed under every step, inside
+the property. Only then is a property PROVED. Bounded search unrolls the relation and claims no more
+than the depth that it reached.
 """
 
 from __future__ import annotations
@@ -28,29 +28,27 @@ Term = Any  # a z3 Bool, or a list of z3 Bools, least significant bit first
 
 @dataclass(frozen=True)
 class Proof:
-    """An inductive invariant, re-checked: SMT-LIB text over the Bools `variable/bit`.
+    """An inductive invariant that was re-checked."""
 
-    `method` says what found it: "values" (the values that occur are enough), "induction" (the
-    property is inductive as it stands), "PDR" or "Spacer".
-    """
-
-    invariant: str
+    invariant: str  # SMT-LIB text over the Bools `variable/bit`
     clauses: int
     seconds: float
+    # What found it: "values" (which values occur is enough), "induction" (the property itself is
+    # inductive), "PDR" or "Spacer".
     method: str
 
 
 @dataclass(frozen=True)
 class NoProof:
-    """Why there is no proof: `violated`, or what the solver said."""
+    """A proof that failed."""
 
     reason: str
-    violated: bool
+    violated: bool  # the solver found a violation; else it gave up
     seconds: float
 
 
 class CertificateError(Exception):
-    """An invariant did not pass its re-check. Exit status 4."""
+    """An invariant did not pass the re-check (exit status 4)."""
 
 
 def bits_of(code: int, domain: Domain) -> list[Any]:
@@ -59,7 +57,7 @@ def bits_of(code: int, domain: Domain) -> list[Any]:
 
 
 def same_bits(a: Sequence[Any], b: Sequence[Any]) -> Any:
-    """Bitwise equality; constants are folded so that a literal stays a literal."""
+    """The term that `a` and `b` are equal bit by bit; equality with a constant is a literal."""
     parts = []
     for x, y in zip(a, b, strict=True):
         if z3.is_true(y):
@@ -123,7 +121,7 @@ def encode(expr: Expr, env: Mapping[str, Term], memo: dict[int, Term] | None = N
 
 
 class Refuter:
-    """Decides whether any values of an expression's variables make it true."""
+    """Z3 asked whether any values of the variables make an expression true."""
 
     def __init__(self) -> None:
         self.terms: dict[tuple[str, Domain], tuple[Term, Any]] = {}
@@ -131,7 +129,7 @@ class Refuter:
         self.answers: dict[int, bool] = {}
 
     def impossible(self, expr: Expr) -> bool:
-        """No values make `expr` true: False too if the solver gave up after 10 s."""
+        """Whether no values make `expr` true; False, too, if the solver gave up after 10 s."""
         if expr.op == "const":
             return not expr.payload
         answer = self.answers.get(id(expr))
@@ -148,7 +146,7 @@ class Refuter:
         return answer
 
     def _term(self, name: str, domain: Domain) -> tuple[Term, Any]:
-        """The variable, and the limit of its codes to the domain's, if it needs one."""
+        """The term of a variable, and the constraint that its code is one of the domain's."""
         key = (name, domain)
         if key not in self.terms:
             if domain is BOOL:
@@ -164,7 +162,7 @@ class Refuter:
 
 
 def _conjuncts(formula: Any) -> list[Any]:
-    """The conjuncts of a formula, those of its conjuncts too."""
+    """The conjuncts of a formula, nested ones flattened."""
     out, stack = [], [formula]
     while stack:
         e = stack.pop()
@@ -195,9 +193,10 @@ def _text(invariant: Any) -> str:
 
 
 class Prover:
-    """Proofs for one system: what is found for a property serves the next ones.
+    """Proofs for one system, in which lemmas of one property serve the next.
 
-    `props` are all that will be asked. The same ones in the same order give the same invariants.
+    `props` are all properties that will be asked. The same ones in the same order give the same
+    invariants.
     """
 
     def __init__(self, system: System, props: Sequence[Expr]) -> None:
@@ -207,15 +206,14 @@ class Prover:
         self.pdr = Pdr(self.compiled)
 
     def tried(self, prop: Expr, seconds: float, queries: int) -> Proof | NoProof | None:
-        """As `prove`, by PDR alone and with so many questions to the solver; None if these are not
-        enough."""
+        """The outcome of PDR alone, with at most so many `queries`; None if they do not suffice."""
         try:
             return self._by_pdr(prop, seconds, queries)
         except OutOfTimeError:
             return None
 
     def prove(self, prop: Expr, seconds: float = 30.0) -> Proof | NoProof:
-        """Prove `prop` in every reachable state: by PDR in 2/3 of the time, then by Spacer."""
+        """A proof of `prop` in every reachable state, by PDR in 2/3 of the time, then by Spacer."""
         began = time.monotonic()
         try:
             return self._by_pdr(prop, seconds * 2 / 3)
@@ -236,7 +234,7 @@ class Prover:
             clauses = self.pdr.prove(prop, seconds, queries)
         except ViolationError:
             return NoProof("PDR found a violation", True, time.monotonic() - began)
-        # What is checked is the text.
+        # Check the text itself, since the text is the certificate.
         text = self.symbolic.text(map(self.pdr.named, clauses), self.pdr.names_for(prop))
         self.symbolic.check(z3.And(list(z3.parse_smt2_string(text))), prop)
         return Proof(text, len(clauses), time.monotonic() - began, "PDR")
@@ -286,11 +284,11 @@ class Symbolic:
         return same_bits(self.now[name], bits_of(code, domain))
 
     def formula(self, expr: Expr) -> Any:
-        """`expr` over the present state."""
+        """The Z3 term of `expr` over the present state."""
         return encode(self.compiled.narrow(expr), self.now, self.memo)
 
     def parts(self, step: Step) -> tuple[Any, dict[str, Term]]:
-        """A step's guard, its parameters limited to their values, and its effects as terms."""
+        """A step's guard, with the limits of its parameters, and its effects, as terms."""
         env = dict(self.now)
         limits = []
         for n, values in step.free.items():
@@ -310,7 +308,10 @@ class Symbolic:
         return guard, effects
 
     def relation(self) -> Any:
-        """One disjunction: each run's steps, what no step of the run writes being framed."""
+        """The transition relation: a disjunction of steps, other variables keeping their values.
+
+        Variables that no step of a run writes are kept once for the run, not once for each step.
+        """
         by_run: dict[str, list[Step]] = {}
         for s in self.compiled.steps:
             by_run.setdefault(s.run, []).append(s)
@@ -333,12 +334,12 @@ class Symbolic:
         return same_bits(target, value) if isinstance(target, list) else target == value
 
     def prove(self, prop: Expr, seconds: float = 30.0) -> Proof | NoProof:
-        """Prove `prop` in every reachable state, by Spacer, and re-check the invariant found."""
+        """A proof of `prop` in every reachable state, by Spacer, its invariant re-checked."""
         began = time.monotonic()
         if self.compiled.narrow(prop) is TRUE:
             return self.settled(prop, began)
-        # A property that is inductive as it stands needs no search (and Spacer's answer for one
-        # that no state contradicts is an image with quantifiers).
+        # A property that is inductive itself needs no search. (If no state at all contradicts it,
+        # Spacer answers with quantifiers.)
         formula = self.formula(prop)
         try:
             self.check(formula, prop)
@@ -374,15 +375,15 @@ class Symbolic:
         return Proof(_text(invariant), clauses, time.monotonic() - began, "Spacer")
 
     def settled(self, prop: Expr, began: float) -> Proof:
-        """A property that the analysis of values makes true: the invariant is "any state"."""
+        """The proof of a property that is true by the values that occur: any state satisfies it."""
         self.check(z3.BoolVal(True), prop)
         return Proof(_text(z3.BoolVal(True)), 0, time.monotonic() - began, "values")
 
     def text(self, clauses: Iterable[Sequence[tuple[str, int]]], names: Iterable[str]) -> str:
         """An invariant as SMT-LIB text, one sorted assertion a line.
 
-        A clause says that some variable has one of its codes. Of each variable of `names` it is
-        said, too, that its code is one of its domain's.
+        A clause, a list of pairs, says that some variable has the code beside it. For each variable
+        of `names`, the text also says that its code is one of the domain's.
         """
         domains = dict(zip(self.compiled.names, self.compiled.domains, strict=True))
         bools: set[str] = set()
@@ -406,7 +407,7 @@ class Symbolic:
         return "\n".join([*heads, *lines, "(check-sat)", ""])
 
     def _invariant(self, answer: Any) -> Any:
-        """Spacer's answer `forall x. Inv(x) = body` as `body` over the present state."""
+        """The `body` of Spacer's answer `forall x. Inv(x) = body`, over the present state."""
         stack = [answer]
         while stack:
             e = stack.pop()
@@ -423,14 +424,17 @@ class Symbolic:
         raise CertificateError(f"Spacer's answer has no definition of the invariant: {answer}")
 
     def check(self, invariant: Any, prop: Expr) -> None:
-        """The three facts that make `invariant` prove `prop`; CertificateError if one fails."""
+        """Check the three facts by which `invariant` proves `prop`.
+
+        CertificateError if one fails.
+        """
         self._refute("an initial state is outside", self.initial, z3.Not(invariant))
         self._refute("the property is not implied", invariant, z3.Not(self.formula(prop)))
         solver = z3.Solver()
         solver.add(invariant)
         clauses = [self._clause(c) for c in _conjuncts(invariant)]
         for s, guard, writes in self._substitutions():
-            # What reads nothing that the step writes is as true after it as before.
+            # A clause that reads nothing that the step writes stays true.
             touched = [(c, names) for c, names in clauses if not names.isdisjoint(writes)]
             if not touched:
                 continue
@@ -445,14 +449,14 @@ class Symbolic:
             solver.pop()
 
     def _clause(self, clause: Any) -> tuple[Any, set[str]]:
-        """A clause with the names of its Bools, kept: properties share clauses."""
+        """A clause with the names of its Bools; cached, since properties share clauses."""
         key = clause.get_id()
         if key not in self._clauses:
             self._clauses[key] = clause, _names(clause)
         return self._clauses[key]
 
     def _substitutions(self) -> Iterator[tuple[Step, Any, dict[str, tuple[Any, Any]]]]:
-        """Each step, its guard, and by name each Bool that it writes, with the value."""
+        """Each step, its guard, and the Bools that it writes with their new values, by name."""
         if self._steps is None:
             self._steps = []
             for s in self.compiled.steps:
@@ -473,9 +477,9 @@ class Symbolic:
             raise CertificateError(f"the certificate fails: {what}")
 
     def bounded(self, prop: Expr, depth: int, seconds: float) -> int | None:
-        """Search for a violation up to `depth` steps.
+        """The depth, up to `depth`, within which no violation was found.
 
-        The depth cleared, -1 if a violation was found, None if depth 0 was not cleared in time.
+        -1 if a violation was found; None if not even depth 0 was decided in time.
         """
         began = time.monotonic()
         relation = self.relation()

@@ -1,4 +1,4 @@
-"""States packed into 64-bit words: where each variable lies, and sets of packed states in numpy.
+"""States packed into 64-bit words: the place of each variable, and sets of states in numpy.
 
 Full words are compared, never fingerprints.
 """
@@ -16,7 +16,7 @@ Array = NDArray[Any]
 
 
 class Layout:
-    """Where each variable lies: word, shift and mask. Variables never straddle words."""
+    """The word, shift and mask of each variable; no variable straddles words."""
 
     def __init__(self, compiled: Compiled) -> None:
         self.slots: list[tuple[int, int, int]] = []
@@ -33,7 +33,7 @@ class Layout:
 
 
 def key_of(words: Array) -> Array:
-    """A sort key: the word itself, or a mix of the words (equal states have equal keys)."""
+    """The sort key of each state: its one word, or a mix of its words."""
     key: Array = words[0]
     if words.shape[0] == 1:
         return key
@@ -47,8 +47,9 @@ def key_of(words: Array) -> Array:
 
 
 def in_order(key: Array) -> tuple[Array, Array]:
-    """`key` sorted, and the positions it came from, equal ones in order."""
-    # Values sort faster than positions do: so the low bits of each key give way to its position.
+    """`key` sorted, and the former position of each element; the sort is stable."""
+    # Sorting values is faster than sorting positions: the low bits of each key are replaced by
+    # its position, so that the sorted values tell the positions.
     spare = 64 - int(key.max(initial=0)).bit_length()
     low = np.uint64((1 << key.size.bit_length()) - 1)
     packed = key << np.uint64(min(spare, 63))
@@ -58,23 +59,23 @@ def in_order(key: Array) -> tuple[Array, Array]:
     packed &= low
     order = packed.view(np.int64)
     out = key.take(order, mode="clip")
-    if (out[1:] < out[:-1]).any():  # two keys differ only in what gave way
+    if (out[1:] < out[:-1]).any():  # two keys differ only in the bits replaced
         order = np.argsort(key, kind="stable")
         out = key[order]
     return out, order
 
 
 def take(words: Array, columns: Array) -> Array:
-    """Some columns, by position."""
+    """The states at some positions."""
     out = np.empty((words.shape[0], columns.size), dtype=np.uint64)
     for w in range(words.shape[0]):
-        # No position is out of bounds; to say so spares numpy a copy.
+        # No position is out of bounds: mode "clip" spares numpy a copy.
         np.take(words[w], columns, out=out[w], mode="clip")
     return out
 
 
 def equal(a: Array, b: Array) -> Array:
-    """Which columns are the same states."""
+    """Whether the states of `a` and `b` are equal, position by position."""
     out: Array = a[0] == b[0]
     for w in range(1, a.shape[0]):
         out &= a[w] == b[w]
@@ -82,7 +83,7 @@ def equal(a: Array, b: Array) -> Array:
 
 
 def unique(words: Array) -> tuple[Array, Array]:
-    """Distinct columns, ordered by key, and the first position of each."""
+    """The distinct states, ordered by key, and the first position of each."""
     key, order = in_order(key_of(words))
     ordered = take(words, order)
     same_key = key[1:] == key[:-1]
@@ -96,13 +97,13 @@ def unique(words: Array) -> tuple[Array, Array]:
 
 
 class Visited:
-    """The visited states: sorted runs, merged so that there are only a few."""
+    """The visited states, as a few sorted arrays: small ones are merged."""
 
     def __init__(self) -> None:
         self.runs: list[tuple[Array, Array]] = []
 
     def add(self, words: Array) -> None:
-        """Add states that are not in yet."""
+        """Add states, none of which was visited."""
         key = key_of(words)
         if (key[1:] < key[:-1]).any():
             key, order = in_order(key)
@@ -117,7 +118,7 @@ class Visited:
             self.runs.append((key.take(order, mode="clip"), take(both, order)))
 
     def contains(self, words: Array) -> Array:
-        """Which of `words` are in."""
+        """Whether each state was visited."""
         out = np.zeros(words.shape[1], dtype=np.bool_)
         keys = key_of(words)
         for run_keys, run in self.runs:

@@ -1,10 +1,10 @@
 """Exports: a compiled system as the input of another model checker, for a second opinion.
 
-One file a format. A format has a `SUMMARY`, the `SUFFIX` of its files and `write(compiled,
-properties)`, the text; it may have `beside(compiled, properties)`, more files by suffix. One that
-can say liveness has `TEMPORAL = True` and takes a third argument, those properties. Guards,
-effects and properties are the system's own expressions, written by one `fold`: nothing about a
-transition is said twice.
+Each format is a module with a `SUMMARY`, the `SUFFIX` of its files, and `write(compiled,
+properties)`, which gives the text. A format can have `beside(compiled, properties)`, which gives
+further files by suffix. A format for liveness has `TEMPORAL = True`, and its `write` takes the
+temporal properties as a third argument. A format translates the system's own expressions by one
+`fold`: nothing about a transition is said twice.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = [
 
 @cache
 def formats() -> dict[str, ModuleType]:
-    """Every format by name, sorted."""
+    """The formats by name, sorted."""
     return modules(__name__, "SUMMARY", "SUFFIX", "write")
 
 
@@ -54,8 +54,8 @@ def asked(
 ) -> tuple[Compiled, list[Asked]]:
     """The system and properties that `verify` searches with the same words, compiled as there.
 
-    So the numbers of states are the same. Only invariants and goals speak of single states: for the
-    others see `asked_temporal`. UsageError if a name is not known.
+    So the numbers of states are the same. Only invariants and goals are among the properties; for
+    the others see `asked_temporal`. UsageError if a name is not known.
     """
     from checker.by_search import changed_rows
     from checker.request import patch_of
@@ -67,7 +67,7 @@ def asked(
         goal = p.kind == "reachable"
         bad = p.witness(system) if goal else neg(p.holds(system))
         found.append(Asked(p.name, bad, goal, f"{p.id}, RFC {p.rfc}"))
-    # `verify` watches witnesses and patched rows, too: what they read is part of its state.
+    # `verify` also asks for witnesses and patched rows: the variables in these are in its states.
     reads = [e for a, p in zip(found, props, strict=True) for e in (a.bad, p.witness(system))]
     if patch_of(request):
         reads += changed_rows(where.system(), system).values()
@@ -83,7 +83,7 @@ def asked_temporal(
 
 
 def temporal(system: System, p: Property) -> Temporal:
-    """A property of kind "ends" or "leads_to", and the system compiled for it."""
+    """The export's form of a property of kind "ends" or "leads_to", with its system compiled."""
     pairs = tuple((i.given, i.holds) for i in p.implications(system))
     compiled = system.compile(*(e for pair in pairs for e in pair))
     about = f"{p.id}, RFC {p.rfc}"
@@ -110,7 +110,7 @@ def export(
 def _arguments(
     module: ModuleType, scenario: str, flaw: str | None, properties: Sequence[str]
 ) -> tuple[Any, ...]:
-    """What a format's `write` takes; UsageError if the format can say none of the properties."""
+    """The arguments of a format's `write`; UsageError if it can express none of the properties."""
     compiled, props = asked(scenario, flaw, properties)
     more = (
         (asked_temporal(scenario, flaw, properties),) if getattr(module, "TEMPORAL", False) else ()
@@ -123,7 +123,7 @@ def _arguments(
 def files(
     format: str, scenario: str, flaw: str | None = None, properties: Sequence[str] = ()
 ) -> dict[str, str]:
-    """The texts of an export by suffix: `export` under none, and what belongs beside it."""
+    """The texts of an export by suffix: that of `export` under "", and those of `beside`."""
     module = find(format)
     arguments = _arguments(module, scenario, flaw, properties)
     beside = module.beside(*arguments) if hasattr(module, "beside") else {}

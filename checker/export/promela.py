@@ -1,25 +1,24 @@
 """Promela, for SPIN: one process, and one indivisible step for each step of the model.
 
-A variable is an `unsigned` of as many bits as its values need; its codes are their positions. The
+A variable is an `unsigned` of as many bits as its values need; a value's code is its position. The
 effects of a step are parallel, assignments in Promela are not: they are ordered so that none reads
-what another wrote before it. Where that cannot be, a new value waits in a spare variable, which is
-0 again at the end of the step (`hidden` ones cannot be searched breadth first). A free parameter
-becomes one step for each of its values.
+a variable already overwritten. In a cycle, a new value waits in a spare variable, which is 0 again
+at the end of the step (`hidden` variables cannot be searched breadth first). A step with a free
+parameter becomes one step for each value.
 
-States: the process starts at a location of its own, from which one step leads to each initial
-state; every other stored state is at the head of the loop. So SPIN stores exactly one state more
-than the model has (`EXTRA`), depth first and breadth first.
+States: the process starts at a location from which one step leads to each initial state; every
+other stored state is at the head of the loop. So SPIN stores exactly one state more than the model
+has (`EXTRA`), depth first and breadth first.
 
-Whole runs. Each property that speaks of them has a system of its own: what it reads, no more. SPIN
-is fair to processes (its option -f), and only weakly.
+Whole runs: each such property has a system of its own, over only the variables that the property
+depends on. SPIN knows only weak fairness to processes (option -f).
 
 - `leads_to` under weak fairness: each step (a rule of a run with a source) is a process, and a
-  never claim looks for a run that breaks the property. A run that stops rests in its last state for
-  ever. That is a step of its own here: what SPIN itself does where nothing can move does not go
-  with -f.
+  never claim looks for a run that breaks the property. A run that stops stays in its last state for
+  ever by a process that does nothing: SPIN's own such step does not work with -f.
 - `leads_to` under strong fairness is left out, and the head of the file says so.
-- `ends`: what a run that stops must be like is a property of states. A violation that SPIN finds is
-  one. That it finds none says nothing of runs that go on for ever, of which `ends` speaks, too.
+- `ends` becomes a property of the states in which no step is possible. A violation that SPIN finds
+  is real. No violation says nothing about runs that go on for ever, which `ends` covers, too.
 """
 
 from __future__ import annotations
@@ -40,9 +39,9 @@ EXTRA = 1
 """The states that SPIN stores beyond the model's: the one before the initial values are chosen."""
 
 PROCESSES = 250
-"""SPIN has 255; `init`, the claim and the one that rests are among them."""
+"""The most processes for steps. SPIN has 255, with `init`, the claim and the idle process."""
 
-# Promela's own words (man pages of SPIN 6.5), C's, and what pan.c defines or reads of a state.
+# Reserved words of Promela (man pages of SPIN 6.5) and C, and names that pan.c uses of a state.
 WORDS = """
 accept active arrays assert atomic bit bool break byte chan cond_expr c_code c_decl c_expr
 c_state c_track d_step do else empty enabled end eval false fi for full get_priority goto
@@ -102,8 +101,8 @@ def write(
 ) -> str:
     """The model's text, for properties of states and of whole runs.
 
-    UsageError if nothing is asked but what SPIN cannot say, or if weak fairness takes more
-    processes than SPIN has.
+    UsageError if SPIN can express none of the properties, or if weak fairness takes more processes
+    than SPIN has.
     """
     left_out = [q for q in temporal if q.fairness == "strong"]
     said = [q for q in temporal if q not in left_out]
@@ -146,12 +145,12 @@ def write(
 
 
 Options = list[tuple[str, list[tuple[str, str, str]]]]
-"""For each step what it is, and for each of its choices: the choice, the guard, guard and effects
-as what stands in a `d_step`."""
+"""For each step a comment on it, and for each choice of its free parameters: the choice, the guard,
+and the body of a `d_step` with guard and effects."""
 
 
 def _options(compiled: Compiled, names: Names, memo: dict[int, Any]) -> tuple[Options, int]:
-    """The steps, and how many spare variables they need."""
+    """The steps, and the number of spare variables that they need."""
     out: Options = []
     kept = 0
     for step in compiled.steps:
@@ -168,7 +167,7 @@ def _options(compiled: Compiled, names: Names, memo: dict[int, Any]) -> tuple[Op
 
 
 def _declared(compiled: Compiled, names: Names, spares: int) -> list[str]:
-    """The variables."""
+    """The declarations of the variables."""
     out: list[str] = []
     for n, d, initial in zip(compiled.names, compiled.domains, compiled.initial, strict=True):
         codes = ", ".join(f"{i} {v}" for i, v in enumerate(d.values))
@@ -179,9 +178,9 @@ def _declared(compiled: Compiled, names: Names, spares: int) -> list[str]:
 
 
 def _start(compiled: Compiled, names: Names, then: str = "") -> list[str]:
-    """The choice of an initial state, and what is done with it.
+    """The choice of an initial state, followed by `then`: one step for each initial state.
 
-    One step for each: breadth first, SPIN stores what is inside an `atomic`, too.
+    An `atomic` would not do: breadth first, SPIN stores the states inside, too.
     """
     free = [
         [f"{names(n)} = {d.code(v)};" for v in initial]
@@ -195,7 +194,7 @@ def _start(compiled: Compiled, names: Names, then: str = "") -> list[str]:
 def _search(
     compiled: Compiled, options: tuple[Options, int], checks: Sequence[str], names: Names
 ) -> list[str]:
-    """The system as one process, which makes `checks` in each state."""
+    """The system as one process, with the options `checks` in each state."""
     steps, spares = options
     body: list[str] = []
     for about_step, variants in steps:
@@ -203,7 +202,7 @@ def _search(
         for about_choice, _, inside in variants:
             body += [f"    /* with {about_choice} */"] if about_choice else []
             body.append(f"    :: d_step {{ {inside} }}")
-    # SPIN leaves out of its state what is only written. This option reads all and is never taken.
+    # SPIN drops variables that are never read: this option reads all and is never taken.
     every = " + ".join(["0", *(names(n) for n in compiled.names)])
     return [
         *_declared(compiled, names, spares),
@@ -227,18 +226,18 @@ def _asserted(bad: str) -> str:
 
 
 def _possible(steps: Options) -> str:
-    """When some step can be taken."""
+    """The condition that some step is possible."""
     return " || ".join(dict.fromkeys(test for _, vs in steps for _, test, _ in vs)) or "0"
 
 
 # -- whole runs ------------------------------------------------------------------------------------
 def _whole_head(said: Sequence[Temporal], left_out: Sequence[Temporal]) -> str:
-    """What the head says of properties of whole runs; nothing where there are none."""
+    """The head's part about properties of whole runs; empty if there are none."""
     out = ENDS_HEAD if any(q.ends for q in said) else ""
     steps = [len(q.compiled.steps) for q in said if not q.ends]
     if steps:
-        # pan.c takes fewer than 4 processes for each; `init`, the claim and the one that rests are
-        # among them. A process needs 8 bytes of the state.
+        # pan.c takes fewer than 4 processes for each unit, `init`, the claim and the idle process
+        # included. A process needs 8 bytes of the state.
         out += TEMPORAL_HEAD.format(fair=max(2, (max(steps) + 4) // 4 + 1))
     if left_out:
         names = "".join(f" *   {plain(q.name)} ({plain(q.about)})\n" for q in left_out)
@@ -247,7 +246,7 @@ def _whole_head(said: Sequence[Temporal], left_out: Sequence[Temporal]) -> str:
 
 
 def _ends(asked: Temporal, names: Names, memo: dict[int, Any]) -> list[str]:
-    """The property's system, in which a run that stops must satisfy it."""
+    """The property's system, with a check of states in which no step is possible."""
     compiled = asked.compiled
     options = _options(compiled, names, memo)
     unmet = " || ".join(f"({given} && {unmet})" for given, unmet in _pairs(asked, names, memo))
@@ -257,7 +256,7 @@ def _ends(asked: Temporal, names: Names, memo: dict[int, Any]) -> list[str]:
 
 
 def _leads_to(asked: Temporal, names: Names, memo: dict[int, Any]) -> list[str]:
-    """The property's system, and a never claim: one of (given, not holds), then never holds."""
+    """The property's system, and a never claim: `given and not holds`, then never `holds`."""
     compiled = asked.compiled
     steps, spares = _options(compiled, names, memo)
     started = names("started", "watch")
@@ -274,7 +273,7 @@ def _leads_to(asked: Temporal, names: Names, memo: dict[int, Any]) -> list[str]:
 
 
 def _pairs(asked: Temporal, names: Names, memo: dict[int, Any]) -> list[list[str]]:
-    """Of each pair when it is given, and when what it asks for does not hold."""
+    """The texts of `given` and of `not holds` for each pair."""
     return [
         [_bare(expression(asked.compiled.narrow(e), names, memo)) for e in (given, neg(holds))]
         for given, holds in asked.pairs
@@ -282,7 +281,7 @@ def _pairs(asked: Temporal, names: Names, memo: dict[int, Any]) -> list[list[str
 
 
 def _processes(asked: Temporal, steps: Options, start: Sequence[str]) -> list[str]:
-    """A process for each step: for SPIN's -f."""
+    """The system with a process for each step, since SPIN's -f is fair to processes."""
     if len(steps) > PROCESSES:
         raise UsageError(
             f"{asked.name} cannot be exported: weak fairness takes a process for each of "
@@ -299,7 +298,7 @@ def _processes(asked: Temporal, steps: Options, start: Sequence[str]) -> list[st
 
 
 def expression(e: Expr, names: Names, memo: dict[int, Any]) -> str:
-    """`e` in Promela: codes, and 0 or 1 for booleans."""
+    """`e` in Promela: the code of its value, 0 or 1 for a boolean."""
 
     def algebra(e: Expr, a: list[str]) -> str:
         match e.op:
@@ -328,7 +327,7 @@ def expression(e: Expr, names: Names, memo: dict[int, Any]) -> str:
 
 
 def _table(e: Expr, operand: str) -> str:
-    """A finite function: tests of the operand's codes, the most frequent value last."""
+    """A finite function as tests of the operand's codes, the most frequent value last."""
     domain = e.args[0].domain
     by_value: dict[int, list[int]] = {}
     for k, v in e.payload:
@@ -355,7 +354,7 @@ def _bare(text: str) -> str:
 def _assignments(
     effects: Mapping[str, Expr], names: Names, memo: dict[int, Any]
 ) -> tuple[list[str], int]:
-    """Parallel effects as a sequence of assignments, and how many spare variables it needs."""
+    """Parallel effects as a sequence of assignments, and the number of spare variables needed."""
     waiting = dict(effects)
     first: list[str] = []
     then: list[str] = []
@@ -370,7 +369,7 @@ def _assignments(
             for n in ready:
                 then.append(f"{names(n)} = {expression(waiting.pop(n), names, memo)};")
             continue
-        # Each waiting one is read by another: compute the first now, assign it after all others.
+        # Every remaining variable is read by another: compute the first now, assign it at the end.
         n = next(iter(waiting))
         spare = names(f"new{len(first)}", "spare")
         first.append(f"{spare} = {expression(waiting.pop(n), names, memo)};")

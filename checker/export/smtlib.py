@@ -1,9 +1,9 @@
 """SMT-LIB 2, constrained Horn clauses: one relation, `Reach`, over the bits of the variables.
 
-A variable is one Bool for each bit of its code, the least significant first; codes are positions.
-`Reach` holds of the initial states, and each step is one clause: if `Reach` holds of a state, and
-the guard does, then `Reach` holds of the state after. Free parameters are quantified in their
-step's clause.
+A variable is one Bool for each bit of its code, the least significant first; a value's code is its
+position. `Reach` holds of the initial states, and each step is one clause: if `Reach` and the guard
+hold of a state, then `Reach` holds of the state after. Free parameters are quantified in the clause
+of the step.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from model.system import Compiled, Step
 SUMMARY = "constrained Horn clauses for Z3's Spacer, Eldarica, Golem: asks the first property"
 SUFFIX = ".smt2"
 
-# Words of the language and its core theory, its commands, and names that are used here.
+# Words of the language, its core theory and its commands, and names used in this file.
 WORDS = """
 and as assert bool distinct exists exit false forall get imp implies int ite iff let match not
 or par pop push real reset set true xor Reach BINARY DECIMAL HEXADECIMAL NUMERAL STRING
@@ -42,7 +42,7 @@ Bits = list[str]
 
 
 def write(compiled: Compiled, properties: Sequence[Asked]) -> str:
-    """The clauses' text."""
+    """The text of the clauses."""
     names = Names(RESERVED)
     env = {n: _bits(n, d, names) for n, d in zip(compiled.names, compiled.domains, strict=True)}
     every = [b for n in compiled.names for b in env[n]]
@@ -95,7 +95,7 @@ def _step(
         inputs += env[n]
         body.append(_among(env[n], d, values))
     if step.free:
-        memo = {}  # the same parameter may have another domain, and so other bits, elsewhere
+        memo = {}  # in another step, the same parameter may have another domain and so other bits
     body.append(terms(step.guard, env, memo)[0])
     after = {n: terms(e, env, memo) for n, e in effects(step).items()}
     head = _call([b for n in compiled.names for b in after.get(n, state[n])])
@@ -122,7 +122,7 @@ def terms(e: Expr, env: Mapping[str, Bits], memo: dict[int, Any]) -> Bits:
             case "ite":
                 return [_ite(a[0][0], x, y) for x, y in zip(a[1], a[2], strict=True)]
             case "le":
-                # From the least significant bit: a later bit that differs decides.
+                # From the least significant bit on: the last bit that differs decides.
                 out = "true"
                 for x, y in zip(a[0], a[1], strict=True):
                     out = _or([_and([_not(x), y]), _and([_same(x, y), out])])
@@ -152,7 +152,7 @@ def _constant(code: int, domain: Domain) -> Bits:
 
 
 def _among(bits: Bits, domain: Domain, values: Iterable[Value]) -> str:
-    """The code is that of one of `values`."""
+    """The term that says that the code of `bits` is one of those of `values`."""
     wanted = [_constant(domain.code(v), domain) for v in values]
     return _or(_and(_same(b, c) for b, c in zip(bits, code, strict=True)) for code in wanted)
 

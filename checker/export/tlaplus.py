@@ -1,7 +1,8 @@
 """TLA+, for TLC: a variable for each variable, a named action for each step.
 
-Values are strings, booleans or numbers, as in the model; a domain that mixes them, which TLC could
-not compare, is written as its codes. A free parameter is an existential quantifier in its action.
+Values are strings, booleans or numbers, as in the model. In a domain that mixes these, which TLC
+cannot compare, values are written as codes. A free parameter is an existential quantifier in the
+action.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ HEAD = """\
 
 
 def write(compiled: Compiled, properties: Sequence[Asked]) -> str:
-    """The module's text."""
+    """The text of the module."""
     names = Names(RESERVED)
     module = names(compiled.system.name, "module")
     for n in compiled.names:
@@ -88,7 +89,7 @@ def write(compiled: Compiled, properties: Sequence[Asked]) -> str:
 
 
 def beside(compiled: Compiled, properties: Sequence[Asked]) -> dict[str, str]:
-    """TLC's configuration, which belongs beside the module."""
+    """TLC's configuration file, by suffix."""
     text = write(compiled, properties)
     return {".cfg": text[text.rindex("(*\n") + 3 : text.rindex("*)")]}
 
@@ -149,7 +150,7 @@ def expression(e: Expr, names: Names, parameters: Mapping[str, str], memo: dict[
 
 
 def _table(e: Expr, operand: str) -> str:
-    """A finite function: tests of the operand, the most frequent value last."""
+    """A finite function as tests of the operand, the most frequent value last."""
     domain = e.args[0].domain
     by_code: dict[int, list[Value]] = {}
     for k, v in e.payload:
@@ -165,7 +166,7 @@ def _table(e: Expr, operand: str) -> str:
 
 
 def _le(domain: Domain, a: str, b: str) -> str:
-    """No later in the domain's order: by cases, since the values are no numbers."""
+    """`a` is not after `b` in the domain's order, by cases, since the values are no numbers."""
     parts = [
         f"({b} = {value(domain, v)} /\\ {a} \\in {values(domain, domain.values[: i + 1])})"
         for i, v in enumerate(domain.values)
@@ -178,7 +179,7 @@ def _join(operator: str, parts: Iterable[str]) -> str:
 
 
 def value(domain: Domain, v: Value) -> str:
-    """One value as a TLA+ constant."""
+    """A value as a TLA+ constant."""
     kinds = {type(x) for x in domain.values}
     if kinds == {bool}:
         return "TRUE" if v else "FALSE"
@@ -191,5 +192,5 @@ def value(domain: Domain, v: Value) -> str:
 
 
 def values(domain: Domain, some: Iterable[Value]) -> str:
-    """A set of values."""
+    """A TLA+ set of values."""
     return "{" + ", ".join(value(domain, v) for v in some) + "}"

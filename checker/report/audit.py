@@ -32,7 +32,7 @@ def exit_status(results: Sequence[Audit]) -> int:
 
 
 def as_json(results: Sequence[Audit], *, interrupted: bool = False) -> str:
-    """`interrupted`, and `results`, one a file."""
+    """The JSON document: `interrupted`, and `results`, one for each file."""
     return document("audit", interrupted=interrupted, results=[_file(r) for r in results])
 
 
@@ -69,7 +69,7 @@ def _file(r: Audit) -> dict[str, Any]:
 
 
 def as_text(results: Sequence[Audit], *, interrupted: bool = False) -> str:
-    """A table, machines that behave alike in one row; then each divergence as a sentence."""
+    """The table of files, those that behave alike in one row; then the divergences as sentences."""
     groups: dict[object, list[Audit]] = {}
     for r in results:
         alike: object = r.file

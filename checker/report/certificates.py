@@ -22,13 +22,13 @@ EXIT = """exit status, the first that fits:
 
 
 def exit_status(verdicts: Sequence[Certified]) -> int:
-    """That of the worst verdict."""
+    """The exit status of the worst verdict."""
     there = {v.verdict for v in verdicts}
     return next((status for verdict, status in STATUS.items() if verdict in there), 0)
 
 
 def as_text(verdicts: Sequence[Certified], *, interrupted: bool = False) -> str:
-    """A line a file, with its reasons under it, and the sum."""
+    """A line for each file, with the reasons below, and a summary."""
     lines = []
     for v in verdicts:
         tail = ""
@@ -45,9 +45,9 @@ def as_text(verdicts: Sequence[Certified], *, interrupted: bool = False) -> str:
 
 
 def as_json(verdicts: Sequence[Certified], *, interrupted: bool = False) -> str:
-    """`interrupted`, and `results`, one a file.
+    """The JSON document: `interrupted`, and `results`, one for each file.
 
-    `answers` has for each solver its answers to the three queries, or why there are none.
+    `answers` has each solver's answers to the three queries, or why there are none.
     """
     results = [
         {

@@ -1,6 +1,6 @@
 """A trace laid out as a sequence chart: columns, and a row for each step.
 
-What a chart says is said here once; the text chart, the SVG and Mermaid differ in form only.
+The text chart, the SVG and Mermaid show this content and differ in form only.
 """
 
 from __future__ import annotations
@@ -13,27 +13,22 @@ from checker.trace import Trace, TraceStep, origin
 
 NETWORK = "network"
 SHOWN = 12
-"""Of the variables that make the last state a wrong one, so many are told."""
+"""The most variables shown of those that make the last state a violation."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One step of a run.
-
-    `right` says which way its arrow points; it has none (None) if the step is no message. `forged`
-    says what the adversary did to the message, "" if nothing. `learned` is what the adversary
-    knows, where that changed. `step` has the rest.
-    """
+    """The row of one step."""
 
     number: int
     step: TraceStep
-    right: bool | None
-    forged: str
-    learned: str
+    right: bool | None  # whether the arrow points right; None if the step is no message
+    forged: str  # what the adversary did to the message; empty if nothing
+    learned: str  # what the adversary knows, if that changed
 
     @property
     def details(self) -> list[str]:
-        """What the message carries (fields that say something), under which keys, from whom."""
+        """The fields that say something, the record keys, and what the adversary did, as text."""
         said = {k: v for k, v in self.step.fields.items() if v not in ("none", "null", False)}
         out = [f"{k}={v}" for k, v in fields(said).items()]
         return [x for x in (", ".join(out), under(self.step), self.forged) if x]
@@ -41,13 +36,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Chart:
-    """The chart of a trace: clients, the network, servers as columns; `end` is below all rows."""
+    """The chart of a trace."""
 
     trace: Trace
-    columns: tuple[str, ...]
+    columns: tuple[str, ...]  # clients, the network, servers
     rows: tuple[Row, ...]
-    start: str
-    end: tuple[str, ...]
+    start: str  # the line above all rows
+    end: tuple[str, ...]  # the lines below all rows
 
     @property
     def network(self) -> int:
@@ -74,7 +69,7 @@ def lay_out(trace: Trace) -> Chart:
         again = f"steps {trace.loop + 1} to {len(trace)} repeat for ever"
         end.append(again if trace.loop < len(trace) else "nothing follows, for ever")
     if trace.property and trace.broken:
-        # What is not offered says little, and there is much of it.
+        # Suites that are not offered say little, and there are many.
         said = [k for k, v in trace.broken.items() if v is not False or ".offers_" not in k]
         wrong = _listed({k: trace.broken[k] for k in said[:SHOWN]})
         end.append(f"wrong at the end: {wrong}{', ...' if len(said) > SHOWN else ''}")
@@ -82,12 +77,12 @@ def lay_out(trace: Trace) -> Chart:
 
 
 def fields(of: Mapping[str, Any]) -> dict[str, str]:
-    """The fields of a message as charts tell them: lists by their first part, no offered suites."""
+    """The fields of a message as charts show them: lists by the first part, no offered suites."""
     return {k: _value(v) for k, v in of.items() if not k.startswith("offers_")}
 
 
 def under(s: TraceStep) -> str:
-    """The record keys of a message, "" in the clear."""
+    """The record keys that a message is under; empty in the clear."""
     if s.key in ("plaintext", ""):
         return ""
     return "under keys of no secret" if s.key == "empty" else f"under the {s.key} keys"
@@ -105,7 +100,7 @@ def _value(v: Any) -> str:
 
 # -- as Mermaid -----------------------------------------------------------------------------------
 def mermaid(chart: Chart) -> str:
-    """The chart as Mermaid's `sequenceDiagram`; what the adversary made has a dotted arrow."""
+    """The chart as Mermaid's `sequenceDiagram`; messages that the adversary made are dotted."""
     lines = ["sequenceDiagram", *(f"    participant {c}" for c in chart.columns)]
     for row in chart.rows:
         s = row.step
@@ -130,5 +125,5 @@ def mermaid(chart: Chart) -> str:
 
 
 def _plain(lines: Sequence[str]) -> str:
-    """`lines` without the characters that Mermaid reads as its own."""
+    """The lines as one text, without the characters that Mermaid treats specially."""
     return "<br/>".join(x.replace("#", "#35;").replace(";", "#59;") for x in lines)

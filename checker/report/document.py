@@ -6,5 +6,5 @@ import json
 
 
 def document(command: str, version: int = 1, **body: object) -> str:
-    """A document as text: `schema_version`, `command`, and the keys of `body`."""
+    """The text of a JSON document: `schema_version`, `command`, and the keys of `body`."""
     return json.dumps({"schema_version": version, "command": command, **body}, indent=1)

@@ -1,4 +1,4 @@
-"""The command `monitor`, and what was watched as text."""
+"""The command `monitor`, and its report as text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from model.message import ALPHABET
 
 
 class Arguments(Protocol):
-    """What `main` reads."""
+    """The arguments of the command."""
 
     live: bool
     file: str | None
@@ -29,7 +29,7 @@ def _move(states: tuple[str, str]) -> str:
 
 
 def render(report: Report) -> str:
-    """The report as a plain text table, with what was assumed and the verdict under it."""
+    """The report as a plain text table; below, the assumptions and the verdict."""
     head = ("#", "direction", "message", "client", "server", "RFC", "assumed", "shown")
     lines = [
         (
@@ -64,7 +64,7 @@ _BASE = {m.name: m.fields for m in ALPHABET}
 
 
 def _fields(message: str, names: Sequence[str]) -> str:
-    """Field names; the offers of suites as one, and what extensions add to a message as one."""
+    """Field names as text; the offers of suites are one name, fields of extensions another."""
     own = _BASE.get(message, alphabet()[message].fields)
     out = [n for n in names if "=" in n or (n in own and not n.startswith("offers_"))]
     if any(n.startswith("offers_") for n in names):
@@ -75,7 +75,7 @@ def _fields(message: str, names: Sequence[str]) -> str:
 
 
 def main(args: Arguments) -> int:
-    """Run `monitor`: 0 all accepted, 1 an illegal message, 2 a usage error or unreadable input."""
+    """The exit status of `monitor`: 0 all legal, 1 an illegal message, 2 unusable input."""
     try:
         if bool(args.file) == args.live:
             raise RecordingError(

@@ -1,8 +1,8 @@
-"""Verdicts by the sections of an RFC: what carries each requirement, and what nothing carries.
+"""Verdicts by the sections of an RFC: the rows and properties that carry each requirement.
 
-`properties/rfc/NUMBER.toml` lists the requirements of an RFC in our words, with the rows and the
-properties that carry each. Rows and properties that cite a section without being named by one of
-its requirements are listed after them.
+`properties/rfc/NUMBER.toml` lists the requirements of an RFC in our words, each with the rows and
+the properties that carry it. After the requirements of a section follow the other rows and
+properties that cite the section.
 """
 
 from __future__ import annotations
@@ -27,33 +27,34 @@ FOLDER = Path(__file__).parents[2] / "properties" / "rfc"
 
 @dataclass(frozen=True)
 class Requirement:
-    """One requirement: `rules` are rows, `row` or `row:check`, with `*` for any text; `properties`
-    are ids. `left` says why nothing carries it."""
+    """One requirement of an RFC."""
 
     section: str
     level: str
     says: str
-    rules: tuple[str, ...] = ()
-    properties: tuple[str, ...] = ()
-    left: str = ""
+    rules: tuple[str, ...] = ()  # patterns, `row` or `row:check`, with `*` for any text
+    properties: tuple[str, ...] = ()  # ids
+    left: str = ""  # why nothing carries it
 
 
 @dataclass(frozen=True)
 class Section:
-    """A section with its requirements, each with the rows and the verdicts that carry it, and what
-    else cites it."""
+    """A section of an RFC."""
 
     number: str
     title: str
+    # Each requirement with the rows and the verdicts that carry it.
     requirements: tuple[tuple[Requirement, tuple[str, ...], tuple[str, ...]], ...]
-    rules: tuple[str, ...]
-    properties: tuple[str, ...]
+    rules: tuple[str, ...]  # other rows that cite the section
+    properties: tuple[str, ...]  # verdicts of other properties that cite the section
 
 
 @cache
 def requirements(rfc: str) -> tuple[dict[str, str], tuple[Requirement, ...]]:
-    """Titles and requirements of an RFC; UsageError if they are not listed, ModelError if a
-    requirement is malformed."""
+    """The section titles and the requirements of an RFC.
+
+    UsageError if there is no list of them; ModelError if a requirement is malformed.
+    """
     path = FOLDER / f"{rfc}.toml"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.toml")))
@@ -87,7 +88,7 @@ def cited(citation: str, rfc: str) -> list[str]:
 
 
 def matching(pattern: str, rules: Iterable[Rule]) -> list[str]:
-    """The rows that a pattern names, each with the check if it names one."""
+    """The rows that match a pattern, each with the check if the pattern has one."""
     name, _, check = pattern.partition(":")
     return [
         f"{r.name}:{check}" if check else r.name
@@ -99,7 +100,7 @@ def matching(pattern: str, rules: Iterable[Rule]) -> list[str]:
 def sections(
     rfc: str, results: Sequence[Result], rules: Sequence[Rule], properties: Sequence[Property]
 ) -> list[Section]:
-    """The sections of an RFC in order, with what the results say of their properties."""
+    """The sections of an RFC in order, with the verdicts of `results`."""
     titles, wanted = requirements(rfc)
     verdicts: dict[str, list[Result]] = {}
     for v in results:
@@ -142,12 +143,12 @@ def sections(
 
 
 def _order(section: str) -> tuple[tuple[int, int, str], ...]:
-    """Numbers before letters, each part by its value."""
+    """The sort key of a section: numbers before letters, each part by its value."""
     return tuple((0, int(p), "") if p.isdigit() else (1, 0, p) for p in section.split("."))
 
 
 def told(id: str, results: Sequence[Result]) -> str:
-    """A property's verdicts over the scenarios, in a few words."""
+    """The verdicts on a property over the scenarios, in a few words."""
     counts: dict[str, int] = {}
     for r in results:
         counts[r.verdict] = counts.get(r.verdict, 0) + 1
@@ -159,7 +160,7 @@ def told(id: str, results: Sequence[Result]) -> str:
 
 
 def as_text(rfc: str, found: Sequence[Section]) -> str:
-    """Section by section, then what nothing carries."""
+    """The report section by section, then the requirements that nothing carries."""
     lines = [f"RFC {rfc}"]
     counts = {"rows and properties": 0, "rows only": 0, "properties only": 0, "nothing": 0}
     for s in found:
@@ -194,7 +195,7 @@ def _carried(r: Requirement, rules: Sequence[str], said: Sequence[str]) -> str:
 
 
 def as_json(rfc: str, found: Sequence[Section]) -> str:
-    """`rfc`, `sections`."""
+    """The JSON document: `rfc`, `sections`."""
     rows: list[dict[str, Any]] = [
         {
             "section": s.number,

@@ -14,7 +14,7 @@ COLUMN = 44
 
 
 def table(results: Sequence[Result], *, seconds: bool = True) -> str:
-    """One line a property and scenario, grouped by scenario."""
+    """The table of verdicts: a line for each property and scenario, grouped by scenario."""
     lines: list[str] = []
     width = max([len(_name(r)) for r in results], default=0)
     at = None
@@ -42,7 +42,7 @@ def table(results: Sequence[Result], *, seconds: bool = True) -> str:
 
 
 def by_property(results: Sequence[Result]) -> str:
-    """One line a property, whatever the scenario: where it falls, and soonest where."""
+    """The table of verdicts by property: where each falls, and where by the shortest trace."""
     lines = []
     width = max([len(_name(r)) for r in results], default=0)
     for name in dict.fromkeys(_name(r) for r in results):
@@ -64,7 +64,7 @@ def by_property(results: Sequence[Result]) -> str:
 
 
 def summary(results: Sequence[Result]) -> str:
-    """How many verdicts of each kind, how many by proof, how many not as declared."""
+    """The numbers of verdicts: of each kind, by proof, not as declared."""
     counts: dict[str, int] = {}
     for r in results:
         counts[r.verdict] = counts.get(r.verdict, 0) + 1
@@ -88,10 +88,10 @@ def _name(r: Result) -> str:
 
 
 def chart(trace: Trace) -> str:
-    """The sequence chart: the runs as columns, the network between them, a note for each step.
+    """The sequence chart: the runs as columns, the network in the middle, a note for each step.
 
-    `-->|` is a message into the network, `|-->` one out of it, `|==>` one that the adversary made
-    or changed; under a delivery stands where it came from.
+    `-->|` is a message into the network, `|-->` one out of the network, `|==>` one that the
+    adversary made or changed. The note of a delivery names its source.
     """
     laid = lay_out(trace)
     lines = [f"{trace.property}: {len(trace)} steps in {trace.scenario}", ""]

@@ -22,7 +22,7 @@ USED = {None: "", False: "not used", True: "used"}
 
 
 def as_text(found: Tightness) -> str:
-    """The table, those that break the property first; then a shortest trace of each."""
+    """The table of drops, those that break the property first; then a shortest trace of each."""
     p = found.property
     order = (VIOLATED, VACUOUS, UNKNOWN, PROVED, SELECTS)
     rows = sorted(found.rows, key=lambda r: (order.index(r.verdict), r.used is False))
@@ -53,8 +53,10 @@ def _sum(found: Tightness) -> str:
 
 
 def overview(found: Sequence[Tightness]) -> str:
-    """Each property with its numbers; then each demand that a property rests on, with those that
-    fall without it and the length of a shortest trace."""
+    """The numbers for each property; then each demand without which some property falls.
+
+    Beside a demand are the properties that fall, and the length of a shortest trace.
+    """
     lines = columns([(t.property.id, t.property.name, t.scenario, _sum(t)) for t in found])
     fall: dict[str, dict[str, list[str]]] = {}
     for t in found:
@@ -71,7 +73,7 @@ def overview(found: Sequence[Tightness]) -> str:
 
 
 def as_json(found: Sequence[Tightness]) -> str:
-    """`tables` of `property`, `id`, `scenario`, `proof`, `rows`, `reason`."""
+    """The JSON document: `tables` of `property`, `id`, `scenario`, `proof`, `rows`, `reason`."""
     tables = [
         {
             "property": t.property.name,
@@ -97,5 +99,5 @@ def as_json(found: Sequence[Tightness]) -> str:
 
 
 def status(found: Sequence[Tightness]) -> int:
-    """0 if every drop was decided, 3 if a budget ended before."""
+    """The exit status: 0 if every drop was decided, 3 if a budget ended before."""
     return 3 if any(t.reason for t in found) else 0

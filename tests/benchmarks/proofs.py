@@ -1,12 +1,12 @@
-"""Proofs timed: each invariant of a scenario by each method, and by all that a run does.
+"""Proofs timed: each invariant of a scenario by each method.
 
 python -m tests.benchmarks.proofs [--all] [--runs N] [SCENARIO ...]
 
-For each property: CPU seconds, the median of several runs in processes of their own. `shared` is
-what `verify` does: the properties one after another, each going on from the clauses found before;
-`alone` a new prover for each property, `unguided` that without the walk, `Spacer` only Spacer. The
-time to compile the system is not in it, the re-check of the invariant is. A method that ended
-without a proof counts as over its limit.
+Times are CPU seconds for each property, medians of several runs, each run in a new process.
+`shared` is what `verify` does: one prover for all properties, which reuses its clauses. `alone` is
+a new prover for each property, `unguided` the same without the walk, `Spacer` only Spacer. Times
+include the re-check of the invariant, but not the compiling of the system. A method that ended
+without a proof counts as over the limit.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ METHODS = ("shared", "alone", "unguided", "Spacer")
 COMPARED = {
     "tls12-small": METHODS,
     "tls13": METHODS,
-    # Spacer needs its whole limit for many properties of the larger ones.
+    # In larger scenarios, Spacer runs into the limit for many properties.
     "two-clients": METHODS[:3],
 }
 RUNS = 3
 SECONDS = 30.0
-"""The limit of one proof, wall clock."""
+"""The limit of one proof, in seconds of wall time."""
 
 
 def measure(method: str, scenario: str) -> dict[str, float | None]:
-    """CPU seconds for each property here, in order; None where there is no proof.
+    """The CPU seconds of each property's proof in this process, in order; None if it failed.
 
-    Alone and unguided, a prover is set up for each property, which is in its time.
+    For `alone` and `unguided` these include the set-up of a prover for each property.
     """
     from checker.engines.pdr import Pdr
     from checker.engines.symbolic import Proof, Prover, Symbolic
@@ -67,14 +67,14 @@ def measure(method: str, scenario: str) -> dict[str, float | None]:
 
 
 def run(method: str, scenario: str) -> dict[str, float | None]:
-    """The same in a process of its own."""
+    """The result of `measure` in a new process."""
     command = [sys.executable, "-m", "tests.benchmarks.proofs", "--one", method, scenario]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return dict(json.loads(done.stdout))
 
 
 def row(method: str, runs: list[dict[str, float | None]]) -> str:
-    """A line of the table: how many are proved, and of the medians the sum and the largest."""
+    """A line of the table: the number of proofs, and the sum and the largest of the medians."""
     medians: dict[str, float] = {}
     for name in runs[0]:
         times = [t for t in (r[name] for r in runs) if t is not None]
@@ -89,13 +89,13 @@ def row(method: str, runs: list[dict[str, float | None]]) -> str:
 
 
 def cell(times: Sequence[float | None]) -> str:
-    """The median, if every run ended with a proof."""
+    """The median as text, if every run ended with a proof."""
     good = [t for t in times if t is not None]
     return f"{statistics.median(good):.2f}" if len(good) == len(times) else "no proof"
 
 
 def main(arguments: list[str]) -> None:
-    """Print a table of the scenarios; with `--all`, then one of every property and method."""
+    """Print a table of the scenarios; with `--all`, also one of every property and method."""
     from model.scenario import SCENARIOS
 
     options = argparse.ArgumentParser(prog="python -m tests.benchmarks.proofs")

@@ -2,8 +2,8 @@
 
 python -m tests.benchmarks.search [SCENARIO ...]
 
-Each figure is of one run in a process of its own: user and system seconds, and the bytes of a state
-by the largest resident size less that before the search (SPIN: what pan says it used).
+Each figure is of one run in a new process: user and system seconds, and bytes a state, which is the
+growth of the largest resident size during the search (for SPIN, the memory that pan reports).
 
 python -m tests.benchmarks.search --threads [SCENARIO ...]
 
@@ -22,13 +22,13 @@ from typing import Any
 
 SCENARIOS = ("tls12", "tls12-wide")
 LARGE = ("tls12-wide", "two-clients-rsa")
-"""What is searched by several threads."""
+"""The scenarios searched by several threads."""
 REFERENCE = "tls12-small"
-"""What the reference engine is measured on: it fires the machines, thousands of states a second."""
+"""The scenario of the reference engine, which finds only some thousand states a second."""
 
 
 def measure(engine: str, scenario: str, questions: str, threads: str = "1") -> dict[str, Any]:
-    """One search here: states, CPU seconds without the compiling, bytes a state, wall seconds."""
+    """The figures of one search in this process; times are without the compiling."""
     from checker.engines.explicit import Explicit
     from checker.engines.interface import Budget, Question, Watch
     from checker.engines.native import Native
@@ -73,7 +73,7 @@ def measure(engine: str, scenario: str, questions: str, threads: str = "1") -> d
 
 
 def apart(engine: str, scenario: str, questions: str, threads: int = 1) -> dict[str, Any]:
-    """`measure` in a process of its own."""
+    """The result of `measure` in a new process."""
     command = [sys.executable, "-m", "tests.benchmarks.search", "--one"]
     done = subprocess.run(
         [*command, engine, scenario, questions, str(threads)],
@@ -93,7 +93,7 @@ def row(name: str, states: int, cpu: float, size: float, wall: float | None) -> 
 
 
 def by_threads(scenarios: list[str]) -> int:
-    """Print the table of threads as Markdown; 1 if they do not find the same number of states."""
+    """Print the table of threads as Markdown; 1 if the numbers of states differ, else 0."""
     from checker.pool import cores
 
     wrong = 0
@@ -121,7 +121,7 @@ def by_threads(scenarios: list[str]) -> int:
 
 
 def main(scenarios: list[str]) -> int:
-    """Print the table as Markdown; 1 if two searches do not find the same number of states."""
+    """Print the table as Markdown; 1 if the numbers of states differ, else 0."""
     from checker.export import export
     from checker.export.promela import EXTRA
     from tests.benchmarks.spin import missing, run_spin

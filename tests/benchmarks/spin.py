@@ -18,11 +18,11 @@ DEPTH = 1_000_000
 
 
 class SpinError(Exception):
-    """SPIN, the C compiler or pan did not do its work, or the search was not complete."""
+    """SPIN, the C compiler or pan failed, or the search was not complete."""
 
 
 def missing() -> str:
-    """What is not installed of what a run needs; empty if all is there."""
+    """The tools for a run that are not installed; empty if all are."""
     return " and ".join(
         what
         for what, there in (
@@ -45,17 +45,18 @@ def run_spin(
     megabytes: int = 16_000,
     seconds: float = 600.0,
 ) -> dict[str, Any]:
-    """Search the whole of a Promela text, or up to a violation of the property `check`.
+    """The figures of a search of a whole Promela text, or up to a violation of `check`.
 
-    With `live` the property is one of whole runs under weak fairness: cycles are looked for, with
-    the compiling options that the text names.
-    `states` and `errors` are counts as pan prints them, and `violated` says whether an assertion
-    failed, or a cycle was found. `cpu_seconds` is pan's user and system time, `compile_seconds`
-    that of spin and gcc.
-    `bytes_per_state` is pan's whole memory for each stored state (hash table, DFS stack of `depth`
-    steps and all), `store_bytes` the part that the states take, `vector_bytes` a state before it
-    is packed. `table` is the logarithm of the hash table's size (pan's default is 24, of 8 bytes
-    each). SpinError if a search is not complete or a tool fails.
+    With `live`, `check` is a property of whole runs under weak fairness: SPIN finds cycles, with
+    the compiling options that the text names. `table` is the binary logarithm of the number of
+    entries of the hash table, of 8 bytes each. SpinError if a tool fails or the search is not
+    complete.
+
+    In the result `states` and `errors` are counts as pan prints them; `violated` says whether an
+    assertion failed or a cycle was found. `cpu_seconds` is pan's user and system time,
+    `compile_seconds` that of spin and gcc. `bytes_per_state` is pan's whole memory for each stored
+    state (with the hash table and the DFS stack of `depth` steps), `store_bytes` the part for the
+    states alone, `vector_bytes` the size of an unpacked state.
     """
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
@@ -102,7 +103,7 @@ def run_spin(
 
 
 def _cpu() -> float:
-    """User and system seconds of the children that have ended."""
+    """The user and system seconds of the child processes that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
@@ -130,7 +131,7 @@ def _number(pattern: str, out: str) -> float:
 
 
 def main(scenarios: list[str]) -> int:
-    """One line for each scenario and order of search, and for each property of whole runs."""
+    """Print a line for each scenario and order of search, and for each property of whole runs."""
     from checker.export import asked_temporal, export
 
     for name in scenarios or ["tls12"]:

@@ -1,7 +1,7 @@
 """Small random systems of two or three runs, and random questions about them.
 
-What can be delivered may depend on what was sent, on a variable of the sender, or on its absence:
-nothing here keeps the law that knowledge grows, so a reduction cannot lean on it.
+What can be delivered depends at random on what was sent or not sent and on variables of the sender.
+So, unlike in TLS, knowledge need not grow: no engine may rely on that.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ class Open(Network):
     slow: tuple[str, ...]
 
     def variables(self, system: System) -> Mapping[str, Variable]:
-        """What was seen, and the slot."""
+        """The variables for the messages seen, and for the slot."""
         seen = {f"{r.name}.sent_{m}": FLAG for r in system.runs for m in r.role.sends}
         return {**seen, "slot": FLAG} if self.slow else seen
 
     def sources(self, system: System, run: Instance, message: Message) -> Iterable[Source]:
-        """One source, with a free bit."""
+        """The only source, with a free bit."""
         empties = {"slot": FALSE} if self.slow else {}
         yield Source("forged", self.when[run.name, message.name], effects=empties)
 
     def emit(self, system: System, run: Instance, message: Message) -> tuple[Expr, dict[str, Expr]]:
-        """Possible, but for the slot, and seen."""
+        """The condition of sending, that the slot is free, and the effect, that it is seen."""
         seen = {f"{run.name}.sent_{message.name}": TRUE}
         if message.name in self.slow:
             return neg(SLOT), {**seen, "slot": TRUE}
@@ -121,7 +121,7 @@ def _role(random: Random, name: str) -> Role:
 
 
 def random_system(random: Random, runs: int = 2) -> System:
-    """`runs` runs, called `a`, `b` and so on."""
+    """A system of `runs` runs, called `a`, `b` and so on."""
     names = "abc"[:runs]
     when = {}
     for run in names:

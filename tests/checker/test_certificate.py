@@ -1,4 +1,4 @@
-"""Certificates: accepted by three solvers, refused whatever is taken from them or changed."""
+"""Certificates: three solvers accept them, and every removal or change is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Liveness: toys, fairness itself on small graphs, the honest network; and SPIN on all of them."""
+"""Liveness on toys, on small graphs and on the honest network; SPIN agrees on all of these."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pool of processes: replies, problems, limits, and that no process outlives what it is for."""
+"""The pool of processes: replies, problems, limits, and that no process outlives the pool."""
 
 from __future__ import annotations
 

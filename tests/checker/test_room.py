@@ -1,4 +1,4 @@
-"""How much memory is left and where the states can lie, read from made-up system files."""
+"""Memory left and disks for states, read from made-up system files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line as its user meets it: verdicts, exit statuses, budgets, errors, JSON."""
+"""The command `verify` as a user sees it: verdicts, exit statuses, budgets, errors, JSON."""
 
 from __future__ import annotations
 

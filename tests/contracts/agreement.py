@@ -1,4 +1,4 @@
-"""The reference, which fires `transitions` machines, judges the explicit engine."""
+"""Assertions that the explicit engine agrees with the reference, which fires real machines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from model.system import Compiled
 
 
 def same_graph(compiled: Compiled, graph: nx.MultiDiGraph[tuple[Any, ...]]) -> Explicit:
-    """The same states, at the same distances, and as many edges of each step; the engine."""
+    """Assert equal states, depths and numbers of edges of each step; the explicit engine."""
     engine = Explicit(compiled, edges=True)
     found = engine.search()
     assert found.complete
@@ -27,9 +27,9 @@ def same_graph(compiled: Compiled, graph: nx.MultiDiGraph[tuple[Any, ...]]) -> E
 
 
 def same_to_depth(compiled: Compiled, depth: int | None = None) -> None:
-    """The same states at each distance: to `depth`, or while there are fewer than 1,000 or so."""
+    """Assert equal states at each depth: up to `depth`, or while there are few states."""
     engine = Explicit(compiled)
-    # The last level may be cut off, so it is not compared.
+    # The last level may be incomplete, so it is not compared.
     levels = engine.search(budget=Budget(states=50_000)).levels[:-1]
     if depth is None:
         depth = next(d for d in range(len(levels)) if sum(levels[: d + 2]) > 1000)
@@ -46,7 +46,7 @@ def narrowed(name: str, client: Config, server: Config) -> Scenario:
 
 
 def set_once(compiled: Compiled, reference: Reference) -> None:
-    """Every distinct move of a machine sets a write-once variable from its initial value only."""
+    """Assert that each firing of a machine sets a write-once variable from its initial value."""
     once = set(compiled.write_once())
     for (run, own, *_), out in reference.fired.items():
         if out is None:

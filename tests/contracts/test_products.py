@@ -1,7 +1,7 @@
 """All extensions of a generation at once: every invariant has a proof there, too.
 
-Each switch is free, so that a proof is of every part of the product as well, pairs among them. That
-the interesting cases are reached is the matter of the scenarios.
+Every switch is free, so a proof also covers each pair of extensions. The single scenarios show that
+the interesting cases are reached.
 """
 
 from __future__ import annotations

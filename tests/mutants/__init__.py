@@ -1,6 +1,6 @@
 """Made-up changes of a role that break a property: one file for each extension.
 
-A file defines `MUTANTS`: by the name of the property that falls, the scenario and the patches.
+A file defines `MUTANTS`: the mutants by the name of the property that falls.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from model.system import System
 
 @dataclass(frozen=True)
 class Mutant:
-    """Patches by role, and the scenario in which the property falls to them."""
+    """Patches by role, and a scenario in which a property falls to them."""
 
     scenario: str
     patches: Mapping[str, Patch]
 
     @property
     def system(self) -> System:
-        """The system of the scenario with the patched roles."""
+        """The scenario's system with the patched roles."""
         where = scenario(self.scenario)
         client, server = (
             patched(role(end, where.extensions), self.patches.get(end, ()))
@@ -34,22 +34,22 @@ class Mutant:
 
 
 def c(scenario: str, *patch: Patch) -> Mutant:
-    """A mutant client."""
+    """The mutant with a patched client."""
     return Mutant(scenario, {"client": patch})
 
 
 def s(scenario: str, *patch: Patch) -> Mutant:
-    """A mutant server."""
+    """The mutant with a patched server."""
     return Mutant(scenario, {"server": patch})
 
 
 def both(scenario: str, *patch: Patch) -> Mutant:
-    """Both ends with the same patch."""
+    """The mutant with the same patch at both ends."""
     return Mutant(scenario, {"client": patch, "server": patch})
 
 
 def mutants() -> dict[str, Mutant]:
-    """Every mutant, by the property it breaks."""
+    """The mutants of all files, by the property that falls."""
     out: dict[str, Mutant] = {}
     for module in modules(__name__, "MUTANTS").values():
         assert not set(module.MUTANTS) & set(out)

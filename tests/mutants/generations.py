@@ -98,7 +98,7 @@ MUTANTS = {
         "tls13",
         with_rows(receive("client", ChangeCipherSpec, "CONNECTED", SAME, rfc="8446 5",
                           when=client.version == "TLS13"))),
-    # The version inside the premaster is not looked at.
+    # The version inside the premaster is not checked.
     "the_premaster_holds_the_version_that_was_offered": s(
         "tls12-small",
         *(with_effects(f"server_receive_client_key_exchange_WAIT_CKE_to_{state}",

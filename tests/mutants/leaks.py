@@ -1,4 +1,4 @@
-"""Mutants that a lost key opens."""
+"""Mutants that are insecure once a key is lost."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from model.patch import (
 )
 from tests.mutants import Mutant, both, c, s
 
-# With a pre-shared key the shares are exchanged, and no part of the secret.
+# With a pre-shared key, shares are exchanged but are no part of the secret.
 NO_SHARES = with_secret(unexchanged=client.psk != "none")
 
 MUTANTS = {
     "a_key_lost_later_does_not_open_a_fresh_exchange": c("leaks-psk", NO_SHARES),
     "a_fresh_exchange_heals_a_lost_key": c("leaks-psk", NO_SHARES),
     "a_key_lost_later_opens_nothing": Mutant("leaks-tls12", {}),
-    # Early data under a key that is made of no key.
+    # Early data under a key that no secret is part of.
     "early_data_is_secret_as_long_as_its_key_is": c(
         "tls13-early-data",
         with_effects("client_send_client_hello_START_to_WAIT_SH", offered_psk=const("none", Psk)),
@@ -29,7 +29,7 @@ MUTANTS = {
     # A secret is made of nothing that tells one handshake from another.
     "a_resumption_key_opens_no_other_connection": both("leaks-tickets", without_covered()),
     "a_closed_run_has_nothing_to_lose": c("leaks-traffic", with_secret(erases=False)),
-    # KeyUpdate is sent, and the key stays.
+    # KeyUpdate is sent, but the key stays.
     "what_was_sent_before_a_key_update_stays_secret": c(
         "leaks-key-update",
         with_effects("client_send_key_update", write_generation=end.write_generation),

@@ -27,7 +27,7 @@ CH_PSK = "server_receive_client_hello_psk"
 
 @on_role
 def expired_and_taken(r: Role) -> Role:
-    """What the server issued has expired; nobody looks."""
+    """The role with tickets that have expired, which nobody checks."""
 
     def unread(e: Expr) -> Expr:
         return substitute(e, lambda v: FALSE if v.payload == "own.expired" else v)
@@ -47,7 +47,7 @@ def expired_and_taken(r: Role) -> Role:
 
 @on_role
 def unbound(r: Role) -> Role:
-    """A resumption key is made of nothing that tells one handshake from another."""
+    """The role with a resumption key in which nothing tells one handshake from another."""
     names = [f"session_{n}" for n in SESSION_FIELDS]
     finished = without_fields("Finished", *(f"secret.{n}" for n in names))
     r = patched(r, (finished, without_covered(*names)))

@@ -34,7 +34,7 @@ MUTANTS = {
     "a_cookie_is_echoed_and_taken_only_from_its_maker": s(
         "tls13-retry", without_check(SECOND, "cookie")
     ),
-    # Asks for its favourite group though it could use the share it was shown.
+    # The server asks for a favourite group although the client's share could be used.
     "the_group_is_the_one_both_ends_would_choose": s(
         "tls13-retry",
         without_effects(ASKS, "cookie"),

@@ -1,6 +1,6 @@
 """Each property falls to some change of a row: a flaw of model/flaws, or a mutant of tests/mutants.
 
-A property that nothing breaks says nothing. A mutant is a patch of a role, like a flaw, but made
+A property that no change breaks says nothing. A mutant is a patch of a role, like a flaw, but made
 up.
 """
 

@@ -1,1 +1,1 @@
-"""Toy systems: the checker must check what it does not know."""
+"""Toy systems, which are not TLS: the checker must not depend on TLS."""

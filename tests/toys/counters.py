@@ -1,7 +1,7 @@
 """Two counters with one message between them: a choice, a composite, a local step, a reject.
 
-A ticker counts up to 3, then sends its total once; the keeper accepts a total of 3 only when it
-carries the ticker's own seal. A third variable of the ticker is read by nothing.
+A ticker counts up to 3, then sends the total once; the keeper accepts a total of 3 only with the
+ticker's own seal. Nothing reads the ticker's third variable.
 """
 
 from model.adversary.reliable import Reliable

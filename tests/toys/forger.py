@@ -1,7 +1,7 @@
 """The smallest adversary: it forges any colour, and a seal once it has seen the maker's key.
 
-It is a network like any other: sources with free fields, a seal, and what sending reveals. The
-first receiver is fooled only after the leak.
+The adversary is a network like any other: sources with free fields, a seal, and knowledge gained
+from what is sent. The first receiver is fooled only after the leak.
 """
 
 from collections.abc import Iterable, Mapping
@@ -49,10 +49,10 @@ taker = Role(
 
 @dataclass(frozen=True)
 class Forger(Network):
-    """Replays the maker's order, or forges one; its knowledge is the grow-only `sent_M`."""
+    """A network that replays the maker's order or forges one; it knows what `sent_M` says."""
 
     def variables(self, system: System) -> Mapping[str, Variable]:
-        """What has been seen of the maker."""
+        """The variables for the maker's messages that were seen."""
         return {f"maker.sent_{m}": Variable(BOOL, (False,)) for m in ("Order", "Leak")}
 
     def sources(self, system: System, run: Instance, message: Message) -> Iterable[Source]:
@@ -64,7 +64,7 @@ class Forger(Network):
         yield Source("forged", TRUE, {}, {"seal": var("maker.sent_Leak", BOOL)})
 
     def emit(self, system: System, run: Instance, message: Message) -> tuple[Expr, dict[str, Expr]]:
-        """Sending is always possible, and seen."""
+        """The condition and the effect of sending: always possible, and seen."""
         return TRUE, {f"{run.name}.sent_{message.name}": TRUE}
 
 

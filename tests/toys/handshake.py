@@ -1,4 +1,4 @@
-"""A two-message handshake with a choice: 2 roles, FIFO network. The shape of every table."""
+"""A two-message handshake with a choice: two roles over a FIFO network."""
 
 from model.adversary.reliable import Reliable
 from model.expr import BOOL, Domain, const

@@ -1,4 +1,4 @@
-"""A walker that may rest for ever: weak and strong fairness, a spin, a dead end."""
+"""Walkers that may rest for ever: under weak and strong fairness, in a spin, at a dead end."""
 
 from model.adversary.reliable import Reliable
 from model.rule import SAME, Message, Role, step
@@ -8,7 +8,7 @@ Nothing = Message("Nothing", {}, "toy 4")
 
 
 def _walker(*rows: tuple[str, str, str]) -> System:
-    """Two runs of a role with the given steps (event, from, to); `keeper` does nothing."""
+    """The system of a run with the given steps (event, from, to) and a run that does nothing."""
     states = ("IDLE", "READY", "DONE", "CLOSED")
     table = tuple(step("walker", e, a, b, rfc="toy 4") for e, a, b in rows)
     walker = Role("walker", states, {}, table, (), {}, final=("CLOSED",))
@@ -18,8 +18,8 @@ def _walker(*rows: tuple[str, str, str]) -> System:
 
 
 spinning = _walker(("spin", "IDLE", SAME), ("go", "IDLE", "DONE"))
-"""`go` stays possible: weak fairness takes it."""
+"""`go` stays possible, so weak fairness forces that step."""
 resting = _walker(("wait", "IDLE", "READY"), ("rest", "READY", "IDLE"), ("go", "READY", "DONE"))
-"""`go` is possible again and again, not always: it needs strong fairness."""
+"""`go` is possible again and again but not always, so only strong fairness forces that step."""
 stuck = _walker(("wait", "IDLE", "READY"))
-"""Nothing leaves READY."""
+"""No step leaves READY."""

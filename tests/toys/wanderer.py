@@ -1,4 +1,4 @@
-"""A walker on any small graph: for liveness, a system for each table of edges."""
+"""A walker on a small graph, given as a table of edges: for liveness."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ other = choice("other", BOOL)
 
 
 def graph(edges: Mapping[str, Mapping[int, Sequence[int]]], begin: Sequence[int] = (0,)) -> System:
-    """The system of a graph on the places 0 to 3: for each step, from where to where.
+    """The system of a graph on the places 0 to 3; `edges` has sources and targets of each step.
 
-    A step leads from a place to one place or to one of two. The run `walker` is what moves; the
-    other does nothing.
+    A step leads from a place to one place, or to one of two. The run `walker` moves, the other run
+    does nothing.
     """
     rows = []
     for event, ways in edges.items():
