@@ -586,14 +586,6 @@ class Pdr:
         names = self.core | self.cone(self._names(self.compiled.narrow(prop)))
         return [n for n in self.domains if n in names]
 
-    def show(self, mask: int) -> str:
-        """The clause as readable text."""
-        parts: dict[str, list[str]] = {}
-        for i in bits(mask):
-            n, code = self.positions[i]
-            parts.setdefault(n, []).append(str(self.domains[n].values[code]))
-        return " or ".join(f"{n} in {{{', '.join(v)}}}" for n, v in parts.items())
-
 
 def _mask(position: Mapping[int, int], literals: Iterable[int]) -> int:
     """The mask of the literals' positions; literals without a position are left out."""

@@ -1,10 +1,10 @@
 """Exports: a compiled system as the input of another model checker, for a second opinion.
 
-Each format is a module with a `SUMMARY`, the `SUFFIX` of its files, and `write(compiled,
-properties)`, which gives the text. A format can have `beside(compiled, properties)`, which gives
-further files by suffix. A format for liveness has `TEMPORAL = True`, and its `write` takes the
-temporal properties as a third argument. A format translates the system's own expressions by one
-`fold`: nothing about a transition is said twice.
+Each format is a module with a `SUMMARY` and `write(compiled, properties)`, which gives the text. A
+format can have `beside(compiled, properties)`, which gives further files by suffix. A format for
+liveness has `TEMPORAL = True`, and its `write` takes the temporal properties as a third argument. A
+format translates the system's own expressions by one `fold`: nothing about a transition is said
+twice.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = [
 @cache
 def formats() -> dict[str, ModuleType]:
     """The formats by name, sorted."""
-    return modules(__name__, "SUMMARY", "SUFFIX", "write")
+    return modules(__name__, "SUMMARY", "write")
 
 
 def find(name: str) -> ModuleType:

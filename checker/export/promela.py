@@ -33,7 +33,6 @@ from model.near import UsageError
 from model.system import Compiled
 
 SUMMARY = "a Promela model for SPIN, one property for each run, liveness included"
-SUFFIX = ".pml"
 TEMPORAL = True
 EXTRA = 1
 """The states that SPIN stores beyond the model's: the one before the initial values are chosen."""

@@ -16,7 +16,6 @@ from model.expr import BOOL, Domain, Expr, Value, fold
 from model.system import Compiled, Step
 
 SUMMARY = "constrained Horn clauses for Z3's Spacer, Eldarica, Golem: asks the first property"
-SUFFIX = ".smt2"
 
 # Words of the language, its core theory and its commands, and names used in this file.
 WORDS = """

@@ -15,7 +15,6 @@ from model.expr import BOOL, Domain, Expr, Value, fold
 from model.system import Compiled, Step
 
 SUMMARY = "a TLA+ module for TLC, its configuration in the last comment or beside it"
-SUFFIX = ".tla"
 
 WORDS = """
 ASSUME ASSUMPTION AXIOM BOOLEAN BY CASE CHOOSE CONSTANT CONSTANTS COROLLARY DEF DEFINE DEFS

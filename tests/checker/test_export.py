@@ -150,7 +150,6 @@ def test_the_formats_are_found_in_their_folder() -> None:
     assert list(formats()) == ["promela", "smtlib", "tlaplus"]
     for module in formats().values():
         assert isinstance(module.SUMMARY, str)
-        assert module.SUFFIX.startswith(".")
     with pytest.raises(LookupError, match="did you mean promela"):
         find("promella")
 
