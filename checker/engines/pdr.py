@@ -253,9 +253,7 @@ class Pdr:
             self.guard.append(gates.all([gates.encode(s.guard, here, known), *limits]))
             self.inputs.append(sorted({abs(x) for v in given.values() for x in v}))
             after = {}
-            for n, e in s.effects.items():
-                if e.op == "var" and e.payload == n:
-                    continue
+            for n, e in s.changes.items():
                 new = gates.encode(e, here, known)
                 for i, x in enumerate([-new, new] if e.domain is BOOL else new):
                     after[self.first[n] + i] = x

@@ -27,7 +27,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from checker.asked import Asked, Names, Temporal, about, cases, narrowed, plain
+from checker.asked import Asked, Names, Temporal, about, narrowed, plain
 from model.expr import BOOL, Expr, fold, neg, variables
 from model.near import UsageError
 from model.system import Compiled
@@ -154,7 +154,7 @@ def _options(compiled: Compiled, names: Names, memo: dict[int, Any]) -> tuple[Op
     kept = 0
     for step in compiled.steps:
         variants: dict[str, tuple[str, str, str]] = {}
-        for chosen, guard, effects in cases(step):
+        for chosen, guard, effects in step.cases():
             lines, temporary = _assignments(effects, names, memo)
             kept = max(kept, temporary)
             test = _bare(expression(guard, names, memo))
