@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from checker.engines.choice import searcher
 from checker.report.document import document
 from checker.request import Request, system_of
-from model.rule import Rule
 from model.scenario import scenario
 
 
@@ -50,21 +49,13 @@ def coverage(request: Request) -> Coverage:
             out.never.append(r.name)
             if r.name not in possible:
                 out.impossible.append(r.name)
-        for row, check, rejects in _checks(role.rules):
-            if any(r.name in out.taken for r in rejects):
+        # Each check, by the reject rows that are its failure.
+        deciding = {r.refuses for r in role.rules if r.name in out.taken}
+        for name, check in ((r.name, c.name) for r in role.rules for c in r.checks):
+            if (name, check) in deciding:
                 out.decided += 1
-            elif row.name in out.taken:
-                out.idle.append((row.name, check))
-    return out
-
-
-def _checks(rules: tuple[Rule, ...]) -> list[tuple[Rule, str, list[Rule]]]:
-    """Each check of each row: the row, the check's name, the reject rows for its failure."""
-    out = []
-    for row in rules:
-        for c in row.checks:
-            rejects = [r for r in rules if r.refuses == (row.name, c.name)]
-            out.append((row, c.name, rejects))
+            elif name in out.taken:
+                out.idle.append((name, check))
     return out
 
 
