@@ -125,8 +125,7 @@ def replay(system: System, path: Described, goal: Expr | None, name: str = "") -
     config = {n: v for n, v in first.items() if len(system.variables[n].initial) > 1}
     last = {**first, **dict(zip(full.names, state, strict=True))}
     broken = {} if goal is None else {n: last[n] for n in reasons(goal, last)}
-    runs = tuple(r.name for r in system.runs)
-    return Trace(system.name, name, runs, config, tuple(steps), broken=broken)
+    return Trace(system.name, name, tuple(machines), config, tuple(steps), broken=broken)
 
 
 def _machines(system: System, start: Mapping[str, Any]) -> dict[str, Run]:
