@@ -32,7 +32,8 @@ from checker.verify import verify
 from model.expr import TRUE, Expr, conj, conjuncts
 from model.near import UsageError
 from model.patch import patched, without_check, without_condition, without_fields
-from model.rule import ModelError, Role
+from model.role import Role
+from model.rule import ModelError
 from model.scenario import SCENARIOS, Scenario, scenario
 from model.system import System
 from properties import Implication, Property, World, catalogue

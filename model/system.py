@@ -31,7 +31,8 @@ from model.expr import (
     var,
     variables,
 )
-from model.rule import SAME, Message, Role, Rule, Variable
+from model.role import Role
+from model.rule import SAME, Message, Rule, Variable
 
 OK = ".ok"
 """The suffix of a boolean parameter: "this composite field is what the receiver expects"."""

@@ -14,8 +14,8 @@ from model.adversary.network import Adversary
 from model.adversary.reliable import Reliable
 from model.expr import TRUE, Expr, Value, conj
 from model.principal import OFFERED
+from model.role import Role
 from model.roles import role
-from model.rule import Role
 from model.system import Instance, Network, System
 from model.transcript import CERTIFICATE_SUITES, agree, same_keys
 

@@ -36,7 +36,8 @@ from model.expr import (
     var,
 )
 from model.flaws import find as find_flaw
-from model.rule import SAME, Role, Variable, step
+from model.role import Role
+from model.rule import SAME, Variable, step
 from model.system import Compiled, Instance, System
 from tests.benchmarks.spin import SpinError, missing, run_spin
 from tests.sizes import deep_but

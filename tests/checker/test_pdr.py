@@ -43,7 +43,8 @@ from model.expr import (
 )
 from model.expr import ite as choose
 from model.flaws import flaws
-from model.rule import SAME, Role, Variable, choice, step
+from model.role import Role
+from model.rule import SAME, Variable, choice, step
 from model.scenario import scenario
 from model.system import Instance, System
 from properties import Property, declared, when
