@@ -3,7 +3,7 @@
 A role is a table of rules. A rule has source states, an event (receive a message, send a message,
 or a local step), a guard in two parts, effects, a target state and an RFC section. In the guard,
 `when` selects the rule among the rules for the same event; `checks` are demands on the message,
-each with the alert that the RFC asks for on failure. `model.role` generates the reject rules as the exact
+each with the alert that the RFC asks for on failure. A role generates the reject rules as the exact
 complement of the accept rules: in every state but the final ones each message has exactly one rule.
 
 A rule is local: it reads only `own.x` (a variable of the run that takes the rule), `prev.x` (the
@@ -221,9 +221,8 @@ class Rule:
         return self.alert is not None
 
 
-def check(name: str, expr: Expr, alert: str) -> Check:
-    """A demand of a receive rule."""
-    return Check(name, expr, alert)
+check = Check
+"""A demand of a receive rule."""
 
 
 def receive(
@@ -239,20 +238,14 @@ def receive(
     label: str = "",
 ) -> Rule:
     """A rule that accepts `message`."""
-    return Rule(
-        role,
-        "receive",
-        message.name,
-        _tuple(sources),
-        target,
-        when,
-        tuple(checks),
-        do or {},
-        message.fields,
-        rfc,
-        message,
-        None,
-        label,
+    row = step(role, message.name, sources, target, rfc=rfc, when=when, do=do)
+    return replace(
+        row,
+        kind="receive",
+        message=message,
+        choices=message.fields,
+        checks=tuple(checks),
+        label=label,
     )
 
 
@@ -269,21 +262,8 @@ def send(
     label: str = "",
 ) -> Rule:
     """A rule that sends `message` with the fields in the role's `sends`, read after the step."""
-    return Rule(
-        role,
-        "send",
-        message.name,
-        _tuple(sources),
-        target,
-        when,
-        (),
-        do or {},
-        choices or {},
-        rfc,
-        message,
-        None,
-        label,
-    )
+    row = step(role, message.name, sources, target, rfc=rfc, when=when, do=do, choices=choices)
+    return replace(row, kind="send", message=message, label=label)
 
 
 def step(
@@ -302,7 +282,7 @@ def step(
         role,
         "step",
         event,
-        _tuple(sources),
+        (sources,) if isinstance(sources, str) else tuple(sources),
         target,
         when,
         (),
@@ -320,10 +300,6 @@ def written(rows: Iterable[Rule], file: str, generation: str = "") -> tuple[Rule
 def choice(name: str, domain: Domain) -> Expr:
     """An argument of a send or local step, as an expression."""
     return var(f"msg.{name}", domain)
-
-
-def _tuple(sources: str | Sequence[str]) -> tuple[str, ...]:
-    return (sources,) if isinstance(sources, str) else tuple(sources)
 
 
 @cache
