@@ -6,6 +6,7 @@ has a generated reject row for just this case, so the check decided if that row 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from checker.engines.choice import searcher
@@ -21,7 +22,7 @@ class Coverage:
     scenario: str
     states: int  # over the variables that guards depend on
     reason: str  # why the search is not complete; empty if it is
-    taken: dict[str, int] = field(default_factory=dict)  # edges by rule
+    taken: Counter[str] = field(default_factory=Counter)  # edges by rule
     never: list[str] = field(default_factory=list)  # rules not taken
     impossible: list[str] = field(default_factory=list)  # of these, no values satisfy the guard
     idle: list[tuple[str, str]] = field(default_factory=list)  # (rule, check) of taken rules
@@ -37,7 +38,7 @@ def coverage(request: Request) -> Coverage:
     found = searcher(system.compile(), request, edges=True).search(budget=request.budget)
     out = Coverage(where.name, found.states, "" if found.complete else found.reason)
     for (_, rule, _), n in found.edges.items():
-        out.taken[rule] = out.taken.get(rule, 0) + n
+        out.taken[rule] += n
     possible = {s.rule.name for s, _ in system.values.fireable}
     for role in {r.role.name: r.role for r in system.runs}.values():
         for r in role.rules:

@@ -8,6 +8,7 @@ properties that cite the section.
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -149,9 +150,7 @@ def _order(section: str) -> tuple[tuple[int, int, str], ...]:
 
 def told(id: str, results: Sequence[Result]) -> str:
     """The verdicts on a property over the scenarios, in a few words."""
-    counts: dict[str, int] = {}
-    for r in results:
-        counts[r.verdict] = counts.get(r.verdict, 0) + 1
+    counts = Counter(r.verdict for r in results)
     if set(counts) == {PROVED}:
         return f"{id} PROVED in {count(len(results), 'scenario')}"
     parts = ", ".join(f"{v} in {n}" for v, n in counts.items())
