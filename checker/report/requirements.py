@@ -21,7 +21,7 @@ from checker.report.words import count
 from checker.verdict import PROVED, Result
 from model.near import UsageError
 from model.rule import ModelError, Rule
-from properties import Property
+from properties import catalogue
 
 FOLDER = Path(__file__).parents[2] / "properties" / "rfc"
 
@@ -98,16 +98,14 @@ def matching(pattern: str, rules: Iterable[Rule]) -> list[str]:
     ]
 
 
-def sections(
-    rfc: str, results: Sequence[Result], rules: Sequence[Rule], properties: Sequence[Property]
-) -> list[Section]:
+def sections(rfc: str, results: Sequence[Result], rules: Sequence[Rule]) -> list[Section]:
     """The sections of an RFC in order, with the verdicts of `results`."""
     titles, wanted = requirements(rfc)
     verdicts: dict[str, list[Result]] = {}
     for v in results:
         verdicts.setdefault(v.id, []).append(v)
     cites: dict[str, set[str]] = {}
-    for p in properties:
+    for p in catalogue().values():
         for s in cited(p.rfc, rfc):
             cites.setdefault(s, set()).add(p.id)
     rows: dict[str, list[str]] = {}
