@@ -1,4 +1,4 @@
-"""The parts that exports share: properties asked about, legal names, comments, free parameters.
+"""The parts that exports share: properties asked about, legal names, comments.
 
 This module and the export formats see only a compiled system and know no TLS.
 """
@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from model.expr import FALSE, Expr, Value
-from model.system import Compiled, Step, bind
+from model.expr import Expr
+from model.system import Compiled, Step
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,20 +73,6 @@ def about(step: Step) -> str:
     """The run, rule, source and RFC section of a step, as text."""
     rfc = f"RFC {step.rule.rfc}" if step.rule.rfc[:1].isdigit() else step.rule.rfc
     return plain(f"{step.run}: {step.rule.name}, from {step.source.name}, {rfc}")
-
-
-def effects(step: Step) -> dict[str, Expr]:
-    """The effects that can change something."""
-    return {n: e for n, e in step.effects.items() if not (e.op == "var" and e.payload == n)}
-
-
-def cases(step: Step) -> Iterator[tuple[Mapping[str, Value], Expr, dict[str, Expr]]]:
-    """Each choice of values for the free parameters, with the guard and effects under it."""
-    for values in itertools.product(*step.free.values()):
-        chosen = dict(zip(step.free, values, strict=True))
-        guard = bind(step.guard, chosen)
-        if guard is not FALSE:
-            yield chosen, guard, {n: bind(e, chosen) for n, e in effects(step).items()}
 
 
 def narrowed(compiled: Compiled, properties: Iterable[Asked]) -> list[tuple[Asked, Expr]]:

@@ -178,12 +178,11 @@ def _as_text(request: Request, results: Sequence[Result]) -> str:
 def _by_section(args: argparse.Namespace, where: Sequence[Any], results: Sequence[Any]) -> str:
     from checker.report import requirements
     from model.roles import role
-    from properties import catalogue
 
     kinds = dict.fromkeys(s.extensions for s in where)
     ends = [role(end, names) for names in kinds for end in ("client", "server")]
     rules = {r.name: r for end in ends for r in end.rules}
-    found = requirements.sections(args.rfc, results, [*rules.values()], [*catalogue().values()])
+    found = requirements.sections(args.rfc, results, [*rules.values()])
     form = requirements.as_json if args.format == "json" else requirements.as_text
     return form(args.rfc, found)
 

@@ -6,12 +6,12 @@ has a generated reject row for just this case, so the check decided if that row 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from checker.engines.choice import searcher
 from checker.report.document import document
 from checker.request import Request, system_of
-from model.rule import Rule
 from model.scenario import scenario
 
 
@@ -22,7 +22,7 @@ class Coverage:
     scenario: str
     states: int  # over the variables that guards depend on
     reason: str  # why the search is not complete; empty if it is
-    taken: dict[str, int] = field(default_factory=dict)  # edges by rule
+    taken: Counter[str] = field(default_factory=Counter)  # edges by rule
     never: list[str] = field(default_factory=list)  # rules not taken
     impossible: list[str] = field(default_factory=list)  # of these, no values satisfy the guard
     idle: list[tuple[str, str]] = field(default_factory=list)  # (rule, check) of taken rules
@@ -38,7 +38,7 @@ def coverage(request: Request) -> Coverage:
     found = searcher(system.compile(), request, edges=True).search(budget=request.budget)
     out = Coverage(where.name, found.states, "" if found.complete else found.reason)
     for (_, rule, _), n in found.edges.items():
-        out.taken[rule] = out.taken.get(rule, 0) + n
+        out.taken[rule] += n
     possible = {s.rule.name for s, _ in system.values.fireable}
     for role in {r.role.name: r.role for r in system.runs}.values():
         for r in role.rules:
@@ -50,21 +50,13 @@ def coverage(request: Request) -> Coverage:
             out.never.append(r.name)
             if r.name not in possible:
                 out.impossible.append(r.name)
-        for row, check, rejects in _checks(role.rules):
-            if any(r.name in out.taken for r in rejects):
+        # Each check, by the reject rows that are its failure.
+        deciding = {r.refuses for r in role.rules if r.name in out.taken}
+        for name, check in ((r.name, c.name) for r in role.rules for c in r.checks):
+            if (name, check) in deciding:
                 out.decided += 1
-            elif row.name in out.taken:
-                out.idle.append((row.name, check))
-    return out
-
-
-def _checks(rules: tuple[Rule, ...]) -> list[tuple[Rule, str, list[Rule]]]:
-    """Each check of each row: the row, the check's name, the reject rows for its failure."""
-    out = []
-    for row in rules:
-        for c in row.checks:
-            rejects = [r for r in rules if r.refuses == (row.name, c.name)]
-            out.append((row, c.name, rejects))
+            elif name in out.taken:
+                out.idle.append((name, check))
     return out
 
 

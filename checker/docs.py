@@ -32,10 +32,6 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
     return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
 
 
-def _names(words: Iterable[str]) -> str:
-    return ", ".join(f"`{w}`" for w in words)
-
-
 def scenarios() -> str:
     """The table of scenarios, with pinned numbers of states and numbers of proved invariants."""
     states = expectations()["states"]
@@ -69,7 +65,10 @@ def the_extensions() -> str:
     """The table of extensions, each with the extensions that it needs."""
     return _table(
         ("extension", "what", "RFC", "needs"),
-        ((f"`{e.name}`", e.summary, e.rfc, _names(e.needs)) for e in extensions().values()),
+        (
+            (f"`{e.name}`", e.summary, e.rfc, ", ".join(f"`{n}`" for n in e.needs))
+            for e in extensions().values()
+        ),
     )
 
 

@@ -55,10 +55,11 @@ class Link:
 
 @dataclass(eq=False)
 class Job:
-    """Work for a process: `call(link, *args)`; `call` and `args` can be pickled."""
+    """Work for a process: `call(*args)`; `call` and `args` can be pickled."""
 
     call: Callable[..., Any]
     args: tuple[Any, ...] = ()
+    linked: bool = False  # whether the call takes the link first: `call(link, *args)`
     limit: float | None = None  # seconds to wait for the answer or the next part of it
     threaded: bool = False  # whether the job can use several threads
     # Called in the parent before the fork of a new process, which inherits what is built by it.
@@ -166,7 +167,7 @@ class Pool:
             worker = next(idle, None) or self._forked()
             worker.job, worker.began = job, time.monotonic()
             with suppress(BrokenPipeError):  # a process that died is noticed when its pipe is read
-                worker.pipe.send((job.call, job.args))
+                worker.pipe.send((job.call, job.args, job.linked))
 
     def _forked(self) -> _Worker:
         here, there = self._context.Pipe()
@@ -215,9 +216,9 @@ def _work(pipe: Any, threads: Any, parent: int) -> None:
             return
     link = Link(pipe, threads)
     while True:
-        call, args = pipe.recv()
+        call, args, linked = pipe.recv()
         try:
-            done = "done", call(link, *args)
+            done = "done", call(*([link] if linked else []), *args)
         except BaseException as e:
             done = "problem", _sendable(e)
         pipe.send(done)

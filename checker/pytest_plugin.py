@@ -11,11 +11,19 @@ A failure prints the message sequence chart of a shortest, replayed counterexamp
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import pytest
 
 from checker import misplaced
+
+
+class Asked(TypedDict, total=False):
+    """The options of a check, as on the command line."""
+
+    flaw: str | None
+    drop: str | None
+    states: int | None
 
 
 class ModelCheck:
@@ -25,69 +33,34 @@ class ModelCheck:
     expression. `flaw` and `drop` are as on the command line; `states` bounds the search.
     """
 
-    def _decide(
-        self,
-        kind: str,
-        where: str,
-        says: Callable[[Any], Any],
-        flaw: str | None,
-        drop: str | None,
-        states: int | None,
-    ) -> Any:
-        from checker.by_search import search
-        from checker.request import Request, system_of
-        from model.scenario import scenario
-        from properties import declared
-
-        request = Request(scenario=where, flaw=flaw, drop=drop, states=states)
-        system = system_of(request, scenario(where))
-        name = getattr(says, "__name__", "property").replace("<lambda>", "property")
-        return search(system, [declared(kind, name, says)], request)[0]
-
-    def holds(
-        self,
-        where: str,
-        says: Callable[[Any], Any],
-        *,
-        flaw: str | None = None,
-        drop: str | None = None,
-        states: int | None = None,
-    ) -> Any:
+    def holds(self, where: str, says: Callable[[Any], Any], **asked: Unpack[Asked]) -> Any:
         """Assert that a search of the whole scenario proves the invariant; the result."""
-        result = self._decide("invariant", where, says, flaw, drop, states)
-        if result.verdict != "PROVED":
-            pytest.fail(_explain(result), pytrace=False)
-        return result
+        return _decided("invariant", "PROVED", where, says, asked)
 
-    def violated(
-        self,
-        where: str,
-        says: Callable[[Any], Any],
-        *,
-        flaw: str | None = None,
-        drop: str | None = None,
-        states: int | None = None,
-    ) -> Any:
+    def violated(self, where: str, says: Callable[[Any], Any], **asked: Unpack[Asked]) -> Any:
         """Assert that the invariant is violated; the replayed trace."""
-        result = self._decide("invariant", where, says, flaw, drop, states)
-        if result.verdict != "VIOLATED":
-            pytest.fail(f"{_explain(result)}; a violation was expected", pytrace=False)
-        return result.trace
+        return _decided("invariant", "VIOLATED", where, says, asked).trace
 
-    def reaches(
-        self,
-        where: str,
-        goal: Callable[[Any], Any],
-        *,
-        flaw: str | None = None,
-        drop: str | None = None,
-        states: int | None = None,
-    ) -> Any:
+    def reaches(self, where: str, goal: Callable[[Any], Any], **asked: Unpack[Asked]) -> Any:
         """Assert that some reachable state satisfies the goal; the result."""
-        result = self._decide("reachable", where, goal, flaw, drop, states)
-        if result.verdict != "PROVED":
-            pytest.fail(_explain(result), pytrace=False)
-        return result
+        return _decided("reachable", "PROVED", where, goal, asked)
+
+
+def _decided(kind: str, verdict: str, where: str, says: Callable[[Any], Any], asked: Asked) -> Any:
+    """The result of a search; the test fails if it is not the `verdict`."""
+    from checker.by_search import search
+    from checker.request import Request, system_of
+    from model.scenario import scenario
+    from properties import declared
+
+    request = Request(scenario=where, **asked)
+    system = system_of(request, scenario(where))
+    name = getattr(says, "__name__", "property").replace("<lambda>", "property")
+    (result,) = search(system, [declared(kind, name, says)], request)
+    if result.verdict != verdict:
+        expected = "; a violation was expected" if verdict == "VIOLATED" else ""
+        pytest.fail(f"{_explain(result)}{expected}", pytrace=False)
+    return result
 
 
 def _explain(result: Any) -> str:

@@ -24,7 +24,7 @@ from typing import Any
 from checker.by_search import search
 from checker.engines.choice import EXPLICIT, SYMBOLIC
 from checker.engines.reference import EngineError
-from checker.pool import Job, Link, Pool
+from checker.pool import Job, Pool
 from checker.request import Request, declared, expectations, system_of
 from checker.support import Support, proof, uses
 from checker.verdict import PROVED, UNKNOWN, VIOLATED
@@ -32,7 +32,8 @@ from checker.verify import verify
 from model.expr import TRUE, Expr, conj, conjuncts
 from model.near import UsageError
 from model.patch import patched, without_check, without_condition, without_fields
-from model.rule import ModelError, Role
+from model.role import Role
+from model.rule import ModelError
 from model.scenario import SCENARIOS, Scenario, scenario
 from model.system import System
 from properties import Implication, Property, World, catalogue
@@ -277,14 +278,14 @@ def tightness(
         proofs: dict[str, Support | None] = dict.fromkeys(p.name for p in props)
         with Pool(workers) as pool:
             for n, certificate in proved.items():
-                pool.add(Job(_prove, (n, of, request, *certificate)))
+                pool.add(Job(proof, (n, of, request, *certificate)))
             for reply in pool.replies():
                 proofs[reply.job.args[0]] = reply.get()
             for p in props:
                 known = proofs[p.name]
                 tables[p.name] = Tightness(p, of, known.method if known else "")
             for d, asked in jobs.items():
-                pool.add(Job(_decide, (d, {n: proofs[n] for n in asked}, of, request)))
+                pool.add(Job(decide, (d, {n: proofs[n] for n in asked}, of, request)))
             found: dict[Drop, dict[str, Row]] = {}
             for reply in pool.replies():
                 found[reply.job.args[0]] = reply.get()
@@ -318,15 +319,3 @@ def _proved(
         if r.error:
             raise EngineError(f"{r.property} in {where}: {r.reason}")
     return {r.property: (r.certificate, r.method) for r in outcome.results if r.certificate}
-
-
-def _prove(
-    _: Link, name: str, where: str, request: Request, proved: str, method: str
-) -> Support | None:
-    return proof(name, where, request, proved, method)
-
-
-def _decide(
-    _: Link, drop: Drop, proofs: Mapping[str, Support | None], where: str, request: Request
-) -> dict[str, Row]:
-    return decide(drop, proofs, where, request)

@@ -67,12 +67,7 @@ def every_variable(system: System) -> Compiled:
     return system.compile(*(var(n, v.domain) for n, v in system.variables.items()))
 
 
-def replay(
-    system: System,
-    path: Described,
-    goal: Expr | None,
-    name: str = "",
-) -> Trace:
+def replay(system: System, path: Described, goal: Expr | None, name: str = "") -> Trace:
     """The trace of `path`, replayed on the machines.
 
     EngineError if a step does not replay, or the last state does not satisfy `goal`, if given.
@@ -80,10 +75,7 @@ def replay(
     full = every_variable(system)
     reference = Reference(full)
     first = {n: path[0][1].get(n, v.initial[0]) for n, v in system.variables.items()}
-    machines: dict[str, Run] = {}
-    for r in system.runs:
-        machines[r.name] = Run(r.role, r.name, machines[r.prev] if r.prev else None)
-        machines[r.name].place({n: first[f"{r.name}.{n}"] for n in r.role.variables})
+    machines = _machines(system, first)
     state = tuple(first[n] for n in full.names)
     known = {
         r.name: reference.predicate(system.network.knows(system, r, TRAFFIC)) for r in system.runs
@@ -92,14 +84,8 @@ def replay(
     for i, (label, described) in enumerate(path[1:], 1):
         assert label is not None
         wanted = {full.index[n]: v for n, v in described.items() if n in full.index}
-        found = next(
-            (
-                (step, fields, after)
-                for step, fields, after in reference.successors(state, label)
-                if all(after[k] == v for k, v in wanted.items())
-            ),
-            None,
-        )
+        ways = reference.successors(state, label)
+        found = next((w for w in ways if all(w[2][k] == v for k, v in wanted.items())), None)
         if found is None:
             raise EngineError(f"step {i} of the trace does not replay: {label}")
         step, fields, after = found
@@ -139,8 +125,16 @@ def replay(
     config = {n: v for n, v in first.items() if len(system.variables[n].initial) > 1}
     last = {**first, **dict(zip(full.names, state, strict=True))}
     broken = {} if goal is None else {n: last[n] for n in reasons(goal, last)}
-    runs = tuple(r.name for r in system.runs)
-    return Trace(system.name, name, runs, config, tuple(steps), broken=broken)
+    return Trace(system.name, name, tuple(machines), config, tuple(steps), broken=broken)
+
+
+def _machines(system: System, start: Mapping[str, Any]) -> dict[str, Run]:
+    """The runs' machines, by name, where the trace starts."""
+    out: dict[str, Run] = {}
+    for r in system.runs:
+        out[r.name] = Run(r.role, r.name, out[r.prev] if r.prev else None)
+        out[r.name].place({n: start[f"{r.name}.{n}"] for n in r.role.variables})
+    return out
 
 
 def reasons(expr: Expr, state: Mapping[str, Any]) -> list[str]:

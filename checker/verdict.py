@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Result:
     witness: bool = False  # a state of the property's interesting case was reached
     seconds: float = 0.0
     stopped: bool = False  # once every question was answered: `states` is not the whole space
-    error: bool = field(default=False)
+    error: bool = False
 
     @builtins.property
     def as_declared(self) -> bool:

@@ -159,7 +159,7 @@ def _in_processes(tasks: Sequence[Task], pool: Pool) -> Iterator[tuple[Task, lis
             if several[task.scenario] > 1:
                 _ = system_of(task.request, scenario(task.scenario)).values
 
-        job = Job(_run, (task,), limit(task), task.method == EXPLICIT, build)
+        job = Job(_run, (task,), True, limit(task), task.method == EXPLICIT, build)
         left[pool.add(job, first=first)] = task
 
     for t in tasks:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from checker.report.document import document
-from model.rule import Role
+from model.role import Role
 
 
 @dataclass(frozen=True)

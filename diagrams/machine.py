@@ -18,7 +18,8 @@ import graphviz
 
 from model.expr import FALSE, TRUE, Expr, Value, const, rebuild, substitute, var, variables
 from model.extensions import Extension
-from model.rule import SAME, Role, Rule
+from model.role import Role
+from model.rule import SAME, Rule
 
 GENERATIONS = {"tls12": "TLS 1.0 to 1.2", "tls13": "TLS 1.3"}
 """The generations that a state can belong to; a state of both is shared."""

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from html import escape
 
 from checker.report.chart import Row, lay_out
+from checker.report.words import count
 from checker.trace import Trace
 
 APART, MARGIN, PAD = 400, 100, 8
@@ -71,8 +72,7 @@ class _Drawing:
     # -- parts, from top to bottom -------------------------------------------------------------
     def _heading(self) -> None:
         first, *more = self.title.splitlines()
-        steps = f"{len(self.trace)} step{'' if len(self.trace) == 1 else 's'}"
-        more.append(f"{steps} in scenario {self.trace.scenario}.")
+        more.append(f"{count(len(self.trace), 'step')} in scenario {self.trace.scenario}.")
         if self.chart.start:
             more.append(f"Configuration: {self.chart.start}.")
         self._lines(first, 20, 100, PLAIN, 16, "start", bold=True)

@@ -1,8 +1,8 @@
 """Typed expressions over finite domains: the one language of guards, effects and properties.
 
-An expression is an immutable, interned node. A `fold` over the operators in `OPERATORS` compiles a
-node to each form: a Python callable (the condition of a `transitions` machine), numpy code (the
-explicit engine), Z3 terms (the symbolic engine).
+An expression is an immutable, interned node. A `fold` compiles a node to each form: a Python
+callable (the condition of a `transitions` machine), numpy code (the explicit engine), Z3 terms (the
+symbolic engine).
 
     version = var("own.version", Domain("Version", ("TLS10", "TLS12")))
     guard = (version == "TLS12") | ~(version == "TLS10")
@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from model.near import hint
-
-OPERATORS = ("const", "var", "eq", "and", "or", "not", "ite", "le", "map", "same")
 
 Value = Hashable
 

@@ -21,7 +21,8 @@ from transitions import EventData, Machine
 
 from model.expr import COMPOSITE, FALSE, Expr, Value, python_function
 from model.near import hint
-from model.rule import Edition, Message, Role, Rule, snake
+from model.role import Edition, Role
+from model.rule import Message, Rule, snake
 
 JUNK = ("junk",)
 """A composite value that no run made: a bad signature, MAC or ciphertext."""

@@ -11,7 +11,8 @@ from dataclasses import replace
 from model.expr import BOOL, FALSE, TRUE, Expr, conj, disj, neg, var
 from model.message import AlertMessage
 from model.principal import Alert, client, server
-from model.rule import SAME, Fields, Observer, Role, Variable, snake
+from model.role import Observer, Role
+from model.rule import SAME, Fields, Variable, snake
 
 UNOBSERVED = ("Alert", "UndecryptableRecord", "TransportClose", "ApplicationData")
 """The messages that are no step of a handshake."""

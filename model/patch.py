@@ -21,7 +21,8 @@ from model.expr import TRUE, Expr, conj, conjuncts, disj, same, substitute
 from model.extensions import with_messages
 from model.folder import failure
 from model.near import hint, unknown
-from model.rule import Check, Message, ModelError, Role, Rule
+from model.role import Role
+from model.rule import Check, Message, ModelError, Rule
 
 __all__ = [
     "Operation",

@@ -105,10 +105,6 @@ def _once(domain: Domain, initial: object = "none") -> Variable:
     return Variable(domain, (initial,))
 
 
-def _many(domain: Domain, initial: object) -> Variable:
-    return Variable(domain, (initial,), write_once=False)
-
-
 _SHARED = {
     # Configuration: fixed, or free where a scenario lists several values.
     "min_version": _once(Version, "TLS10"),
@@ -130,8 +126,8 @@ _SHARED = {
     "client_certificate": _once(Certificate),
     # Keys: whether the master secret is set, and the record key of each direction.
     "keyed": _once(BOOL, False),
-    "read_key": _many(Key, "plaintext"),
-    "write_key": _many(Key, "plaintext"),
+    "read_key": Variable(Key, ("plaintext",), write_once=False),
+    "write_key": Variable(Key, ("plaintext",), write_once=False),
     # Whether the peer's Finished was verified; data; the end.
     "verified": _once(BOOL, False),
     "sent_data": _once(BOOL, False),

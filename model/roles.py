@@ -24,7 +24,8 @@ from model.principal import (
     client,
     server,
 )
-from model.rule import Role, Rule, written
+from model.role import Role
+from model.rule import Rule, written
 from model.transcript import (
     FLIGHT,
     HELLOS,

@@ -31,7 +31,8 @@ from model.expr import (
     var,
     variables,
 )
-from model.rule import SAME, Message, Role, Rule, Variable
+from model.role import Role
+from model.rule import SAME, Message, Rule, Variable
 
 OK = ".ok"
 """The suffix of a boolean parameter: "this composite field is what the receiver expects"."""
@@ -123,6 +124,20 @@ class Step:
     def label(self) -> tuple[str, str, str]:
         """Names of run, rule and source, as on an edge of the state graph."""
         return (self.run, self.rule.name, self.source.name)
+
+    @property
+    def changes(self) -> dict[str, Expr]:
+        """The effects that can change something."""
+        return _changes(self.effects)
+
+    def cases(self) -> Iterator[tuple[dict[str, Value], Expr, dict[str, Expr]]]:
+        """Each choice of the free parameters that the guard allows, with guard and changes then."""
+        for values in itertools.product(*self.free.values()):
+            chosen = dict(zip(self.free, values, strict=True))
+            guard = bind(self.guard, chosen)
+            if guard is not FALSE:
+                effects = {n: bind(e, chosen) for n, e in self.effects.items()}
+                yield chosen, guard, _changes(effects)
 
     @cached_property
     def covered(self) -> frozenset[int]:
@@ -486,4 +501,10 @@ def possible(e: Expr, guard: Expr | None) -> set[Value]:
 
 def bind(e: Expr, values: Mapping[str, Value]) -> Expr:
     """`e` with some variables set to values."""
+    if not values:
+        return e
     return substitute(e, lambda v: const(values[v.payload], v.domain) if v.payload in values else v)
+
+
+def _changes(effects: Mapping[str, Expr]) -> dict[str, Expr]:
+    return {n: e for n, e in effects.items() if not (e.op == "var" and e.payload == n)}

@@ -23,7 +23,8 @@ from model.principal import (
     client,
     server,
 )
-from model.rule import Fields, ModelError, Role
+from model.role import Role
+from model.rule import Fields, ModelError
 from model.system import Instance, System
 
 RSA_SUITES = ("RSA", "RSA_EXPORT", "RSA_PSK")

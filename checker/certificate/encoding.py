@@ -17,9 +17,6 @@ from typing import Any
 from model.expr import BOOL, Domain, Expr, Value, fold, variables
 from model.system import Step, System
 
-PARAMETER = "msg."
-"""The prefix of the names of a step's parameters."""
-
 
 @dataclass(frozen=True)
 class Line:

@@ -169,13 +169,6 @@ def stronger(parts: tuple[Formula, ...]) -> Iterator[tuple[Formula, ...]]:
             yield clauses(junction("and", (*parts[:i], d, *parts[i + 1 :])))
 
 
-def flipped(parts: tuple[Formula, ...]) -> Iterator[tuple[Formula, ...]]:
-    """The invariants with the sign of one literal changed."""
-    for i, c in enumerate(parts):
-        for d in replaced(c, negated):
-            yield clauses(junction("and", (*parts[:i], d, *parts[i + 1 :])))
-
-
 def replaced(f: Formula, change: Callable[[Formula], Formula]) -> Iterator[Formula]:
     """The formulas that `change` to a single literal of `f` gives."""
     if f.kind == "literal":

@@ -36,7 +36,7 @@ from checker.conformance.completion import Completion
 from checker.conformance.honest import Configuration, Key, configurations
 from checker.conformance.learned import LearnedError, read, symbol
 from checker.conformance.weakening import Weakening, consequences
-from checker.pool import Job, Link, Pool
+from checker.pool import Job, Pool
 
 CONFORMS, IS_LAXER, DIFFERS, ERROR = "CONFORMS", "LAXER", "DIFFERS", "ERROR"
 
@@ -163,7 +163,7 @@ def audit_all(
     interrupted = False
     with Pool() as pool:
         for i, name in enumerate(files):
-            walks[pool.add(Job(_walk, (name, asked, version)))] = i
+            walks[pool.add(Job(audit, (name, asked, version)))] = i
         try:
             for reply in pool.replies():
                 if reply.job not in walks:
@@ -175,7 +175,7 @@ def audit_all(
                     done[i] = failed or reply.value
                     for d in done[i].divergences:
                         if d.weakening is not None and d.weakening not in searches:
-                            searches[d.weakening] = pool.add(Job(_search, (d.weakening,)))
+                            searches[d.weakening] = pool.add(Job(consequences, (d.weakening,)))
                 if progress is not None:
                     searched = f"{len(results)} of {len(searches)} weakened models searched"
                     progress(f"{len(done)} of {len(files)} files, {searched}")
@@ -187,11 +187,3 @@ def audit_all(
             if d.weakening is not None:
                 d.properties = results.get(searches[d.weakening], unknown)
     return [done[i] for i in sorted(done)], interrupted
-
-
-def _walk(_: Link, file: str, asked: str | None, version: str | None) -> Audit:
-    return audit(file, asked, version)
-
-
-def _search(_: Link, weakening: Weakening) -> list[dict[str, Any]]:
-    return consequences(weakening)

@@ -20,8 +20,9 @@ from model.expr import Value, python_function
 from model.machine import CallError, Run, Sent, fields_of
 from model.message import ALPHABET
 from model.principal import OFFERED
+from model.role import Role
 from model.roles import role
-from model.rule import SAME, Message, Role, Rule, snake
+from model.rule import SAME, Message, Rule, snake
 from model.transcript import RSA_SUITES, SECRET, certificate_verify, fields, verify_data
 
 MESSAGES = {m.name: m for m in ALPHABET}

@@ -56,7 +56,6 @@ class Watched:
     message: str
     client: tuple[str, str]  # local states before and after
     server: tuple[str, str]
-    send_row: str  # empty if the sender is not judged
     row: str  # the receiver's; the sender's if the message did not reach the receiver
     rfc: str  # of `row`
     shown: tuple[str, ...]  # fields compared with the sender's machine
@@ -185,7 +184,6 @@ def _feed(runs: Mapping[str, Any], number: int, item: Recorded) -> tuple[Watched
         item.message,
         (before["client"], runs["client"].state),
         (before["server"], runs["server"].state),
-        send_rule.name if send_rule else "",
         row.name if row else "",
         row.rfc if row else "",
         tuple(shown),

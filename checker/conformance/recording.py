@@ -21,8 +21,9 @@ from checker.conformance.wire import RecordingError
 from model.expr import BOOL, COMPOSITE, Domain
 from model.extensions import extensions
 from model.near import hint
+from model.role import Role
 from model.roles import role
-from model.rule import Message, Role
+from model.rule import Message
 
 TO_SERVER = "client->server"
 TO_CLIENT = "server->client"

@@ -121,9 +121,7 @@ class _Action:
         for _, vs in self.free:
             self.combinations *= len(vs)
         self.effects: list[tuple[int, Any]] = []
-        for n, e in step.effects.items():
-            if e.op == "var" and e.payload == n:
-                continue
+        for n, e in step.changes.items():
             value = e.domain.code(e.payload) if e.op == "const" else numpy_function(e, index)
             self.effects.append((index[n], value))
         self.signature = (

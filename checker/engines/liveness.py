@@ -72,13 +72,8 @@ def fair_component(
     return None
 
 
-def _path(
-    graph: nx.MultiDiGraph[Any],
-    start: Node,
-    goal: Callable[[Node], bool],
-    among: set[Node] | None = None,
-) -> list[Node]:
-    """A shortest path from `start` to a node with `goal`, within `among`."""
+def _path(graph: nx.MultiDiGraph[Any], start: Node, goal: Callable[[Node], bool]) -> list[Node]:
+    """A shortest path from `start` to a node with `goal`."""
     before: dict[Node, Node] = {start: None}
     queue = deque([start])
     while queue:
@@ -89,7 +84,7 @@ def _path(
                 out.append(before[out[-1]])
             return out[::-1]
         for m in graph.successors(n):
-            if m not in before and (among is None or m in among):
+            if m not in before:
                 before[m] = n
                 queue.append(m)
     raise ValueError("no path")

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import itertools
 import os
 import platform
 import shlex
@@ -25,8 +24,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from checker.engines.words import Layout
-from model.expr import FALSE, Expr, fold
-from model.system import Compiled, bind
+from model.expr import Expr, fold
+from model.system import Compiled
 
 FLAGS = ("-std=gnu11", "-O1", "-fPIC", "-shared", "-pthread", "-w")
 """-O2 takes twice as long to compile plain operations on words, which then run no faster."""
@@ -224,21 +223,13 @@ class Program:
         fired: dict[object, str] = {}
         count = self.widest = 0
         for number, step in enumerate(self.compiled.steps):
-            for values in itertools.product(*step.free.values()):
-                bound = dict(zip(step.free, values, strict=True))
-                guard = bind(step.guard, bound) if bound else step.guard
-                if guard is FALSE:
-                    continue
+            for _, guard, effects in step.cases():
                 count += 1
                 if count > MOST_ACTIONS:
                     raise NativeError(
                         f"{self.compiled.system.name} has more than {MOST_ACTIONS} steps with "
                         f"their free values; {'.'.join(step.label)} is the one too many"
                     )
-                effects = {n: bind(e, bound) if bound else e for n, e in step.effects.items()}
-                effects = {
-                    n: e for n, e in effects.items() if not (e.op == "var" and e.payload == n)
-                }
                 mask = circuit.truth(guard)
                 # Where several steps have the same effects, one successor is enough.
                 what = tuple(sorted((n, e.serial) for n, e in effects.items()))

@@ -253,9 +253,7 @@ class Pdr:
             self.guard.append(gates.all([gates.encode(s.guard, here, known), *limits]))
             self.inputs.append(sorted({abs(x) for v in given.values() for x in v}))
             after = {}
-            for n, e in s.effects.items():
-                if e.op == "var" and e.payload == n:
-                    continue
+            for n, e in s.changes.items():
                 new = gates.encode(e, here, known)
                 for i, x in enumerate([-new, new] if e.domain is BOOL else new):
                     after[self.first[n] + i] = x
@@ -585,14 +583,6 @@ class Pdr:
         """The variables that clauses of a proof of `prop` can mention."""
         names = self.core | self.cone(self._names(self.compiled.narrow(prop)))
         return [n for n in self.domains if n in names]
-
-    def show(self, mask: int) -> str:
-        """The clause as readable text."""
-        parts: dict[str, list[str]] = {}
-        for i in bits(mask):
-            n, code = self.positions[i]
-            parts.setdefault(n, []).append(str(self.domains[n].values[code]))
-        return " or ".join(f"{n} in {{{', '.join(v)}}}" for n, v in parts.items())
 
 
 def _mask(position: Mapping[int, int], literals: Iterable[int]) -> int:

@@ -1,10 +1,10 @@
 """Exports: a compiled system as the input of another model checker, for a second opinion.
 
-Each format is a module with a `SUMMARY`, the `SUFFIX` of its files, and `write(compiled,
-properties)`, which gives the text. A format can have `beside(compiled, properties)`, which gives
-further files by suffix. A format for liveness has `TEMPORAL = True`, and its `write` takes the
-temporal properties as a third argument. A format translates the system's own expressions by one
-`fold`: nothing about a transition is said twice.
+Each format is a module with a `SUMMARY` and `write(compiled, properties)`, which gives the text. A
+format can have `beside(compiled, properties)`, which gives further files by suffix. A format for
+liveness has `TEMPORAL = True`, and its `write` takes the temporal properties as a third argument. A
+format translates the system's own expressions by one `fold`: nothing about a transition is said
+twice.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = [
 @cache
 def formats() -> dict[str, ModuleType]:
     """The formats by name, sorted."""
-    return modules(__name__, "SUMMARY", "SUFFIX", "write")
+    return modules(__name__, "SUMMARY", "write")
 
 
 def find(name: str) -> ModuleType:
@@ -107,24 +107,18 @@ def export(
     return files(format, scenario, flaw, properties)[""]
 
 
-def _arguments(
-    module: ModuleType, scenario: str, flaw: str | None, properties: Sequence[str]
-) -> tuple[Any, ...]:
-    """The arguments of a format's `write`; UsageError if it can express none of the properties."""
-    compiled, props = asked(scenario, flaw, properties)
-    more = (
-        (asked_temporal(scenario, flaw, properties),) if getattr(module, "TEMPORAL", False) else ()
-    )
-    if not props and not any(more):
-        raise UsageError("no property asked for can be exported from the scenario asked for")
-    return (compiled, props, *more)
-
-
 def files(
     format: str, scenario: str, flaw: str | None = None, properties: Sequence[str] = ()
 ) -> dict[str, str]:
-    """The texts of an export by suffix: that of `export` under "", and those of `beside`."""
+    """The texts of an export by suffix: that of `export` under "", and those of `beside`.
+
+    UsageError if the format can express none of the properties.
+    """
     module = find(format)
-    arguments = _arguments(module, scenario, flaw, properties)
+    arguments: tuple[Any, ...] = asked(scenario, flaw, properties)
+    if getattr(module, "TEMPORAL", False):
+        arguments += (asked_temporal(scenario, flaw, properties),)
+    if not any(arguments[1:]):
+        raise UsageError("no property asked for can be exported from the scenario asked for")
     beside = module.beside(*arguments) if hasattr(module, "beside") else {}
     return {"": module.write(*arguments), **beside}

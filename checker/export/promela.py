@@ -27,13 +27,12 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from checker.asked import Asked, Names, Temporal, about, cases, narrowed, plain
+from checker.asked import Asked, Names, Temporal, about, narrowed, plain
 from model.expr import BOOL, Expr, fold, neg, variables
 from model.near import UsageError
 from model.system import Compiled
 
 SUMMARY = "a Promela model for SPIN, one property for each run, liveness included"
-SUFFIX = ".pml"
 TEMPORAL = True
 EXTRA = 1
 """The states that SPIN stores beyond the model's: the one before the initial values are chosen."""
@@ -155,7 +154,7 @@ def _options(compiled: Compiled, names: Names, memo: dict[int, Any]) -> tuple[Op
     kept = 0
     for step in compiled.steps:
         variants: dict[str, tuple[str, str, str]] = {}
-        for chosen, guard, effects in cases(step):
+        for chosen, guard, effects in step.cases():
             lines, temporary = _assignments(effects, names, memo)
             kept = max(kept, temporary)
             test = _bare(expression(guard, names, memo))

@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from checker.asked import Asked, Names, about, effects, narrowed, plain
+from checker.asked import Asked, Names, about, narrowed, plain
 from model.expr import BOOL, Domain, Expr, Value, fold
 from model.system import Compiled, Step
 
 SUMMARY = "constrained Horn clauses for Z3's Spacer, Eldarica, Golem: asks the first property"
-SUFFIX = ".smt2"
 
 # Words of the language, its core theory and its commands, and names used in this file.
 WORDS = """
@@ -97,7 +96,7 @@ def _step(
     if step.free:
         memo = {}  # in another step, the same parameter may have another domain and so other bits
     body.append(terms(step.guard, env, memo)[0])
-    after = {n: terms(e, env, memo) for n, e in effects(step).items()}
+    after = {n: terms(e, env, memo) for n, e in step.changes.items()}
     head = _call([b for n in compiled.names for b in after.get(n, state[n])])
     return _clause([*every, *inputs], _and(body), head)
 

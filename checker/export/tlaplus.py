@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from checker.asked import Asked, Names, about, effects, narrowed, plain
+from checker.asked import Asked, Names, about, narrowed, plain
 from model.expr import BOOL, Domain, Expr, Value, fold
 from model.system import Compiled, Step
 
 SUMMARY = "a TLA+ module for TLC, its configuration in the last comment or beside it"
-SUFFIX = ".tla"
 
 WORDS = """
 ASSUME ASSUMPTION AXIOM BOOLEAN BY CASE CHOOSE CONSTANT CONSTANTS COROLLARY DEF DEFINE DEFS
@@ -110,7 +109,7 @@ def _action(compiled: Compiled, step: Step, names: Names, memo: dict[int, Any]) 
     out = []
     for n, allowed in step.free.items():
         out.append(f"    \\E {parameters[n]} \\in {values(step.parameters[n], allowed)} :")
-    changed = effects(step)
+    changed = step.changes
     out.append(f"    /\\ {expression(step.guard, names, parameters, memo)}")
     for n, e in changed.items():
         out.append(f"    /\\ {names(n)}' = {expression(e, names, parameters, memo)}")

@@ -1,11 +1,11 @@
 """A trace laid out as a sequence chart: columns, and a row for each step.
 
-The text chart, the SVG and Mermaid show this content and differ in form only.
+The text chart and the SVG show this content and differ in form only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,34 +96,3 @@ def _value(v: Any) -> str:
     if isinstance(v, list | tuple):
         return f"({v[0]} ...)" if v else "()"
     return str(v)
-
-
-# -- as Mermaid -----------------------------------------------------------------------------------
-def mermaid(chart: Chart) -> str:
-    """The chart as Mermaid's `sequenceDiagram`; messages that the adversary made are dotted."""
-    lines = ["sequenceDiagram", *(f"    participant {c}" for c in chart.columns)]
-    for row in chart.rows:
-        s = row.step
-        if row.number - 1 == chart.trace.loop:
-            lines.append("    loop for ever")
-        text = _plain([f"{row.number} {s.event}", *row.details])
-        ends = (s.run, NETWORK) if s.kind == "send" else (NETWORK, s.run)
-        arrow = "-->>" if row.forged else "->>"
-        lines.append(
-            f"    Note over {s.run}: {text}"
-            if row.right is None
-            else f"    {ends[0]}{arrow}{ends[1]}: {text}"
-        )
-        entered = [f"refused: {s.alert}"] if s.alert else []
-        lines.append(f"    Note over {s.run}: {_plain([*entered, s.after])}")
-        if row.learned:
-            lines.append(f"    Note over {NETWORK}: the adversary knows {row.learned}")
-    if chart.trace.loop is not None and chart.trace.loop < len(chart.trace):
-        lines.append("    end")
-    lines += [f"    Note over {NETWORK}: {_plain([x])}" for x in chart.end]
-    return "\n".join(lines) + "\n"
-
-
-def _plain(lines: Sequence[str]) -> str:
-    """The lines as one text, without the characters that Mermaid treats specially."""
-    return "<br/>".join(x.replace("#", "#35;").replace(";", "#59;") for x in lines)

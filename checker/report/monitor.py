@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
-from typing import Protocol
 
 from checker import output
 from checker.conformance import live
@@ -14,14 +14,6 @@ from checker.conformance.wire import RecordingError
 from checker.report.columns import columns
 from checker.report.words import count
 from model.message import ALPHABET
-
-
-class Arguments(Protocol):
-    """The arguments of the command."""
-
-    live: bool
-    file: str | None
-    record: str | None
 
 
 def _move(states: tuple[str, str]) -> str:
@@ -74,7 +66,7 @@ def _fields(message: str, names: Sequence[str]) -> str:
     return ", ".join(out) or "-"
 
 
-def main(args: Arguments) -> int:
+def main(args: Namespace) -> int:
     """The exit status of `monitor`: 0 all legal, 1 an illegal message, 2 unusable input."""
     try:
         if bool(args.file) == args.live:

@@ -8,6 +8,7 @@ properties that cite the section.
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -20,7 +21,7 @@ from checker.report.words import count
 from checker.verdict import PROVED, Result
 from model.near import UsageError
 from model.rule import ModelError, Rule
-from properties import Property
+from properties import catalogue
 
 FOLDER = Path(__file__).parents[2] / "properties" / "rfc"
 
@@ -97,16 +98,14 @@ def matching(pattern: str, rules: Iterable[Rule]) -> list[str]:
     ]
 
 
-def sections(
-    rfc: str, results: Sequence[Result], rules: Sequence[Rule], properties: Sequence[Property]
-) -> list[Section]:
+def sections(rfc: str, results: Sequence[Result], rules: Sequence[Rule]) -> list[Section]:
     """The sections of an RFC in order, with the verdicts of `results`."""
     titles, wanted = requirements(rfc)
     verdicts: dict[str, list[Result]] = {}
     for v in results:
         verdicts.setdefault(v.id, []).append(v)
     cites: dict[str, set[str]] = {}
-    for p in properties:
+    for p in catalogue().values():
         for s in cited(p.rfc, rfc):
             cites.setdefault(s, set()).add(p.id)
     rows: dict[str, list[str]] = {}
@@ -149,9 +148,7 @@ def _order(section: str) -> tuple[tuple[int, int, str], ...]:
 
 def told(id: str, results: Sequence[Result]) -> str:
     """The verdicts on a property over the scenarios, in a few words."""
-    counts: dict[str, int] = {}
-    for r in results:
-        counts[r.verdict] = counts.get(r.verdict, 0) + 1
+    counts = Counter(r.verdict for r in results)
     if set(counts) == {PROVED}:
         return f"{id} PROVED in {count(len(results), 'scenario')}"
     parts = ", ".join(f"{v} in {n}" for v, n in counts.items())

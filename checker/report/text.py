@@ -47,7 +47,7 @@ def by_property(results: Sequence[Result]) -> str:
     width = max([len(_name(r)) for r in results], default=0)
     for name in dict.fromkeys(_name(r) for r in results):
         rows = [r for r in results if _name(r) == name]
-        of = f"of {len(rows)} scenario{'' if len(rows) == 1 else 's'}"
+        of = f"of {count(len(rows), 'scenario')}"
         odd = [r for r in rows if not r.as_declared]
         fallen = [r for r in odd if r.verdict == VIOLATED and r.trace is not None and not r.error]
         says = []
@@ -65,9 +65,7 @@ def by_property(results: Sequence[Result]) -> str:
 
 def summary(results: Sequence[Result]) -> str:
     """The numbers of verdicts: of each kind, by proof, not as declared."""
-    counts: dict[str, int] = {}
-    for r in results:
-        counts[r.verdict] = counts.get(r.verdict, 0) + 1
+    counts = Counter(r.verdict for r in results)
     proofs = [r for r in results if r.certificate]
     names = {r.property for r in proofs}
     odd = sum(not r.as_declared for r in results)

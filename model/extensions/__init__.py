@@ -16,7 +16,8 @@ from typing import Any
 from model.expr import FALSE, TRUE, Domain, Expr, conj, disj, ite, neg, same, substitute
 from model.folder import modules
 from model.near import hint, meant
-from model.rule import Check, Edition, Message, ModelError, Observer, Role, Rule, Variable, written
+from model.role import Edition, Observer, Role
+from model.rule import Check, Message, ModelError, Rule, Variable, written
 from model.schedule import KeySchedule
 from model.transcript import earlier, hidden, view
 

@@ -28,7 +28,8 @@ from model.message import Finished, UndecryptableRecord
 from model.principal import ClientOwner, Key
 from model.principal import client as base_client
 from model.principal import server as base_server
-from model.rule import SAME, Fields, Message, Observer, Rule, Variable, check, receive, send, snake
+from model.role import Observer
+from model.rule import SAME, Fields, Message, Rule, Variable, check, receive, send, snake
 from model.schedule import EXTERNAL, RESUMPTION, KeySchedule
 
 Count = Domain("Count", (0, 1, 2))

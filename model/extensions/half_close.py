@@ -17,7 +17,8 @@ from model.extensions import Amend, Extension
 from model.generations.records import failed
 from model.message import AlertMessage, ApplicationData, CloseNotify
 from model.principal import GENERATIONS, Alert, End, Level, client, server
-from model.rule import SAME, Fields, Observer, Rule, Variable, receive, send
+from model.role import Observer
+from model.rule import SAME, Fields, Rule, Variable, receive, send
 
 _flag = Variable(BOOL, (False,))
 VARIABLES = {

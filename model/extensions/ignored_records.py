@@ -14,7 +14,8 @@ from model.expr import BOOL, Domain, Expr, const, ite, mapping
 from model.extensions import ENDS, Amend, Extension
 from model.message import ALPHABET
 from model.principal import client, server
-from model.rule import SAME, Fields, Message, Observer, Rule, Variable, check, receive, send
+from model.role import Observer
+from model.rule import SAME, Fields, Message, Rule, Variable, check, receive, send
 
 Count = Domain("Count", ("0", "1", "2", "more"))
 """The number of records ignored in a row; `more` is above the bound."""

@@ -19,19 +19,8 @@ from __future__ import annotations
 from model.expr import BOOL, TRUE, Domain, Expr, conj, const, eq, ite, mapping
 from model.extensions import ENDS, Amend, Extension
 from model.principal import client, server
-from model.rule import (
-    SAME,
-    Edition,
-    Fields,
-    Message,
-    Observer,
-    Rule,
-    Variable,
-    check,
-    choice,
-    receive,
-    send,
-)
+from model.role import Edition, Observer
+from model.rule import SAME, Fields, Message, Rule, Variable, check, choice, receive, send
 
 Generation = Domain("Generation", ("0", "1", "2"))
 """The generation of the application traffic keys of one direction."""

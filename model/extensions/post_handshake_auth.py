@@ -18,18 +18,8 @@ from model.extensions import Amend, Extension
 from model.generations.tls12_server import TRUST_CLIENT
 from model.message import CertificateMessage, CertificateRequest, CertificateVerify, Finished
 from model.principal import Certificate, client, server
-from model.rule import (
-    SAME,
-    Edition,
-    Fields,
-    Observer,
-    Rule,
-    Variable,
-    check,
-    choice,
-    receive,
-    send,
-)
+from model.role import Edition, Observer
+from model.rule import SAME, Fields, Rule, Variable, check, choice, receive, send
 from model.transcript import certificate_verify, verify_data
 
 Context = Domain("Context", ("none", "1", "2"))

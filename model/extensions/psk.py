@@ -49,7 +49,8 @@ from model.message import ClientHello, EncryptedExtensions, ServerHello
 from model.principal import Certificate, ClientOwner, Group, Key, ServerOwner, Suite
 from model.principal import client as base_client
 from model.principal import server as base_server
-from model.rule import SAME, Fields, Message, Observer, Variable, check, receive, send
+from model.role import Observer
+from model.rule import SAME, Fields, Message, Variable, check, receive, send
 from model.schedule import EXTERNAL, RESUMPTION, KeySchedule
 from model.transcript import VIEWS
 

@@ -15,7 +15,8 @@ from model.expr import BOOL, Domain, conj, const, ite
 from model.extensions import Amend, Extension
 from model.generations.records import failed
 from model.principal import STATES, client, server
-from model.rule import SAME, Fields, Message, Observer, Rule, Variable, check, receive
+from model.role import Observer
+from model.rule import SAME, Fields, Message, Rule, Variable, check, receive
 
 Fragment = Domain("Fragment", ("none", "plaintext", "protected"))
 """The record protection of half an alert that waits; `none` if none waits."""

@@ -27,7 +27,8 @@ from model.generations.negotiation import (
 )
 from model.message import ApplicationData, ClientHello
 from model.principal import OFFERED, STATES, Version, client, server
-from model.rule import SAME, Fields, Message, Observer, Rule, Variable, check, receive, send
+from model.role import Observer
+from model.rule import SAME, Fields, Message, Rule, Variable, check, receive, send
 
 HelloRequest = Message("HelloRequest", {}, "5246 7.4.1.1", before_hello=True)
 

@@ -30,7 +30,8 @@ from model.generations.negotiation import (
 )
 from model.message import ChangeCipherSpec, ClientHello, Finished, ServerHello
 from model.principal import CLIENT, OFFERED, SERVER, ServerOwner, client, server
-from model.rule import Fields, Observer, Variable, check, receive, send
+from model.role import Observer
+from model.rule import Fields, Variable, check, receive, send
 from model.schedule import RESUMPTION, KeySchedule
 from model.transcript import VIEWS, activated, earlier, verify_data
 

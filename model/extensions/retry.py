@@ -26,8 +26,9 @@ from model.message import ClientHello
 from model.principal import Alert, ClientOwner, Compression, Key, ServerOwner, Suite, Version
 from model.principal import client as base_client
 from model.principal import server as base_server
+from model.role import Observer
 from model.roles import SENDS
-from model.rule import Fields, Message, Observer, Variable, check, receive, send
+from model.rule import Fields, Message, Variable, check, receive, send
 
 NamedGroup = Domain("NamedGroup", ("none", "x25519", "secp256r1", "x448"))
 """The group of a TLS 1.3 key share; no end supports the last."""

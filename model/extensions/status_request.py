@@ -16,7 +16,8 @@ from model.expr import BOOL, Domain, Expr, conj, const, disj, eq, mapping
 from model.extensions import Amend, Extension
 from model.observers import saw
 from model.principal import Certificate, Key, client, server
-from model.rule import SAME, Fields, Message, Observer, Variable, check, receive, send
+from model.role import Observer
+from model.rule import SAME, Fields, Message, Variable, check, receive, send
 from model.transcript import CERTIFICATE_SUITES, SKE_SUITES
 
 Status = Domain("Status", ("none", "honest", "adversary", "revoked"))

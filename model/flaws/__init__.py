@@ -25,8 +25,8 @@ from model.patch import (
     without_check,
     without_fields,
 )
+from model.role import Role
 from model.roles import role
-from model.rule import Role
 
 __all__ = [
     "Flaw",

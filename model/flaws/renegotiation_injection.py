@@ -8,7 +8,7 @@ come from one peer.
 from model.expr import FALSE
 from model.flaws import Flaw
 from model.patch import on_role, patched, with_effects, without_check
-from model.rule import Role
+from model.role import Role
 
 _CHECKS = (
     "renegotiation_info of a first hello",

@@ -14,8 +14,8 @@ from model.adversary.network import Adversary
 from model.adversary.reliable import Reliable
 from model.expr import TRUE, Expr, Value, conj
 from model.principal import OFFERED
+from model.role import Role
 from model.roles import role
-from model.rule import Role
 from model.system import Instance, Network, System
 from model.transcript import CERTIFICATE_SUITES, agree, same_keys
 
@@ -75,41 +75,45 @@ class Scenario:
     @property
     def features(self) -> frozenset[str]:
         """The features that a property may need: generations, key exchanges, roles and the like."""
-        both = {
-            s
-            for s in OFFERED
-            if all(True in c.get(f"offers_{s}", ()) for c in (self.client, self.server))
-        }
-        versions = [set(c["max_version"]) | set(c.get("min_version", ("TLS10",)))
-                    for c in (self.client, self.server)]
-        found = {self.network, *self.extensions, *self.capabilities}
-        on = {
-            n
-            for c in (self.client, self.server, *self.configs.values())
-            for n, v in c.items()
-            if True in v
-        }
+        return frozenset({self.network, *self.extensions, *self.capabilities,
+                          *self._runs(), *self._offered()})
+
+    def _runs(self) -> set[str]:
+        """The features of the runs, their number and order, and of the secrets they share."""
+        found = {f"later-{n[:6]}s" for n, _ in self.later}
         found |= {f"several-{n}" for n, k in (("clients", self.clients), ("servers", self.servers))
                   if k > 1}
-        if {"reveal_client_key", "reveal_server_key", "reveal_external_key"} & found:
+        if {"reveal_client_key", "reveal_server_key", "reveal_external_key"} & {*self.capabilities}:
             found.add("long-term")
-        if "resumes" in on:
+        if self._on("resumes"):
             found |= {"psk-resumption", "tickets"}
         if "session_ticket" in self.extensions:
             found.add("tickets")
-        if "has_register" in on:
+        if self._on("has_register"):
             found.add("register")
         elif self.servers > 1:
             found.add("two-servers")
         if {"psk", "resumption"} & set(self.extensions):
             found.add("sessions")
-        found |= {f"later-{n[:6]}s" for n, _ in self.later}
         if self.later:
             found.add("later")
-        if "interleaves" in on:
+        if self._on("interleaves"):
             found.add("interleaved")
-        if "asks_renegotiation" in on:
+        if self._on("asks_renegotiation"):
             found.add("asked")
+        return found
+
+    def _on(self, name: str) -> bool:
+        """Whether some run may have a switch on."""
+        return any(True in c.get(name, ())
+                   for c in (self.client, self.server, *self.configs.values()))
+
+    def _offered(self) -> set[str]:
+        """The features of what both ends offer, and of what is said under it."""
+        ends = (self.client, self.server)
+        both = {s for s in OFFERED if all(True in c.get(f"offers_{s}", ()) for c in ends)}
+        versions = [set(c["max_version"]) | set(c.get("min_version", ("TLS10",))) for c in ends]
+        found = set()
         if any(v != "TLS13" for pair in versions for v in pair) and both:
             found.add("tls12")
         if all("TLS13" in v for v in versions):
@@ -121,12 +125,12 @@ class Scenario:
         if both & set(CERTIFICATE_SUITES) or "tls13" in found:
             found.add("certificates")
         # The sentinel stops two ends whose highest version is TLS 1.3 before a signature.
-        best = {v for c in (self.client, self.server) for v in c["max_version"]}
+        best = {v for c in ends for v in c["max_version"]}
         if both & {"DHE", "ECDHE", "RSA_EXPORT", "DHE_EXPORT"} and best != {"TLS13"}:
             found.add("signed-params")
-        if any(True in c.get("sends_data", (True,)) for c in (self.client, self.server)):
+        if any(True in c.get("sends_data", (True,)) for c in ends):
             found.add("data")
-            if any(c.get("null_cipher") != (True,) for c in (self.client, self.server)):
+            if any(c.get("null_cipher") != (True,) for c in ends):
                 found.add("hidden-data")
         if "RSA" in both:
             found.add("rsa")
@@ -134,9 +138,9 @@ class Scenario:
             found.add("anonymous")
         if True in self.server.get("asks_client", (True,)) and "certificates" in found:
             found.add("client-auth")
-        if "client-auth" in found or "has_external" in on or "psk_suites" in self.extensions:
+        if "client-auth" in found or self._on("has_external") or "psk_suites" in self.extensions:
             found.add("known-clients")
-        return frozenset(found)
+        return found
 
     def system(self, client: Role | None = None, server: Role | None = None) -> System:
         """The system of sound roles, or of the given ones."""

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from random import Random
 
 from model.expr import BOOL, FALSE, TRUE, Expr, conj, const, disj, neg, var
-from model.rule import SAME, Message, Role, Rule, Variable, receive, send, step
+from model.role import Role
+from model.rule import SAME, Message, Rule, Variable, receive, send, step
 from model.system import Instance, Network, Source, System
 
 STATES = ("A", "B", "C", "CLOSED")

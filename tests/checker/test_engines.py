@@ -21,7 +21,8 @@ from checker.engines.symbolic import CertificateError, NoProof, Proof, Symbolic
 from checker.engines.words import Layout, Visited, in_order, unique
 from model.adversary.reliable import Reliable
 from model.expr import FALSE, TRUE, Domain, Expr, implies, mapping, neg, var
-from model.rule import SAME, Message, Role, Variable, send, step
+from model.role import Role
+from model.rule import SAME, Message, Variable, send, step
 from model.system import Compiled, Instance, Network, Source, System
 from tests.toys import counters, forger, handshake
 

@@ -43,13 +43,13 @@ from model.expr import (
 )
 from model.expr import ite as choose
 from model.flaws import flaws
-from model.rule import SAME, Role, Variable, choice, step
+from model.role import Role
+from model.rule import SAME, Variable, choice, step
 from model.scenario import scenario
 from model.system import Instance, System
 from properties import Property, declared, when
 from tests.checker.test_engines import LAWS, SYSTEMS, Lost
 from tests.sizes import deep_but
-from tests.toys import counters
 
 
 # -- the SAT solver --------------------------------------------------------------------------------
@@ -639,13 +639,4 @@ def test_a_variable_too_large_to_walk_is_proved_without_the_walk() -> None:
     system = System("big", (Instance("t", role),), Lost())
     assert isinstance(
         Prover(system, [system.of("t", "n") != 3]).prove(system.of("t", "n") != 3), Proof
-    )
-
-
-def test_a_clause_reads_well() -> None:
-    engine = Pdr(counters.system.compile(counters.system.of("ticker", "count") == 0))
-    first = engine.first["ticker.count"]
-    flag = engine.first["ticker.state"]
-    assert engine.show(1 << first | 1 << first + 1 | 1 << flag) == (
-        "ticker.state in {TICKING} or ticker.count in {0, 1}"
     )

@@ -18,7 +18,7 @@ from model.rule import ModelError
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def double(link: Link, n: int) -> int:
+def double(n: int) -> int:
     return 2 * n
 
 
@@ -30,18 +30,18 @@ def talk(link: Link, n: int) -> int:
     return link.threads()
 
 
-def fail(link: Link) -> None:
+def fail() -> None:
     raise ModelError("no such row")
 
 
-def fail_in_its_own_way(link: Link) -> None:
+def fail_in_its_own_way() -> None:
     class LocalError(Exception):
         pass
 
     raise LocalError("what cannot be sent")
 
 
-def die(link: Link) -> None:
+def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -50,7 +50,7 @@ def sleep(link: Link) -> None:
     time.sleep(600)
 
 
-def pid(link: Link) -> int:
+def pid() -> int:
     return os.getpid()
 
 
@@ -86,7 +86,7 @@ def test_lines_notes_and_parts_come_as_they_are_said() -> None:
     lines: list[str] = []
     notes: list[str] = []
     with Pool(4, lines.append, notes.append) as pool:
-        pool.add(Job(talk, (2,), threaded=True))
+        pool.add(Job(talk, (2,), linked=True, threaded=True))
         replies = [(a.value, a.part) for a in pool.replies()]
     assert replies == [(0, True), (1, True), (4, False)]
     assert (lines, notes) == (["line"], ["note"])
@@ -111,7 +111,7 @@ def test_an_error_is_a_reply_and_the_others_go_on() -> None:
 
 def test_a_late_job_is_killed() -> None:
     with Pool(1) as pool:
-        pool.add(Job(sleep, limit=0.3))
+        pool.add(Job(sleep, linked=True, limit=0.3))
         pool.add(Job(double, (1,)))
         begun, late, last = pool.replies()
     assert isinstance(late.problem, LateError) and not there(begun.value)
@@ -138,7 +138,7 @@ def test_what_the_parent_prepares_a_new_process_has() -> None:
 def test_no_process_outlives_the_pool() -> None:
     with Pool(2) as pool:
         for _ in range(2):
-            pool.add(Job(sleep))
+            pool.add(Job(sleep, linked=True))
         replies = pool.replies()
         running = [next(replies).value, next(replies).value]
         assert all(map(there, running))
@@ -152,7 +152,7 @@ def test_no_process_outlives_its_parent(how: signal.Signals) -> None:
         "from checker.pool import Job, Pool\n"
         "from tests.checker.test_pool import sleep\n"
         "with Pool(1) as pool:\n"
-        "    pool.add(Job(sleep))\n"
+        "    pool.add(Job(sleep, linked=True))\n"
         "    for a in pool.replies(): print(a.value, flush=True)\n"
     )
     process = subprocess.Popen(

@@ -23,8 +23,8 @@ from checker.engines.symbolic import Symbolic, bits_of
 from checker.request import Request, Task, declared, expectations, properties_of, searched, tasks_of
 from model.expr import Expr, variables
 from model.flaws import flaws
+from model.role import overlaps
 from model.roles import role
-from model.rule import overlaps
 from model.scenario import SCENARIOS, Config, Scenario, scenario
 from model.system import Compiled
 from tests.contracts.agreement import narrowed, same_graph, set_once

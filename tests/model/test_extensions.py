@@ -8,8 +8,9 @@ import pytest
 
 from model.expr import TRUE, const
 from model.extensions import ENDS, Amend, Extension, chosen, extended, extensions, with_needed
+from model.role import overlaps
 from model.roles import role
-from model.rule import ModelError, Rule, overlaps
+from model.rule import ModelError, Rule
 
 NAMES = sorted(extensions())
 

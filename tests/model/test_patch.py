@@ -14,8 +14,9 @@ from model.expr import FALSE, TRUE, const
 from model.message import ServerHello
 from model.patch import Operation, patched
 from model.principal import Certificate
+from model.role import Role
 from model.roles import role
-from model.rule import SAME, ModelError, Role, Rule, receive
+from model.rule import SAME, ModelError, Rule, receive
 
 ROW = "client_receive_server_key_exchange_WAIT_SKE_to_WAIT_CR_SHD"
 SENT = "client_send_client_key_exchange_SEND_CKE_to_SEND_CCS"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from model.expr import BOOL, COMPOSITE, Domain, Expr, const, python_function, same, var
+from model.role import Observer, Role, overlaps
 from model.roles import role
 from model.rule import (
     SAME,
@@ -17,14 +18,11 @@ from model.rule import (
     Fields,
     Message,
     ModelError,
-    Observer,
-    Role,
     Rule,
     Variable,
     check,
     choice,
     composites,
-    overlaps,
     receive,
     satisfiable,
     send,

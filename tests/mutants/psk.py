@@ -18,7 +18,8 @@ from model.patch import (
     without_rows,
 )
 from model.principal import ClientAuth
-from model.rule import SAME, Role, Variable, receive, send
+from model.role import Role
+from model.rule import SAME, Variable, receive, send
 from tests.mutants import both, c, s
 
 SH_PSK = "client_receive_server_hello_psk"

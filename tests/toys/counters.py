@@ -6,7 +6,8 @@ ticker's own seal. Nothing reads the ticker's third variable.
 
 from model.adversary.reliable import Reliable
 from model.expr import BOOL, COMPOSITE, Domain, const, mapping, same
-from model.rule import SAME, Fields, Message, Role, Variable, check, receive, send, step
+from model.role import Role
+from model.rule import SAME, Fields, Message, Variable, check, receive, send, step
 from model.system import Instance, System
 
 Count = Domain("Count", (0, 1, 2, 3))

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from model.expr import BOOL, COMPOSITE, TRUE, Domain, Expr, same, var
-from model.rule import SAME, Fields, Message, Role, Variable, check, receive, send
+from model.role import Role
+from model.rule import SAME, Fields, Message, Variable, check, receive, send
 from model.system import Instance, Network, Source, System
 
 Colour = Domain("Colour", ("none", "red", "green", "blue"))

@@ -2,7 +2,8 @@
 
 from model.adversary.reliable import Reliable
 from model.expr import BOOL, Domain, const
-from model.rule import Fields, Message, Role, Variable, check, choice, receive, send
+from model.role import Role
+from model.rule import Fields, Message, Variable, check, choice, receive, send
 from model.system import Instance, System
 
 Colour = Domain("Colour", ("none", "red", "green", "blue"))

@@ -1,7 +1,8 @@
 """Walkers that may rest for ever: under weak and strong fairness, in a spin, at a dead end."""
 
 from model.adversary.reliable import Reliable
-from model.rule import SAME, Message, Role, step
+from model.role import Role
+from model.rule import SAME, Message, step
 from model.system import Instance, System
 
 Nothing = Message("Nothing", {}, "toy 4")

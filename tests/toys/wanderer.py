@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from model.adversary.reliable import Reliable
 from model.expr import BOOL, Domain, ite, mapping, var
-from model.rule import SAME, Message, Role, Variable, choice, step
+from model.role import Role
+from model.rule import SAME, Message, Variable, choice, step
 from model.system import Instance, System
 
 Nothing = Message("Nothing", {}, "toy 5")

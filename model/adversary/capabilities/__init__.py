@@ -19,7 +19,8 @@ from types import ModuleType
 
 from model.expr import BOOL, TRUE, Expr, neg, var
 from model.folder import modules
-from model.rule import SAME, Message, Role, send
+from model.role import Role
+from model.rule import SAME, Message, send
 from model.system import Instance, System
 
 

@@ -1,0 +1,309 @@
+"""Roles: a table of rules with its variables and observers, and the reject rows made from it.
+
+The reject rows are the exact complement of those that accept: so in every state but the final ones
+every message has exactly one row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from model.expr import (
+    BOOL,
+    FALSE,
+    TRUE,
+    Domain,
+    Expr,
+    conj,
+    const,
+    disj,
+    neg,
+    substitute,
+    variables,
+)
+from model.rule import SAME, Message, ModelError, Rule, Variable, satisfiable, snake
+from model.schedule import KeySchedule
+
+
+@dataclass(frozen=True, eq=False)
+class Observer:
+    """A record of the past: `variable` takes `value` whenever a run accepts or does `event`.
+
+    An observer names an event, never a row, so that a flaw's new row triggers the observer too.
+    """
+
+    variable: str
+    kind: str
+    """One of "receive", "send", "step" and "reject" (with `msg.alert` as the alert sent)."""
+    event: str
+    value: Expr
+    transient: bool = False
+    """Whether closing the run resets the variable to its initial value."""
+
+
+@dataclass(frozen=True, eq=False)
+class Edition:
+    """One of several times that a role sends the same message. Conditions are over `own`."""
+
+    name: str
+    """The suffix in a source's name: "in generation 1"."""
+    when: Expr
+    """Whether the edition was sent."""
+    fields: Mapping[str, Expr | tuple[Expr, ...]] = field(default_factory=dict)
+    """The contents that differ from `Role.sends`."""
+    order: Expr = TRUE
+    """Whether the edition is next on a FIFO channel; may also read the receiver's `to`."""
+    under: Expr | None = None
+    """The record key; None for the record key in `Role.under`."""
+    now: Expr = FALSE
+    """Whether the edition is the last one sent."""
+
+
+@dataclass(frozen=True, eq=False)
+class Role:
+    """A table of rows with the variables, alphabet and observers of the runs."""
+
+    name: str
+    """The name in rows and error messages: "client" or "server"."""
+    states: tuple[str, ...]
+    """The local states; the initial state comes first."""
+    variables: Mapping[str, Variable]
+    """The variables of a run besides `state`."""
+    table: tuple[Rule, ...]
+    """The accept rows, from which the reject rows are generated."""
+    alphabet: tuple[Message, ...]
+    """Every message that a run can receive."""
+    sends: Mapping[str, Mapping[str, Expr | tuple[Expr, ...]]]
+    """By message and field: the contents over `own`, after the step; a tuple for a composite."""
+    closed: str = "CLOSED"
+    """The target of a reject row."""
+    final: tuple[str, ...] = ("CLOSED",)
+    """The states without any rows, reject rows included."""
+    refuse: Mapping[str, Expr] = field(default_factory=dict)
+    """The effects of every reject row."""
+    observers: tuple[Observer, ...] = ()
+    """The records of the past that properties read."""
+    fatal: Message | None = None
+    """The message that carries the alert of a reject row; None if a reject row sends nothing."""
+    views: Mapping[str, Expr] = field(default_factory=dict)
+    """By field that both ends have: the value that this end holds."""
+    covered: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By group ("secret", "hellos", "flight", "early") or message with a proof: the fields."""
+    under: Mapping[str, Expr] = field(default_factory=dict)
+    """By sent message: the record key."""
+    again: Mapping[str, Expr] = field(default_factory=dict)
+    """By message: when a run may accept the message a second time."""
+    generations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By generation: the local states that no other generation has."""
+    schedule: KeySchedule = field(default_factory=KeySchedule)
+    """The secrets that go into the keys."""
+    begins: Expr = TRUE
+    """When the run may start at all, over `own` and `prev`."""
+    extensions: tuple[str, ...] = ()
+    """The names of the extensions in the table."""
+    editions: Mapping[str, tuple[Edition, ...]] = field(default_factory=dict)
+    """By message that is sent more than once: the editions."""
+    signer: Expr | None = None
+    """The certificate whose key must have made the signatures that a run checks."""
+
+    @cached_property
+    def state_domain(self) -> Domain:
+        """The local states, in the order of the table."""
+        return Domain(f"{self.name.capitalize()}State", self.states)
+
+    @cached_property
+    def all_variables(self) -> dict[str, Variable]:
+        """All variables of a run, `state` first."""
+        state = Variable(self.state_domain, (self.states[0],), write_once=False)
+        return {"state": state, **self.variables}
+
+    @cached_property
+    def configuration(self) -> tuple[str, ...]:
+        """The names of the variables that no row and no observer sets."""
+        set_ = {"alert", *self.refuse, *(n for r in self.accepts for n in r.do)}
+        set_ |= {o.variable for o in self.observers}
+        return tuple(n for n in self.variables if n not in set_)
+
+    @cached_property
+    def accepts(self) -> tuple[Rule, ...]:
+        """The accept rows with the observers' effects."""
+        return tuple(self._observed(r) for r in self.table)
+
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """The accept rows, then the reject rows; ModelError for a bad name, domain or overlap."""
+        for r in self.table:
+            self._check(r)
+        rows = self.accepts + tuple(self._observed(r) for r in self._rejects())
+        self._validate(rows)
+        return rows
+
+    def times(self, message: str) -> tuple[Edition, ...]:
+        """The editions of a message with all fields and record keys; a single nameless edition
+        for a message without editions."""
+        found = self.editions.get(message) or (Edition("", TRUE),)
+        under = self.under.get(message)
+        return tuple(
+            replace(
+                e,
+                fields={**self.sends[message], **e.fields},
+                under=under if e.under is None else e.under,
+            )
+            for e in found
+        )
+
+    def rule(self, name: str) -> Rule:
+        """The row called `name`."""
+        for r in self.rules:
+            if r.name == name:
+                return r
+        raise KeyError(name)
+
+    def _observed(self, rule: Rule) -> Rule:
+        do = dict(rule.do)
+        kind = "reject" if rule.rejects else rule.kind
+        if rule.target == self.closed:
+            for o in self.observers:
+                if o.transient:
+                    v = self.variables[o.variable]
+                    do[o.variable] = const(v.initial[0], v.domain)
+        sent: Expr | None = None
+        if rule.alert is not None and "alert" in self.variables:
+            sent = const(rule.alert, self.variables["alert"].domain)
+
+        def with_alert(v: Expr) -> Expr:
+            return v if sent is None or v.payload != "msg.alert" else sent
+
+        for o in self.observers:
+            if o.kind == kind and o.event == rule.event:
+                if o.transient and rule.target == self.closed:
+                    continue
+                if o.variable in do:
+                    raise ModelError(f"{rule.location}: observer and row both set {o.variable}")
+                do[o.variable] = o.value if sent is None else substitute(o.value, with_alert)
+        return replace(rule, do=do)
+
+    def _rejects(self) -> Iterable[Rule]:
+        for message in self.alphabet:
+            by_rows: dict[tuple[int, ...], list[str]] = {}
+            rows = [r for r in self.table if r.kind == "receive" and r.message is message]
+            for state in self.states:
+                if state not in self.final:
+                    key = tuple(i for i, r in enumerate(rows) if state in r.sources)
+                    by_rows.setdefault(key, []).append(state)
+            for key, states in by_rows.items():
+                yield from self._complement(message, [rows[i] for i in key], tuple(states))
+
+    def _check(self, rule: Rule) -> None:
+        """ModelError unless the row's conditions are boolean and its alerts exist."""
+        for what, e in (("when", rule.when), *((f"check {c.name}", c.expr) for c in rule.checks)):
+            if e.domain is not BOOL:
+                raise ModelError(f"{rule.location}, field {what}: expected a boolean, got {e}")
+        alerts = self.variables["alert"].domain if "alert" in self.variables else None
+        for c in rule.checks:
+            if alerts is not None and c.alert not in alerts.codes:
+                raise ModelError(
+                    f"{rule.location}, field check {c.name}: {c.alert} is no alert; "
+                    f"expected one of {', '.join(map(str, alerts.values))}"
+                )
+
+    def _complement(
+        self, message: Message, rows: list[Rule], states: tuple[str, ...]
+    ) -> Iterable[Rule]:
+        where = "_".join(states) if rows else "elsewhere"
+        stem = f"{self.name}_reject_{snake(message.name)}"
+
+        def reject(
+            label: str, guard: Expr, alert: str, rfc: str, refuses: tuple[str, str] | None = None
+        ) -> Rule:
+            do = dict(self.refuse)
+            if "alert" in self.variables:
+                do["alert"] = const(alert, self.variables["alert"].domain)
+            return Rule(
+                self.name,
+                "receive",
+                message.name,
+                states,
+                self.closed,
+                guard,
+                (),
+                do,
+                message.fields,
+                rfc,
+                message,
+                alert,
+                label,
+                refuses=refuses,
+            )
+
+        for i, row in enumerate(rows):
+            passed = [row.when]
+            for c in row.checks:
+                yield reject(
+                    f"{stem}_{where}_{i}_{snake(c.name).replace(' ', '_')}",
+                    conj(*passed, neg(c.expr)),
+                    c.alert,
+                    row.rfc,
+                    (row.name, c.name),
+                )
+                passed.append(c.expr)
+        nothing = neg(disj(*(r.when for r in rows)))
+        if satisfiable(nothing):
+            rfc = rows[0].rfc if rows else message.rfc
+            yield reject(f"{stem}_{where}", nothing, message.refused, rfc)
+
+    def _validate(self, rows: Sequence[Rule]) -> None:
+        seen: set[str] = set()
+        own = {f"own.{n}": v.domain for n, v in self.all_variables.items()}
+        for r in rows:
+            if r.name in seen:
+                raise ModelError(f"{r.location}: two rows have this name; give one a label")
+            seen.add(r.name)
+            for s in (*r.sources, r.target):
+                if s not in self.states and not (s == SAME and s is r.target):
+                    raise ModelError(
+                        f"{r.location}, field source/target: {s!r} is not a state; "
+                        f"expected one of {', '.join(self.states)}"
+                    )
+            if r.kind == "receive" and r.message not in self.alphabet:
+                raise ModelError(f"{r.location}, field message: {r.event} is not in the alphabet")
+            if r.kind == "send" and r.event not in self.sends:
+                raise ModelError(f"{r.location}: sends has no fields for {r.event}")
+            for name, value in r.do.items():
+                if name not in self.variables:
+                    raise ModelError(f"{r.location}, field do: no variable {name!r}")
+                if value.domain.values != self.variables[name].domain.values:
+                    raise ModelError(
+                        f"{r.location}, field do: {name} is a "
+                        f"{self.variables[name].domain.name}, got {value} ({value.domain.name})"
+                    )
+            for name in variables(r.guard, *r.do.values()):
+                kind, _, rest = name.partition(".")
+                if kind == "own" and (name in own or rest == "me"):
+                    continue
+                before = rest.rpartition("prev.")[2]
+                if kind == "prev" and (f"own.{before}" in own or before == "me"):
+                    continue
+                if kind == "msg" and rest in r.choices:
+                    continue
+                raise ModelError(f"{r.location}: {name} is not a field it may read")
+        for a, b in overlaps(rows):
+            raise ModelError(f"{a.location} and {b.location} can both fire")
+
+
+def overlaps(rows: Sequence[Rule]) -> Iterable[tuple[Rule, Rule]]:
+    """Pairs of rows for the same event that can both fire in some state with some message."""
+    groups: dict[tuple[str, str], list[Rule]] = {}
+    for r in rows:
+        for s in r.sources:
+            groups.setdefault((r.trigger, s), []).append(r)
+    done: set[tuple[str, str]] = set()
+    for group in groups.values():
+        for i, a in enumerate(group):
+            for b in group[i + 1 :]:
+                if (a.name, b.name) not in done:
+                    done.add((a.name, b.name))
+                    if satisfiable(conj(a.guard, b.guard)):
+                        yield a, b
