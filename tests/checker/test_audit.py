@@ -585,6 +585,7 @@ def lax(result: Audit) -> list[tuple[tuple[str, ...], str]]:
     return [(d.word, d.flaw) for d in result.divergences if d.kind == "laxer"]
 
 
+@pytest.mark.deep
 def test_openssl_101g_takes_an_early_change_cipher_spec(samples: dict[str, Audit]) -> None:
     early = (("ClientHello", "ChangeCipherSpec"), "early_ccs")
     assert early in lax(samples["openssl-1.0.1g-TLS12"])
@@ -596,6 +597,7 @@ def test_openssl_101g_takes_an_early_change_cipher_spec(samples: dict[str, Audit
         assert not [w for w, flaw in lax(samples[later]) if flaw or w[1:] == ("ChangeCipherSpec",)]
 
 
+@pytest.mark.deep
 def test_gnutls_second_path_is_named_and_later_gone(samples: dict[str, Audit]) -> None:
     def second(name: str) -> list[str]:
         return [d.note for d in samples[name].divergences if "second path" in d.note]
@@ -603,6 +605,7 @@ def test_gnutls_second_path_is_named_and_later_gone(samples: dict[str, Audit]) -
     assert second("GnuTLS_3.3.8_server_regular") and not second("GnuTLS_3.3.12_server_regular")
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     "name",
     [

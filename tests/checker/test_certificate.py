@@ -491,6 +491,7 @@ def test_what_is_no_proof_is_not_written(found: str, wrong: int) -> None:
         write(system, law, "(assert taker.color/1)", about)
 
 
+@pytest.mark.deep
 def test_a_flaw_breaks_the_certificate_of_the_sound_model() -> None:
     """Its invariant is none where a check is skipped, and its text is of another model."""
     about, text = subject("tls12-small KEY-1")[2], written("tls12-small KEY-1")

@@ -36,6 +36,7 @@ from model.extensions import extensions, with_needed
 from model.flaws import flaws
 from model.roles import role
 from model.rule import SAME, Rule
+from tests.sizes import deep_but
 
 ROOT = Path(gallery.__file__).parents[1]
 DOT = "digraph toy {\n\ta -> b\n}\n"
@@ -182,8 +183,7 @@ def test_reasons_are_the_variables_that_decide() -> None:
     assert reasons(~(a & (b | ~c)), state) == ["b", "c"]
 
 
-@pytest.mark.scenario
-@pytest.mark.parametrize("name", ["selfie", "goto_fail"])
+@pytest.mark.parametrize("name", deep_but(["goto_fail"], ["selfie", "goto_fail"]))
 def test_the_chart_of_a_flaw_is_the_trace_of_the_command(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -345,7 +345,7 @@ def test_a_missing_folder_is_all_missing(small: Path, capsys: pytest.CaptureFixt
     assert len(lines) == 8
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_the_texts_do_not_depend_on_hash_order() -> None:
     script = (
         "import hashlib\n"
