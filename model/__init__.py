@@ -1,1 +1,1 @@
-"""What TLS is: expressions, rules, machines, messages, generations, adversary, flaws."""
+"""TLS as data: expressions, rules, machines, messages, generations, adversary, flaws."""
