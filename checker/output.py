@@ -66,6 +66,7 @@ def say(text: str) -> None:
     except BrokenPipeError:
         raise
     except OSError as e:
+        mute()
         raise UsageError(f"stdout: expected a place to write, got: {e.strerror}") from None
 
 

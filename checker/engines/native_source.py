@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from checker.engines.words import Layout
@@ -287,6 +288,10 @@ class Program:
 
 
 # -- compiler and cache ----------------------------------------------------------------------------
+CACHED = 1 << 26
+"""Bytes of compiled searches that are kept."""
+
+
 def _compiler() -> list[str]:
     """The command of a C compiler: $CC, else cc, else gcc; empty if there is none."""
     chosen = shlex.split(os.environ.get("CC", ""))
@@ -354,8 +359,28 @@ def load(source: str, folder: Path | None = None) -> ctypes.CDLL:
             if folder is not None:
                 raise NativeError(f"{where} cannot be written: {e.strerror}") from e
             return _load_temporary(command, source)
+        _prune(where, target)
     _refuse_shared(target, False)
+    with suppress(OSError):  # a folder that is only read
+        os.utime(target)
     return _open(target)
+
+
+def _prune(folder: Path, made: Path) -> None:
+    """Delete the objects used least recently, until the others take at most `CACHED` bytes.
+
+    Another process may have deleted an object meanwhile, or may still have one open: an open object
+    stays mapped.
+    """
+    infos = {}
+    for path in folder.glob("*.so"):
+        with suppress(FileNotFoundError):
+            infos[path] = path.stat()
+    held = 0
+    for path in sorted(infos, key=lambda p: (p == made, infos[p].st_mtime), reverse=True):
+        held += infos[path].st_size
+        if held > CACHED and path != made:
+            path.unlink(missing_ok=True)
 
 
 def _load_temporary(command: list[str], source: str) -> ctypes.CDLL:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -156,7 +157,10 @@ def test_a_reader_that_leaves_is_no_error() -> None:
 )
 def test_a_stdout_that_takes_nothing_is_one_clear_error(to: str, says: str) -> None:
     command = f"{sys.executable} -m checker list engines {to}"
-    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
+    buffered = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, env=buffered
+    )
     assert done.returncode == 2
     assert done.stderr == f"error: stdout: expected a place to write, got: {says}\n"
 

@@ -888,3 +888,26 @@ def test_a_search_goes_on_though_memory_is_short(
     assert rest == whole
     assert arrays(engine) == arrays(inside)
     assert [n.partition(":")[0] for n in notes] == ["60,000 states need more than 1,000,000 bytes"]
+
+
+def test_the_objects_used_least_recently_are_deleted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def objects() -> set[Path]:
+        return set(tmp_path.glob("*.so"))
+
+    Native(compiled("counters"), cache=tmp_path).search()
+    (first,) = objects()
+    Native(many(1), cache=tmp_path).search()
+    (second,) = objects() - {first}
+    for age, path in ((20, second), (10, first)):
+        os.utime(path, (time.time() - age,) * 2)
+    size = sum(p.stat().st_size for p in (first, second))
+    monkeypatch.setattr(native_source, "CACHED", size + 100)
+    Native(many(2), cache=tmp_path).search()
+    assert len(objects()) == 2
+    assert first in objects() and second not in objects()
+    # The one just made is there whatever its size.
+    monkeypatch.setattr(native_source, "CACHED", 0)
+    Native(many(3), cache=tmp_path).search()
+    assert len(objects()) == 1
