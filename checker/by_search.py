@@ -150,6 +150,7 @@ def _told(system: System, watch: Watch, stop: Callable[[], bool]) -> Watch:
 def _engine(
     compiled: Compiled, request: Request, props: Sequence[Property], patched: bool
 ) -> Engine:
+    """The engine that the request asks for; with a cluster, `rebuilt` is its recipe."""
     if request.engine == REFERENCE:
         from checker.engines.reference import Reference
 

@@ -184,6 +184,7 @@ class Pool:
         worker.kill()
 
     def _received(self, worker: _Worker) -> Reply | None:
+        """The reply in a message from a process; None if the message is progress."""
         job = worker.job
         assert job is not None
         try:

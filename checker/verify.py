@@ -136,6 +136,7 @@ def _run(link: Link, task: Task) -> list[Result]:
 
 
 def _failed(task: Task, why: str, *, error: bool) -> list[Result]:
+    """The results of a task that gave none: UNKNOWN, or an error, because of `why`."""
     where = scenario(task.scenario)
     # For a task of proofs, only the properties not decided yet.
     props = asked(task, where) if task.properties or task.method != SYMBOLIC else []
@@ -150,6 +151,7 @@ def _failed(task: Task, why: str, *, error: bool) -> list[Result]:
 
 
 def _in_processes(tasks: Sequence[Task], pool: Pool) -> Iterator[tuple[Task, list[Result]]]:
+    """The results of tasks as they come; the failure of one proof does not stop the others."""
     several = Counter(t.scenario for t in tasks)
     left: dict[Job, Task] = {}
 

@@ -137,6 +137,7 @@ def _title(text: str) -> Line:
 
 
 def _declarations(system: System, state: Mapping[str, Domain]) -> Iterator[Line]:
+    """The lines that declare the variables, before and after a step, and define the bits."""
     yield _title("variables: before a step, and after it")
     for n, d in state.items():
         about = f"the variable {n}"
@@ -155,6 +156,7 @@ def _declarations(system: System, state: Mapping[str, Domain]) -> Iterator[Line]
 
 
 def _steps(system: System, state: Mapping[str, Domain]) -> Iterator[Line]:
+    """The lines that declare the parameters and define each step and the disjunction of steps."""
     yield _title("choices: what a message carries, what a run decides")
     inputs: dict[tuple[str, tuple[Value, ...]], str] = {}
     for s in system.raw_steps:
@@ -246,6 +248,7 @@ def term(e: Expr, env: Mapping[str, str], memo: dict[int, Any]) -> str:
 
 
 def _table(e: Expr, operand: str) -> str:
+    """A finite function of the term `operand`, as nested cases."""
     domain = e.args[0].domain
     x = "x" if operand.startswith("(") else operand
     if e.domain is BOOL:

@@ -265,6 +265,7 @@ class Abstraction:
         return fields | self._session_id(h, mine)
 
     def _session_id(self, h: wire.ServerHello, mine: wire.ServerHello | None) -> dict[str, Any]:
+        """The session id of a ServerHello: new, or the one offered; empty if bytes do not tell."""
         if h.session_id in self.session and h.version != "TLS13":
             return {"session_id": self.session[h.session_id]}
         if self.hello is not None and h.session_id == self.hello.session_id:

@@ -252,6 +252,7 @@ def _plain(text: str) -> str:
 
 
 def _machine(path: str, edges: list[tuple[str, str, str]], starts: list[str]) -> Mealy:
+    """The machine of these edges; LearnedError if it is not complete and deterministic."""
     if not edges:
         raise LearnedError(f"{path}: expected edges labelled `Input / Output`, got none")
     if len(set(starts)) != 1:

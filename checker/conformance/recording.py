@@ -130,6 +130,7 @@ def _earlier(number: int, done: Iterable[Recording], title: object) -> Recording
 
 
 def _parse_message(number: int, item: object) -> Recorded:
+    """The message in a line's JSON object; RecordingError if a key or a value is wrong."""
     where = f"line {number}"
     if not isinstance(item, dict):
         raise RecordingError(f"{where}: expected a JSON object, got {type(item).__name__}")
@@ -172,6 +173,7 @@ def _parse_message(number: int, item: object) -> Recorded:
 def _parse_value(
     where: str, message: Message, domains: Mapping[str, Domain], field: str, value: object
 ) -> object:
+    """The value of a field; RecordingError, with near names, if it is not in the domain."""
     if field not in domains:
         raise RecordingError(
             f"{where}: expected the fields {', '.join(domains) or '(none)'}, got {field!r}"

@@ -95,6 +95,7 @@ class Checkpoint:
             f.close()
 
     def _read(self, manifest: Path) -> dict[str, Any]:
+        """The manifest; NativeError if it is unreadable or of another search."""
         try:
             data: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
             version, identity = data["format"], data["system"]

@@ -372,6 +372,7 @@ class Cluster:
         home: int | None = None,
         name: str = "",
     ) -> Any:
+        """The future of a task; a task with a `home` prefers the worker of that part."""
         if function is not _item:
             args = (self.recipe, self.wanted, *args)
         where: dict[str, Any] = {}

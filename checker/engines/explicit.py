@@ -357,6 +357,7 @@ class Explicit:
     def _apply(
         self, a: _Action, part: Array, columns: list[Array], rows: Array
     ) -> tuple[Array, Array]:
+        """The states of `rows` in which the step is possible, and their successors."""
         parameters: dict[str, Array] = {}
         if a.free:
             repeat = 1

@@ -174,6 +174,7 @@ class Native:
         return result
 
     def _run(self, result: Search, run: _Run) -> None:
+        """Compile the search, load a saved one if there is one, and run it into `result`."""
         source = Program(self.compiled, self.layout, [q.expr for q in run.questions], self.edges)
         self.lib = declare(load(source.text(), self.cache))
         with ExitStack() as stack:
@@ -234,6 +235,7 @@ class Native:
                 q.state = int(head.seen[i])
 
     def _search(self, result: Search, run: _Run, kept: Checkpoint | None) -> None:
+        """Expand level after level; _EndError if anything but completion ends the search."""
         head, budget = self.head.contents, run.budget
         head.limit = MOST if budget.states is None else max(0, min(budget.states, MOST))
         if budget.states is not None and head.count > budget.states:

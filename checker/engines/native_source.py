@@ -205,6 +205,7 @@ class Program:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def _ask(self, asked: Sequence[Expr]) -> str:
+        """The C function that evaluates the questions."""
         circuit = Circuit(self.planes)
         hits = [circuit.truth(self.compiled.narrow(e)) for e in asked]
         return "\n".join(
@@ -219,6 +220,7 @@ class Program:
         )
 
     def _expand(self) -> str:
+        """The C function that expands 64 states by all steps."""
         circuit = Circuit(self.planes)
         body: list[str] = []
         fired: dict[object, str] = {}
@@ -259,6 +261,7 @@ class Program:
     def _apply(
         self, circuit: Circuit, number: int, mask: str, effects: Mapping[str, Expr]
     ) -> list[str]:
+        """The C lines that make a successor of each state whose bit in `mask` is set."""
         words = range(self.layout.words)
         clear, put = [0 for _ in words], [0 for _ in words]
         more: list[list[str]] = [[] for _ in words]

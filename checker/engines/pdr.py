@@ -275,6 +275,7 @@ class Pdr:
             solver.add(self.gates.clauses[begin:])
 
     def _relation(self) -> list[Sequence[int]]:
+        """The clauses of the transition relation and of the initial states."""
         out: list[Sequence[int]] = []
         runs: dict[str, list[int]] = {}
         for k, s in enumerate(self.compiled.steps):
@@ -517,12 +518,15 @@ class Pdr:
             self.solver.add([(-a,) for a in self.acts])
 
     def _run(self, holds: int) -> list[int]:
+        """The clauses of an invariant that implies `holds`, from a new last frame each time."""
         while True:
+            # Block every state of the last frame that violates the property.
             while self._ask(self.solver, [*self._frame(self.top), -holds]):
                 self._block(self._lift(self._state(), [holds], []), self.top)
             self.top += 1
             self.frames.append(set())
             self.acts.append(self.gates.new())
+            # Push clauses up. A frame without clauses of its own equals the next: an invariant.
             for j in range(1, self.top):
                 for m in sorted(self.frames[j]):
                     if m in self.frames[j] and self.closed(m, j) is not None:
@@ -547,6 +551,7 @@ class Pdr:
         needed: dict[int, list[int]] = {}
 
         def close(masks: Iterable[int]) -> list[int]:
+            """The clauses `masks` and all that these need in turn to stay true."""
             stack, out = list(masks), set()
             while stack:
                 m = stack.pop()

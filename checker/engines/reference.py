@@ -424,6 +424,7 @@ class _Event:
     def _message(
         self, k: int, state: State, fixed: Mapping[str, Any], p: Mapping[str, Any]
     ) -> dict[str, Any]:
+        """One message for row `k`: fields from the source, the parameters `p`, or a default."""
         out: dict[str, Any] = {}
         sealed: list[str] = []
         for name, domain in self.choices.items():

@@ -85,6 +85,7 @@ def _step(
     names: Names,
     memo: dict[int, Any],
 ) -> str:
+    """The Horn clause of a step."""
     env = dict(state)
     body = [_call(every)]
     inputs: Bits = []

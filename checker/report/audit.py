@@ -126,6 +126,7 @@ def _names(files: Sequence[str]) -> str:
 
 
 def _sentence(d: Divergence, r: Audit) -> str:
+    """A divergence as a paragraph of the report."""
     assert r.config is not None
     *before, last = d.word
     after = f"after {', '.join(before)}, " if before else ""

@@ -119,6 +119,7 @@ def _arrow(row: Row, laid: Chart) -> str:
 
 
 def _note(row: Row) -> list[str]:
+    """The lines below the chart about one step."""
     s, by = row.step, row.forged
     carried = ", ".join(f"{k}={v}" for k, v in fields(s.fields).items())
     key = under(s) or "in the clear"
