@@ -75,7 +75,7 @@ def test_the_goto_fail_attack_is_the_published_one() -> None:
 
 @pytest.mark.deep
 @pytest.mark.parametrize(
-    ("name", "depth"), [("early_ccs@both", 9), ("finished_before_certificate@client", 10)]
+    ("name", "depth"), [("early_ccs@both", 8), ("finished_before_certificate@client", 9)]
 )
 def test_the_reference_agrees_on_flawed_systems(name: str, depth: int) -> None:
     """The same states at each distance, down to a depth that the reference reaches quickly."""
