@@ -14,11 +14,23 @@ from checker.by_proof import prove
 from checker.cli import main
 from checker.engines.interface import Label
 from checker.engines.symbolic import Refuter
-from checker.report.tightness import as_text, status
+from checker.report.tightness import as_json, as_text, overview, status
 from checker.request import Request, system_of
 from checker.support import Invariant, Support, carried, proof, uses
-from checker.tightness import SELECTS, decide, drops, place, places, tightness, weaker, without
-from checker.verdict import PROVED, VIOLATED
+from checker.tightness import (
+    SELECTS,
+    Drop,
+    Row,
+    Tightness,
+    decide,
+    drops,
+    place,
+    places,
+    tightness,
+    weaker,
+    without,
+)
+from checker.verdict import PROVED, UNKNOWN, VIOLATED
 from model.expr import FALSE, TRUE
 from model.scenario import scenario
 from properties import find
@@ -218,3 +230,25 @@ def test_an_undecided_drop_is_told() -> None:
     assert last.reason.startswith("2 drops undecided")
     assert "No proof" in as_text(last)
     assert status([last]) == 3
+
+
+def test_the_texts_of_a_table() -> None:
+    (p,) = find(AUT1)
+    demand = Drop("check", "a_row", "a demand", "5246 7.4")
+    rows = [
+        Row(demand, PROVED, used=False),
+        Row(replace(demand, what="late"), UNKNOWN, True, "time"),
+    ]
+    found = Tightness(p, "tls12-small", "proof (PDR, 1 clause)", rows)
+    lines = as_text(found).splitlines()
+    assert lines[0].startswith("AUT-1 ")
+    assert lines[3:5] == [
+        "check a_row: late      used      undecided            time",
+        "check a_row: a demand  not used  holds without",
+    ]
+    assert lines[-1] == "2 drops, 1 used: 0 break it; 1 drops undecided: time"
+    assert "AUT-1" in overview([found])
+    assert overview([found]).endswith("2 demands: a property falls without 0 of them")
+    (table,) = json.loads(as_json([found]))["tables"]
+    assert [r["verdict"] for r in table["rows"]] == [PROVED, UNKNOWN]
+    assert status([found]) == 3
