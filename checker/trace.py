@@ -91,7 +91,8 @@ def replay(system: System, path: Described, goal: Expr | None, name: str = "") -
         step, fields, after = found
         run = machines[step.run]
         before = run.valuation()
-        alert = getattr(run, step.rule.trigger)(**fields)
+        key = run.key(step.rule) if step.rule.kind == "receive" else before.get("write_key", "")
+        alert = getattr(run, step.rule.trigger)(None if step.rule.under is None else key, **fields)
         if run.taken is not step.rule:
             raise EngineError(f"step {i}: the machine took {run.taken}, not {step.rule.name}")
         now = run.valuation()
@@ -114,7 +115,7 @@ def replay(system: System, path: Described, goal: Expr | None, name: str = "") -
                 str(step.rule.guard),
                 str(before["state"]),
                 str(now["state"]),
-                str(before.get("read_key" if step.rule.kind == "receive" else "write_key", "")),
+                str(key or ""),
                 alert if step.rule.rejects else None,
                 tuple(n for n, f in known.items() if f(state)),
                 {n: v for n, v in now.items() if before[n] != v and n != "state"},

@@ -12,7 +12,7 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
@@ -38,6 +38,8 @@ class Sent:
 
     message: str
     fields: Mapping[str, Any]
+    under: Value = field(default=None, compare=False)
+    """The record key: the write key of the sender; None for the read key of the receiver."""
 
 
 def _read(v: Expr) -> str:
@@ -76,6 +78,12 @@ class Callables:
             self.triggers.setdefault(r.trigger, {}).update(r.choices)
             for state in r.sources:
                 self.needed.setdefault((r.trigger, state), set()).update(r.choices)
+        # The record keys of rows that take another key than the read key.
+        self.under = {
+            r.name: python_function({"under": r.under}, "own, msg", _read)
+            for r in role.rules
+            if r.under is not None
+        }
         self.times: dict[str, list[tuple[Callable[..., Any], Edition, Callable[..., Any]]]] = {}
         for name, fields in role.sends.items():
             self.send[name] = _sender(fields)
@@ -104,8 +112,11 @@ class Callables:
             condition, effect = self.condition[r.name], self.effect[r.name]
             names = tuple(r.do)
 
-            def passes(e: EventData, condition: Any = condition) -> bool:
-                return condition(e.model, e.kwargs)[0]  # type: ignore[no-any-return]
+            def passes(e: EventData, condition: Any = condition, r: Rule = r) -> bool:
+                run: Any = e.model
+                if not run.takes(r, e.kwargs.get("under")):
+                    return False
+                return condition(run, e.kwargs)[0]  # type: ignore[no-any-return]
 
             def apply(
                 e: EventData, effect: Any = effect, names: tuple[str, ...] = names, r: Rule = r
@@ -187,17 +198,32 @@ class Run:
             variables[name].domain.code(value)
             setattr(self, name, value)
 
+    def key(self, row: Rule) -> Value:
+        """The record key that the row takes now; None for a role without record keys."""
+        of = self._compiled.under.get(row.name)
+        return getattr(self, "read_key", None) if of is None else of(self, {})[0]
+
+    def takes(self, row: Rule, under: Value) -> bool:
+        """Whether the row takes a record under the key `under`; None is the read key."""
+        if under is None and row.under is None:
+            return True
+        read = getattr(self, "read_key", None)
+        return self.key(row) == (read if under is None else under)
+
     def _call(self, trigger: str) -> Callable[..., Sent | str | None]:
-        def call(**fields: Any) -> Sent | str | None:
+        def call(under: Value = None, **fields: Any) -> Sent | str | None:
             self._check_call(trigger, fields)
             last, self.taken = self.taken, None
-            if not self._fire[trigger](**fields):
+            written = getattr(self, "write_key", None)
+            if not self._fire[trigger](under=under, **fields):
                 self.taken = last
                 raise CallError(self._refusal(trigger, fields))
             row: Any = self.taken
             if row.rejects:
                 return row.alert  # type: ignore[no-any-return]
-            return self.message(row.event) if row.kind == "send" else None
+            if row.kind != "send":
+                return None
+            return replace(self.message(row.event), under=written)
 
         call.__name__ = trigger
         return call
@@ -258,12 +284,21 @@ class Run:
         return Sent(name, fields)
 
     def receive(self, sent: Sent) -> str | None:
-        """Take a message; None if accepted, the alert if refused."""
+        """Take a message; None if accepted, the alert if refused.
+
+        A record in the clear that no row takes does not decrypt; any other is taken to be under
+        the read key.
+        """
         call = getattr(self, f"receive_{snake(sent.message)}", None)
         if call is None:
             names = ", ".join(m.name for m in self.role.alphabet)
             raise CallError(f"{self.role.name} knows no message {sent.message}: one of {names}")
-        return call(**sent.fields)  # type: ignore[no-any-return]
+        trigger = f"receive_{snake(sent.message)}"
+        rows = [r for r in self.role.rules if r.trigger == trigger and self.state in r.sources]
+        under = sent.under if sent.under == "plaintext" else None
+        if rows and not any(self.takes(r, under) for r in rows):
+            return self.receive_undecryptable_record()  # type: ignore[attr-defined, no-any-return]
+        return call(under=under, **sent.fields)  # type: ignore[no-any-return]
 
     def enabled(self) -> list[Rule]:
         """The accept rows that have the present state as a source."""

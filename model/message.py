@@ -5,7 +5,7 @@ A composite field is a signature, MAC or ciphertext, which is compared as a whol
 
 from __future__ import annotations
 
-from model.expr import BOOL, COMPOSITE, conj, implies
+from model.expr import BOOL, COMPOSITE
 from model.principal import (
     OFFERED,
     Alert,
@@ -17,19 +17,21 @@ from model.principal import (
     Level,
     Sentinel,
     ServerOwner,
+    SpecValue,
     Suite,
     Version,
     client,
     server,
 )
-from model.rule import Encrypted, Form, Message, choice
+from model.rule import Encrypted, Form, Message
 from model.schedule import CERTIFICATE, MASTER
 from model.transcript import RSA_SUITES
 
 ClientHello = Message(
     "ClientHello",
     {
-        "version": Version,  # the highest version offered (TLS13: in supported_versions)
+        "version": Version,  # the highest version offered: in supported_versions, or else legacy
+        "legacy_version": Version,
         "random": ClientOwner,
         "offer": ClientOwner,  # whose lists of suites and compression methods these are
         **{f"offers_{s}": BOOL for s in OFFERED},
@@ -40,15 +42,13 @@ ClientHello = Message(
     optional=("key_share",),
     shown={"random": "ClientHello", "offer": "ClientHello", "key_share": "ClientHello"},
 )
-_is_13 = choice("version", Version) == "TLS13"
-_session_id = choice("session_id", ServerOwner)
 ServerHello = Message(
     "ServerHello",
     {
         "version": Version,
         "random": ServerOwner,
         "sentinel": Sentinel,
-        "session_id": ServerOwner,  # none: empty, or the client's echoed
+        "session_id": ServerOwner,  # none: empty; in TLS 1.3, the client's echoed
         "suite": Suite,
         "compression": Compression,
         "key_share": ServerOwner,  # TLS 1.3 only
@@ -57,11 +57,6 @@ ServerHello = Message(
     optional=("sentinel", "session_id", "key_share"),
     shown={"random": "ServerHello", "session_id": "ServerHello", "key_share": "ServerHello"},
     parts={"sentinel": "random"},
-    # A TLS 1.3 server echoes the client's session id (`none`); an older one makes its own.
-    made_up=conj(
-        implies(_is_13, _session_id.one_of("none", "adversary")),
-        implies(~_is_13, _session_id != "none"),
-    ),
 )
 EncryptedExtensions = Message("EncryptedExtensions", {}, "8446 4.3.1")
 CertificateMessage = Message("Certificate", {"certificate": Certificate}, "5246 7.4.2")
@@ -87,20 +82,20 @@ ClientKeyExchange = Message(
 CertificateVerify = Message(
     "CertificateVerify", {"signature": COMPOSITE}, "5246 7.4.8", sealed={"signature": CERTIFICATE}
 )
-ChangeCipherSpec = Message("ChangeCipherSpec", {}, "5246 7.1")
+ChangeCipherSpec = Message("ChangeCipherSpec", {"value": SpecValue}, "5246 7.1")
 Finished = Message(
     "Finished", {"verify_data": COMPOSITE}, "5246 7.4.9", sealed={"verify_data": MASTER}
 )
 ApplicationData = Message("ApplicationData", {}, "5246 10")
 CloseNotify = Message("CloseNotify", {}, "5246 7.2.1")
-AlertMessage = Message("Alert", {"level": Level, "description": Alert}, "5246 7.2", replayed=False)
-NoCertificate = Message("NoCertificate", {}, "6101 5.4.2", replayed=False)
+AlertMessage = Message("Alert", {"level": Level, "description": Alert}, "5246 7.2")
+NoCertificate = Message("NoCertificate", {}, "6101 5.4.2")
 """The SSL 3.0 warning 41, sent in place of a client Certificate."""
 UndecryptableRecord = Message(
-    "UndecryptableRecord", {}, "5246 6.2.3", "bad_record_mac", replayed=False, form=Form.GARBLED
+    "UndecryptableRecord", {}, "5246 6.2.3", "bad_record_mac", form=Form.GARBLED
 )
 """A record that does not decrypt under the read key, or should be encrypted and is not."""
-TransportClose = Message("TransportClose", {}, "5246 7.2.1", replayed=False, form=Form.END)
+TransportClose = Message("TransportClose", {}, "5246 7.2.1", form=Form.END)
 """The transport ends without close_notify."""
 
 ALPHABET = (

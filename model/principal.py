@@ -80,6 +80,9 @@ EncryptedTo = Domain(
 """The RSA key that encrypts a premaster: of the honest server's certificate, of the adversary, or
 a server run's temporary key."""
 
+SpecValue = Domain("SpecValue", ("1", "other"))
+"""The value of a ChangeCipherSpec."""
+
 End = Domain("End", ("none", "close_notify", "error"))
 """The end of the read side: open, clean, or by an alert or a truncation."""
 
@@ -153,6 +156,7 @@ CLIENT = {
 SERVER = {
     **_SHARED,
     "client_version": _once(Version),
+    "legacy_version": _once(Version),
     "client_random": _once(ClientOwner),
     "client_offer": _once(ClientOwner),
     "client_auth": _once(ClientAuth),

@@ -19,8 +19,10 @@ from model.expr import (
     conj,
     const,
     disj,
+    eq,
     neg,
     substitute,
+    var,
     variables,
 )
 from model.rule import SAME, Message, ModelError, Rule, Variable, satisfiable, snake
@@ -55,8 +57,8 @@ class Edition:
     """The contents that differ from `Role.sends`."""
     order: Expr = TRUE
     """Whether the edition is next on a FIFO channel; may also read the receiver's `to`."""
-    under: Expr | None = None
-    """The record key; None for the record key in `Role.under`."""
+    keys: Mapping[str, Expr] = field(default_factory=dict)
+    """By record key: when the message under that key can be this edition; by default, always."""
     now: Expr = FALSE
     """Whether the edition is the last one sent."""
 
@@ -91,8 +93,6 @@ class Role:
     """By field that both ends have: the value that this end holds."""
     covered: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By group ("secret", "hellos", "flight", "early") or message with a proof: the fields."""
-    under: Mapping[str, Expr] = field(default_factory=dict)
-    """By sent message: the record key."""
     again: Mapping[str, Expr] = field(default_factory=dict)
     """By message: when a run may accept the message a second time."""
     generations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -141,18 +141,28 @@ class Role:
         return rows
 
     def times(self, message: str) -> tuple[Edition, ...]:
-        """The editions of a message with all fields and record keys; a single nameless edition
-        for a message without editions."""
+        """The editions of a message with all fields; a single nameless edition for a message
+        without editions."""
         found = self.editions.get(message) or (Edition("", TRUE),)
-        under = self.under.get(message)
-        return tuple(
-            replace(
-                e,
-                fields={**self.sends[message], **e.fields},
-                under=under if e.under is None else e.under,
-            )
-            for e in found
-        )
+        return tuple(replace(e, fields={**self.sends[message], **e.fields}) for e in found)
+
+    @cached_property
+    def read_key(self) -> Expr | None:
+        """The run's read key, over `own`; None for a role without record keys."""
+        return self._key("read_key")
+
+    @cached_property
+    def write_key(self) -> Expr | None:
+        """The run's write key, over `own`; None for a role without record keys."""
+        return self._key("write_key")
+
+    def _key(self, name: str) -> Expr | None:
+        v = self.variables.get(name)
+        return None if v is None else var(f"own.{name}", v.domain)
+
+    def taken(self, row: Rule) -> Expr:
+        """When the `row` takes a record under the run's read key."""
+        return TRUE if row.under is None or self.read_key is None else eq(row.under, self.read_key)
 
     def rule(self, name: str) -> Rule:
         """The row called `name`."""
@@ -216,7 +226,12 @@ class Role:
         stem = f"{self.name}_reject_{snake(message.name)}"
 
         def reject(
-            label: str, guard: Expr, alert: str, rfc: str, refuses: tuple[str, str] | None = None
+            label: str,
+            guard: Expr,
+            alert: str,
+            rfc: str,
+            refuses: tuple[str, str] | None = None,
+            under: Expr | None = None,
         ) -> Rule:
             do = dict(self.refuse)
             if "alert" in self.variables:
@@ -236,6 +251,7 @@ class Role:
                 alert,
                 label,
                 refuses=refuses,
+                under=under,
             )
 
         for i, row in enumerate(rows):
@@ -247,9 +263,10 @@ class Role:
                     c.alert,
                     row.rfc,
                     (row.name, c.name),
+                    row.under,
                 )
                 passed.append(c.expr)
-        nothing = neg(disj(*(r.when for r in rows)))
+        nothing = neg(disj(*(conj(r.when, self.taken(r)) for r in rows)))
         if satisfiable(nothing):
             rfc = rows[0].rfc if rows else message.rfc
             yield reject(f"{stem}_{where}", nothing, message.refused, rfc)
@@ -279,7 +296,9 @@ class Role:
                         f"{r.location}, field do: {name} is a "
                         f"{self.variables[name].domain.name}, got {value} ({value.domain.name})"
                     )
-            for name in variables(r.guard, *r.do.values()):
+            for name in variables(
+                r.guard, *r.do.values(), *(() if r.under is None else (r.under,))
+            ):
                 kind, _, rest = name.partition(".")
                 if kind == "own" and (name in own or rest == "me"):
                     continue
@@ -289,12 +308,15 @@ class Role:
                 if kind == "msg" and rest in r.choices:
                     continue
                 raise ModelError(f"{r.location}: {name} is not a field it may read")
-        for a, b in overlaps(rows):
+        for a, b in overlaps(rows, self.read_key):
             raise ModelError(f"{a.location} and {b.location} can both fire")
 
 
-def overlaps(rows: Sequence[Rule]) -> Iterable[tuple[Rule, Rule]]:
-    """Pairs of rows for the same event that can both fire in some state with some message."""
+def overlaps(rows: Sequence[Rule], read: Expr | None = None) -> Iterable[tuple[Rule, Rule]]:
+    """Pairs of rows for the same event that can both fire in some state with some message.
+
+    `read` is the read key, under which rows take a record by default.
+    """
     groups: dict[tuple[str, str], list[Rule]] = {}
     for r in rows:
         for s in r.sources:
@@ -305,5 +327,7 @@ def overlaps(rows: Sequence[Rule]) -> Iterable[tuple[Rule, Rule]]:
             for b in group[i + 1 :]:
                 if (a.name, b.name) not in done:
                     done.add((a.name, b.name))
-                    if satisfiable(conj(a.guard, b.guard)):
+                    x, y = a.key(read), b.key(read)
+                    same_key = TRUE if x is None or y is None else eq(x, y)
+                    if satisfiable(conj(a.guard, b.guard, same_key)):
                         yield a, b

@@ -18,9 +18,9 @@ from model.principal import (
     STATES,
     ClientOwner,
     EncryptedTo,
-    Key,
     Level,
     ServerOwner,
+    SpecValue,
     client,
     server,
 )
@@ -44,6 +44,12 @@ _no_server = const("none", ServerOwner)
 Contents = dict[str, Expr | tuple[Expr, ...]]
 _empty: Contents = {}
 
+# RFC 8446 4.1.2: a client of TLS 1.3 says 1.2 here, and TLS 1.3 in supported_versions. This version
+# goes into the premaster (RFC 5246 7.4.7.1), which so does not tell TLS 1.3 from TLS 1.2.
+legacy_version = ite(
+    client.max_version == "TLS13", const("TLS12", client.max_version.domain), client.max_version
+)
+
 # The RSA key to which a client encrypts the premaster: the server's temporary key, if any.
 _encrypted_to = ite(
     client.group == "rsa_weak",
@@ -59,6 +65,7 @@ SENDS: dict[str, dict[str, Contents]] = {
     "client": {
         "ClientHello": {
             "version": client.max_version,
+            "legacy_version": legacy_version,
             "random": client.me,
             "offer": client.me,
             **{f"offers_{s}": client[f"offers_{s}"] for s in OFFERED},
@@ -72,7 +79,7 @@ SENDS: dict[str, dict[str, Contents]] = {
             "encrypted_to": ite(
                 client.suite.one_of(*RSA_SUITES), _encrypted_to, const("none", EncryptedTo)
             ),
-            "premaster_version": client.max_version,
+            "premaster_version": legacy_version,
         },
         "CertificateVerify": {"signature": certificate_verify("client", "client")},
     },
@@ -105,7 +112,7 @@ def _sends(role: str) -> dict[str, Contents]:
     own = client if role == "client" else server
     return {
         **SENDS[role],
-        "ChangeCipherSpec": _empty,
+        "ChangeCipherSpec": {"value": const("1", SpecValue)},
         "Finished": {"verify_data": verify_data(role, role)},
         "ApplicationData": _empty,
         "CloseNotify": _empty,
@@ -121,17 +128,6 @@ def table() -> tuple[Rule, ...]:
         for name, m in modules("model.generations", "RULES", "GENERATION").items()
         for r in written(m.RULES, f"model/generations/{name}.py", m.GENERATION)
     )
-
-
-def _under(role: str) -> dict[str, Expr]:
-    """The record key of each sent message, over the sender's variables."""
-    own = client if role == "client" else server
-    is_13 = own.version == "TLS13"
-    plaintext, handshake = const("plaintext", Key), const("handshake", Key)
-    out = dict.fromkeys(_sends(role), ite(is_13, handshake, plaintext))
-    out |= dict.fromkeys(("ClientHello", "ServerHello"), plaintext)
-    out |= dict.fromkeys(("ApplicationData", "CloseNotify"), own.write_key)
-    return out | {"Finished": ite(is_13, handshake, own.write_key)}
 
 
 def _bare(name: str, overlays: tuple[Extension, ...]) -> Role:
@@ -152,7 +148,6 @@ def _bare(name: str, overlays: tuple[Extension, ...]) -> Role:
         fatal=AlertMessage,
         views=VIEWS[name],
         covered={"secret": SECRET, "hellos": HELLOS, "flight": FLIGHT, **LAYOUT},
-        under=_under(name),
         generations=GENERATIONS[name],
         signer=client.server_certificate if name == "client" else server.client_certificate,
     )

@@ -74,7 +74,7 @@ class Form(Enum):
     RECORD = "record"
     """A record under the receiver's read key."""
     GARBLED = "garbled"
-    """A record that does not decrypt under the receiver's read key."""
+    """A record under a key that no row of the receiver takes."""
     END = "end"
     """The end of the transport."""
 
@@ -113,10 +113,6 @@ class Message:
     is absent here is sealed as the receiver's `KeySchedule.seals` says."""
     encrypted: Encrypted | None = None
     """The part encrypted to a public key."""
-    made_up: Expr = TRUE
-    """A condition over `msg` that holds even if the adversary makes the message up."""
-    replayed: bool = True
-    """Whether the adversary can replay the message; otherwise the adversary only makes it up."""
     form: Form = Form.RECORD
     record: tuple[str, ...] = ()
     """The fields of the surrounding record, chosen by the writer of the record."""
@@ -191,6 +187,9 @@ class Rule:
     """The one generation that has the row; empty for a row of all generations."""
     refuses: tuple[str, str] | None = None
     """Of a reject row: the accept row and the failed check; None if no accept row was due."""
+    under: Expr | None = None
+    """Of a receive row, over `own`: the record key that the record must be under; None for the
+    run's read key."""
 
     @property
     def trigger(self) -> str:
@@ -209,6 +208,10 @@ class Rule:
     def guard(self) -> Expr:
         """The conjunction of `when` and every check."""
         return conj(self.when, *(c.expr for c in self.checks))
+
+    def key(self, read: Expr | None) -> Expr | None:
+        """The record key that the row takes, where the run's read key is `read`."""
+        return read if self.under is None else self.under
 
     @property
     def location(self) -> str:
@@ -236,8 +239,9 @@ def receive(
     checks: Sequence[Check] = (),
     do: Mapping[str, Expr] | None = None,
     label: str = "",
+    under: Expr | None = None,
 ) -> Rule:
-    """A rule that accepts `message`."""
+    """A rule that accepts `message`, in a record under the read key or the key `under`."""
     row = step(role, message.name, sources, target, rfc=rfc, when=when, do=do)
     return replace(
         row,
@@ -246,6 +250,7 @@ def receive(
         choices=message.fields,
         checks=tuple(checks),
         label=label,
+        under=under,
     )
 
 

@@ -19,6 +19,8 @@ RESUMPTION = "resumption"
 """The secret that the run takes over from the previous handshake of the same end."""
 EXTERNAL = "external"
 """A key that both honest principals share from the start."""
+PUBLIC = "public"
+"""A secret that the adversary has from the start: a key that it shares with an honest end."""
 CERTIFICATE = "certificate"
 """The private key of a certificate; for a run, of the certificate that the peer showed."""
 

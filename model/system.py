@@ -80,8 +80,13 @@ class Network(Protocol):
     def variables(self, system: System) -> Mapping[str, Variable]:
         """The network's global variables by name."""
 
-    def sources(self, system: System, run: Instance, message: Message) -> Iterable[Source]:
-        """The sources of `message` for `run`."""
+    def sources(
+        self, system: System, run: Instance, message: Message, under: Expr | None
+    ) -> Iterable[Source]:
+        """The sources of `message` for `run` in a record under the key `under`.
+
+        `under` is an expression over global variables; None for a run without record keys.
+        """
 
     def emit(self, system: System, run: Instance, message: Message) -> tuple[Expr, dict[str, Expr]]:
         """When `run` can send `message`, and the effects on the network's variables."""
@@ -239,16 +244,20 @@ class System:
     def _ground(self) -> Iterator[Step]:
         nowhere = Source("local")
         for run in self.runs:
-            sources: dict[str, list[tuple[Source, dict[int, Expr]]]] = {"": [(nowhere, {})]}
+            sources: dict[tuple[str, int], list[tuple[Source, dict[int, Expr]]]] = {}
+            local: list[tuple[Source, dict[int, Expr]]] = [(nowhere, {})]
             for rule in run.role.rules:
-                name = ""
+                ways = local
                 if rule.kind == "receive":
                     assert rule.message is not None
-                    name = rule.message.name
-                    if name not in sources:
-                        found = self.network.sources(self, run, rule.message)
-                        sources[name] = [(s, {}) for s in found]
-                for source, memo in sources[name]:
+                    key = rule.key(run.role.read_key)
+                    of = (rule.message.name, id(key))
+                    if of not in sources:
+                        under = None if key is None else self.at(run, key)
+                        found = self.network.sources(self, run, rule.message, under)
+                        sources[of] = [(s, {}) for s in found]
+                    ways = sources[of]
+                for source, memo in ways:
                     yield self._step(run, rule, source, memo)
 
     def _step(self, run: Instance, rule: Rule, source: Source, memo: dict[int, Expr]) -> Step:

@@ -30,7 +30,7 @@ from checker.engines.interface import (
     Search,
     Watch,
 )
-from model.expr import COMPOSITE, Expr, exists, python_function, var, variables
+from model.expr import COMPOSITE, TRUE, Expr, exists, python_function, var, variables
 from model.machine import JUNK, Run
 from model.rule import Rule
 from model.system import OK, Compiled, Instance, Step
@@ -80,10 +80,11 @@ class Reference:
         self.steps = {s.label: s for s in compiled.steps}
         self._groups: dict[str, list[_Event]] = {}
         for r in compiled.system.runs:
-            events: dict[tuple[str, str], list[Step]] = {}
+            events: dict[tuple[str, str, int], list[Step]] = {}
             for s in compiled.steps:
                 if s.run == r.name:
-                    events.setdefault((s.rule.trigger, s.source.name), []).append(s)
+                    of = (s.rule.trigger, s.source.name, id(s.rule.under))
+                    events.setdefault(of, []).append(s)
             self._groups[r.name] = [_Event(self, steps) for steps in events.values()]
         self._room = {s.label: self.function({"room": s.room})[1] for s in compiled.steps}
         self._network = {
@@ -166,10 +167,13 @@ class Reference:
             before = earlier.values(state) if earlier is not None else ()
             for event in events:
                 for fields in event.messages(state, local):
-                    result = self.fire(run, own, before, event.trigger, fields)
+                    under = event.key(state)
+                    result = self.fire(run, own, before, event.trigger, {**fields, **under})
                     if result is None:
                         continue
                     rule, after = result
+                    if rule.under is not event.under:
+                        continue  # among the steps of the other key
                     step = self.steps.get((run, rule.name, event.source))
                     if step is None:
                         raise EngineError(
@@ -342,6 +346,10 @@ class _Event:
         self.trigger, self.source = first.rule.trigger, first.source.name
         self.run = first.run
         self.message = first.rule.message if first.rule.kind == "receive" else None
+        self.under = first.rule.under
+        _, self._under = engine.function(
+            {"under": TRUE if self.under is None else self._global(engine, self.under)}
+        )
         self.choices: dict[str, Any] = {}
         self.rows: list[tuple[Step, Callable[..., Any], tuple[str, ...]]] = []
         self.some: list[Callable[..., Any]] = []
@@ -377,6 +385,14 @@ class _Event:
                 wanted[name] = _parts(node, s, engine)
             self.expected[k] = wanted
         self._rows_by_state: dict[str, tuple[tuple[int, tuple[str, ...] | None], ...]] = {}
+
+    def _global(self, engine: Reference, e: Expr) -> Expr:
+        """`e` over `own` of the run, over the variables of the compiled system."""
+        return engine.compiled.narrow(engine.compiled.system.at(self.run, e))
+
+    def key(self, state: State) -> dict[str, Any]:
+        """The record key of the messages, if the rows take another than the read key."""
+        return {} if self.under is None else {"under": self._under(state, {})[0]}
 
     def _rows_in(self, local: str) -> tuple[tuple[int, tuple[str, ...] | None], ...]:
         """The rows to try in a local state, each with its parameters; None if no row reads any.

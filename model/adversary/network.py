@@ -9,11 +9,16 @@ state is the runs' own variables.
 
 A message has one of three kinds of source:
 
-- `forged`: the adversary writes the record under the receiver's read key and must know that key; a
-  signature, MAC or encryption inside is right only if the adversary knows its key too;
+- `forged`: the adversary writes the record and must know its key; a signature, MAC or encryption
+  inside is right only if the adversary knows its key too;
 - `C via adversary`: the adversary writes the record around what run C signed, MACed or encrypted,
   and must be able to read C's record;
-- `C`: the record of run C unchanged, if sender and receiver have the same record key.
+- `C`: the record of run C unchanged, if C wrote the record under the key that the receiver takes.
+
+A record is in the clear or under a key. A row takes records under the run's read key, or under the
+key that the row names (`Rule.under`); in the clear the adversary can always write. What the network
+can deliver depends on that key and on what runs have sent, never on the receiver's rows: every
+other record is an UndecryptableRecord. A secret that nobody has set is public.
 
 Limits: no Diffie-Hellman algebra, no degenerate groups, no record sequence numbers (a record can be
 replayed under the same key); a weak key is broken at once.
@@ -23,14 +28,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from model import schedule
 from model.adversary.capabilities import capabilities, leaks
-from model.expr import BOOL, FALSE, TRUE, Expr, conj, const, disj, eq, implies, ite, neg, var
+from model.expr import BOOL, FALSE, TRUE, Expr, Value, conj, const, disj, eq, implies, ite, neg, var
 from model.principal import ClientOwner, Key, client, server
+from model.role import Edition, Role
 from model.rule import Form, Message, Variable, composites
 from model.schedule import CERTIFICATE, MASTER, RESUMPTION, TRAFFIC
-from model.system import Instance, Network, Source, System
+from model.system import Instance, Network, Source, System, possible
 from model.transcript import RSA_SUITES, agree, same_keys, same_secret
 
 ADVERSARYS_KEY = ("adversary", "unknown_ca", "expired", "wrong_name")
@@ -41,8 +48,29 @@ TRAFFIC_KEYS = ("handshake", "application")
 
 
 def sent(run: str, message: str) -> Expr:
-    """Whether the adversary has seen `message` of `run`."""
+    """Whether `run` has sent `message`."""
     return var(f"{run}.sent_{message}", BOOL)
+
+
+def sent_under(run: str, message: str, key: Value) -> Expr:
+    """Whether `run` has sent `message` in a record under `key`."""
+    return var(f"{run}.sent_{message}_{key}", BOOL)
+
+
+@cache
+def _written(role: Role) -> frozenset[Value]:
+    """The keys that some row of the role makes its write key."""
+    effects = [r.do["write_key"] for r in role.table if "write_key" in r.do]
+    return frozenset().union(*(possible(e, None) for e in effects))
+
+
+def write_keys(run: Instance) -> tuple[Value, ...]:
+    """The keys under which `run` may write a record."""
+    if run.role.write_key is None:
+        return ("plaintext",)
+    first = run.config.get("write_key", run.role.variables["write_key"].initial)
+    every = {*first, *_written(run.role)}
+    return tuple(k for k in Key.values if k in every)
 
 
 @dataclass(frozen=True)
@@ -73,7 +101,8 @@ class Adversary(Network):
     def owns(self, system: System, certificate: Expr, whose: str) -> Expr:
         """When the adversary has the private key of a `certificate` that `whose` end showed."""
         lost = self._private_key(system, whose)
-        return certificate.one_of(*ADVERSARYS_KEY) | ((certificate == "honest") & lost)
+        public = certificate.one_of(*ADVERSARYS_KEY, "none", "empty")
+        return public | ((certificate == "honest") & lost)
 
     def _private_key(self, system: System, whose: str) -> Expr:
         return self.lost(system, CERTIFICATE, (r for r in system.runs if r.role.name == whose))
@@ -87,6 +116,8 @@ class Adversary(Network):
         match kind:
             case schedule.MASTER:
                 return self._knows_master(system, run)
+            case schedule.PUBLIC:
+                return TRUE
             case schedule.TRAFFIC:
                 return self._knows_traffic_key(system, run)
             case schedule.RESUMPTION:
@@ -100,10 +131,8 @@ class Adversary(Network):
     def _client_secret(self, system: System) -> Expr:
         """When the adversary can compute a client's premaster or DH secret, over `own`."""
         own = client
-        # In TLS 1.3 a missing share adds zeros.
-        theirs = (own.server_share == "adversary") | (
-            (own.version == "TLS13") & (own.server_share == "none")
-        )
+        # A missing share adds zeros in TLS 1.3, and is a secret that nobody set below.
+        theirs = own.server_share.one_of("adversary", "none")
         rsa = ite(
             own.group == "rsa_weak",
             theirs | self.broken(own.group == "rsa_weak"),
@@ -116,18 +145,19 @@ class Adversary(Network):
     def _knows_master(self, system: System, run: Instance) -> Expr:
         """When the adversary knows the master secret (TLS 1.3: handshake secret) of `run`."""
         made = run.role.schedule
-        return conj(
+        known = conj(
             self._knows_exchange(system, run) | system.at(run, made.unexchanged),
             *(
                 implies(system.at(run, part), self.knows(system, run, kind))
                 for kind, part in made.secret.items()
             ),
         )
+        return neg(system.of(run, "keyed")) | known
 
     def _knows_earlier(self, system: System, run: Instance) -> Expr:
         """When the adversary knows the secret that `run` takes over from its `prev`."""
         if run.prev is None:
-            return FALSE
+            return TRUE
         prev = system.by_name[run.prev]
         read = []
         for q in system.runs:
@@ -148,8 +178,7 @@ class Adversary(Network):
         made = own.exchange.one_of("adversary", *(c.name for c in clients))
         weak = (own.suite == "RSA_EXPORT") | (own.suite == "DHE_EXPORT")
         weak = weak | ((own.suite == "DHE") & own.weak_dh)
-        none = (own.version == "TLS13") & (own.exchange == "none")
-        mine = (own.exchange == "adversary") | none | (made & self.broken(weak))
+        mine = own.exchange.one_of("adversary", "none") | (made & self.broken(weak))
         fixed = own.exchange == "fixed"
         static = (own.suite == "DH_RSA") & (made | fixed) & self._private_key(system, "server")
         mine = mine | static | (fixed & self._private_key(system, "client"))
@@ -212,97 +241,98 @@ class Adversary(Network):
         keyed = system.of(run, "keyed")
         return disj(*public, *lost, conj(keyed, self._knows_master(system, run)))
 
-    def _same_record_key(self, system: System, a: Instance, b: Instance, under: Expr) -> Expr:
-        """When the key `under`, with which `b` sent a record, is the read key of `a`."""
-        read = system.of(a, "read_key")
-        now = disj(*((under == k) & (read == k) for k in TRAFFIC_KEYS))
-        pairs = [conj(now, same_keys(system, a, b))]
-        early = a.role.covered.get("early", ())
-        if early:
-            both = conj(under == "early", read == "early")
-            pairs.append(conj(both, agree(system, a, b, early)))
-        # "previous" keys are the session keys of the previous handshake on the connection.
+    def _same_record_key(
+        self, system: System, a: Instance, b: Instance, under: Value, taken: Expr
+    ) -> Expr:
+        """When the key `under` of `b` is the key `taken` of `a`.
+
+        "previous" keys are the session keys of the previous handshake on the connection.
+        """
+        # A key of no secret and no key at all need no honest sender.
+        if under in ("plaintext", "empty"):
+            return FALSE
+        if under == "early":
+            names = a.role.covered.get("early", ())
+            return conj(taken == "early", agree(system, a, b, names)) if names else FALSE
+        pairs = [] if under == "previous" else [conj(taken == under, same_keys(system, a, b))]
         mine = system.by_name[a.prev] if a.prev and a.takes_over else None
         theirs = system.by_name[b.prev] if b.prev and b.takes_over else None
         for k, x in (("application", a), ("previous", mine)):
             for j, y in (("application", b), ("previous", theirs)):
-                if x is not None and y is not None and "previous" in (k, j):
-                    pairs.append(conj((under == j) & (read == k), same_keys(system, x, y)))
+                if j == under and x is not None and y is not None and "previous" in (k, j):
+                    pairs.append(conj(taken == k, same_keys(system, x, y)))
         return disj(*pairs)
 
     # -- what was sent under which key ------------------------------------------------------------
-    def _under(self, system: System, run: Instance, key: Expr | None) -> Expr:
-        """The record key `key` over `own` of a message that `run` sends, over global variables."""
-        assert key is not None
-        under = system.at(run, key)
-        if run.takes_over:
-            # Plaintext messages of a renegotiation go under the keys of the previous handshake.
-            under = ite(under == "plaintext", const("previous", under.domain), under)
-        return under
+    def _read(
+        self, system: System, run: Instance, message: str, edition: Edition | None = None
+    ) -> Expr:
+        """When the adversary has read a `message` of `run`, or an edition of it.
 
-    def _read(self, system: System, run: Instance, message: str) -> Expr:
-        """When the adversary has read a `message` of `run` that is sent before there are keys.
-
-        A renegotiation sends such a message under the keys of the previous handshake.
+        With a NULL cipher a record is authenticated but not hidden.
         """
-        seen = sent(run.name, message)
-        if not run.takes_over:
-            return seen
-        had = system.at(run, run.role.under[message]) == "plaintext"
-        return conj(seen, implies(had, self.knows_key(system, run, const("previous", Key))))
+        keys = {} if edition is None else edition.keys
+        return disj(
+            *(
+                conj(
+                    sent_under(run.name, message, k),
+                    system.at(run, keys.get(str(k), TRUE)),
+                    self.knows_key(system, run, const(k, Key)) | system.of(run, "null_cipher"),
+                )
+                for k in write_keys(run)
+            )
+        )
+
+    def _seen(self, system: System, run: Instance, message: str) -> Expr:
+        """When the adversary has a value that `run` shows in a `message`.
+
+        A ticket that comes under a key is shown in the clear later; a value in a renegotiation is
+        hidden under the keys of the previous handshake.
+        """
+        return self._read(system, run, message) if run.takes_over else sent(run.name, message)
 
     # -- the network's interface -------------------------------------------------------------------
     def variables(self, system: System) -> Mapping[str, Variable]:
         """`run.sent_M` for each message M that a run can send, and the variables of leaks."""
         seen = []
         for r in system.runs:
-            never = {m.name for m in r.role.alphabet if not m.replayed}
-            seen += [f"{r.name}.sent_{m}" for m in r.role.sends if m not in never]
+            for m in r.role.sends:
+                seen += [sent(r.name, m), *(sent_under(r.name, m, k) for k in write_keys(r))]
         noted = [
             n for x in leaks(self.capabilities) for r in system.runs for n in x.noted(system, r)
         ]
-        return {n: Variable(BOOL, (False,)) for n in (*seen, *noted)}
+        return {n: Variable(BOOL, (False,)) for n in (*(v.payload for v in seen), *noted)}
 
     def emit(self, system: System, run: Instance, message: Message) -> tuple[Expr, dict[str, Expr]]:
         """A message can always be sent and is then seen; a secret can be lost once."""
-        if not message.replayed:
-            return TRUE, {}
-        seen = f"{run.name}.sent_{message.name}"
+        seen = sent(run.name, message.name)
         for x in leaks(self.capabilities):
             if x.message is message:
-                return neg(var(seen, BOOL)), {seen: TRUE, **x.noted(system, run)}
-        return TRUE, {seen: TRUE}
+                return neg(seen), {seen.payload: TRUE, **x.noted(system, run)}
+        now = run.role.write_key
+        of = const("plaintext", Key) if now is None else system.at(run, now)
+        under = {k: sent_under(run.name, message.name, k) for k in write_keys(run)}
+        return TRUE, {seen.payload: TRUE, **{v.payload: v | (of == k) for k, v in under.items()}}
 
-    def sources(self, system: System, run: Instance, message: Message) -> Iterable[Source]:
+    def sources(
+        self, system: System, run: Instance, message: Message, under: Expr | None
+    ) -> Iterable[Source]:
         """The sources of `message` for `run`, of the three kinds at the head of this file."""
-        if message.form is Form.GARBLED:
-            # With a plaintext read key, such a record is due only where a row expects one.
-            rows = [r for r in run.role.table if r.kind == "receive" and r.message is message]
-            due = system.of(run, "state").one_of(*(s for r in rows for s in r.sources))
-            yield Source("forged", (system.of(run, "read_key") != "plaintext") | due)
-        elif message.form is Form.END:
+        key = const("plaintext", Key) if under is None else under
+        if message.form is not Form.RECORD:
             yield Source("forged")
         elif "offer" in message.fields:
-            yield from self._client_hellos(system, run, message)
+            yield from self._client_hellos(system, run, message, key)
         else:
-            yield self._forged(system, run, message)
-            if message.replayed:
-                yield from self._replayed(system, run, message)
+            yield self._forged(system, run, message, key)
+            yield from self._replayed(system, run, message, key)
 
-    def _writes(self, system: System, run: Instance, message: Message) -> Expr:
-        """When the adversary can write a record with `message` for `run`."""
-        read_key = system.of(run, "read_key")
-        writes = self.knows_key(system, run, read_key)
-        # A message that is only ever sent under the early key is not possible under another key.
-        only = {r.role.under.get(message.name) for r in system.runs}
-        return writes & (read_key == "early") if const("early", Key) in only else writes
-
-    def _forged(self, system: System, run: Instance, message: Message) -> Source:
+    def _forged(self, system: System, run: Instance, message: Message, key: Expr) -> Source:
         """The source of a message that the adversary makes up."""
         return Source(
             "forged",
             conj(
-                self._writes(system, run, message),
+                self.knows_key(system, run, key),
                 self._values(system, run, message),
                 self._premaster(system, run, message),
             ),
@@ -310,26 +340,49 @@ class Adversary(Network):
             self._seals(system, run, message),
         )
 
-    def _replayed(self, system: System, run: Instance, message: Message) -> Iterable[Source]:
+    def _replayed(
+        self, system: System, run: Instance, message: Message, key: Expr
+    ) -> Iterable[Source]:
         """The sources of an honest run's message, unchanged or with its protected parts reused."""
-        writes, values = self._writes(system, run, message), self._values(system, run, message)
+        writes = self.knows_key(system, run, key)
+        values = self._values(system, run, message)
         for q in system.runs:
             if q.name == run.name or message.name not in q.role.sends:
                 continue
             for e in q.role.times(message.name):
                 bound = system.fields(q, e.fields)
-                under = self._under(system, q, e.under)
-                seen = conj(sent(q.name, message.name), system.at(q, e.when))
+                was = system.at(q, e.when)
                 name = f"{q.name}{e.name and ' ' + e.name}"
                 inner = {f: bound[f] for f in _inside(message)}
                 if inner:
-                    # With a NULL cipher a record is authenticated but not hidden.
-                    readable = self.knows_key(system, q, under) | system.of(q, "null_cipher")
-                    anew = conj(writes, seen, readable, values)
+                    anew = conj(writes, was, self._read(system, q, message.name, e), values)
                     yield Source(f"{name} via adversary", anew, inner)
                 if q.role.name != run.role.name:
-                    same_key = self._same_record_key(system, run, q, under)
-                    yield Source(name, conj(seen, same_key), bound)
+                    yield from self._unchanged(system, run, q, message, e, key)
+
+    def _unchanged(
+        self,
+        system: System,
+        run: Instance,
+        q: Instance,
+        message: Message,
+        e: Edition,
+        key: Expr,
+    ) -> Iterable[Source]:
+        """The source of the record that `q` wrote, if `run` takes it under `key`."""
+        ways = disj(
+            *(
+                conj(
+                    sent_under(q.name, message.name, k),
+                    system.at(q, e.keys.get(str(k), TRUE)),
+                    self._same_record_key(system, run, q, k, key),
+                )
+                for k in write_keys(q)
+            )
+        )
+        when = conj(system.at(q, e.when), ways)
+        if when is not FALSE:
+            yield Source(f"{q.name}{e.name and ' ' + e.name}", when, system.fields(q, e.fields))
 
     def _seals(self, system: System, run: Instance, message: Message) -> dict[str, Expr]:
         """By composite field: when the adversary can make the value that `run` expects."""
@@ -344,11 +397,15 @@ class Adversary(Network):
     def _makes(self, system: System, run: Instance, kind: str) -> Expr:
         """When the adversary can make a proof with the secret of `run` of that kind."""
         if kind == MASTER:
-            # RFC 8446 4.4.4: the key of Finished is derived from the handshake traffic secret.
-            base = (system.of(run, "version") == "TLS13") & self.lost_traffic_secret(
-                system, run, "handshake"
+            # RFC 8446 4.4.4: the key of Finished is derived from the traffic secret of the sender:
+            # that of the handshake, or in an answer after it that of application data.
+            base = disj(
+                *(
+                    (system.of(run, "read_key") == k) & self.lost_traffic_secret(system, run, k)
+                    for k in TRAFFIC_KEYS
+                )
             )
-            return disj(self.knows(system, run, MASTER), base, neg(system.of(run, "keyed")))
+            return self.knows(system, run, MASTER) | ((system.of(run, "version") == "TLS13") & base)
         if kind == RESUMPTION and run.takes_over and run.prev is not None:
             # The fields of the previous Finished are known to whoever could read the records.
             return self.knows(system, system.by_name[run.prev], TRAFFIC)
@@ -372,18 +429,15 @@ class Adversary(Network):
                 # A session id is always from an earlier handshake.
                 usable = self._at_hand(system, run, q) or f == "session_id"
                 if q.name in d.codes and carrier in q.role.sends and usable:
-                    theirs.append((message.f[f] == q.name) & self._read(system, q, carrier))
+                    theirs.append((message.f[f] == q.name) & self._seen(system, q, carrier))
             parts.append(disj(*mine, *theirs))
         parts += [self._part(system, message, p, whole) for p, whole in message.parts.items()]
-        return conj(*parts, message.made_up)
+        return conj(*parts)
 
     def _part(self, system: System, message: Message, part: str, whole: str) -> Expr:
-        """When the field `part` fits the field `whole`: both of the same maker.
-
-        The adversary's own value has no part, since no rule demands one.
-        """
+        """When the field `part` fits the field `whole`: both of the same maker."""
         f = message.f
-        allowed = [(f[whole] == "adversary") & (f[part] == "none")]
+        allowed = [f[whole] == "adversary"]
         for q in system.runs:
             made = q.role.sends.get(message.name, {}).get(part)
             if isinstance(made, Expr):
@@ -403,17 +457,20 @@ class Adversary(Network):
             allowed.append(own == "none")
         for q in system.runs:
             if message.name in q.role.sends and self._at_hand(system, run, q):
-                share = self._read(system, q, message.name)
+                share = self._seen(system, q, message.name)
                 known = ite(rsa, self._knows_premaster(system, q, message), share)
                 allowed.append((own == q.name) & known)
         keys = ["honest", "adversary", *(q.name for q in system.runs if q.name in to.domain.codes)]
         return conj(disj(*allowed), implies(rsa, to.one_of(*keys)))
 
-    def _client_hellos(self, system: System, run: Instance, message: Message) -> Iterable[Source]:
+    def _client_hellos(
+        self, system: System, run: Instance, message: Message, key: Expr
+    ) -> Iterable[Source]:
         """The sources of a ClientHello: with a client's own offer, or with one made up."""
-        limits = conj(self._writes(system, run, message), self._values(system, run, message))
+        writes = self.knows_key(system, run, key)
+        limits = conj(writes, self._values(system, run, message))
         # The fields that the transcript does not list one by one are part of the offer.
-        other = ("version", *message.shown, *message.record)
+        other = ("version", "legacy_version", *message.shown, *message.record)
         lists = [f for f in message.fields if f not in other]
         seals = self._seals(system, run, message)
         yield Source("forged", limits, {"offer": const("adversary", ClientOwner)}, seals)
@@ -421,15 +478,25 @@ class Adversary(Network):
             if message.name in q.role.sends:
                 bound = system.fields(q, q.role.sends[message.name])
                 if self._at_hand(system, run, q):
+                    read = self._read(system, q, message.name)
                     yield Source(
                         f"{q.name} via adversary",
-                        conj(limits, self._read(system, q, message.name)),
+                        conj(limits, read, _same_lists(message, bound)),
                         {f: bound[f] for f in ("offer", *lists)},
                     )
-                if run.takes_over:
-                    under = self._under(system, q, q.role.under[message.name])
-                    same_key = self._same_record_key(system, run, q, under)
-                    yield Source(q.name, conj(sent(q.name, message.name), same_key), bound)
+                if q.role.name != run.role.name:
+                    for e in q.role.times(message.name):
+                        yield from self._unchanged(system, run, q, message, e, key)
+
+
+def _same_lists(message: Message, sent: Mapping[str, Expr | tuple[Expr, ...]]) -> Expr:
+    """When a hello has the lists of the one `sent`: another legacy version is another list,
+    unless the hello offers another version, and there alone."""
+    version, legacy = sent["version"], sent["legacy_version"]
+    assert isinstance(version, Expr) and isinstance(legacy, Expr)
+    f = message.f
+    moved = neg(eq(f.version, version)) & eq(f.legacy_version, f.version)
+    return eq(f.legacy_version, legacy) | moved
 
 
 def _inside(message: Message) -> tuple[str, ...]:

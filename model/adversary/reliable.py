@@ -56,8 +56,13 @@ class Reliable(Network):
             for s in self._slots(r)
         }
 
-    def sources(self, system: System, run: Instance, message: Message) -> Iterable[Source]:
-        """The source of `message` if the head of the channel to `run` is `message`."""
+    def sources(
+        self, system: System, run: Instance, message: Message, under: Expr | None
+    ) -> Iterable[Source]:
+        """The source of `message` if the head of the channel to `run` is `message`.
+
+        Both ends of a channel have the same keys, so the key `under` excludes nothing.
+        """
         peer = self._peer(system, run)
         slots = self._slots(run)
         if message.form is Form.END:

@@ -80,8 +80,6 @@ class Extension:
         default_factory=dict
     )
     """By role, message and field: contents, which replace the old contents of the field."""
-    under: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
-    """By role and new message: the record key, over `own`."""
     views: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
     """By role and field of the handshake: the value that the end holds."""
     covers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -204,8 +202,6 @@ def _with(role: Role, e: Extension) -> Role:
     if name in e.signer:
         there, which = e.signer[name]
         signer = which if signer is None else ite(there, which, signer)
-    # Two extensions may add the same message with the same key.
-    under = {m: k for m, k in e.under.get(name, {}).items() if role.under.get(m) is not k}
     again = e.again.get(name, {})
     return replace(
         role,
@@ -215,7 +211,6 @@ def _with(role: Role, e: Extension) -> Role:
         alphabet=tuple(messages.values()),
         sends=sends,
         views={**role.views, **e.views.get(name, {})},
-        under=merged("a key of", role.under, under),
         generations={
             g: tuple(dict.fromkeys((*s, *states.get(g, ())))) for g, s in role.generations.items()
         },

@@ -155,7 +155,6 @@ EXTENSION = Extension(
         },
         "server": {"EncryptedExtensions": {"early_data": server.early_accepted}},
     },
-    under={"client": {"EarlyData": early, "EndOfEarlyData": early}},
     views={
         "client": {
             "early_accepted": client.early_accepted,

@@ -85,10 +85,6 @@ EXTENSION = Extension(
     variables=dict.fromkeys(ENDS, VARIABLES),
     messages=(EmptyRecord,),
     sends={end: {"EmptyRecord": {}} for end in ENDS},
-    under={
-        "client": {"EmptyRecord": client.write_key},
-        "server": {"EmptyRecord": server.write_key},
-    },
     rows=(*_rows("client"), *_rows("server")),
     amends=(*_amends("client"), *_amends("server")),
     observers={end: (*counter(end, "ignored"), *counter(end, "idle")) for end in ENDS},

@@ -190,10 +190,6 @@ EXTENSION = Extension(
     messages=(KeyUpdate,),
     fields={"ApplicationData": FIELD, "CloseNotify": FIELD},
     sends=dict.fromkeys(ENDS, _SENDS),
-    under={
-        "client": {"KeyUpdate": client.write_key},
-        "server": {"KeyUpdate": server.write_key},
-    },
     rows=(*_rows("client"), *_rows("server")),
     amends=(*_amends("client"), *_amends("server")),
     observers={end: _observers(end) for end in ENDS},

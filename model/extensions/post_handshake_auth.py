@@ -172,11 +172,16 @@ _to = Fields("the receiver", "to", {
 })
 
 
+def _main_keys(of: Fields) -> dict[str, Expr]:
+    """The keys of a message of the main handshake; of an answer, whatever its end writes under."""
+    return {"application": of.version <= "TLS12"}
+
+
 def _request(k: str) -> Edition:
     asked = its[f"request_{k}"]
     return Edition(
         f"for context {k}", asked, {"context": const(k, Context)},
-        _to.verified & (_to.asked_1 if k == "2" else ~_to.asked_1), server.write_key,
+        _to.verified & (_to.asked_1 if k == "2" else ~_to.asked_1), {},
         asked if k == "2" else asked & ~its.request_2,
     )
 
@@ -189,7 +194,7 @@ def _answers(message: str) -> tuple[Edition, ...]:
         "CertificateVerify": client.client_certificate == "honest",
         "Finished": TRUE,
     }
-    out = [Edition("", main[message], {}, ~_to.verified)]
+    out = [Edition("", main[message], {}, ~_to.verified, _main_keys(client))]
     for k, other in zip(CONTEXTS, reversed(CONTEXTS), strict=True):
         which, shown = const(k, Context), own[f"answer_{k}"]
         sent = shown != "none" if name == "answer" else own[f"{name}_{k}"]
@@ -207,7 +212,7 @@ def _answers(message: str) -> tuple[Edition, ...]:
         )
         latest = (own[f"answer_{other}"] == "none") | (own.first_answer == other)
         out.append(Edition(f"for context {k}", sent, fields, _to.verified & order,
-                           client.write_key, sent & latest))
+                           {}, sent & latest))
     return tuple(out)
 
 
@@ -296,7 +301,9 @@ EXTENSION = Extension(
         "client": {m: _answers(m) for m in ("Certificate", "CertificateVerify", "Finished")},
         "server": {
             "CertificateRequest": (
-                Edition("", server.client_auth != "none", {}, ~_to.verified),
+                Edition(
+                    "", server.client_auth != "none", {}, ~_to.verified, _main_keys(server)
+                ),
                 _request("1"),
                 _request("2"),
             )

@@ -133,9 +133,6 @@ NewSessionTicket = Message(
     shown={"ticket": "NewSessionTicket"},
 )
 
-ticket_key = ite(base_server.version == "TLS13", base_server.write_key, const("plaintext", Key))
-"""The record key of a NewSessionTicket; below TLS 1.3, plaintext before ChangeCipherSpec."""
-
 client, server = (
     Fields(f"the {r}", "own", {n: v.domain for n, v in VARIABLES[r].items()}) for r in VARIABLES
 )
@@ -374,7 +371,6 @@ EXTENSION = Extension(
             "NewSessionTicket": {"ticket": base_server.me},
         },
     },
-    under={"server": {"NewSessionTicket": ticket_key}},
     views={
         "client": {"psk": client.psk, **kept("client", client)},
         "server": {

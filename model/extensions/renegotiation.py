@@ -94,8 +94,6 @@ EXTENSION = Extension(
     variables=VARIABLES,
     messages=(HelloRequest,),
     sends={"server": {"HelloRequest": {}}},
-    # Never sent in a handshake: under the session keys.
-    under={"server": {"HelloRequest": server.write_key}},
     rows=ROWS,
     amends=(
         *(

@@ -28,6 +28,7 @@ from model.generations.negotiation import (
     version,
     version_common,
 )
+from model.generations.tls12_client import SPEC
 from model.message import ChangeCipherSpec, ClientHello, Finished, ServerHello
 from model.principal import CLIENT, OFFERED, SERVER, ServerOwner, client, server
 from model.role import Observer
@@ -133,7 +134,7 @@ ROWS = (
             when=(sh.version <= "TLS12") & echoed, checks=(*hello_12, *SESSION),
             do={**take_hello, **C_RESUME}),
     receive("client", ChangeCipherSpec, "RES_WAIT_CCS", "RES_WAIT_FIN", rfc="5246 7.1, 7.3",
-            do={"read_key": activated(client)}),
+            checks=SPEC, do={"read_key": activated(client)}),
     receive("client", Finished, "RES_WAIT_FIN", "RES_SEND_CCS", rfc="5246 7.4.9, 7.3",
             checks=[check("verify_data", finished_ok("client", "server"), "decrypt_error")],
             do={"verified": TRUE}),
@@ -148,7 +149,7 @@ ROWS = (
          do={"write_key": activated(server)}),
     send("server", Finished, "RES_SEND_FIN", "RES_WAIT_CCS", rfc="5246 7.4.9, 7.3"),
     receive("server", ChangeCipherSpec, "RES_WAIT_CCS", "RES_WAIT_FIN", rfc="5246 7.1, 7.3",
-            do={"read_key": activated(server)}),
+            checks=SPEC, do={"read_key": activated(server)}),
     receive("server", Finished, "RES_WAIT_FIN", "CONNECTED", rfc="5246 7.4.9, 7.3",
             checks=[check("verify_data", finished_ok("server", "client"), "decrypt_error")],
             do={"verified": TRUE}),

@@ -23,7 +23,7 @@ from model.expr import BOOL, TRUE, Domain, Expr, conj, const, disj, eq, ite, neg
 from model.extensions import Amend, Extension
 from model.generations.negotiation import ch, version
 from model.message import ClientHello
-from model.principal import Alert, ClientOwner, Compression, Key, ServerOwner, Suite, Version
+from model.principal import Alert, ClientOwner, Compression, ServerOwner, Suite, Version
 from model.principal import client as base_client
 from model.principal import server as base_server
 from model.role import Observer
@@ -165,7 +165,8 @@ ROWS = (
                       "illegal_parameter"),
                 check("cookie", eq(second.cookie, server.cookie), "illegal_parameter"),
             ],
-            do={"client_version": ch.version, "client_random": ch.random,
+            do={"client_version": ch.version, "legacy_version": ch.legacy_version,
+                "client_random": ch.random,
                 "client_offer": ch.offer, "exchange": ch.key_share,
                 "named_group": hello.group, "keyed": TRUE}),
 )
@@ -214,10 +215,6 @@ EXTENSION = Extension(
                 "cookie": server.cookie,
             },
         },
-    },
-    under={
-        "client": {"SecondClientHello": const("plaintext", Key)},
-        "server": {"HelloRetryRequest": const("plaintext", Key)},
     },
     views={
         "client": {

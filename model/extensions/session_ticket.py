@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from model.expr import BOOL, TRUE, Expr, eq, ite
 from model.extensions import Amend, Extension
-from model.extensions.psk import NewSessionTicket, ticket_key
+from model.extensions.psk import NewSessionTicket
 from model.extensions.resumption import VARIABLES as BASE
 from model.extensions.resumption import fits, none, offers, session_id
 from model.principal import ServerOwner, server
@@ -124,7 +124,6 @@ EXTENSION = Extension(
             "NewSessionTicket": {"ticket": server.me},
         },
     },
-    under={"server": {"NewSessionTicket": ticket_key}},
     views={
         end: {
             "hello_ticket": of.hello_ticket,

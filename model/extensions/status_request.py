@@ -15,7 +15,7 @@ from __future__ import annotations
 from model.expr import BOOL, Domain, Expr, conj, const, disj, eq, mapping
 from model.extensions import Amend, Extension
 from model.observers import saw
-from model.principal import Certificate, Key, client, server
+from model.principal import Certificate, client, server
 from model.role import Observer
 from model.rule import SAME, Fields, Message, Variable, check, receive, send
 from model.transcript import CERTIFICATE_SUITES, SKE_SUITES
@@ -97,7 +97,6 @@ EXTENSION = Extension(
             "CertificateStatus": {"response": its.status},
         },
     },
-    under={"server": {"CertificateStatus": const("plaintext", Key)}},
     views={
         "client": {"status_acked": own.status_acked, "status": own.status},
         "server": {"status_acked": acked & (server.version <= "TLS12"), "status": its.status},

@@ -84,6 +84,7 @@ def best() -> Expr:
 version_common = check("common version", version >= server.min_version, "protocol_version")
 take_client_hello = {
     "client_version": ch.version,
+    "legacy_version": ch.legacy_version,
     "client_random": ch.random,
     "client_offer": ch.offer,
     "version": version,

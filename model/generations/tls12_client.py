@@ -60,6 +60,9 @@ group_fits = disj(
 signature_ok = same(ske.signature, *params_signature("client", ske.share, ske.group))
 
 
+SPEC = (check("value", ChangeCipherSpec.f.value == "1", "decode_error"),)
+"""The check of a ChangeCipherSpec (RFC 5246 7.1)."""
+
 GENERATION = "tls12"
 RULES = [
     receive("client", CertificateMessage, "WAIT_CERTIFICATE", "WAIT_SKE", rfc="5246 7.4.2",
@@ -97,7 +100,7 @@ RULES = [
          do={"write_key": activated(own)}),
     send("client", Finished, "SEND_FIN", "WAIT_CCS", rfc="5246 7.4.9"),
     receive("client", ChangeCipherSpec, "WAIT_CCS", "WAIT_FIN", rfc="5246 7.1",
-            do={"read_key": activated(own)}),
+            checks=SPEC, do={"read_key": activated(own)}),
     receive("client", Finished, "WAIT_FIN", "CONNECTED", rfc="5246 7.4.9",
             checks=[check("verify_data",
                           same(Finished.f.verify_data, *verify_data("client", "server")),

@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 from model.expr import Expr, const, ite, mapping, same
-from model.generations.tls12_client import TRUST
+from model.generations.tls12_client import SPEC, TRUST
 from model.message import (
     CertificateMessage,
     CertificateRequest,
@@ -63,7 +63,7 @@ to_me = ite(
     const("honest", EncryptedTo),
 )
 decrypts = cke.encrypted_to == to_me
-version_inside = cke.premaster_version == own.client_version
+version_inside = cke.premaster_version == own.legacy_version
 premaster: Expr = ite(
     own.suite.one_of(*RSA_SUITES),
     ite(decrypts & version_inside, cke.exchange, const("random", ClientOwner)),
@@ -108,7 +108,7 @@ RULES = [
                                *certificate_verify("server", "client")),
                           "decrypt_error")]),
     receive("server", ChangeCipherSpec, "WAIT_CCS", "WAIT_FIN", rfc="5246 7.1",
-            do={"read_key": activated(own)}),
+            checks=SPEC, do={"read_key": activated(own)}),
     receive("server", Finished, "WAIT_FIN", "SEND_CCS", rfc="5246 7.4.9",
             checks=[check("verify_data",
                           same(Finished.f.verify_data, *verify_data("server", "client")),

@@ -30,6 +30,10 @@ from model.transcript import certificate_verify, verify_data
 own = client
 certificate = CertificateMessage.f.certificate
 answer = choice("certificate", Certificate)
+# RFC 8446 5: only an unprotected ChangeCipherSpec with the value 1 is dropped; any other is an
+# unexpected_message.
+DROPPED = ChangeCipherSpec.f.value == "1"
+IN_THE_CLEAR = const("plaintext", Key)
 HANDSHAKE = {"write_key": const("handshake", Key)}
 
 GENERATION = "tls13"
@@ -69,7 +73,8 @@ RULES = [
             rfc="8446 2, 4.4.4", do={"delivered": const(True)}),
     receive("client", ChangeCipherSpec,
             ("WAIT_EE", "WAIT_CERT_CR", "WAIT_CERT", "WAIT_CV", "WAIT_FINISHED"), SAME,
-            rfc="8446 5, D.4", label="client_receive_change_cipher_spec_dropped"),
+            rfc="8446 5, D.4", when=DROPPED, under=IN_THE_CLEAR,
+            label="client_receive_change_cipher_spec_dropped"),
     receive("client", ChangeCipherSpec, "WAIT_SH", SAME, rfc="8446 5, D.4",
-            when=own.max_version == "TLS13"),
+            when=(own.max_version == "TLS13") & DROPPED, under=IN_THE_CLEAR),
 ]

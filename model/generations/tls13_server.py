@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from model.expr import const, same
 from model.generations.tls12_server import TRUST_CLIENT
+from model.generations.tls13_client import DROPPED, IN_THE_CLEAR
 from model.message import (
     ApplicationData,
     CertificateMessage,
@@ -72,7 +73,7 @@ RULES = [
     receive("server", ChangeCipherSpec,
             ("NEGOTIATED", "SEND_EE", "SEND_CR_CERT", "SEND_CERT", "SEND_CV", "SEND_FINISHED",
              "WAIT_CERT", "WAIT_CV", "WAIT_FINISHED"), SAME, rfc="8446 5, D.4",
-            label="server_receive_change_cipher_spec_dropped"),
+            when=DROPPED, under=IN_THE_CLEAR, label="server_receive_change_cipher_spec_dropped"),
     send("server", ApplicationData, ("WAIT_CERT", "WAIT_CV", "WAIT_FINISHED"), SAME, rfc="8446 2",
          when=own.sends_data, do={"sent_data": const(True)},
          label="server_send_application_data_early"),
