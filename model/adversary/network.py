@@ -490,13 +490,14 @@ class Adversary(Network):
 
 
 def _same_lists(message: Message, sent: Mapping[str, Expr | tuple[Expr, ...]]) -> Expr:
-    """When a hello has the lists of the one `sent`: another legacy version is another list,
-    unless the hello offers another version, and there alone."""
+    """When a hello has the lists of the one `sent`, which another legacy version is not.
+
+    Without supported_versions the legacy version is the version that the hello offers.
+    """
     version, legacy = sent["version"], sent["legacy_version"]
     assert isinstance(version, Expr) and isinstance(legacy, Expr)
     f = message.f
-    moved = neg(eq(f.version, version)) & eq(f.legacy_version, f.version)
-    return eq(f.legacy_version, legacy) | moved
+    return eq(f.legacy_version, ite(eq(version, legacy), f.version, legacy))
 
 
 def _inside(message: Message) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from model.expr import BOOL
 from model.extensions import Amend, Extension
-from model.generations.negotiation import ch
+from model.generations.negotiation import offered
 from model.principal import server
 from model.rule import Fields, Variable, check
 
@@ -25,7 +25,7 @@ own = Fields("the client", "own", {n: v.domain for n, v in VARIABLES["client"].i
 hello = Fields("ClientHello", "msg", FIELDS)
 
 _appropriate = check(
-    "fallback", ~hello.fallback_scsv | (server.max_version <= ch.version), "inappropriate_fallback"
+    "fallback", ~hello.fallback_scsv | (server.max_version <= offered), "inappropriate_fallback"
 )
 
 EXTENSION = Extension(

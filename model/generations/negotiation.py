@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from model.expr import Expr, const, disj, ite, neg
 from model.message import ClientHello, ServerHello
-from model.principal import OFFERED, Key, Suite, client, server
+from model.principal import OFFERED, Key, Sentinel, Suite, client, server
 from model.rule import check, receive, send
 from model.transcript import CERTIFICATE_SUITES, EXPORT_SUITES
 
@@ -48,14 +48,17 @@ hello_12 = (
 take_hello = {
     "version": sh.version,
     "server_random": sh.random,
-    "sentinel": sh.sentinel,
+    # Only an honest server's random can equal another, so only its bytes tell two randoms apart.
+    "sentinel": ite(sh.random == "adversary", const("none", Sentinel), sh.sentinel),
     "session_id": sh.session_id,
     "suite": sh.suite,
     "compression": sh.compression,
 }
 
 # The server's choice of version and suite.
-version = ite(ch.version <= server.max_version, ch.version, server.max_version)
+# A server that does not know TLS 1.3 ignores supported_versions (RFC 8446 4.2.1, 5246 7.4.1.4).
+offered = ite(server.max_version == "TLS13", ch.version, ch.legacy_version)
+version = ite(offered <= server.max_version, offered, server.max_version)
 
 
 compression = ite(
@@ -83,7 +86,8 @@ def best() -> Expr:
 
 version_common = check("common version", version >= server.min_version, "protocol_version")
 take_client_hello = {
-    "client_version": ch.version,
+    # In the transcript a made-up list equals nobody's, whatever versions it has.
+    "client_version": ite(ch.offer == "adversary", offered, ch.version),
     "legacy_version": ch.legacy_version,
     "client_random": ch.random,
     "client_offer": ch.offer,
