@@ -57,7 +57,7 @@ def shown_by(r: View, peer: str) -> Expr:
     """The certificate that identifies the run's peer, "server" or "client".
 
     With a resumption key, the certificate of the handshake that made the key. With an external key,
-    "honest": both honest principals share that key.
+    "honest" or "adversary", whoever shares that key.
     """
     name = f"{peer}_certificate"
     now: Expr = getattr(r, name)
@@ -67,7 +67,11 @@ def shown_by(r: View, peer: str) -> Expr:
     return ite(
         r.psk == "resumption",
         earlier,
-        ite(r.psk == "external", const("honest", Certificate), now),
+        ite(
+            r.psk == "external",
+            const("honest", Certificate),
+            ite(r.psk == "adversary", const("adversary", Certificate), now),
+        ),
     )
 
 

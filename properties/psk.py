@@ -15,8 +15,8 @@ SESSION = (
 
 
 def key_known(w: World, r: View) -> Expr:
-    """When the adversary knows the resumption key in use; an external key counts as unknown."""
-    return conj(r.psk == "resumption", w.knows(r, RESUMPTION))
+    """When the adversary knows the key in use; that of the honest ends counts as unknown."""
+    return disj(r.psk == "adversary", conj(r.psk == "resumption", w.knows(r, RESUMPTION)))
 
 
 def earlier(r: View, name: str) -> Expr:

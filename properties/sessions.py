@@ -87,8 +87,9 @@ def a_session_keeps_its_parameters(w: World) -> list[Implication]:
     for r in w.runs:
         b = before(r)
         if "psk" in r.run.role.variables:
-            kept = r.psk == "external" if b is None else b.version == "TLS13"
-            kept = conj(r.version == "TLS13", disj(r.psk == "external", kept))
+            external = r.psk.one_of("external", "adversary")
+            kept = external if b is None else external | (b.version == "TLS13")
+            kept = conj(r.version == "TLS13", kept)
             out.append(when(r.psk != "none").then(kept))
         if "resumed" in r.run.role.variables and b is not None:
             names = ("version", "suite", "compression")

@@ -13,7 +13,8 @@
    handshake; the server accepts only a ticket that it issued and that
    has not expired.
 
-An external key is shared by the two honest principals and not known to the adversary. A resumption
+An external key is shared by the two honest principals and not known to the adversary, or by one of
+them and the adversary, which is then an ordinary peer. A resumption
 key is made of the secret and the whole transcript of the handshake before. So both ends keep their
 view of that handshake in `session_*` (all fields that are not fixed in TLS 1.3): the keys of two
 runs are equal if and only if those fields are, and the adversary knows the key if and only if it
@@ -51,10 +52,12 @@ from model.principal import client as base_client
 from model.principal import server as base_server
 from model.role import Observer
 from model.rule import SAME, Fields, Message, Variable, check, receive, send
-from model.schedule import EXTERNAL, RESUMPTION, KeySchedule
+from model.schedule import EXTERNAL, PUBLIC, RESUMPTION, KeySchedule
 from model.transcript import VIEWS
 
-Psk = Domain("Psk", ("none", "external", "resumption"))
+Psk = Domain("Psk", ("none", "external", "adversary", "resumption"))
+"""The key in use: none, the external key of the honest ends, an external key that the end shares
+with the adversary, or that of a ticket."""
 Identity = Domain("Identity", ("none", "adversary", "external", "server0", "server1", "server2"))
 """The name of a key in a hello: the external key, or a ticket of that server run."""
 Selected = Domain("Selected", ("none", "0", "1"))
@@ -88,6 +91,7 @@ SESSION = {
 _SHARED = {
     # Configuration: has the external key; allows each mode; resumes the previous handshake.
     "has_external": _once(BOOL, False),
+    "shares_with_adversary": _once(BOOL, False),  # of a client: in place of the honest ends' key
     "takes_psk_ke": _once(BOOL, False),
     "takes_psk_dhe_ke": _once(BOOL, True),
     "resumes": _once(BOOL, False),
@@ -228,13 +232,15 @@ offered = ite(
     const("resumption", Psk),
     ite(
         client.has_external & (client.takes_psk_ke | client.takes_psk_dhe_ke),
-        const("external", Psk),
+        ite(client.shares_with_adversary, const("adversary", Psk), const("external", Psk)),
         const("none", Psk),
     ),
 )
 _identity = ite(
-    client.offered_psk == "external",
-    const("external", Identity),
+    client.offered_psk.one_of("external", "adversary"),
+    mapping(client.offered_psk,
+            {"none": "none", "external": "external", "adversary": "adversary",
+             "resumption": "none"}, Identity),
     mapping(client.offered_ticket, {v: v for v in ServerOwner.values}, Identity),
 )
 _offers_now = client.offered_psk != "none"
@@ -258,15 +264,20 @@ resumption = (
     & eq(hello.identity, _own_ticket)
 )
 external = server.has_external & (hello.identity == "external")
+adversarys = server.shares_with_adversary & (hello.identity == "adversary")
 kind = ite(
     resumption,
     const("resumption", Psk),
-    ite(external, const("external", Psk), const("none", Psk)),
+    ite(
+        external,
+        const("external", Psk),
+        ite(adversarys, const("adversary", Psk), const("none", Psk)),
+    ),
 )
 dhe = hello.psk_dhe_ke & server.takes_psk_dhe_ke & (ch.key_share != "none")
 _ke = hello.psk_ke & server.takes_psk_ke
 common_mode = (hello.psk_dhe_ke & server.takes_psk_dhe_ke) | _ke
-selects = (resumption | external) & (dhe | _ke)
+selects = (resumption | external | adversarys) & (dhe | _ke)
 
 
 def server_binder() -> tuple[Expr, ...]:
@@ -362,7 +373,9 @@ EXTENSION = Extension(
         "server": {
             "ServerHello": {
                 "selected": mapping(
-                    server.psk, {"none": "none", "external": "0", "resumption": "0"}, Selected
+                    server.psk,
+                    {"none": "none", "external": "0", "adversary": "0", "resumption": "0"},
+                    Selected,
                 ),
                 "key_share": ite(
                     (base_server.version == "TLS13") & ~server.psk_ke, base_server.me, _no_share
@@ -437,7 +450,13 @@ EXTENSION = Extension(
         "server": KeySchedule(
             unexchanged=server.psk_ke,
             secret={RESUMPTION: server.psk == "resumption", EXTERNAL: server.psk == "external"},
-            seals={"binder": {RESUMPTION: resumption, EXTERNAL: external & ~resumption}},
+            seals={
+                "binder": {
+                    RESUMPTION: resumption,
+                    EXTERNAL: external & ~resumption,
+                    PUBLIC: adversarys & ~resumption,
+                }
+            },
         ),
     },
     begins={

@@ -163,6 +163,16 @@ SCENARIOS = (
         extensions=("early_data", "psk"),
     ),
     Scenario(
+        "tls13-early-data-own-key",
+        "early data where each end may share an external key with the adversary",
+        {**TLS13, "has_external": (True,), "shares_with_adversary": EITHER, "sends_early": EITHER,
+         "takes_psk_ke": (True,), **no_client_auth("client")},
+        {**TLS13, "has_external": (True,), "shares_with_adversary": EITHER, "takes_early": (True,),
+         "takes_psk_ke": (True,), "issues": (False,), **no_client_auth("server"),
+         "sends_data": (False,)},
+        extensions=("early_data", "psk"),
+    ),
+    Scenario(
         "early-data-two-servers",
         "early data at two servers that share no record of hellos",
         EARLY_CLIENT,

@@ -45,7 +45,9 @@ class Open(Network):
         seen = {f"{r.name}.sent_{m}": FLAG for r in system.runs for m in r.role.sends}
         return {**seen, "slot": FLAG} if self.slow else seen
 
-    def sources(self, system: System, run: Instance, message: Message) -> Iterable[Source]:
+    def sources(
+        self, system: System, run: Instance, message: Message, under: Expr | None
+    ) -> Iterable[Source]:
         """The only source, with a free bit."""
         empties = {"slot": FALSE} if self.slow else {}
         yield Source("forged", self.when[run.name, message.name], effects=empties)

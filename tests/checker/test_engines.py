@@ -190,7 +190,9 @@ class Lost(Network):
         """None."""
         return {}
 
-    def sources(self, system: System, run: Instance, message: Message) -> list[Source]:
+    def sources(
+        self, system: System, run: Instance, message: Message, under: Expr | None
+    ) -> list[Source]:
         """None."""
         return []
 

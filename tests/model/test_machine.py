@@ -348,7 +348,7 @@ def test_a_message_that_is_not_due() -> None:
     for sent in (
         Sent("ServerHelloDone", {}),
         Sent("ApplicationData", {}),
-        Sent("ChangeCipherSpec", {}),
+        Sent("ChangeCipherSpec", {"value": "1"}),
         Sent("Finished", {"verify_data": JUNK}),
         Sent("CloseNotify", {}),
     ):

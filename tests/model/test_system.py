@@ -179,7 +179,9 @@ def test_a_network_may_add_variables_and_refuse_to_send() -> None:
         def variables(self, system: System) -> dict[str, Variable]:
             return {}
 
-        def sources(self, system: System, run: Instance, message: Message) -> list[Any]:
+        def sources(
+            self, system: System, run: Instance, message: Message, under: Expr | None
+        ) -> list[Any]:
             return []
 
         def emit(

@@ -56,7 +56,9 @@ class Forger(Network):
         """The variables for the maker's messages that were seen."""
         return {f"maker.sent_{m}": Variable(BOOL, (False,)) for m in ("Order", "Leak")}
 
-    def sources(self, system: System, run: Instance, message: Message) -> Iterable[Source]:
+    def sources(
+        self, system: System, run: Instance, message: Message, under: Expr | None
+    ) -> Iterable[Source]:
         """The maker's own order, or one with free fields."""
         if message is not Order:
             return
