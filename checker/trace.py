@@ -91,7 +91,11 @@ def replay(system: System, path: Described, goal: Expr | None, name: str = "") -
         step, fields, after = found
         run = machines[step.run]
         before = run.valuation()
-        key = run.key(step.rule) if step.rule.kind == "receive" else before.get("write_key", "")
+        key = (
+            run.record_key(step.rule)
+            if step.rule.kind == "receive"
+            else before.get("write_key", "")
+        )
         alert = getattr(run, step.rule.trigger)(None if step.rule.under is None else key, **fields)
         if run.taken is not step.rule:
             raise EngineError(f"step {i}: the machine took {run.taken}, not {step.rule.name}")

@@ -114,7 +114,7 @@ class Callables:
 
             def passes(e: EventData, condition: Any = condition, r: Rule = r) -> bool:
                 run: Any = e.model
-                if not run.takes(r, e.kwargs.get("under")):
+                if not run.takes_record(r, e.kwargs.get("under")):
                     return False
                 return condition(run, e.kwargs)[0]  # type: ignore[no-any-return]
 
@@ -198,17 +198,17 @@ class Run:
             variables[name].domain.code(value)
             setattr(self, name, value)
 
-    def key(self, row: Rule) -> Value:
+    def record_key(self, row: Rule) -> Value:
         """The record key that the row takes now; None for a role without record keys."""
         of = self._compiled.under.get(row.name)
         return getattr(self, "read_key", None) if of is None else of(self, {})[0]
 
-    def takes(self, row: Rule, under: Value) -> bool:
+    def takes_record(self, row: Rule, under: Value) -> bool:
         """Whether the row takes a record under the key `under`; None is the read key."""
         if under is None and row.under is None:
             return True
         read = getattr(self, "read_key", None)
-        return self.key(row) == (read if under is None else under)
+        return self.record_key(row) == (read if under is None else under)
 
     def _call(self, trigger: str) -> Callable[..., Sent | str | None]:
         def call(under: Value = None, **fields: Any) -> Sent | str | None:
@@ -296,7 +296,7 @@ class Run:
         trigger = f"receive_{snake(sent.message)}"
         rows = [r for r in self.role.rules if r.trigger == trigger and self.state in r.sources]
         under = sent.under if sent.under == "plaintext" else None
-        if rows and not any(self.takes(r, under) for r in rows):
+        if rows and not any(self.takes_record(r, under) for r in rows):
             return self.receive_undecryptable_record()  # type: ignore[attr-defined, no-any-return]
         return call(under=under, **sent.fields)  # type: ignore[no-any-return]
 

@@ -53,7 +53,7 @@ def _server_hello(body: bytes) -> wire.ServerHello:
     return out
 
 
-_NO_HELLO = wire.ClientHello("none", b"", b"", b"", b"", {})
+_NO_HELLO = wire.ClientHello("none", "", b"", b"", b"", b"", {})
 
 
 def _made(part: bytes | None, own: bytes | None, by: str) -> str:
@@ -217,6 +217,7 @@ class Abstraction:
 
         fields = {
             "version": h.version,
+            **({"legacy_version": h.legacy_version} if h.legacy_version else {}),
             "random": self.client if first and h.random == first.random else "adversary",
             "offer": self.client if same_offer else "adversary",
             **{f"offers_{s}": s in offered for s in OFFERED},

@@ -263,7 +263,8 @@ class HonestMachine:
         garbled = not readable and not (name == "ChangeCipherSpec" and key == "plaintext")
         if garbled:
             return Sent("UndecryptableRecord", {}), True
-        return Sent(name, completed(MESSAGES[name], values)), False
+        clear = key if key == "plaintext" else None
+        return Sent(name, completed(MESSAGES[name], values), clear), False
 
     def _readable(self, sender: Run, reader: Run) -> bool:
         """Whether the reader has the keys that the sender writes with."""

@@ -165,7 +165,9 @@ def _feed(runs: Mapping[str, Any], number: int, item: Recorded) -> tuple[Watched
     mine = sent.fields if sent is not None else _view(sender, item.message) if judged else {}
     taken: Rule | None = None
     if receiver.state not in receiver.role.final:
-        taken, problem = _receive(receiver, item.message, {**mine, **shown})
+        # The ChangeCipherSpec for middleboxes is in the clear (RFC 8446 5).
+        clear = "plaintext" if note and item.message == "ChangeCipherSpec" else None
+        taken, problem = _receive(receiver, item.message, {**mine, **shown}, clear)
         if problem:
             problems.append(problem)
         elif receiver.end == "error" and send_rule is None:
@@ -199,11 +201,16 @@ def _feed(runs: Mapping[str, Any], number: int, item: Recorded) -> tuple[Watched
     return watched, f"{where}: " + "; and ".join(problems) if problems else None
 
 
-def _receive(receiver: Run, name: str, fields: Mapping[str, Any]) -> tuple[Rule, str]:
-    """The receive row taken, and why the message is illegal; empty if it is legal."""
+def _receive(
+    receiver: Run, name: str, fields: Mapping[str, Any], under: str | None
+) -> tuple[Rule, str]:
+    """The receive row taken, and why the message is illegal; empty if it is legal.
+
+    `under` is the record key, None for the read key.
+    """
     then, state = copy.copy(receiver), receiver.state
     values = completed(alphabet()[name], fields)
-    receiver.receive(Sent(name, values))
+    receiver.receive(Sent(name, values, under))
     row = receiver.taken
     assert row is not None
     if not row.rejects:

@@ -174,6 +174,7 @@ class ClientHello:
     """A ClientHello, the first or a second one."""
 
     version: str  # the highest offered
+    legacy_version: str  # empty for one that is none of TLS 1.0 to 1.3
     random: bytes
     session_id: bytes
     suites: bytes
@@ -246,7 +247,15 @@ def client_hello(body: bytes) -> ClientHello:
             f"ClientHello: expected a version of {', '.join(VERSIONS.values())}, got "
             + (", ".join(f"0x{v:04x}" for v in offered) or "none")
         )
-    return ClientHello(VERSIONS[max(known)], random, session_id, suites, compression, extensions)
+    return ClientHello(
+        VERSIONS[max(known)],
+        VERSIONS.get(legacy, ""),
+        random,
+        session_id,
+        suites,
+        compression,
+        extensions,
+    )
 
 
 def server_hello(body: bytes) -> ServerHello:
