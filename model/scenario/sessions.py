@@ -71,6 +71,23 @@ SCENARIOS = (
         extensions=("resumption",),
     ),
     Scenario(
+        "resumption-client-auth",
+        "a server that may ask for a certificate resumes the session of its first handshake",
+        {**TLS12, **offers("RSA"), "sends_data": (False,)},
+        {**TLS12, **offers("RSA"), "sends_data": (False,)},
+        servers=2, later=(("server1", "server0"),), configs=RESUMED, order="rounds",
+        extensions=("resumption",),
+    ),
+    Scenario(
+        "session-ticket-client-auth",
+        "a server that may ask for a certificate resumes by a ticket or the session's id",
+        {**TLS12, **offers("RSA"), "sends_data": (False,)},
+        {**TLS12, **offers("RSA"), "sends_data": (False,)},
+        ("symbolic",),
+        clients=2, servers=2, later=TWICE, order="rounds", configs=RESUMED,
+        extensions=("resumption", "session_ticket"),
+    ),
+    Scenario(
         "session-ticket-honest",
         "no attacker: a handshake and one that resumes its session, by a ticket or by its id",
         {**TLS12, **offers("RSA"), "uses_tickets": EITHER, "sends_data": (False,),
