@@ -568,16 +568,16 @@ class Pdr:
 
         proof = close(used([-holds]))
         old = {x.mask: x.needs for x in self.lemmas}
-        for m in candidates:
-            if m not in old:
-                closure = close([m])
-                names = {self.positions[i][0] for c in closure for i in bits(c)}
-                # A lemma is only used where all the lemmas that it needs are used.
-                needs = self.cone(names).union(*(old[c] for c in closure if c in old))
-                self.lemmas.append(Lemma(m, needs))
-                if needs not in self.groups:
-                    self.groups[needs] = self.gates.new()
-                self.solver.add([(-self.groups[needs], *(self.is_[i] for i in bits(m)))])
+        # All or none: a lemma without those that it needs, as when time ends here, is no lemma.
+        closures = {m: close([m]) for m in candidates if m not in old}
+        for m, closure in closures.items():
+            names = {self.positions[i][0] for c in closure for i in bits(c)}
+            # A lemma is only used where all the lemmas that it needs are used.
+            needs = self.cone(names).union(*(old[c] for c in closure if c in old))
+            self.lemmas.append(Lemma(m, needs))
+            if needs not in self.groups:
+                self.groups[needs] = self.gates.new()
+            self.solver.add([(-self.groups[needs], *(self.is_[i] for i in bits(m)))])
         return proof
 
     def named(self, mask: int) -> list[tuple[str, int]]:
