@@ -142,7 +142,8 @@ def with_needed(*names: str) -> tuple[str, ...]:
 def chosen(names: Iterable[str]) -> tuple[Extension, ...]:
     """The extensions called `names` and the implied ones, in the order of application.
 
-    An extension comes after the extensions that it needs or amends. UsageError for an unknown name;
+    An extension comes after the extensions that it needs or amends, and after those that add the
+    messages to which it adds fields. UsageError for an unknown name;
     ModelError for a missing or an excluded extension.
     """
     every = extensions()
@@ -160,6 +161,9 @@ def chosen(names: Iterable[str]) -> tuple[Extension, ...]:
         for a in every[name].amends:
             if a.of in wanted:
                 add(a.of, wanted)
+        for n in wanted:
+            if any(m.name in every[name].fields for m in every[n].messages):
+                add(n, wanted)
         out[name] = every[name]
 
     wanted = {meant("extension", n, every) for n in names}

@@ -98,7 +98,7 @@ SecondClientHello = Message(
     "SecondClientHello",
     {**ClientHello.fields, **FIELDS["ClientHello"], "cookie": ServerOwner},
     "8446 4.1.2",
-    optional=("shares", "key_share", "cookie"),
+    optional=("shares", "key_share", "group", "cookie"),
     shown={
         "random": "ClientHello",
         "offer": "SecondClientHello",
@@ -225,7 +225,7 @@ EXTENSION = Extension(
     },
     messages=(HelloRetryRequest, SecondClientHello),
     fields=FIELDS,
-    optional={"ServerHello": ("group",)},
+    optional={"ClientHello": ("group",), "ServerHello": ("group",)},
     sends={
         "client": {
             "ClientHello": _client_hello,
