@@ -6,7 +6,7 @@
    selects the key; otherwise the server goes on with certificates, if
    the client sent a share, and fails if not.
 3. psk_dhe_ke exchanges shares besides, psk_ke does not. A client that    4.2.9, 9.2
-   allows psk_ke alone sends no share, as it may.
+   allows psk_ke alone may send a share for a server without the key.
 4. With a selected key there is no CertificateRequest, no Certificate     4.1.1, 4.3.2
    and no CertificateVerify.
 5. After the handshake the server sends a ticket with a key made of the   4.6.1
@@ -121,6 +121,8 @@ VARIABLES = {
     "client": {
         **_SHARED,
         "random": _once(ClientOwner),
+        # Configuration: a share is sent beside a key for psk_ke alone, for a server without the key.
+        "shares_beside": _once(BOOL, False),
         "offered_psk": _once(Psk),
         "offered_ticket": _once(ServerOwner),
         "ticket": _once(ServerOwner),
@@ -257,7 +259,8 @@ _identity = ite(
 _offers_now = client.offered_psk != "none"
 shares = ite(
     (base_client.max_version != "TLS13")
-    | ((offered != "none") & client.takes_psk_ke & ~client.takes_psk_dhe_ke),
+    | conj(offered != "none", client.takes_psk_ke, ~client.takes_psk_dhe_ke,
+           ~client.shares_beside),
     const("none", Shares),
     const("one", Shares),
 )
