@@ -35,8 +35,8 @@ RULES: tuple[Rule, ...] = ()
 """Empty, since the rows depend on the states of a role: see `rows`."""
 
 
-READ_CLOSED = ("ANSWER_CLOSE", "READ_CLOSED")
-"""The local states after the peer's close_notify."""
+READ_CLOSED = ("ANSWER_CLOSE", "ANSWER_EARLY_CLOSE", "READ_CLOSED")
+"""The local states after the peer's close_notify; the second in a handshake."""
 
 
 def fatal(own: Fields) -> Expr:
@@ -63,10 +63,12 @@ def _rows(role: str, own: Fields, states: tuple[str, ...]) -> list[Rule]:
                 do={"end": const("close_notify", End)}),
         receive(role, CloseNotify, "CLOSING", "CLOSED", rfc="5246 7.2.1; 8446 6.1",
                 do={"end": const("close_notify", End)}),
-        receive(role, CloseNotify, handshake, "ANSWER_CLOSE", rfc="5246 7.2.1; 8446 6.1",
+        receive(role, CloseNotify, handshake, "ANSWER_EARLY_CLOSE", rfc="5246 7.2.1; 8446 6.1",
                 label=f"{role}_receive_close_notify_in_handshake"),
         receive(role, CloseNotify, "START", "CLOSED", rfc="5246 7.2.1", do=error),
-        send(role, CloseNotify, "ANSWER_CLOSE", "CLOSED", rfc="5246 7.2.1", do=error),
+        send(role, CloseNotify, "ANSWER_CLOSE", "CLOSED", rfc="5246 7.2.1"),
+        send(role, CloseNotify, "ANSWER_EARLY_CLOSE", "CLOSED", rfc="5246 7.2.1; 8446 6.1",
+             do=error),
         receive(role, AlertMessage, there, SAME, rfc="5246 7.2.2; 8446 6", when=~fatal(own),
                 label=f"{role}_receive_alert_ignored"),
         receive(role, AlertMessage, there, "CLOSED", rfc="5246 7.2.2; 8446 6.2",

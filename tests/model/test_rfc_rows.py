@@ -67,7 +67,12 @@ AFTER_CLOSE = [
 @pytest.mark.parametrize("end", ["client", "server"])
 @pytest.mark.parametrize(
     ("version", "state"),
-    [("TLS12", "ANSWER_CLOSE"), ("TLS13", "ANSWER_CLOSE"), ("TLS13", "READ_CLOSED")],
+    [
+        ("TLS12", "ANSWER_CLOSE"),
+        ("TLS13", "ANSWER_CLOSE"),
+        ("TLS13", "READ_CLOSED"),
+        ("TLS12", "ANSWER_EARLY_CLOSE"),
+    ],
 )
 def test_whatever_comes_after_close_notify_is_ignored(
     version: str, state: str, end: str, name: str, extensions: tuple[str, ...]
@@ -107,7 +112,7 @@ def test_close_notify_in_a_handshake_is_answered(
     """RFC 5246 7.2.1, RFC 8446 6.1: with a close_notify, and the handshake has failed."""
     of = run(end, extensions, {}, state=state, version=version, read_key=key)
     assert of.receive(message(of, "CloseNotify")) is None
-    assert of.state == "ANSWER_CLOSE"
+    assert of.state == "ANSWER_EARLY_CLOSE"
     of.send_close_notify()
     assert (of.state, of.end, of.alert) == ("CLOSED", "error", "none")
 
