@@ -17,6 +17,7 @@ from model.principal import (
     Level,
     Sentinel,
     ServerOwner,
+    Shares,
     SpecValue,
     Suite,
     Version,
@@ -36,10 +37,11 @@ ClientHello = Message(
         "offer": ClientOwner,  # whose lists of suites and compression methods these are
         **{f"offers_{s}": BOOL for s in OFFERED},
         "deflate": BOOL,
-        "key_share": ClientOwner,  # TLS 1.3 only
+        "shares": Shares,
+        "key_share": ClientOwner,  # the share itself
     },
     "5246 7.4.1.2",
-    optional=("key_share",),
+    optional=("shares", "key_share"),
     shown={"random": "ClientHello", "offer": "ClientHello", "key_share": "ClientHello"},
 )
 ServerHello = Message(

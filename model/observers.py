@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from model.expr import BOOL, FALSE, TRUE, Expr, conj, disj, neg, var
-from model.message import AlertMessage
+from model.generations.records import fatal
 from model.principal import Alert, client, server
 from model.role import Observer, Role
 from model.rule import SAME, Fields, Variable, snake
@@ -87,8 +87,7 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
     out.append(
         _latch(
             "survived_fatal_alert", "receive", "Alert",
-            neg((own.version == "TLS13") & (AlertMessage.f.description == "user_canceled"))
-            & ((own.version == "TLS13") | (AlertMessage.f.level == "fatal")),
+            fatal(own),
             transient=True,
         )
     )

@@ -38,6 +38,9 @@ OFFERED = (
 
 Compression = Domain("Compression", ("null", "deflate"))
 
+Shares = Domain("Shares", ("none", "empty", "one"))
+"""The key_share and supported_groups of a hello: absent, there without a share, with one share."""
+
 ClientOwner = Domain(
     "ClientOwner", ("none", "adversary", "client0", "client1", "client2", "random", "fixed")
 )
@@ -141,6 +144,8 @@ _SHARED = {
 
 CLIENT = {
     **_SHARED,
+    # What the first hello has of key_share.
+    "shares": _once(Shares),
     "server_random": _once(ServerOwner),
     "sentinel": _once(Sentinel),
     "session_id": _once(ServerOwner),
@@ -187,7 +192,7 @@ _SERVER_TLS13 = (
     "NEGOTIATED", "SEND_EE", "SEND_CR_CERT", "SEND_CERT", "SEND_CV", "SEND_FINISHED",
     "WAIT_CERT", "WAIT_CV", "WAIT_FINISHED",
 )
-_OPEN = ("CONNECTED", "ANSWER_CLOSE", "CLOSING", "CLOSED")
+_OPEN = ("CONNECTED", "ANSWER_CLOSE", "ANSWER_EARLY_CLOSE", "CLOSING", "CLOSED")
 
 GENERATIONS = {
     "client": {"tls12": _CLIENT_TLS12, "tls13": _CLIENT_TLS13},

@@ -186,7 +186,7 @@ class Role:
         def with_alert(v: Expr) -> Expr:
             return v if sent is None or v.payload != "msg.alert" else sent
 
-        for o in self.observers:
+        for o in () if rule.unread else self.observers:
             if o.kind == kind and o.event == rule.event:
                 if o.transient and rule.target == self.closed:
                     continue

@@ -8,6 +8,7 @@ from model.expr import Expr, const, ite, mapping
 from model.extensions import ENDS, Extension, chosen, extended
 from model.folder import modules
 from model.generations import records
+from model.generations.negotiation import offers_deflate
 from model.message import ALPHABET, AlertMessage
 from model.observers import observed
 from model.principal import (
@@ -16,7 +17,6 @@ from model.principal import (
     OFFERED,
     SERVER,
     STATES,
-    ClientOwner,
     EncryptedTo,
     Level,
     ServerOwner,
@@ -34,12 +34,12 @@ from model.transcript import (
     SECRET,
     VIEWS,
     certificate_verify,
+    first_share,
     params_signature,
     server_group,
     verify_data,
 )
 
-_nobody = const("none", ClientOwner)
 _no_server = const("none", ServerOwner)
 Contents = dict[str, Expr | tuple[Expr, ...]]
 _empty: Contents = {}
@@ -69,8 +69,9 @@ SENDS: dict[str, dict[str, Contents]] = {
             "random": client.me,
             "offer": client.me,
             **{f"offers_{s}": client[f"offers_{s}"] for s in OFFERED},
-            "deflate": client.deflate,
-            "key_share": ite(client.max_version == "TLS13", client.me, _nobody),
+            "deflate": offers_deflate,
+            "shares": client.shares,
+            "key_share": first_share,
         },
         "Certificate": {"certificate": client.client_certificate},
         "NoCertificate": {},

@@ -190,6 +190,8 @@ class Rule:
     under: Expr | None = None
     """Of a receive row, over `own`: the record key that the record must be under; None for the
     run's read key."""
+    unread: bool = False
+    """Whether the row drops its message unread, so that no observer has seen the message."""
 
     @property
     def trigger(self) -> str:

@@ -63,17 +63,24 @@ server_sentinel = ite(
 _weak = server.weak_dh & (server.suite == "DHE")
 server_group = ite(_weak, const("dh_weak", Group), mapping(server.suite, GROUP_OF, Group))
 
+_nobody = const("none", ClientOwner)
+first_share = ite(client.shares == "one", client.me, _nobody)
+"""The share in the client's first hello."""
+
+
+def client_exchange(share: Expr) -> Expr:
+    """The client's part of the exchange; in TLS 1.3, `share`."""
+    mine = ite(client.fixed_dh, const("fixed", ClientOwner), client.me)
+    return ite(_is_13["client"], share, ite(client.suite == "PSK", _nobody, mine))
+
+
 # By role and field of the handshake: the value that the end holds.
 VIEWS: Mapping[str, Mapping[str, Expr]] = {
     "client": {
         "client_version": client.max_version,
         "client_random": client.me,
         "offer": client.me,
-        "exchange": ite(
-            client.suite == "PSK",
-            const("none", ClientOwner),
-            ite(client.fixed_dh, const("fixed", ClientOwner), client.me),
-        ),
+        "exchange": client_exchange(first_share),
         "version": client.version,
         "server_random": client.server_random,
         "sentinel": client.sentinel,

@@ -8,8 +8,10 @@ from properties import Implication, View, World, invariant, when
 from properties.authentication import agree, by_key, is_open, paired, server_authenticated
 
 NEEDS = ("tls13", "retry")
-CHANGED = ("group", "cookie", "binder", "early_data")
+CHANGED = ("cookie", "binder", "early_data")
 """The fields in which the second ClientHello may differ from the first (RFC 8446 4.1.2)."""
+SHARE = ("shares", "key_share", "group")
+"""The fields in which it may differ after a request for another group."""
 
 
 def field_of(r: View, message: str, field: str) -> Expr:
@@ -53,17 +55,20 @@ def the_second_hello_is_the_first_but_for_share_and_cookie(w: World) -> list[Imp
     """The second hello equals the first but for the cookie and a share of the requested group."""
     out = []
     for c in w.clients:
-        fields = c.run.role.sends["SecondClientHello"]
-        kept = [f for f in fields if f not in CHANGED and f in c.run.role.sends["ClientHello"]]
-        asked = ite(c.retry_group == "none", c.first_group, c.retry_group)
+        hello = c.run.role.sends["ClientHello"]
+        fields = [f for f in c.run.role.sends["SecondClientHello"] if f in hello]
+        same = {
+            f: eq(field_of(c, "ClientHello", f), field_of(c, "SecondClientHello", f))
+            for f in fields
+            if f not in CHANGED
+        }
+        another = c.retry_group != "none"
+        asked = eq(field_of(c, "SecondClientHello", "group"), c.retry_group)
         out.append(
             when(c.retried).then(
                 conj(
-                    *(
-                        eq(field_of(c, "ClientHello", f), field_of(c, "SecondClientHello", f))
-                        for f in kept
-                    ),
-                    eq(field_of(c, "SecondClientHello", "group"), asked),
+                    *(e | another if f in SHARE else e for f, e in same.items()),
+                    implies(another, asked),
                 )
             )
         )

@@ -207,6 +207,7 @@ class Abstraction:
     def _client_fields(self, h: wire.ClientHello, mine: wire.ClientHello | None) -> dict[str, Any]:
         """The fields of a hello as received; `mine` is the hello as the client sent it."""
         first, mine, identity = self.hello, mine or _NO_HELLO, _identity(h)
+        share = h.extensions.get(wire.KEY_SHARE)
         asked = self.retry.extensions if self.retry is not None else {}
         codes = wire.pairs(h.suites)
         offered = {suite_of(c) for c in codes}
@@ -226,8 +227,9 @@ class Abstraction:
             "fallback_scsv": wire.FALLBACK_SCSV in codes,
             "extended_master_secret": wire.EXTENDED_MASTER_SECRET in h.extensions,
             "status_request": wire.STATUS_REQUEST in h.extensions,
+            "shares": "one" if h.shares else "empty" if share is not None else "none",
             "key_share": _made(
-                h.extensions.get(wire.KEY_SHARE), mine.extensions.get(wire.KEY_SHARE), self.client
+                share if h.shares else None, mine.extensions.get(wire.KEY_SHARE), self.client
             ),
             "post_handshake_auth": wire.POST_HANDSHAKE_AUTH in h.extensions,
             "psk_ke": 0 in h.modes,
@@ -238,9 +240,9 @@ class Abstraction:
             "early_data": wire.EARLY_DATA in h.extensions,
             "cookie": _made(h.extensions.get(wire.COOKIE), asked.get(wire.COOKIE), self.server),
         }
-        if h.version == "TLS13" and h.shares and first is not None:
+        if h.version == "TLS13" and share is not None and first is not None:
             fields |= {
-                "group": self._group(h.shares[0]),
+                "group": self._group(h.shares[0]) if h.shares else "none",
                 "supports_x25519": any(g in h.supported for g in first.shares),
                 "supports_secp256r1": any(g not in first.shares for g in h.supported),
             }

@@ -140,7 +140,7 @@ class Comparison:
         """The divergence of a refusal of what the model accepts."""
         pair, key, got = self.pair, x.answer.key, x.got
         done = pair.connected(key) and "ApplicationData" in got.messages
-        ended = pair.state(key) in ("CLOSED", "ANSWER_CLOSE")
+        ended = pair.state(key) in ("CLOSED", "ANSWER_CLOSE", "ANSWER_EARLY_CLOSE")
         alive = x.q in pair.live or not self.completes
         if pair.hopeful(key) and not done and not ended and alive:
             yield x.differs(STRICTER, f"{x.symbol.name} is refused")

@@ -187,6 +187,9 @@ def _client_extensions(shown: _Shown) -> dict[str, Any]:
         "resumes": recording.before is not None and shown.identity() not in ("none", "external"),
         "has_external": shown.identity() == "external",
         "takes_psk_ke": shown.selected() and shown.answer.get("key_share") == "none",
+        "shares_beside": hello.get("shares") == "one" and not hello.get("psk_dhe_ke", True),
+        "first_group": "none" if hello.get("shares") == "empty" else "x25519",
+        **{f: hello[f] for f in ("supports_x25519", "supports_secp256r1") if f in hello},
         "sends_early": shown.early(),
         **{name: hello[f] for f, name in _configured_by_hello().items() if f in hello},
     }

@@ -8,13 +8,14 @@ which two extensions set the same thing is a ModelError.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
 from model.expr import FALSE, TRUE, Domain, Expr, conj, disj, ite, neg, same, substitute
 from model.folder import modules
+from model.generations.records import after_close
 from model.near import hint, meant
 from model.role import Edition, Observer, Role
 from model.rule import Check, Message, ModelError, Rule, Variable, written
@@ -44,6 +45,8 @@ class Amend:
     """Further effects; ModelError if the row already sets one of the variables."""
     instead: Mapping[str, Expr] = field(default_factory=dict)
     """Effects that replace the row's own."""
+    first: tuple[Check, ...] = ()
+    """Further checks, before the row's own."""
     unless: str = ""
     """The name of a row with precedence: wherever that row is selected, the amended row is not."""
     of: str = ""
@@ -91,6 +94,9 @@ class Extension:
     """Further rows."""
     amends: tuple[Amend, ...] = ()
     """Changes to existing rows."""
+    every: Callable[[Role, Rule], Amend | None] | None = None
+    """The change, if any, to each row of a role with all its extensions: rows that are chosen by
+    what they do, not by name. Its `row`, `of` and `unless` are not read."""
     observers: Mapping[str, tuple[Observer, ...]] = field(default_factory=dict)
     """By role: further observers."""
     again: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
@@ -136,7 +142,8 @@ def with_needed(*names: str) -> tuple[str, ...]:
 def chosen(names: Iterable[str]) -> tuple[Extension, ...]:
     """The extensions called `names` and the implied ones, in the order of application.
 
-    An extension comes after the extensions that it needs or amends. UsageError for an unknown name;
+    An extension comes after the extensions that it needs or amends, and after those that add the
+    messages to which it adds fields. UsageError for an unknown name;
     ModelError for a missing or an excluded extension.
     """
     every = extensions()
@@ -154,6 +161,9 @@ def chosen(names: Iterable[str]) -> tuple[Extension, ...]:
         for a in every[name].amends:
             if a.of in wanted:
                 add(a.of, wanted)
+        for n in wanted:
+            if any(m.name in every[name].fields for m in every[n].messages):
+                add(n, wanted)
         out[name] = every[name]
 
     wanted = {meant("extension", n, every) for n in names}
@@ -177,7 +187,13 @@ def extended(role: Role, overlays: Sequence[Extension]) -> Role:
     for a in (a for e in overlays for a in e.amends if a.unless and a.row in rows):
         row = rows[a.row]
         rows[a.row] = replace(row, when=conj(row.when, neg(rows[a.unless].when)))
-    return _proved(replace(role, table=tuple(rows.values())), overlays)
+    role = replace(role, table=tuple(rows.values()))
+    for e in overlays:
+        if e.every is not None:
+            found = ((r, e.every(role, r)) for r in role.table)
+            rows = {r.name: r if a is None else _changed(r, a, e, role) for r, a in found}
+            role = replace(role, table=tuple(rows.values()))
+    return _proved(replace(role, table=(*role.table, *after_close(role))), overlays)
 
 
 def _with(role: Role, e: Extension) -> Role:
@@ -278,30 +294,47 @@ def with_messages(rule: Rule, messages: Mapping[str, Message]) -> Rule:
 
 def _amended(rule: Rule, e: Extension, role: Role) -> Rule:
     for a in e.amends:
-        if a.row != rule.name or (a.of and a.of not in role.extensions):
-            continue
-        missing = set(a.without) - {c.name for c in rule.checks}
-        if missing:
-            raise ModelError(
-                f"extension {e.name}: {rule.name} has no check {', '.join(missing)}: it has "
-                f"{', '.join(c.name for c in rule.checks) or 'none'}"
-            )
-        twice = sorted(set(rule.do) & set(a.do))
-        if twice:
-            raise ModelError(
-                f"extension {e.name} and {', '.join(role.extensions) or 'the generations'} do not "
-                f"go together: both set {', '.join(twice)} in {rule.name}"
-            )
-        # The name stays, whatever the row becomes: flaws and traces refer to rows by name.
-        rule = replace(
-            rule,
-            label=rule.name,
-            sources=(*rule.sources, *(s for s in a.sources if s not in rule.sources)),
-            when=disj(conj(rule.when, a.when), a.also),
-            checks=(*(c for c in rule.checks if c.name not in a.without), *a.checks),
-            do={**rule.do, **a.do, **a.instead},
-        )
+        if a.row == rule.name and (not a.of or a.of in role.extensions):
+            rule = _changed(rule, a, e, role)
     return rule
+
+
+def _changed(rule: Rule, a: Amend, e: Extension, role: Role) -> Rule:
+    missing = set(a.without) - {c.name for c in rule.checks}
+    if missing:
+        raise ModelError(
+            f"extension {e.name}: {rule.name} has no check {', '.join(missing)}: it has "
+            f"{', '.join(c.name for c in rule.checks) or 'none'}"
+        )
+    twice = sorted(set(rule.do) & set(a.do))
+    if twice:
+        raise ModelError(
+            f"extension {e.name} and {', '.join(role.extensions) or 'the generations'} do not "
+            f"go together: both set {', '.join(twice)} in {rule.name}"
+        )
+    # The name stays, whatever the row becomes: flaws and traces refer to rows by name.
+    return replace(
+        rule,
+        label=rule.name,
+        sources=(*rule.sources, *(s for s in a.sources if s not in rule.sources)),
+        when=disj(conj(rule.when, a.when), a.also),
+        checks=(*a.first, *(c for c in rule.checks if c.name not in a.without), *a.checks),
+        do={**rule.do, **a.do, **a.instead},
+    )
+
+
+def takes(role: Role, rule: Rule, message: str, generation: str = "") -> bool:
+    """Whether a row accepts `message` and with it goes on, to a state of `generation` if named."""
+    there = role.generations[generation] if generation else role.states
+    return rule.kind == "receive" and rule.event == message and rule.target in there
+
+
+def unasked(what: str, there: Expr, asked: Expr) -> tuple[Check, Check]:
+    """The checks of an answer in a message of TLS 1.3 that is not for it (RFC 8446 4.2)."""
+    return (
+        Check(f"{what} asked for", ~there | asked, "unsupported_extension"),
+        Check(f"no {what} here", ~there, "illegal_parameter"),
+    )
 
 
 _HELLOS = ("ClientHello", "ServerHello")

@@ -6,8 +6,9 @@
    reads the data, then EndOfEarlyData, then changes to the handshake key.
 3. A server that does not accept skips records that it cannot read, up to  4.2.10
    a limit, until the first readable one.
-4. A client whose early data is accepted sends EndOfEarlyData before its   4.5
-   flight; otherwise the data is lost and no EndOfEarlyData is sent.
+4. A client whose early data is accepted sends EndOfEarlyData before its   4.5, 4.4.1
+   flight; otherwise the data is lost and no EndOfEarlyData is sent. The
+   message is under the client's Finished, not under the server's.
 5. A server may remember the hellos whose early data it accepted, and      8
    accepts no early data from the same hello again.
 
@@ -19,7 +20,7 @@ the same server as the previous one.
 from __future__ import annotations
 
 from model.expr import BOOL, TRUE, Domain, const, eq, ite, mapping
-from model.extensions import Amend, Extension
+from model.extensions import Amend, Extension, takes
 from model.extensions.psk import SESSION_FIELDS, client_binder, kept, offered
 from model.extensions.psk import client as psk_client
 from model.extensions.psk import server as psk_server
@@ -28,7 +29,7 @@ from model.message import Finished, UndecryptableRecord
 from model.principal import ClientOwner, Key
 from model.principal import client as base_client
 from model.principal import server as base_server
-from model.role import Observer
+from model.role import Observer, Role
 from model.rule import SAME, Fields, Message, Rule, Variable, check, receive, send, snake
 from model.schedule import EXTERNAL, RESUMPTION, KeySchedule
 
@@ -41,12 +42,18 @@ def _off() -> Variable:
     return Variable(BOOL, (False,))
 
 
+def _none() -> Variable:
+    # How many EndOfEarlyData the client has sent, or the server taken, by whatever row.
+    return Variable(Count, (0,))
+
+
 VARIABLES = {
     "client": {
         "sends_early": _off(),  # configuration
         "early_offered": _off(),
         "early_accepted": _off(),
         "sent_early": _off(),
+        "ends_early": _none(),
     },
     "server": {
         "takes_early": _off(),  # configuration
@@ -56,6 +63,7 @@ VARIABLES = {
         "early_delivered": _off(),
         "skipped": Variable(Count, (0,), write_once=False),
         "end_not_in_early_keys": _off(),
+        "ends_early": _none(),
     },
 }
 FIELDS = {
@@ -79,7 +87,12 @@ _seen = server.has_register & before.early_accepted & eq(before.client_random, c
 _accepts = hello.early_data & server.takes_early & ~_seen
 skips = server.early_offered & ~server.early_accepted & (server.skipped != LIMIT)
 _read = (base_server.version == "TLS13") & skips
-next_skipped = mapping(server.skipped, {0: 1, 1: 2, 2: 2}, Count)
+_MORE = {0: 1, 1: 2, 2: 2}
+next_skipped = mapping(server.skipped, _MORE, Count)
+_ends = {
+    "client": mapping(client.ends_early, _MORE, Count),
+    "server": mapping(server.ends_early, _MORE, Count),
+}
 _FLIGHT = (
     "NEGOTIATED", "SEND_EE", "SEND_CR_CERT", "SEND_CERT", "SEND_CV", "SEND_FINISHED", "WAIT_CERT",
     "WAIT_FINISHED",
@@ -132,9 +145,16 @@ _server_key = (
 )
 _offers = client.sends_early & (offered != "none")
 _no_early = check("early data not offered", ~client.early_offered, "protocol_version")
-_SH = "client_receive_server_hello_WAIT_SH_to"
+_offered = check(
+    "early data offered", ~ee.early_data | client.early_offered, "unsupported_extension"
+)
 _CH = "server_receive_client_hello"
 _EE = "client_receive_encrypted_extensions_WAIT_EE_to"
+
+
+def _every(role: Role, rule: Rule) -> Amend | None:
+    return Amend("", checks=(_no_early,)) if takes(role, rule, "ServerHello", "tls12") else None
+
 
 EXTENSION = Extension(
     "early_data",
@@ -158,26 +178,29 @@ EXTENSION = Extension(
     views={
         "client": {
             "early_accepted": client.early_accepted,
+            "ends_early": client.ends_early,
             **{f"early.{n}": e for n, e in zip(_KEY, (_psk, *_rest), strict=True)},
         },
         "server": {
             "early_accepted": server.early_accepted,
+            "ends_early": server.ends_early,
             **{f"early.{n}": e for n, e in zip(_KEY, _server_key, strict=True)},
         },
     },
-    covers={"flight": ("early_accepted",), "early": tuple(f"early.{n}" for n in _KEY)},
+    covers={
+        "flight": ("early_accepted",),
+        "client": ("ends_early",),
+        "early": tuple(f"early.{n}" for n in _KEY),
+    },
     rows=ROWS,
+    every=_every,
     amends=(
         Amend("client_send_client_hello_START_to_WAIT_SH",
               do={"early_offered": _offers,
                   "write_key": ite(_offers, early, const("plaintext", Key))}),
-        Amend(f"{_SH}_WAIT_CERTIFICATE", checks=(_no_early,)),
-        Amend(f"{_SH}_WAIT_SKE", checks=(_no_early,)),
         Amend(f"{_EE}_WAIT_CERT_CR",
-              checks=(check("no early data", ~ee.early_data, "illegal_parameter"),)),
-        Amend(f"{_EE}_WAIT_FINISHED", of="psk",
-              checks=(check("early data offered", ~ee.early_data | client.early_offered,
-                            "unsupported_extension"),),
+              checks=(_offered, check("no early data", ~ee.early_data, "illegal_parameter"))),
+        Amend(f"{_EE}_WAIT_FINISHED", of="psk", checks=(_offered,),
               do={"early_accepted": ee.early_data}),
         Amend("client_receive_finished_WAIT_FINISHED_to_SEND_FINISHED",
               instead={"write_key": ite(client.early_accepted, early, handshake)}),
@@ -196,7 +219,9 @@ EXTENSION = Extension(
         Amend("server_send_application_data_early", sources=("WAIT_EOED",)),
     ),
     observers={
+        "client": (Observer("ends_early", "send", "EndOfEarlyData", _ends["client"]),),
         "server": (
+            Observer("ends_early", "receive", "EndOfEarlyData", _ends["server"]),
             Observer("end_not_in_early_keys", "receive", "EndOfEarlyData",
                      server.end_not_in_early_keys | (base_server.read_key != "early")),
         ),

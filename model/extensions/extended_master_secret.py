@@ -12,8 +12,9 @@
 from __future__ import annotations
 
 from model.expr import BOOL
-from model.extensions import ENDS, Amend, Extension
-from model.rule import Fields, Variable, check
+from model.extensions import ENDS, Amend, Extension, takes, unasked
+from model.role import Role
+from model.rule import Fields, Rule, Variable, check
 from model.schedule import KeySchedule
 
 _SHARED = {
@@ -35,6 +36,13 @@ _asked = check("EMS asked for", ~flag | own.offers_ems, "unsupported_extension")
 _kept = check("EMS of the session", (flag & own.offers_ems) | ~prev.ems, "handshake_failure")
 _there = check("EMS there", flag | ~own.requires_ems, "handshake_failure")
 
+
+def _every(role: Role, rule: Rule) -> Amend | None:
+    # TLS 1.3 always binds the transcript; the extension is not for its ServerHello.
+    there = takes(role, rule, "ServerHello", "tls13")
+    return Amend("", checks=unasked("EMS", flag, own.offers_ems)) if there else None
+
+
 EXTENSION = Extension(
     "extended_master_secret",
     "7627",
@@ -48,6 +56,7 @@ EXTENSION = Extension(
     views={"client": {"ems": own.ems}, "server": {"ems": own.ems}},
     covers={"hellos": ("ems",), "secret": ("ems",)},
     schedule=dict.fromkeys(ENDS, KeySchedule(hashed=own.ems)),
+    every=_every,
     amends=(
         *(
             Amend(
@@ -57,10 +66,6 @@ EXTENSION = Extension(
             )
             for to in ("WAIT_CERTIFICATE", "WAIT_SKE")
         ),
-        # TLS 1.3 always binds the transcript; the extension is not for its ServerHello.
-        Amend("client_receive_server_hello_WAIT_SH_to_WAIT_EE", checks=(
-            check("no EMS in TLS 1.3", ~flag, "illegal_parameter"),
-        )),
         Amend(
             "server_receive_client_hello_START_to_SEND_SH",
             checks=(_there,),

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from model.expr import BOOL, TRUE, Expr, const, ite
 from model.extensions import Amend, Extension
-from model.generations.records import failed
 from model.message import AlertMessage, ApplicationData, CloseNotify
 from model.principal import GENERATIONS, Alert, End, Level, client, server
 from model.role import Observer
@@ -45,15 +44,12 @@ def _rows(role: str, of: Fields) -> list[Rule]:
                 do={"end": const("close_notify", End)}),
         send(role, ApplicationData, "READ_CLOSED", SAME, rfc="8446 6.1", when=of.sends_data,
              do={"sent_data": TRUE}),
-        receive(role, ApplicationData, "READ_CLOSED", SAME, rfc="8446 6.1"),
         send(role, CloseNotify, "READ_CLOSED", "CLOSED", rfc="8446 6.1"),
         receive(role, ApplicationData, "CLOSING", SAME, rfc="8446 6.1", when=is_13,
                 do={"delivered": TRUE}, label=f"{role}_receive_application_data_write_closed"),
         send(role, AlertMessage, handshake, "CANCELED", rfc="8446 6.1", when=begins & own.cancels,
              do={"canceled": TRUE}, label=f"{role}_send_user_canceled"),
         send(role, CloseNotify, "CANCELED", "CLOSED", rfc="8446 6.1"),
-        receive(role, CloseNotify, handshake, "CLOSED", rfc="8446 6.1", when=begins,
-                do=failed(of), label=f"{role}_receive_close_notify_in_handshake"),
     ]
 
 

@@ -2,10 +2,11 @@
 
 Some records are accepted and change nothing: warning alerts below TLS 1.3, user_canceled and the
 compatibility ChangeCipherSpec in TLS 1.3, empty records, a HelloRequest that is not due (RFC 5246
-7.4.1.1). KeyUpdate changes keys but makes no progress. Without a bound a peer can keep an end busy
-for ever. RFC 8446 5 and D.4 bound only some of these records, and no RFC names a number; stacks
-give up after 16 or 32 in a row. Here two in a row are ignored, and a third is answered with
-unexpected_message. Any other accepted message resets the count.
+7.4.1.1), a ClientHello that is refused with the warning no_renegotiation (7.2.2). KeyUpdate changes
+keys but makes no progress. Without a bound a peer can keep an end busy for ever. RFC 8446 5 and D.4
+bound only some of these records, and no RFC names a number; stacks give up after 16 or 32 in a row.
+Here two in a row are ignored, and a third is answered with unexpected_message. Any other accepted
+message resets the count. After the peer's close_notify nothing is read, and nothing counted.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ def counter(role: str, name: str) -> tuple[Observer, ...]:
     more, zero = one_more(own[name]), const("0", Count)
     counts = {
         **dict.fromkeys(PROGRESS, zero),
-        **dict.fromkeys(("Alert", "EmptyRecord", "KeyUpdate"), more),
+        **dict.fromkeys(("Alert", "EmptyRecord", "HelloRequest", "KeyUpdate"), more),
+        "ClientHello": ite(of.verified, more, zero),  # the one of a renegotiation
         "ChangeCipherSpec": ite(dropped, more, zero),
     }
     return tuple(Observer(name, "receive", m, e, transient=True) for m, e in counts.items())
@@ -70,11 +72,14 @@ def counter(role: str, name: str) -> tuple[Observer, ...]:
 
 def _amends(role: str) -> list[Amend]:
     rows = [f"{role}_receive_alert_ignored", f"{role}_receive_change_cipher_spec_dropped"]
+    refused = "client_hello_no_renegotiation"
     if role == "client":
+        refused = "hello_request_ignored"
         rows.append("client_receive_change_cipher_spec_WAIT_SH_to_SAME")
     return [
         *(Amend(row, checks=(BOUND,)) for row in rows),
         Amend(f"{role}_receive_key_update", checks=(BOUND,), of="key_update"),
+        Amend(f"{role}_receive_{refused}", checks=(BOUND,), of="renegotiation"),
     ]
 
 

@@ -61,7 +61,12 @@ update = KeyUpdate.f
 record = Fields("a record", "msg", FIELD)
 asks = choice("request_update", Request)
 
-DECRYPTS = check("key generation", eq(record.generation, own.read_generation), "bad_record_mac")
+# Keys of the handshake have no generations.
+DECRYPTS = check(
+    "key generation",
+    (client.read_key != "application") | eq(record.generation, own.read_generation),
+    "bad_record_mac",
+)
 _defined = update.request_update.one_of("update_not_requested", "update_requested")
 
 
@@ -109,7 +114,7 @@ def _amends(role: str) -> list[Amend]:
     sends = [f"{role}_send_application_data_CONNECTED_to_SAME"]
     takes = [f"{role}_receive_application_data_{s}_to_SAME" for s in ("CONNECTED", "CLOSING")]
     takes += [f"{role}_receive_close_notify_{s}" for s in
-              ("CONNECTED_to_ANSWER_CLOSE", "CLOSING_to_CLOSED")]
+              ("CONNECTED_to_ANSWER_CLOSE", "CLOSING_to_CLOSED", "in_handshake")]
     if role == "client":
         takes.append(early)
     else:
@@ -126,7 +131,6 @@ def _amends(role: str) -> list[Amend]:
         *(
             Amend(f"{role}_receive_{row}", checks=(DECRYPTS,), of="half_close")
             for row in (
-                "application_data_READ_CLOSED_to_SAME",
                 "application_data_write_closed",
                 "close_notify_CONNECTED_to_READ_CLOSED",
             )

@@ -4,8 +4,9 @@
    the key with the binder, a MAC over the hello.                         4.2.11.2
 2. A server that knows the key and a common mode verifies the binder and  4.1.1, 4.2.11
    selects the key; otherwise the server goes on with certificates, if
-   the client sent a share.
-3. psk_dhe_ke exchanges shares besides, psk_ke does not.                  4.2.9
+   the client sent a share, and fails if not.
+3. psk_dhe_ke exchanges shares besides, psk_ke does not. A client that    4.2.9, 9.2
+   allows psk_ke alone may send a share for a server without the key.
 4. With a selected key there is no CertificateRequest, no Certificate     4.1.1, 4.3.2
    and no CertificateVerify.
 5. After the handshake the server sends a ticket with a key made of the   4.6.1
@@ -44,16 +45,26 @@ from model.expr import (
     same,
     var,
 )
-from model.extensions import Amend, Extension
-from model.generations.negotiation import ch, sh, take_client_hello, take_hello, version
+from model.extensions import Amend, Extension, takes, unasked
+from model.generations.negotiation import (
+    ch,
+    compression_null,
+    hello_13,
+    sh,
+    share_there,
+    share_usable,
+    take_client_hello,
+    take_hello,
+    version,
+)
 from model.message import ClientHello, EncryptedExtensions, ServerHello
-from model.principal import Certificate, ClientOwner, Group, Key, ServerOwner, Suite
+from model.principal import Certificate, ClientOwner, Group, Key, ServerOwner, Shares, Suite
 from model.principal import client as base_client
 from model.principal import server as base_server
-from model.role import Observer
-from model.rule import SAME, Fields, Message, Variable, check, receive, send
+from model.role import Observer, Role
+from model.rule import SAME, Fields, Message, Rule, Variable, check, receive, send
 from model.schedule import EXTERNAL, PUBLIC, RESUMPTION, KeySchedule
-from model.transcript import VIEWS
+from model.transcript import VIEWS, first_share
 
 Psk = Domain("Psk", ("none", "external", "adversary", "resumption"))
 """The key in use: none, the external key of the honest ends, an external key that the end shares
@@ -110,6 +121,8 @@ VARIABLES = {
     "client": {
         **_SHARED,
         "random": _once(ClientOwner),
+        # Configuration: a share is sent beside a key for psk_ke alone, for a server without the key.
+        "shares_beside": _once(BOOL, False),
         "offered_psk": _once(Psk),
         "offered_ticket": _once(ServerOwner),
         "ticket": _once(ServerOwner),
@@ -244,14 +257,23 @@ _identity = ite(
     mapping(client.offered_ticket, {v: v for v in ServerOwner.values}, Identity),
 )
 _offers_now = client.offered_psk != "none"
+shares = ite(
+    (base_client.max_version != "TLS13")
+    | conj(offered != "none", client.takes_psk_ke, ~client.takes_psk_dhe_ke,
+           ~client.shares_beside),
+    const("none", Shares),
+    const("one", Shares),
+)
+"""What the hello has of key_share."""
 
 
-def client_binder() -> tuple[Expr, ...]:
-    """The binder that the client makes: the key, then the hello (RFC 8446 4.2.11.2)."""
+def client_binder(share: Expr = first_share) -> tuple[Expr, ...]:
+    """The binder of a hello with `share`: the key, then the hello (RFC 8446 4.2.11.2)."""
     part = {n: client[f"session_{n}"] for n in SESSION["client"]}
     session = _whole("client", part, client.offered_psk == "resumption")
     me = base_client.me
-    return (client.offered_psk, _identity, *session.values(), base_client.max_version, me, me, me)
+    hello = (base_client.max_version, me, me, share)
+    return (client.offered_psk, _identity, *session.values(), *hello)
 
 
 # -- the server ------------------------------------------------------------------------------------
@@ -293,6 +315,8 @@ def server_binder() -> tuple[Expr, ...]:
 modes = check(
     "modes", (hello.identity == "none") | hello.psk_ke | hello.psk_dhe_ke, "missing_extension"
 )
+# A hello with a key needs no share (RFC 8446 9.2).
+share_missing = check("key share", share_there | (hello.identity != "none"), "missing_extension")
 _binder = check("binder", same(hello.binder, *server_binder()), "decrypt_error")
 _version = check("common version", version >= base_server.min_version, "protocol_version")
 
@@ -300,11 +324,7 @@ ROWS = (
     receive("client", ServerHello, "WAIT_SH", "WAIT_EE", rfc="8446 4.1.3, 4.2.11",
             when=(sh.version == "TLS13") & (answer.selected != "none"),
             checks=[
-                check("version offered", (sh.version <= base_client.max_version)
-                      & (sh.version >= base_client.min_version), "protocol_version"),
-                check("suite offered", sh.suite == "AEAD", "illegal_parameter"),
-                check("compression null", sh.compression == "null", "illegal_parameter"),
-                check("session id echo", sh.session_id == "none", "illegal_parameter"),
+                *hello_13,
                 check("key offered", _offers_now, "unsupported_extension"),
                 check("selected identity", answer.selected == "0", "illegal_parameter"),
                 check("mode offered", ite(sh.key_share == "none", client.takes_psk_ke,
@@ -326,7 +346,7 @@ ROWS = (
     receive("client", NewSessionTicket, "CLOSING", SAME, rfc="8446 4.6.1, 6.1",
             when=base_client.version == "TLS13"),
     receive("server", ClientHello, "START", "NEGOTIATED", rfc="8446 4.1.1, 4.2.11",
-            when=(version == "TLS13") & selects, checks=[_version, _binder],
+            when=(version == "TLS13") & selects, checks=[_version, compression_null, _binder],
             do={**take_client_hello, "suite": const("AEAD", Suite), "exchange": ch.key_share,
                 "keyed": TRUE, "random": base_server.me, "psk": kind, "psk_ke": ~dhe,
                 "modes_offered": TRUE,
@@ -350,6 +370,14 @@ ROWS = (
 
 _SH = "client_receive_server_hello_WAIT_SH_to"
 _CH = "server_receive_client_hello_START_to"
+
+
+def _every(role: Role, rule: Rule) -> Amend | None:
+    there = takes(role, rule, "ServerHello", "tls12")
+    checks = unasked("key", answer.selected != "none", _offers_now)
+    return Amend("", checks=checks) if there else None
+
+
 _no_share = const("none", ServerOwner)
 _by_key = {r: own.psk != "none" for r, own in (("client", client), ("server", server))}
 
@@ -399,6 +427,7 @@ EXTENSION = Extension(
     },
     covers={"secret": tuple(f"session_{n}" for n in SESSION_FIELDS), "hellos": ("psk",)},
     rows=ROWS,
+    every=_every,
     amends=(
         Amend(
             "client_send_client_hello_START_to_WAIT_SH",
@@ -408,11 +437,13 @@ EXTENSION = Extension(
                 "offered_ticket": _none_unless(client.resumes, before["client"].ticket),
                 **copied("client", client.resumes),
             },
+            instead={"shares": shares},
         ),
         Amend(f"{_SH}_WAIT_EE", when=answer.selected == "none"),
         Amend("client_receive_encrypted_extensions_WAIT_EE_to_WAIT_CERT_CR",
               when=neg(_by_key["client"])),
-        Amend(f"{_CH}_NEGOTIATED", when=neg(selects), checks=(modes,),
+        Amend(f"{_CH}_NEGOTIATED", when=neg(selects), without=("key share", "usable share"),
+              checks=(modes, share_missing, share_usable),
               do={"random": base_server.me, "modes_offered": common_mode}),
         Amend("server_send_encrypted_extensions_SEND_EE_to_SEND_CR_CERT",
               when=neg(_by_key["server"])),

@@ -1,11 +1,14 @@
 """Record boundaries: bytes left over in a buffer when keys change.
 
-1. In TLS 1.3 a message right before a change of keys ends its record: ClientHello, ServerHello,
-   Finished, KeyUpdate. Such a message `followed` by more bytes is refused.         8446 5.1
+1. In TLS 1.3 a message right before a change of keys ends its record: either      8446 5.1
+   ClientHello, ServerHello, EndOfEarlyData, Finished, KeyUpdate. Such a message
+   `followed` by more bytes is refused.
 2. Below TLS 1.3 an alert may come in two records. Half an alert must not wait      5246 6.2.1
    while keys change, or bytes under another key complete the alert.
 3. In TLS 1.3 an alert does not come in pieces.                                     8446 5.1
 
+The rows are chosen by what they do: those that set what the run reads under, and the hellos that
+lead to TLS 1.3, whatever the extension. A Finished after the handshake changes no keys.
 A buffer is modelled by whether bytes wait there and, for half an alert, under which keys it came.
 """
 
@@ -13,9 +16,9 @@ from __future__ import annotations
 
 from model.expr import BOOL, Domain, conj, const, ite
 from model.extensions import Amend, Extension
-from model.generations.records import failed
+from model.generations.records import READ_CLOSED, failed
 from model.principal import STATES, client, server
-from model.role import Observer
+from model.role import Observer, Role
 from model.rule import SAME, Fields, Message, Rule, Variable, check, receive
 
 Fragment = Domain("Fragment", ("none", "plaintext", "protected"))
@@ -39,8 +42,12 @@ ENDS_RECORD = check("end of record", ~followed, "unexpected_message")
 NO_FRAGMENT = check("no half alert", own.fragment == "none", "unexpected_message")
 
 
+_SILENT = ("START", "CANCELED", "CLOSED", *READ_CLOSED)
+"""The states in which no alert is put together."""
+
+
 def _rows(role: str, of: Fields) -> list[Rule]:
-    started = tuple(s for s in STATES[role] if s not in ("START", "CLOSED"))
+    started = tuple(s for s in STATES[role] if s not in _SILENT)
     below = of.version <= "TLS12"  # or not chosen yet
     now = ite(of.read_key == "plaintext", const("plaintext", Fragment),
               const("protected", Fragment))
@@ -54,45 +61,48 @@ def _rows(role: str, of: Fields) -> list[Rule]:
     ]
 
 
-def _amends(role: str) -> list[Amend]:
-    change = {
-        "client": (
-            "client_receive_server_hello_WAIT_SH_to_WAIT_EE",
-            "client_receive_finished_WAIT_FINISHED_to_SEND_CERT",
-            "client_receive_finished_WAIT_FINISHED_to_SEND_FINISHED",
-        ),
-        "server": (
-            "server_receive_client_hello_START_to_NEGOTIATED",
-            "server_receive_finished_WAIT_FINISHED_to_CONNECTED",
-        ),
-    }[role]
+def changes_keys(role: Role, rule: Rule) -> bool:
+    """Whether a row accepts a message right before the run changes the keys it reads under."""
+    hello = rule.kind == "receive" and "offer" in rule.choices
+    into_13 = hello and rule.target in role.generations["tls13"]
+    reads = any(name in rule.do for name in ("read_key", "read_generation"))
+    return into_13 or (rule.kind == "receive" and reads)
+
+
+def _every(role: Role, rule: Rule) -> Amend | None:
+    if rule.event == AlertFragment.name:
+        return Amend("", sources=tuple(s for s in role.states if s not in _SILENT))
+    if rule.label == f"{role.name}_receive_alert_ignored":
+        return Amend("", when=own.fragment == "none")
+    if not changes_keys(role, rule):
+        return None
+    # Half an alert waits only where the version is below TLS 1.3 or not chosen yet.
+    below = not {"START", *role.generations["tls13"]}.issuperset(rule.sources)
+    checks = (NO_FRAGMENT,) if below and "read_key" in rule.do else ()
+    if "followed" not in rule.choices:  # below TLS 1.3, ChangeCipherSpec
+        return Amend("", checks=checks)
     left = {"left_over": own.left_over | followed}
-    return [
-        *(Amend(row, checks=(ENDS_RECORD,), do=left) for row in change),
-        Amend(f"{role}_receive_key_update", checks=(ENDS_RECORD,), do=left, of="key_update"),
-        Amend(f"{role}_receive_change_cipher_spec_WAIT_CCS_to_WAIT_FIN", checks=(NO_FRAGMENT,)),
-        Amend(f"{role}_receive_alert_ignored", when=own.fragment == "none"),
-    ]
+    return Amend("", checks=(ENDS_RECORD, *checks), do=left)
 
 
-_CHANGES = ("ClientHello", "ServerHello", "Finished", "KeyUpdate")
-_SENDS = {"followed": const(False)}
+_SENT = {
+    "client": ("ClientHello", "SecondClientHello", "EndOfEarlyData", "Finished", "KeyUpdate"),
+    "server": ("ServerHello", "Finished", "KeyUpdate"),
+}
+_SENDS = {end: {m: {"followed": const(False)} for m in sent} for end, sent in _SENT.items()}
 EXTENSION = Extension(
     "record_boundaries",
     "8446 5.1; 5246 6.2.1",
     "what is left over in a buffer when keys change",
     variables={"client": VARIABLES, "server": VARIABLES},
     messages=(AlertFragment,),
-    fields=dict.fromkeys(_CHANGES, FIELD),
+    fields={m: FIELD for sent in _SENT.values() for m in sent},
     record=("followed",),
-    sends={
-        "client": dict.fromkeys(("ClientHello", "Finished", "KeyUpdate"), _SENDS),
-        "server": dict.fromkeys(("ServerHello", "Finished", "KeyUpdate"), _SENDS),
-    },
+    sends=_SENDS,
     observers=dict.fromkeys(
         ("client", "server"),
         (Observer("refused_followed", "reject", "Finished", own.refused_followed | followed),),
     ),
     rows=(*_rows("client", client), *_rows("server", server)),
-    amends=(*_amends("client"), *_amends("server")),
+    every=_every,
 )

@@ -16,17 +16,11 @@ Without RFC 5746 nothing binds the new handshake to the old one.
 
 from __future__ import annotations
 
-from model.expr import BOOL, TRUE, disj, var
+from model.expr import BOOL, TRUE, ite, var
 from model.extensions import Amend, Extension
-from model.generations.negotiation import (
-    acceptable,
-    best,
-    compression,
-    take_client_hello,
-    version,
-)
+from model.generations.negotiation import version
 from model.message import ApplicationData, ClientHello
-from model.principal import OFFERED, STATES, Version, client, server
+from model.principal import STATES, Version, client, server
 from model.role import Observer
 from model.rule import SAME, Fields, Message, Rule, Variable, check, receive, send
 
@@ -69,20 +63,16 @@ def _data(role: str, fields: Fields) -> Rule:
 ROWS = (
     send("server", HelloRequest, "CONNECTED", SAME, rfc="5246 7.4.1.1",
          when=own.asks_renegotiation & (server.version <= "TLS12")),
-    receive("client", HelloRequest, (*_QUIET["client"], "CONNECTED"), SAME, rfc="5246 7.4.1.1",
-            when=client.version <= "TLS12", label="client_receive_hello_request_ignored"),
-    receive("server", ClientHello, "CONNECTED", SAME, rfc="5246 7.2.2",
+    receive("client", HelloRequest, (*_QUIET["client"], "CONNECTED", "CLOSING"), SAME,
+            rfc="5246 7.4.1.1", when=client.version <= "TLS12",
+            label="client_receive_hello_request_ignored"),
+    receive("server", ClientHello, ("CONNECTED", "CLOSING"), SAME, rfc="5246 7.2.2",
             when=server.version <= "TLS12", label="server_receive_client_hello_no_renegotiation"),
-    receive("server", ClientHello, "START", "SEND_SH", rfc="8446 4.1.2",
-            when=own.renegotiating & (version == "TLS13"),
-            checks=[check("common suite", disj(*map(acceptable, OFFERED)), "handshake_failure")],
-            do={**take_client_hello, "version": prev.version, "suite": best(),
-                "compression": compression},
-            label="server_receive_client_hello_of_tls13_in_a_renegotiation"),
     _data("client", client),
     _data("server", server),
 )
 
+_of_13 = own.renegotiating & (version == "TLS13")
 _late = var("own.late_data", BOOL) | (
     var("own.renegotiating", BOOL) & ~client.verified & (client.read_key != "previous")
 )
@@ -103,6 +93,8 @@ EXTENSION = Extension(
             for row, of in (("server_hello_WAIT_SH_to_WAIT_EE", ""), ("server_hello_psk", "psk"),
                             ("hello_retry_request_WAIT_SH_to_SEND_CH", "retry"))
         ),
+        Amend("server_receive_client_hello_START_to_SEND_SH", also=_of_13,
+              instead={"version": ite(_of_13, prev.version, version)}),
         *(
             Amend(f"server_receive_client_hello_{row}", of=of, when=~own.renegotiating)
             for row, of in (("START_to_NEGOTIATED", ""), ("psk", "psk"),

@@ -13,8 +13,9 @@ A verify_data is compared by the fields that the Finished covered.
 from __future__ import annotations
 
 from model.expr import BOOL, COMPOSITE, Domain, const, ite, same
-from model.extensions import ENDS, Amend, Extension
-from model.rule import Check, Fields, Variable, check
+from model.extensions import ENDS, Amend, Extension, takes, unasked
+from model.role import Role
+from model.rule import Check, Fields, Rule, Variable, check
 from model.schedule import RESUMPTION, KeySchedule
 
 RenegotiationInfo = Domain("RenegotiationInfo", ("none", "scsv", "empty", "value"))
@@ -75,6 +76,14 @@ _CLIENT = (
     *_checks(("none", "empty")),
 )
 
+
+def _every(role: Role, rule: Rule) -> Amend | None:
+    """TLS 1.3 has no renegotiation and no such answer."""
+    there = takes(role, rule, "ServerHello", "tls13")
+    checks = unasked("renegotiation_info", info != "none", own.knows_ri)
+    return Amend("", checks=checks) if there else None
+
+
 EXTENSION = Extension(
     "renegotiation_info",
     "5746",
@@ -112,6 +121,7 @@ EXTENSION = Extension(
         ),
     ),
     needs=("renegotiation",),
+    every=_every,
     amends=(
         Amend("client_send_client_hello_START_to_WAIT_SH",
               when=~own.knows_ri | ~own.renegotiating | prev.secure | own.allows_insecure),
@@ -123,8 +133,7 @@ EXTENSION = Extension(
         *(
             Amend(f"server_receive_client_hello_{name}", of=of, checks=_SERVER, do=_DO)
             for name, of in (("START_to_SEND_SH", ""),
-                             ("START_to_RES_SEND_SH", "resumption"),
-                             ("of_tls13_in_a_renegotiation", "renegotiation"))
+                             ("START_to_RES_SEND_SH", "resumption"))
         ),
     ),
 )

@@ -1,7 +1,8 @@
 """Resumption by session id in TLS 1.0 to 1.2 (RFC 5246 7.3 figure 2, 7.4.1.2, 7.4.1.3).
 
 The session is that of the same end's previous handshake. A session is kept once that handshake is
-complete, until the connection ends uncleanly (7.2.2; for a truncation, 2246 7.2.1).
+complete, until the connection ends uncleanly (7.2.2; for a truncation, 2246 7.2.1: TLS 1.1 and 1.2
+allow to keep the session, and the choice here is to drop it in all versions).
 
 1. The client offers the session id, if the session's suite is among its own.    7.4.1.2
 2. A server that has the session, and finds its suite in the hello, echoes the   7.4.1.3
@@ -17,7 +18,7 @@ Limit: a resumed session was made by a full handshake.
 from __future__ import annotations
 
 from model.expr import BOOL, TRUE, Expr, const, disj, eq, ite, same
-from model.extensions import ENDS, Amend, Extension
+from model.extensions import ENDS, Amend, Extension, takes
 from model.generations.negotiation import (
     acceptable,
     ch,
@@ -31,8 +32,8 @@ from model.generations.negotiation import (
 from model.generations.tls12_client import SPEC
 from model.message import ChangeCipherSpec, ClientHello, Finished, ServerHello
 from model.principal import CLIENT, OFFERED, SERVER, ServerOwner, client, server
-from model.role import Observer
-from model.rule import Fields, Variable, check, receive, send
+from model.role import Observer, Role
+from model.rule import Fields, Rule, Variable, check, receive, send
 from model.schedule import RESUMPTION, KeySchedule
 from model.transcript import VIEWS, activated, earlier, verify_data
 
@@ -157,6 +158,13 @@ ROWS = (
 
 _STATES = ("RES_WAIT_CCS", "RES_WAIT_FIN", "RES_SEND_CCS", "RES_SEND_FIN")
 
+
+def _every(role: Role, rule: Rule) -> Amend | None:
+    """TLS 1.3 has the session id of its hello in the transcript."""
+    there = takes(role, rule, "ClientHello", "tls13")
+    return Amend("", do={"offered_session": hello.session_id}) if there else None
+
+
 EXTENSION = Extension(
     "resumption",
     "5246 7.3",
@@ -192,6 +200,7 @@ EXTENSION = Extension(
         ),
     ),
     rows=ROWS,
+    every=_every,
     amends=(
         Amend("client_send_client_hello_START_to_WAIT_SH",
               do={"offered_session": ite(offers, c_prev.session_id, none)}),
@@ -201,8 +210,6 @@ EXTENSION = Extension(
         Amend("client_receive_finished_WAIT_FIN_to_CONNECTED", do={"stored": TRUE}),
         Amend("server_receive_client_hello_START_to_SEND_SH", checks=(_full,),
               unless="server_receive_client_hello_START_to_RES_SEND_SH",
-              do={"offered_session": hello.session_id}),
-        Amend("server_receive_client_hello_START_to_NEGOTIATED",
               do={"offered_session": hello.session_id}),
         Amend("server_send_finished_SEND_FIN_to_CONNECTED", do={"stored": TRUE}),
     ),

@@ -1,6 +1,7 @@
 """HelloRetryRequest (RFC 8446): a second ClientHello, with another share or with a cookie.
 
-1. The client shows a share of one of the groups it supports.             4.2.7, 4.2.8
+1. The client shows a share of one of the groups it supports, or an       4.2.7, 4.2.8
+   empty list, which asks for a retry.
 2. A server that cannot use the share but supports another of those       4.1.4, 4.2.2
    groups, or wants a cookie back, asks for a second ClientHello. The
    request fixes version and suite.
@@ -20,15 +21,24 @@ server that made it; the server also keeps its state.
 from __future__ import annotations
 
 from model.expr import BOOL, TRUE, Domain, Expr, conj, const, disj, eq, ite, neg, var
-from model.extensions import Amend, Extension
-from model.generations.negotiation import ch, version
+from model.extensions import Amend, Extension, takes
+from model.generations.negotiation import ch, compression_null, offer, share_missing, version
 from model.message import ClientHello
-from model.principal import Alert, ClientOwner, Compression, ServerOwner, Suite, Version
+from model.principal import (
+    Alert,
+    ClientOwner,
+    Compression,
+    ServerOwner,
+    Shares,
+    Suite,
+    Version,
+)
 from model.principal import client as base_client
 from model.principal import server as base_server
-from model.role import Observer
+from model.role import Observer, Role
 from model.roles import SENDS
-from model.rule import Fields, Message, Variable, check, receive, send
+from model.rule import Fields, Message, Rule, Variable, check, receive, send
+from model.transcript import client_exchange
 
 NamedGroup = Domain("NamedGroup", ("none", "x25519", "secp256r1", "x448"))
 """The group of a TLS 1.3 key share; no end supports the last."""
@@ -52,7 +62,8 @@ _SHARED = {
 VARIABLES = {
     "client": {
         **_SHARED,
-        "first_group": _once(NamedGroup, "x25519"),  # configuration: of the first share
+        # Configuration: the group of the first share; none: an empty list of shares.
+        "first_group": _once(NamedGroup, "x25519"),
         "wrong_retry_alert": _once(BOOL, False),
     },
     "server": {
@@ -87,7 +98,7 @@ SecondClientHello = Message(
     "SecondClientHello",
     {**ClientHello.fields, **FIELDS["ClientHello"], "cookie": ServerOwner},
     "8446 4.1.2",
-    optional=("key_share", "cookie"),
+    optional=("shares", "key_share", "group", "cookie"),
     shown={
         "random": "ClientHello",
         "offer": "SecondClientHello",
@@ -105,16 +116,29 @@ answer = Fields("ServerHello", "msg", FIELDS["ServerHello"])
 hrr, second = HelloRetryRequest.f, SecondClientHello.f
 
 # -- the client ------------------------------------------------------------------------------------
-offered = disj(*((hrr.group == g) & client[f"supports_{g}"] for g in SUPPORTED))
-another = hrr.group != client.first_group
+offered = conj(
+    base_client.shares != "none",
+    disj(*((hrr.group == g) & client[f"supports_{g}"] for g in SUPPORTED)),
+)
+another = (hrr.group == "none") | (hrr.group != client.first_group)
+shares = ite(client.first_group == "none", const("empty", Shares), const("one", Shares))
+"""What the first hello of TLS 1.3 has of key_share."""
+_shares_now = ite(client.retry_group == "none", base_client.shares, const("one", Shares))
+present_share = ite(_shares_now == "one", base_client.me, const("none", ClientOwner))
+"""The share in the client's last hello."""
 share_group = ite(client.retry_group == "none", client.first_group, client.retry_group)
 """The group of the client's present share."""
 
 _no_retry = check("not after a retry", ~client.retried, "illegal_parameter")
-_group = check("group of the share", eq(answer.group, share_group), "illegal_parameter")
+_group = check(
+    "group of the share",
+    (share_group != "none") & eq(answer.group, share_group),
+    "illegal_parameter",
+)
 
 # -- the server ------------------------------------------------------------------------------------
-supported = disj(*((hello.group == g) & server[f"supports_{g}"] for g in SUPPORTED))
+_shared = ch.key_share != "none"
+supported = _shared & disj(*((hello.group == g) & server[f"supports_{g}"] for g in SUPPORTED))
 listed = disj(*((hello.group == g) & hello[f"supports_{g}"] for g in SUPPORTED))
 
 
@@ -125,15 +149,19 @@ def best_common() -> Expr:
     return best
 
 
+group_kept = ite(
+    server.retry_group == "none", supported, _shared & eq(hello.group, server.retry_group)
+)
 needs_retry = (best_common() != "none") & (~supported | server.asks_cookie)
-listed_check = check("share in supported groups", listed, "illegal_parameter")
-key_share_check = check("key share", ch.key_share != "none", "missing_extension")
+listed_check = check("share in supported groups", ~_shared | listed, "illegal_parameter")
 _TLS13 = {"version": const("TLS13", Version), "suite": const("AEAD", Suite)}
 
 ROWS = (
     receive("client", HelloRetryRequest, "WAIT_SH", "SEND_CH", rfc="8446 4.1.4",
-            when=(base_client.max_version == "TLS13") & ~client.retried,
+            when=~client.retried,
             checks=[
+                check("version offered", base_client.max_version == "TLS13",
+                      "unsupported_extension"),
                 check("version", hrr.version == "TLS13", "illegal_parameter"),
                 check("session id echo", hrr.session_id == "none", "illegal_parameter"),
                 check("suite offered", hrr.suite == "AEAD", "illegal_parameter"),
@@ -149,8 +177,8 @@ ROWS = (
             when=(version == "TLS13") & needs_retry,
             checks=[check("common version", version >= base_server.min_version,
                           "protocol_version"),
-                    key_share_check, listed_check],
-            do={"retried": TRUE, "first_random": ch.random, "first_offer": ch.offer,
+                    compression_null, share_missing, listed_check],
+            do={"retried": TRUE, "first_random": ch.random, "first_offer": offer,
                 "retry_group": ite(supported, const("none", NamedGroup), best_common()),
                 "cookie": ite(server.asks_cookie, base_server.me, const("none", ServerOwner)),
                 **_TLS13}),
@@ -158,26 +186,33 @@ ROWS = (
     receive("server", SecondClientHello, "WAIT_CH", "NEGOTIATED", rfc="8446 4.1.1, 4.1.2, 4.2.8",
             checks=[
                 check("version kept", version == "TLS13", "illegal_parameter"),
-                key_share_check,
+                compression_null,
+                share_missing,
                 listed_check,
-                check("group kept", ite(server.retry_group == "none", supported,
-                                        eq(hello.group, server.retry_group)),
-                      "illegal_parameter"),
+                check("group kept", group_kept, "illegal_parameter"),
                 check("cookie", eq(second.cookie, server.cookie), "illegal_parameter"),
             ],
             do={"client_version": ch.version, "legacy_version": ch.legacy_version,
                 "client_random": ch.random,
-                "client_offer": ch.offer, "exchange": ch.key_share,
+                "client_offer": offer, "exchange": ch.key_share,
                 "named_group": hello.group, "keyed": TRUE}),
 )
 
 _nobody = const("none", ClientOwner)
 _client_hello = {
-    "group": client.first_group,
+    "group": ite(base_client.shares == "one", client.first_group, const("none", NamedGroup)),
     **{f"supports_{g}": client[f"supports_{g}"] for g in SUPPORTED},
 }
 _SH = "client_receive_server_hello_WAIT_SH_to"
 _CH = "server_receive_client_hello_START_to_NEGOTIATED"
+
+
+def _every(role: Role, rule: Rule) -> Amend | None:
+    # The group is a part of the share.
+    alone = check("no group below TLS 1.3", answer.group == "none", "illegal_parameter")
+    there = takes(role, rule, "ServerHello", "tls12")
+    return Amend("", checks=(_no_retry, alone)) if there else None
+
 
 EXTENSION = Extension(
     "retry",
@@ -190,14 +225,16 @@ EXTENSION = Extension(
     },
     messages=(HelloRetryRequest, SecondClientHello),
     fields=FIELDS,
-    optional={"ServerHello": ("group",)},
+    optional={"ClientHello": ("group",), "ServerHello": ("group",)},
     sends={
         "client": {
             "ClientHello": _client_hello,
             "SecondClientHello": {
                 **SENDS["client"]["ClientHello"],
                 **_client_hello,
-                "group": share_group,
+                "shares": _shares_now,
+                "key_share": present_share,
+                "group": ite(_shares_now == "one", share_group, const("none", NamedGroup)),
                 "cookie": client.cookie,
             },
         },
@@ -218,6 +255,7 @@ EXTENSION = Extension(
     },
     views={
         "client": {
+            "exchange": client_exchange(present_share),
             "named_group": client.named_group,
             "first_random": ite(client.retried, base_client.me, _nobody),
             "first_offer": ite(client.retried, base_client.me, _nobody),
@@ -234,9 +272,11 @@ EXTENSION = Extension(
         "hellos": ("named_group", "first_random", "first_offer", "retry_group", "cookie"),
     },
     rows=ROWS,
+    every=_every,
     amends=(
-        Amend(f"{_SH}_WAIT_CERTIFICATE", checks=(_no_retry,)),
-        Amend(f"{_SH}_WAIT_SKE", checks=(_no_retry,)),
+        Amend("client_send_client_hello_START_to_WAIT_SH",
+              instead={"shares": ite(base_client.max_version == "TLS13", shares,
+                                     const("none", Shares))}),
         Amend(f"{_SH}_WAIT_EE", checks=(_group,), do={"named_group": answer.group}),
         Amend("client_receive_change_cipher_spec_WAIT_SH_to_SAME", sources=("SEND_CH",)),
         Amend(

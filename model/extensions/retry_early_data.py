@@ -44,9 +44,12 @@ EXTENSION = Extension(
               do={"write_key": const("plaintext", Key)}),
         Amend("client_send_early_data_WAIT_SH_WAIT_EE_to_SAME", of="early_data",
               when=~client.retried),
-        Amend("client_receive_encrypted_extensions_WAIT_EE_to_WAIT_FINISHED", of="psk",
-              checks=(check("early data offered again", ~ee.early_data | ~client.retried,
-                            "unsupported_extension"),)),
+        *(
+            Amend(f"client_receive_encrypted_extensions_WAIT_EE_to_{to}", of=of,
+                  first=(check("early data offered again", ~ee.early_data | ~client.retried,
+                               "unsupported_extension"),))
+            for to, of in (("WAIT_CERT_CR", ""), ("WAIT_FINISHED", "psk"))
+        ),
         Amend("server_receive_client_hello_START_to_SEND_HRR", of="retry",
               do={"early_offered": hello.early_data}),
         Amend(f"{_CH2}_WAIT_CH_to_NEGOTIATED", of="retry", checks=(_again,)),

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from model.expr import TRUE, Expr, conj, const, eq, implies, ite, neg, same
+from model.expr import TRUE, Expr, conj, const, disj, eq, implies, ite, neg, same
 from model.extensions import Amend, Extension
 from model.extensions.psk import EXTENSION as PSK
 from model.extensions.psk import (
@@ -24,25 +24,38 @@ from model.extensions.psk import (
     resumption,
     selects,
     server_binder,
+    share_missing,
 )
+from model.extensions.psk import shares as psk_shares
 from model.extensions.retry import (
+    SUPPORTED,
     NamedGroup,
     SecondClientHello,
     answer,
     client,
     listed,
     needs_retry,
+    present_share,
     second,
     server,
     share_group,
+    shares,
     supported,
 )
 from model.extensions.retry import hello as groups
-from model.generations.negotiation import ch, sh, version
+from model.generations.negotiation import ch, compression_null, offer, sh, share_there, version
 from model.principal import client as base_client
 from model.principal import server as base_server
 from model.rule import check, receive
 
+_groups = disj(*(groups[f"supports_{g}"] for g in SUPPORTED))
+# Neither of key_share and supported_groups without the other (RFC 8446 9.2).
+_together = check("key share with groups", share_there | ~_groups, "missing_extension")
+_supports = {
+    f"supports_{g}": client[f"supports_{g}"]
+    & ((base_client.shares != "none") | (base_client.max_version != "TLS13"))
+    for g in SUPPORTED
+}
 _ke_alone = selects & ~dhe & ~server.asks_cookie
 _no_group = const("none", NamedGroup)
 
@@ -63,6 +76,8 @@ ROWS = (
             when=selects,
             checks=[
                 check("version kept", version == "TLS13", "illegal_parameter"),
+                compression_null,
+                _together,
                 check("share in supported groups", _with_share(listed), "illegal_parameter"),
                 check("group kept",
                       _with_share(ite(server.retry_group == "none", supported,
@@ -73,7 +88,7 @@ ROWS = (
             ],
             do={"client_version": ch.version, "legacy_version": ch.legacy_version,
                 "client_random": ch.random,
-                "client_offer": ch.offer, "exchange": ch.key_share,
+                "client_offer": offer, "exchange": ch.key_share,
                 "named_group": ite(dhe, groups.group, _no_group), "keyed": TRUE,
                 "random": base_server.me, "psk": kind, "psk_ke": ~dhe, "modes_offered": TRUE,
                 **copied("server", resumption)},
@@ -90,28 +105,35 @@ EXTENSION = Extension(
     optional={"SecondClientHello": ("identity",)},
     sends={
         "client": {
+            "ClientHello": _supports,
             "SecondClientHello": {
                 **PSK.sends["client"]["ClientHello"],
-                "binder": (*client_binder(), *_client),
-            }
+                **_supports,
+                "binder": (*client_binder(present_share), *_client),
+            },
         }
     },
     rows=ROWS,
     amends=(
+        Amend("client_send_client_hello_START_to_WAIT_SH",
+              instead={"shares": ite(psk_shares == "one", shares, psk_shares)}),
+        Amend("server_receive_client_hello_START_to_NEGOTIATED", first=(_together,)),
         Amend(f"{_SH}_psk", of="psk",
               checks=(check("group of the share",
-                            (sh.key_share == "none") | eq(answer.group, share_group),
+                            ite(sh.key_share == "none", answer.group == "none",
+                                (share_group != "none") & eq(answer.group, share_group)),
                             "illegal_parameter"),),
               do={"named_group": ite(sh.key_share == "none", _no_group, answer.group)}),
         Amend("server_receive_client_hello_START_to_SEND_HRR", of="retry",
-              when=neg(_ke_alone), checks=(modes,)),
+              when=neg(_ke_alone), without=("key share",), first=(_together,),
+              checks=(modes, share_missing)),
         Amend("server_receive_client_hello_psk", of="psk",
-              when=neg(conj(needs_retry, neg(_ke_alone))),
+              when=neg(conj(needs_retry, neg(_ke_alone))), first=(_together,),
               checks=(check("share in supported groups", _with_share(listed),
                             "illegal_parameter"),
                       check("common group", _with_share(supported), "handshake_failure")),
               do={"named_group": ite(dhe, groups.group, _no_group)}),
-        Amend(_SECOND, of="retry", when=neg(selects), checks=(modes,),
+        Amend(_SECOND, of="retry", when=neg(selects), first=(_together,), checks=(modes,),
               do={"random": base_server.me, "modes_offered": common_mode}),
     ),
 )

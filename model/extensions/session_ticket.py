@@ -17,12 +17,13 @@ Limits: no ticket of length zero; a resumed session was made by a full handshake
 from __future__ import annotations
 
 from model.expr import BOOL, TRUE, Expr, eq, ite
-from model.extensions import Amend, Extension
+from model.extensions import Amend, Extension, takes, unasked
 from model.extensions.psk import NewSessionTicket
 from model.extensions.resumption import VARIABLES as BASE
 from model.extensions.resumption import fits, none, offers, session_id
 from model.principal import ServerOwner, server
-from model.rule import SAME, Fields, Variable, check, receive, send
+from model.role import Role
+from model.rule import SAME, Fields, Rule, Variable, check, receive, send
 from model.transcript import earlier, hidden
 
 _SHARED = {
@@ -103,6 +104,16 @@ ROWS = (
 _CH = "server_receive_client_hello_START_to"
 _SH = "client_receive_server_hello_WAIT_SH_to"
 
+
+def _every(role: Role, rule: Rule) -> Amend | None:
+    """TLS 1.3 has the ticket of its hello in the transcript, and no answer to it."""
+    if takes(role, rule, "ServerHello", "tls13"):
+        return Amend("", checks=unasked("tickets", answer.session_tickets, own.uses_tickets))
+    if takes(role, rule, "ClientHello", "tls13"):
+        return Amend("", do={"hello_ticket": hello.session_ticket})
+    return None
+
+
 EXTENSION = Extension(
     "session_ticket",
     "5077",
@@ -142,6 +153,7 @@ EXTENSION = Extension(
     },
     needs=("resumption",),
     rows=ROWS,
+    every=_every,
     amends=(
         Amend("client_send_client_hello_START_to_WAIT_SH",
               do={"hello_ticket": ite(offers & own.uses_tickets, before.held_ticket, none)}),
@@ -150,12 +162,8 @@ EXTENSION = Extension(
                   do={"ticket_promised": answer.session_tickets})
             for to in ("WAIT_CERTIFICATE", "WAIT_SKE", "RES_WAIT_CCS")
         ),
-        Amend(f"{_SH}_WAIT_EE", checks=(
-            check("no ticket in TLS 1.3's hello", ~answer.session_tickets, "illegal_parameter"),
-        )),
         Amend(f"{_CH}_SEND_SH",
               do={"hello_ticket": hello.session_ticket, "ticket_promised": _promise}),
-        Amend(f"{_CH}_NEGOTIATED", do={"hello_ticket": hello.session_ticket}),
         Amend(f"{_CH}_RES_SEND_SH", of="resumption", when=~shown, also=taken,
               do={"hello_ticket": hello.session_ticket, "by_ticket": taken,
                   "ticket_promised": _promise & its.renews}),

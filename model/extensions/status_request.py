@@ -6,6 +6,7 @@
    ServerKeyExchange and CertificateRequest.
 3. The answer must be good and about the certificate that was shown.           8
 
+A resumed session keeps its status, and its ServerHello has no answer (6066 1.1).
 TLS 1.0 to 1.2 only: TLS 1.3 carries the answer inside Certificate and acknowledges nothing in
 ServerHello (RFC 8446 4.4.2.1). An answer is signed by the CA and public: anybody may send one.
 """
@@ -13,11 +14,11 @@ ServerHello (RFC 8446 4.4.2.1). An answer is signed by the CA and public: anybod
 from __future__ import annotations
 
 from model.expr import BOOL, Domain, Expr, conj, const, disj, eq, mapping
-from model.extensions import Amend, Extension
+from model.extensions import Amend, Extension, takes, unasked
 from model.observers import saw
 from model.principal import Certificate, client, server
-from model.role import Observer
-from model.rule import SAME, Fields, Message, Variable, check, receive, send
+from model.role import Observer, Role
+from model.rule import SAME, Fields, Message, Rule, Variable, check, receive, send
 from model.transcript import CERTIFICATE_SUITES, SKE_SUITES
 
 Status = Domain("Status", ("none", "honest", "adversary", "revoked"))
@@ -80,8 +81,16 @@ _sent = [
 ]
 
 _asked = check("status asked for", ~hello.status_request | own.asks_status, "unsupported_extension")
-_not_here = check("no status", ~hello.status_request, "illegal_parameter")
 _HELLO = "client_receive_server_hello_WAIT_SH_to_"
+
+
+def _every(role: Role, rule: Rule) -> Amend | None:
+    """No answer in a ServerHello of TLS 1.3, nor in one that resumes a session."""
+    resumes = takes(role, rule, "ServerHello", "tls12") and rule.target.startswith("RES_")
+    if resumes or takes(role, rule, "ServerHello", "tls13"):
+        return Amend("", checks=unasked("status", hello.status_request, own.asks_status))
+    return None
+
 
 EXTENSION = Extension(
     "status_request",
@@ -103,12 +112,12 @@ EXTENSION = Extension(
     },
     covers={"hellos": ("status_acked",), "flight": ("status",)},
     rows=(*_taken, *_sent),
+    every=_every,
     amends=(
         *(
             Amend(_HELLO + state, checks=(_asked,), do={"status_acked": hello.status_request})
             for state in ("WAIT_CERTIFICATE", "WAIT_SKE")
         ),
-        Amend(_HELLO + "WAIT_EE", checks=(_not_here,)),
         Amend(
             "server_receive_client_hello_START_to_SEND_SH",
             do={"status_asked": hello.status_request},

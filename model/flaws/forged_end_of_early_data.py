@@ -6,7 +6,7 @@ the client believes that the server accepted and delivered the early data.
 """
 
 from model.expr import const
-from model.extensions.early_data import server
+from model.extensions.early_data import Count, server
 from model.flaws import Flaw
 from model.patch import with_rows
 from model.principal import Key
@@ -27,7 +27,8 @@ FLAW = Flaw(
                 "WAIT_FINISHED",
                 rfc="8446 5.1, 4.5",
                 when=server.early_accepted,
-                do={"read_key": const("handshake", Key)},
+                # It is in the server's transcript, as the one that the client sends is in its own.
+                do={"read_key": const("handshake", Key), "ends_early": const(1, Count)},
             )
         )
     },

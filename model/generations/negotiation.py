@@ -5,15 +5,17 @@
    offered, the preferred one.
 3. The client checks that everything chosen was offered, and the      RFC 8446 4.1.3
    downgrade sentinel.
+4. An extension of TLS 1.3 is answered with unsupported_extension if  RFC 5246 7.4.1.4, 8446 4.2
+   it was not asked for, and with illegal_parameter elsewhere.
 
 TLS 1.3's retry, pre-shared keys and early data are extensions: START and WAIT_SH gain rows.
 """
 
 from __future__ import annotations
 
-from model.expr import Expr, const, disj, ite, neg
+from model.expr import Expr, const, disj, eq, ite, neg
 from model.message import ClientHello, ServerHello
-from model.principal import OFFERED, Key, Sentinel, Suite, client, server
+from model.principal import OFFERED, ClientOwner, Key, Sentinel, Shares, Suite, client, server
 from model.rule import check, receive, send
 from model.transcript import CERTIFICATE_SUITES, EXPORT_SUITES
 
@@ -36,14 +38,29 @@ _version_known = check(
     (sh.version <= client.max_version) & (sh.version >= client.min_version),
     "protocol_version",
 )
+offers_deflate = client.deflate & (client.max_version != "TLS13")
+"""A client that knows TLS 1.3 offers no compression (RFC 8446 4.1.2)."""
 _compression = check(
-    "compression offered", (sh.compression == "null") | client.deflate, "illegal_parameter"
+    "compression offered", (sh.compression == "null") | offers_deflate, "illegal_parameter"
+)
+share_asked = check(
+    "share offered", (sh.key_share == "none") | (client.shares != "none"), "unsupported_extension"
 )
 hello_12 = (
     _version_known,
     check("suite offered", suite_offered & ~export_too_late, "illegal_parameter"),
     _compression,
     check("downgrade sentinel", sentinel_ok, "illegal_parameter"),
+    share_asked,
+    check("no share below TLS 1.3", sh.key_share == "none", "illegal_parameter"),
+)
+# To a client of TLS 1.2 at most, supported_versions is an extension that it did not ask for.
+hello_13 = (
+    check("version offered", client.max_version == "TLS13", "unsupported_extension"),
+    check("suite offered", sh.suite == "AEAD", "illegal_parameter"),
+    check("compression null", sh.compression == "null", "illegal_parameter"),
+    check("session id echo", sh.session_id == "none", "illegal_parameter"),
+    share_asked,
 )
 take_hello = {
     "version": sh.version,
@@ -85,19 +102,29 @@ def best() -> Expr:
 
 
 version_common = check("common version", version >= server.min_version, "protocol_version")
+compression_null = check("compression null", ~ch.deflate, "illegal_parameter")
+share_there = (ch.shares != "none") | (ch.key_share != "none")
+share_missing = check("key share", share_there, "missing_extension")
+# With an empty key_share, or beside an unknown pre-shared key, without one: RFC 8446 4.1.1.
+share_usable = check("usable share", ch.key_share != "none", "handshake_failure")
+_own_share = ite(ch.shares == "one", ch.offer, const("none", ClientOwner))
+# Every version has the whole hello in its transcript: with another share it is another offer.
+offer = ite(eq(ch.key_share, _own_share), ch.offer, const("adversary", ClientOwner))
 take_client_hello = {
     # In the transcript a made-up list equals nobody's, whatever versions it has.
     "client_version": ite(ch.offer == "adversary", offered, ch.version),
     "legacy_version": ch.legacy_version,
     "client_random": ch.random,
-    "client_offer": ch.offer,
+    "client_offer": offer,
     "version": version,
 }
 
 GENERATION = ""
 RULES = [
     # -- client ------------------------------------------------------------------------------------
-    send("client", ClientHello, "START", "WAIT_SH", rfc="5246 7.4.1.2; 8446 4.1.2"),
+    send("client", ClientHello, "START", "WAIT_SH", rfc="5246 7.4.1.2; 8446 4.1.2",
+         do={"shares": ite(client.max_version == "TLS13", const("one", Shares),
+                           const("none", Shares))}),
     receive("client", ServerHello, "WAIT_SH", "WAIT_CERTIFICATE", rfc="5246 7.4.1.3",
             when=(sh.version <= "TLS12") & sh.suite.one_of(*CERTIFICATE_SUITES),
             checks=hello_12, do=take_hello),
@@ -107,10 +134,7 @@ RULES = [
     receive("client", ServerHello, "WAIT_SH", "WAIT_EE", rfc="8446 4.1.3",
             when=sh.version == "TLS13",
             checks=[
-                _version_known,
-                check("suite offered", sh.suite == "AEAD", "illegal_parameter"),
-                check("compression null", sh.compression == "null", "illegal_parameter"),
-                check("session id echo", sh.session_id == "none", "illegal_parameter"),
+                *hello_13,
                 check("key share", sh.key_share != "none", "missing_extension"),
             ],
             do={**take_hello, "server_share": sh.key_share,
@@ -125,8 +149,7 @@ RULES = [
                 "compression": compression}),
     receive("server", ClientHello, "START", "NEGOTIATED", rfc="8446 4.1.1, 4.2.1",
             when=version == "TLS13",
-            checks=[version_common,
-                    check("key share", ch.key_share != "none", "missing_extension")],
+            checks=[version_common, compression_null, share_missing, share_usable],
             do={**take_client_hello, "suite": const("AEAD", Suite), "exchange": ch.key_share,
                 "keyed": const(True)}),
 ]

@@ -8,6 +8,9 @@
    wrong version is replaced by a random one, without an alert.
 4. CertificateVerify after a certificate; ChangeCipherSpec; Finished.    7.4.8, 7.1, 7.4.9
 5. The server's ChangeCipherSpec and Finished.
+
+A choice: a client certificate that is not trusted is refused with an alert, even where none is
+demanded. RFC 5246 7.4.6 also allows to go on and take the client for anonymous.
 """
 
 from __future__ import annotations

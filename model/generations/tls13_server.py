@@ -7,6 +7,9 @@
 3. A ChangeCipherSpec is dropped until the client's Finished.             5, D.4
 4. The server may send data after its own Finished.                       2
 
+A choice: a client certificate that is not trusted is refused with an alert, even where none is
+demanded. RFC 8446 4.4.2.4 also allows to go on and take the client for anonymous.
+
 HelloRetryRequest (S2), pre-shared keys and early data (S6 to S9) are extensions.
 """
 

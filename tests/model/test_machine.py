@@ -204,7 +204,7 @@ def before(
         ({"suite": "DH_anon"}, "illegal_parameter"),
         ({"suite": "RSA_EXPORT"}, "illegal_parameter"),
         ({"compression": "deflate"}, "illegal_parameter"),
-        ({"version": "TLS13", "suite": "AEAD"}, "protocol_version"),
+        ({"version": "TLS13", "suite": "AEAD"}, "unsupported_extension"),
         ({"version": "TLS11", "sentinel": "DOWNGRD00"}, "illegal_parameter"),
         ({"suite": "AEAD"}, "illegal_parameter"),
     ],
@@ -350,7 +350,6 @@ def test_a_message_that_is_not_due() -> None:
         Sent("ApplicationData", {}),
         Sent("ChangeCipherSpec", {"value": "1"}),
         Sent("Finished", {"verify_data": JUNK}),
-        Sent("CloseNotify", {}),
     ):
         client, server = before("RSA", "server.certificate", moves12("RSA"))
         refused(client, sent, "unexpected_message")

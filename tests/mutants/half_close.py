@@ -8,7 +8,7 @@ from tests.mutants import Mutant, c, s
 MUTANTS = {
     "data_after_close_notify_is_ignored": c(
         "half-close",
-        with_effects("client_receive_application_data_READ_CLOSED_to_SAME", delivered=TRUE),
+        with_effects("client_ignore_application_data_after_close", delivered=TRUE),
     ),
     "can_data_be_sent_after_the_peers_close_notify": Mutant(
         "half-close",
