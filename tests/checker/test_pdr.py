@@ -20,7 +20,7 @@ from checker.engines import pdr as pdr_module
 from checker.engines import sat
 from checker.engines.explicit import Explicit
 from checker.engines.interface import Question
-from checker.engines.pdr import Gates, OutOfTimeError, Pdr, ViolationError
+from checker.engines.pdr import OutOfTimeError, Pdr, ViolationError
 from checker.engines.sat import Sat
 from checker.engines.symbolic import CertificateError, NoProof, Proof, Prover, Symbolic
 from checker.request import Request, Task, properties_of, system_of
