@@ -204,6 +204,7 @@ def exprs(domain: Domain) -> st.SearchStrategy[Expr]:
 def test_gates_say_what_the_expression_says(b: Expr, d: Expr) -> None:
     """For every value of the variables the literals have the values that Python computes."""
     from model.expr import python_function
+    from model.solver import Gates
 
     gates = Gates()
     domains = {"p": BOOL, "q": BOOL, "v": D, "w": D}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from model.expr import BOOL, COMPOSITE, Domain, Expr, conj, const, python_function, same, var
+from model.expr import BOOL, COMPOSITE, Domain, Expr, conj, const, python_function, var
 from model.role import Observer, Role, overlaps
 from model.roles import role
 from model.rule import (

@@ -107,10 +107,13 @@ def test_the_rows_beside_a_very_large_one_are_told_in_a_second() -> None:
     for extensions in ((), ("psk", "early_data", "resumption", "retry")):
         for when, fine in ((crossed(), False), (crossed() & FALSE, True)):
             row = receive("server", ClientHello, "START", SAME, rfc="x", when=when, label="large")
-            large = replace(role("server", extensions), table=(
-                *role("server", extensions).table,
-                row,
-            ))
+            large = replace(
+                role("server", extensions),
+                table=(
+                    *role("server", extensions).table,
+                    row,
+                ),
+            )
             began = time.monotonic()
             assert (not list(overlaps(large.table))) is fine
             assert time.monotonic() - began < 1
@@ -119,9 +122,7 @@ def test_the_rows_beside_a_very_large_one_are_told_in_a_second() -> None:
 def pigeons(n: int) -> Expr:
     """That `n` + 1 things are in `n` places, each in its own: false, and hard to see."""
     at = [[var(f"msg.p{i}_{k}", BOOL) for k in range(n)] for i in range(n + 1)]
-    apart = (
-        neg(a[k] & b[k]) for a, b in itertools.combinations(at, 2) for k in range(n)
-    )
+    apart = (neg(a[k] & b[k]) for a, b in itertools.combinations(at, 2) for k in range(n))
     return conj(*(disj(*row) for row in at), *apart)
 
 
