@@ -54,8 +54,12 @@ def _decided(kind: str, verdict: str, where: str, says: Callable[[Any], Any], as
     from properties import declared
 
     drop = asked.get("drop", ())
-    asked["drop"] = (drop,) if isinstance(drop, str) else drop
-    request = Request(scenario=where, **asked)
+    request = Request(
+        scenario=where,
+        flaw=asked.get("flaw"),
+        drop=(drop,) if isinstance(drop, str) else drop,
+        states=asked.get("states"),
+    )
     system = system_of(request, scenario(where))
     name = getattr(says, "__name__", "property").replace("<lambda>", "property")
     (result,) = search(system, [declared(kind, name, says)], request)
