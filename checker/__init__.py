@@ -52,5 +52,5 @@ def graph(scenario: str, *, flaw: str | None = None, drop: str | None = None) ->
     from model.scenario import scenario as find
 
     where = find(scenario)
-    system = system_of(Request(flaw=flaw, drop=drop), where)
+    system = system_of(Request(flaw=flaw, drop=(drop,) if drop else ()), where)
     return Reference(system.compile()).explore()

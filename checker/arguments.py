@@ -80,7 +80,12 @@ ARGUMENTS: dict[str, list[Any]] = {
             "default: the scenario's",
         ),
         FLAW,
-        arg("--drop", metavar="RULE[:CHECK]", help="drop one check of a rule"),
+        arg(
+            "--drop",
+            action="append",
+            metavar="RULE[:CHECK]",
+            help="drop one check of a rule; may be repeated, and goes with --flaw",
+        ),
         arg("--time", type=_positive(float), metavar="S", help="seconds for each task"),
         arg("--memory", type=_bytes, metavar="M", help="bytes for each search: 500M, 2G"),
         STATES,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from checker.by_search import changed_rows, search
+from checker.by_search import search
+from checker.patched import changed_rows
 from checker.request import Request, properties_of
 from checker.trace import Trace
 from checker.verdict import Result
@@ -29,7 +30,7 @@ def telling(results: Sequence[Result], shows: str) -> Result | None:
 
 def attack(flaw: Flaw, end: str) -> Result:
     """The result of the property that the flaw `shows` at `end`, with `verify --flaw`'s trace."""
-    where = scenario(flaw.scenario)
+    where = scenario(flaw.where)
     system = where.system(*flaw.roles(end, where.extensions))
     # The questions decide which of several shortest traces is found: ask those of the command.
     props = [p for p in properties_of(Request(), where) if not p.temporal]

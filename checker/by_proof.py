@@ -145,7 +145,7 @@ def prove_one(
         if request.certificates:
             from checker.certificate import Subject, keep
 
-            about = Subject(system.name, p.name, request.flaw or "", request.drop or "")
+            about = Subject(system.name, p.name, request.flaw or "", "; ".join(request.drop))
             keep(request.certificates, system, holds, found.invariant, about)
         finding = _proved(found, system, seen)
         if seen is False:
@@ -199,7 +199,11 @@ def configurations(system: System) -> int:
 
 def _shown(system: System, p: Property, request: Request) -> Result:
     """The result where a solver found a violation: only a search's replayed trace confirms it."""
-    short = replace(request, seconds=request.seconds or SHOW_SECONDS)
+    short = replace(
+        request,
+        seconds=request.seconds or SHOW_SECONDS,
+        states=request.states or WITNESS_STATES,
+    )
     (r,) = search(system, [p], short)
     if r.verdict == PROVED:
         r.error, r.verdict = True, UNKNOWN

@@ -18,15 +18,13 @@ from checker.engines.interface import (
     Watch,
     described,
 )
-from checker.request import Request, declared, patch_of, system_of
+from checker.patched import changed_rows
+from checker.request import Request, declared, system_of
 from checker.verdict import VIOLATED, Result, judge
-from model.expr import Expr, conj, disj, exists, neg
+from model.expr import FALSE, Expr, conj, neg
 from model.scenario import Scenario, scenario
 from model.system import Compiled, System
 from properties import Property, catalogue
-
-IDLE = "no patched row ever fires"
-"""The reason of results of a system whose patch changes nothing that can happen."""
 
 
 def search(
@@ -41,9 +39,9 @@ def search(
 ) -> list[Result]:
     """The results of invariants and goals, by breadth-first search; violations are replayed.
 
-    `patched` has, for each patched row, the condition that it takes a message which the sound row
-    refuses: if none of these ever holds, each result is an error. Without `whole`, the search stops
-    once every property, or the one named `until`, has its answer.
+    `patched` has, for each patched row, the condition that it fires (see `checker.patched`): the
+    results say of each whether that ever holds. Without `whole`, the search stops once every
+    property, or the one named `until`, has its answer.
     """
     bad = {p.name: Question(p.name, p.bad(system)) for p in props}
     seen = {p.name: Question(p.name, p.witness(system)) for p in props}
@@ -74,10 +72,12 @@ def search(
     for p in props:
         finding = _finding(method, found, engine, [bad[p.name]], seen[p.name])
         out.append(judge(p, replace(finding, stopped=stopped), system))
-    if fired and found.complete and all(q.state is None for q in fired):
-        for r in out:
-            r.error = True
-            r.reason = f"{IDLE}: {', '.join(q.name for q in fired)}"
+    rows: dict[str, bool | None] = {}
+    for q in fired:
+        never = found.complete or compiled.narrow(q.expr) is FALSE
+        rows[q.name] = True if q.state is not None else False if never else None
+    for r in out:
+        r.rows = rows
     return out
 
 
@@ -168,7 +168,7 @@ def _engine(
 def rebuilt(
     where: str,
     flaw: str | None,
-    drop: str | None,
+    drop: tuple[str, ...],
     names: tuple[str, ...],
     patched: bool,
 ) -> tuple[Compiled, list[Expr]]:
@@ -186,27 +186,5 @@ def rebuilt(
 
 
 def patched_rows(request: Request, where: Scenario, system: System) -> dict[str, Expr]:
-    """The condition that a patched row takes a message which the sound row refuses, by row name."""
-    return changed_rows(where.system(), system) if patch_of(request) else {}
-
-
-def changed_rows(sound: System, system: System) -> dict[str, Expr]:
-    """The condition that a changed row takes a message which the sound row refuses, by row name."""
-    sound_steps = {s.label: s for s in sound.raw_steps}
-    changed: dict[str, list[Expr]] = {}
-    for s in system.changed(sound):
-        if s.rule.rejects:
-            continue
-        new, parameters = s.full, dict(s.parameters)
-        before = sound_steps.get(s.label)
-        # A row that checks less must take what the sound row refuses. Where a proof covers less
-        # at both ends, the sound system has no such message: taking one is enough.
-        if before is not None and before.covered == s.covered:
-            if before.full is s.full:
-                continue
-            new = conj(s.full, neg(before.full))
-            parameters.update(before.parameters)
-        for n, d in parameters.items():
-            new = exists(n, d.values, d, new)
-        changed.setdefault(s.rule.name, []).append(new)
-    return {name: disj(*exprs) for name, exprs in changed.items()}
+    """The condition that a patched row fires, by row name."""
+    return changed_rows(system_of(Request(), where), system) if request.patch else {}

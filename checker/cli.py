@@ -16,7 +16,7 @@ from model.rule import ModelError
 
 if TYPE_CHECKING:
     from checker.request import Request
-    from checker.verdict import Result
+    from checker.verify import Outcome
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,10 +42,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _failed(e: Exception) -> tuple[str, int]:
     """The message of an error, and its exit status."""
+    from model.solver import UndecidedError
+
     if isinstance(e, UsageError):
         return f"error: {e}", 2
     if isinstance(e, OSError) and e.filename:
         return f"error: {e.filename}: {e.strerror}", 2
+    if isinstance(e, UndecidedError):
+        return f"not decided: {e}", 3
     if isinstance(e, ModelError):
         return f"error in the model: {e}", 4
     return f"internal error: {type(e).__name__}: {e}; --traceback shows where", 4
@@ -79,7 +83,7 @@ def note(line: str) -> None:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from checker.by_search import IDLE
+    from checker.patched import IDLE
     from checker.report import machine_readable, text
     from checker.report.requirements import requirements
     from checker.request import Request, checked, left_out, scenarios_of
@@ -91,7 +95,7 @@ def _verify(args: argparse.Namespace) -> int:
         args.scenario,
         args.engine,
         args.flaw,
-        args.drop,
+        tuple(args.drop or ()),
         args.time,
         args.memory,
         args.states,
@@ -124,7 +128,7 @@ def _verify(args: argparse.Namespace) -> int:
     results = outcome.results
     if results and all(r.error and r.reason.startswith(IDLE) for r in results):
         raise UsageError(
-            f"{request.flaw or request.drop}: {results[0].reason}; in {results[0].scenario} it can "
+            f"{request.patch}: {results[0].reason}; in {results[0].scenario} it can "
             "never take what it should: look at its states, its guard, and the scenario"
         )
     status = exit_status(results, interrupted=outcome.interrupted)
@@ -132,9 +136,11 @@ def _verify(args: argparse.Namespace) -> int:
         out = _by_section(args, scenarios_of(request), results)
         out += "\n\n" + text.summary(results) if args.format == "text" else ""
     elif args.format == "json":
-        out = machine_readable.as_json(results, left_out(request), interrupted=outcome.interrupted)
+        out = machine_readable.as_json(
+            results, left_out(request), outcome.rows, interrupted=outcome.interrupted
+        )
     else:
-        out = _as_text(request, results)
+        out = _as_text(request, outcome)
         out += "\n\ninterrupted: these are the results so far" if outcome.interrupted else ""
     _give(out, args.output)
     return status
@@ -148,23 +154,23 @@ def _give(text: str, path: str | None = None) -> None:
         output.say(f"{text}\n")
 
 
-def _as_text(request: Request, results: Sequence[Result]) -> str:
+def _as_text(request: Request, outcome: Outcome) -> str:
     """The table of verdicts, a chart of each violation shown, and the summary."""
     from checker.attack import telling
     from checker.report import text
     from checker.request import patch_of
 
+    results = outcome.results
     shown = [
         r
         for r in results
-        if r.trace is not None
-        and (not r.as_declared or request.flaw or request.drop or request.properties)
+        if r.trace is not None and (not r.as_declared or request.patch or request.properties)
     ]
-    if request.flaw or request.drop:
+    if request.patch:
         found = patch_of(request)
         best = telling(shown, found[0].shows if found else "")
         shown = [best] if best else []
-    many = request.drop and not request.scenario
+    many = request.drop and not request.flaw and not request.scenario
     table = (text.by_property if many else text.table)(results)
     parts = [table, *(text.chart(r.trace) for r in shown)]
     parts += [
@@ -172,7 +178,8 @@ def _as_text(request: Request, results: Sequence[Result]) -> str:
         for r in results
         if r.error and r.certificate
     ]
-    return "\n\n".join([*parts, text.summary(results)])
+    said = text.of_patch(outcome.rows, results)
+    return "\n\n".join([*parts, *([said] if said else []), text.summary(results)])
 
 
 def _by_section(args: argparse.Namespace, where: Sequence[Any], results: Sequence[Any]) -> str:

@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from checker.by_proof import prove
+from checker.by_proof import PROOF_SECONDS, WITNESS_STATES, prove
 from checker.by_search import patched_rows, search, temporal
-from checker.engines.choice import LIVENESS, REFERENCE, SYMBOLIC
+from checker.engines.choice import LIVENESS, REFERENCE, ROWS, SYMBOLIC
 from checker.engines.interface import UNWATCHED, Watch
-from checker.request import Request, Task, asked, declared, searched, system_of
-from checker.verdict import VACUOUS, VIOLATED, Result
-from model.flaws import find as find_flaw
+from checker.patched import by_solver
+from checker.request import Task, asked, declared, patch_of, searched, system_of
+from checker.verdict import UNKNOWN, VACUOUS, VIOLATED, Result
+from model.flaws import Flaw
 from model.scenario import Scenario, scenario
 
 
@@ -22,15 +23,21 @@ def run_task(
     report: Callable[[Result], None] | None = None,
 ) -> list[Result]:
     """The results of one task, decided in this process; each proof goes to `report` at once."""
-    request, where = task.request, scenario(task.scenario)
+    request = task.request
+    found = patch_of(request)  # which may bring its scenario
+    where = scenario(task.scenario)
     system = system_of(request, where)
+    if task.method == ROWS:
+        rows = patched_rows(request, where, system)
+        fires = by_solver(system, rows, request.seconds or PROOF_SECONDS)
+        return [Result("", "", where.name, UNKNOWN, rows=fires)]
     props = asked(task, where)
     began = time.monotonic()
     if task.method == SYMBOLIC:
         results = []
         alone = request.engine == SYMBOLIC or where.name not in searched()
         for r in prove(system, props, request, watch, witness=alone):
-            r.declared, r.reason = _declared(request, r, where)
+            r.declared, r.reason = _declared(found, r, where)
             results.append(r)
             if report is not None:
                 report(r)
@@ -38,25 +45,27 @@ def run_task(
     results = []
     if task.method != LIVENESS:
         # A scenario's number of states is pinned: without a narrower question, search all of it.
-        whole = not (request.properties or request.flaw or request.drop)
-        patched = patched_rows(request, where, system) if task.method != REFERENCE else {}
+        whole = not (request.properties or request.patch)
+        patched = patched_rows(request, where, system)
         single = [p for p in props if not p.temporal]
         by = replace(request, engine=task.method)
+        if request.patch and request.bounded is None:
+            by = replace(by, states=WITNESS_STATES)  # what is larger is proved
         results += search(system, single, by, watch, patched, whole=whole)
     if task.method in (LIVENESS, REFERENCE):
         results += temporal(system, props)
     for r in results:
-        r.declared, r.reason = _declared(request, r, where)
+        r.declared, r.reason = _declared(found, r, where)
         r.seconds = r.seconds or time.monotonic() - began
     return results
 
 
-def _declared(request: Request, r: Result, where: Scenario) -> tuple[str, str]:
+def _declared(found: tuple[Flaw, str] | None, r: Result, where: Scenario) -> tuple[str, str]:
     verdict, reason = declared(r.property, where.name)
-    if request.flaw and not request.drop:
-        flaw, end = find_flaw(request.flaw)
-        if where.name == flaw.scenario and r.property in flaw.breaks.get(end, ()):
+    if found is not None and where.name == found[0].where:
+        flaw, end = found
+        if r.property in flaw.breaks.get(end, ()):
             return VIOLATED, r.reason or f"{flaw.name} at {end}"
-        if where.name == flaw.scenario and r.property in flaw.idle.get(end, ()):
+        if r.property in flaw.idle.get(end, ()):
             return VACUOUS, "no handshake of a sound end with a flawed one completes"
     return verdict, r.reason or reason

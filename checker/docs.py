@@ -55,7 +55,7 @@ def the_flaws() -> str:
     return _table(
         ("flaw", "what", "scenario", "ends", "source"),
         (
-            (f"`{f.name}`", f.title, f"`{f.scenario}`", ", ".join(f.ends), f.source)
+            (f"`{f.name}`", f.title, f"`{f.where}`", ", ".join(f.ends), f.source)
             for f in sorted(flaws().values(), key=lambda f: f.number)
         ),
     )

@@ -67,7 +67,7 @@ def _flaws() -> list[dict[str, Any]]:
             "number": f.number,
             "title": f.title,
             "source": f.source,
-            "scenario": f.scenario,
+            "scenario": f.where,
             "ends": list(f.ends),
             "capability": f.capability,
         }

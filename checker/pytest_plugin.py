@@ -22,7 +22,7 @@ class Asked(TypedDict, total=False):
     """The options of a check, as on the command line."""
 
     flaw: str | None
-    drop: str | None
+    drop: str | tuple[str, ...]
     states: int | None
 
 
@@ -53,7 +53,13 @@ def _decided(kind: str, verdict: str, where: str, says: Callable[[Any], Any], as
     from model.scenario import scenario
     from properties import declared
 
-    request = Request(scenario=where, **asked)
+    drop = asked.get("drop", ())
+    request = Request(
+        scenario=where,
+        flaw=asked.get("flaw"),
+        drop=(drop,) if isinstance(drop, str) else drop,
+        states=asked.get("states"),
+    )
     system = system_of(request, scenario(where))
     name = getattr(says, "__name__", "property").replace("<lambda>", "property")
     (result,) = search(system, [declared(kind, name, says)], request)

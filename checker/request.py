@@ -14,6 +14,7 @@ from checker.engines.choice import (
     LIVENESS,
     ORDER,
     REFERENCE,
+    ROWS,
     SYMBOLIC,
     Options,
     fallback,
@@ -23,9 +24,10 @@ from checker.engines.choice import (
 from checker.engines.interface import Budget
 from checker.verdict import PROVED, VIOLATED
 from model.expr import variables
-from model.flaws import Flaw, dropped
+from model.flaws import Flaw, combined, dropped, flaws
 from model.flaws import find as find_flaw
-from model.near import UsageError
+from model.near import UsageError, unknown
+from model.rule import ModelError
 from model.scenario import SCENARIOS, Scenario, scenario
 from model.system import System
 from properties import Property, catalogue
@@ -40,7 +42,7 @@ class Request(Options):
     scenario: str | None = None
     engine: str | None = None
     flaw: str | None = None
-    drop: str | None = None  # a row without its checks, or without the named one
+    drop: tuple[str, ...] = ()  # rows without their checks, or without the named ones
     seconds: float | None = None  # for each search and each proof
     memory: int | None = None  # bytes for each search
     states: int | None = None  # for each search
@@ -52,6 +54,17 @@ class Request(Options):
     def budget(self) -> Budget:
         """What each search may use."""
         return Budget(self.states, self.seconds, self.memory)
+
+    @property
+    def patch(self) -> str:
+        """The patch asked for, in words; empty if there is none."""
+        return " without ".join(filter(None, (self.flaw or "", ", ".join(self.drop)))) or ""
+
+    @property
+    def bounded(self) -> str | None:
+        """The first option that bounds a search or says how to make it; None if there is none."""
+        asked = ("states", "memory", "checkpoint", "resume", "cluster", "spill")
+        return next((n for n in asked if self.flags.get(n)), None)
 
     @property
     def flags(self) -> dict[str, Any]:
@@ -103,28 +116,41 @@ def searched() -> frozenset[str]:
 
 
 def patch_of(request: Request) -> tuple[Flaw, str] | None:
-    """The flaw and the flawed end that a request names; UsageError or ModelError if unknown."""
-    if request.drop:
-        flaw = dropped(request.drop)
-        return flaw, flaw.ends[0]
-    return find_flaw(request.flaw) if request.flaw else None
+    """The flaw that a request names, without the checks that it drops, and the flawed end.
+
+    UsageError or ModelError if something is unknown.
+    """
+    parts = [find_flaw(request.flaw)] if request.flaw else []
+    for spec in request.drop:
+        # A flaw's own rows have checks, too; they are there with its scenario's extensions.
+        known = [
+            r
+            for flaw, end in parts
+            if flaw.where
+            for r in flaw.roles(end, scenario(request.scenario or flaw.where).extensions)
+        ]
+        parts.append(dropped(spec, known))
+    return combined(request.patch, parts) if parts else None
 
 
 def scenarios_of(request: Request) -> list[Scenario]:
     """The scenarios asked for: the named one, the flaw's own, all default ones, or all."""
+    found = find_flaw(request.flaw)[0] if request.flaw else None  # it may bring a scenario
     if request.scenario:
         return [scenario(request.scenario)]
-    if request.flaw:
-        return [scenario(find_flaw(request.flaw)[0].scenario)]
+    if found:
+        if not found.scenario:
+            raise UsageError(f"flaw {found.name} names no scenario: add --scenario NAME")
+        return [scenario(found.where)]
     default = [s for s in SCENARIOS if s.default or request.every]
     if request.drop:
-        # Only searched scenarios in which the row can fire.
-        row = request.drop.partition(":")[0]
+        # Only searched scenarios in which all the rows can fire.
+        rows = {d.partition(":")[0] for d in request.drop}
         return [
             s
             for s in default
             if EXPLICIT in s.methods
-            and any(step.rule.name == row for step, _ in system_of(request, s).values.fireable)
+            and rows <= {x.rule.name for x, _ in system_of(Request(), s).values.fireable}
         ]
     return default
 
@@ -156,7 +182,10 @@ def left_out(request: Request) -> dict[str, str]:
 
 def checked(request: Request) -> list[str]:
     """The notes to print before a run; UsageError if the request cannot be carried out."""
-    patch_of(request)
+    found = patch_of(request)
+    for name in found[0].breaks.get(found[1], ()) if found else ():
+        if name not in catalogue():
+            raise UsageError(f"{request.patch}, breaks: {unknown('property', name, catalogue())}")
     every = scenarios_of(request)
     notes = [f"{catalogue()[n].id} {n} is left out: {why}" for n, why in left_out(request).items()]
     if not any(properties_of(request, where) for where in every):
@@ -176,14 +205,31 @@ def checked(request: Request) -> list[str]:
 
 
 @cache
-def _system(where: str, flaw: str | None, drop: str | None) -> System:
-    found = patch_of(Request(flaw=flaw, drop=drop))
-    sound = scenario(where)
-    return sound.system(*found[0].roles(found[1], sound.extensions)) if found else sound.system()
+def _system(name: str, flaw: str | None, drop: tuple[str, ...]) -> System:
+    request = Request(scenario=name, flaw=flaw, drop=drop)
+    found, where = patch_of(request), scenario(name)
+    if not found:
+        return where.system()
+    sound = system_of(Request(), where)
+    try:
+        system = where.system(*found[0].roles(found[1], where.extensions))
+        ends = {r.role.name for r in system.runs}
+        if not ends & {*found[0].at(found[1])}:
+            raise ModelError(f"it is of the {found[1]}, and {where.name} has no such run")
+        before = {s.label for s in sound.raw_steps}
+        if not system.changed(sound) and before == {s.label for s in system.raw_steps}:
+            raise ModelError(f"it changes nothing that can be in {where.name}")
+    except ModelError as e:
+        kind = ModelError if flaw in flaws() and not drop else UsageError
+        raise kind(f"{request.patch}: {e}") from e
+    return system
 
 
 def system_of(request: Request, where: Scenario) -> System:
-    """The scenario's system, flawed if asked for; cached, so forked tasks inherit it."""
+    """The scenario's system, flawed if asked for; cached, so forked tasks inherit it.
+
+    UsageError for a mistake in a patch, ModelError in one of the catalogue.
+    """
     return _system(where.name, request.flaw, request.drop)
 
 
@@ -193,7 +239,7 @@ def methods_of(request: Request, where: Scenario) -> list[str]:
         return [EXPLICIT, SYMBOLIC]
     if request.engine:
         return [request.engine]
-    if request.flaw or request.drop:
+    if request.patch and EXPLICIT in where.methods:
         return [EXPLICIT]
     return list(where.methods)
 
@@ -210,6 +256,8 @@ def tasks_of(request: Request) -> list[Task]:
             names = _proofs(request, where, props) if m == SYMBOLIC else ()
             if names or m != SYMBOLIC:
                 out.append(Task(request, where.name, m, names))
+        if request.patch and methods == [SYMBOLIC]:
+            out.append(Task(request, where.name, ROWS))
         if any(p.temporal for p in props) and REFERENCE not in methods:
             out.append(Task(request, where.name, LIVENESS))
 

@@ -14,13 +14,13 @@ from typing import Any
 from checker.by_search import search
 from checker.certificate import encoding, invariant
 from checker.engines.interface import Label
-from checker.engines.pdr import Gates
 from checker.engines.sat import Sat
 from checker.engines.symbolic import Refuter
 from checker.request import Request, system_of
 from checker.verdict import VIOLATED
 from model.expr import BOOL, Domain, Expr, conj, disj, neg, substitute, var, variables
 from model.scenario import scenario
+from model.solver import Gates
 from model.system import Step, System
 from properties import Property, catalogue
 

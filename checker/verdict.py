@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class Result:
     seconds: float = 0.0
     stopped: bool = False  # once every question was answered: `states` is not the whole space
     error: bool = False
+    # By row that a patch changes: whether it ever fires; None if that is not known.
+    rows: Mapping[str, bool | None] = field(default_factory=dict)
 
     @builtins.property
     def as_declared(self) -> bool:

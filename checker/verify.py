@@ -8,13 +8,14 @@ scenario run one after another, since the lemmas of one help the next.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from checker.by_proof import PROOF_SECONDS, SHOW_SECONDS
 from checker.decide import run_task
-from checker.engines.choice import EXPLICIT, SYMBOLIC
+from checker.engines.choice import EXPLICIT, ROWS, SYMBOLIC
 from checker.engines.interface import Watch
+from checker.patched import IDLE, Fires, known
 from checker.pool import DiedError, Job, LateError, Link, Pool
 from checker.request import (
     Request,
@@ -27,10 +28,9 @@ from checker.request import (
     tasks_of,
 )
 from checker.verdict import HOLDS_TO_DEPTH, PROVED, UNKNOWN, VACUOUS, VIOLATED, Result
-from model.flaws import flaws
-from model.near import UsageError
-from model.rule import ModelError
 from model.scenario import scenario
+from model.solver import UndecidedError, within
+from properties import catalogue
 
 
 @dataclass
@@ -39,6 +39,8 @@ class Outcome:
 
     results: list[Result] = field(default_factory=list)
     interrupted: bool = False
+    rows: Mapping[str, Fires] = field(default_factory=dict)
+    """By scenario: whether the rows of a patch ever fire."""
 
 
 def verify(
@@ -52,24 +54,50 @@ def verify(
     At most `workers` tasks run at a time (default: the cores that this process may use). `progress`
     gets passing lines, `note` permanent ones.
     """
-    tasks = tasks_of(request)
-    if request.flaw or request.drop:
-        for where in scenarios_of(request):
-            try:
-                _ = system_of(request, where).raw_steps
-            except ModelError as e:
-                kind = ModelError if request.flaw in flaws() else UsageError
-                raise kind(f"{request.flaw or request.drop}: {e}") from e
     outcome = Outcome()
+    try:
+        with within(request.seconds):
+            for where in scenarios_of(request) if request.patch else ():
+                system_of(request, where)
+    except UndecidedError as e:
+        outcome.results = _unknown(request, str(e))
+        return outcome
     found: list[tuple[Task, list[Result]]] = []
     try:
         with Pool(workers, progress, note, fresh=True) as pool:
-            for task, results in _in_processes(tasks, pool):
-                found.append((task, results))
+            found += _in_processes(tasks_of(request), pool)
+            found += _in_processes(_left(request, found), pool)
     except KeyboardInterrupt:
         outcome.interrupted = True
     outcome.results = merge(request, found)
+    outcome.rows = known(r for _, part in found for r in part)
+    for r in outcome.results:
+        rows = outcome.rows.get(r.scenario, {})
+        if request.flaw and rows and set(rows.values()) == {False}:
+            r.error, r.reason = True, f"{IDLE}: {', '.join(rows)}"
     return outcome
+
+
+def _unknown(request: Request, why: str) -> list[Result]:
+    """The results of a request whose systems cannot be built in time."""
+    return [
+        Result(p.name, p.id, where.name, UNKNOWN, declared(p.name, where.name)[0], why)
+        for where in scenarios_of(request)
+        for p in properties_of(request, where)
+    ]
+
+
+def _left(request: Request, found: Sequence[tuple[Task, list[Result]]]) -> list[Task]:
+    """The proofs of what a search of a patched system, too large for it, left undecided."""
+    if not request.patch or request.engine or request.bounded or request.first:
+        return []
+    out = []
+    for task, results in found:
+        invariants = (r for r in results if catalogue()[r.property].kind == "invariant")
+        names = tuple(r.property for r in invariants if r.verdict == UNKNOWN and not r.error)
+        if task.method == EXPLICIT and names:
+            out.append(replace(task, method=SYMBOLIC, properties=names))
+    return out
 
 
 def merge(request: Request, found: Sequence[tuple[Task, list[Result]]]) -> list[Result]:
@@ -137,6 +165,8 @@ def _run(link: Link, task: Task) -> list[Result]:
 
 def _failed(task: Task, why: str, *, error: bool) -> list[Result]:
     """The results of a task that gave none: UNKNOWN, or an error, because of `why`."""
+    if task.method == ROWS:
+        return []
     where = scenario(task.scenario)
     # For a task of proofs, only the properties not decided yet.
     props = asked(task, where) if task.properties or task.method != SYMBOLIC else []
@@ -158,7 +188,7 @@ def _in_processes(tasks: Sequence[Task], pool: Pool) -> Iterator[tuple[Task, lis
     def begin(task: Task, *, first: bool = False) -> None:
         def build() -> None:
             # Tasks on one system share what is built before the fork.
-            if several[task.scenario] > 1:
+            if several[task.scenario] > 1 and not task.request.patch:
                 _ = system_of(task.request, scenario(task.scenario)).values
 
         job = Job(_run, (task,), True, limit(task), task.method == EXPLICIT, build)
@@ -187,8 +217,11 @@ def _in_processes(tasks: Sequence[Task], pool: Pool) -> Iterator[tuple[Task, lis
 
 
 def limit(task: Task) -> float | None:
-    """The seconds after which a proof is stopped from outside: a solver may not stop itself."""
-    if task.method == SYMBOLIC:
-        seconds = task.request.seconds
+    """The seconds after which a task is stopped from outside.
+
+    A solver may not stop itself, nor what is done before a search.
+    """
+    seconds = task.request.seconds
+    if task.method in (SYMBOLIC, ROWS):
         return 2 * (seconds or PROOF_SECONDS) + (seconds or SHOW_SECONDS)
-    return None
+    return 2 * seconds + SHOW_SECONDS if seconds else None

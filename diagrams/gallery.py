@@ -73,7 +73,7 @@ class Picture:
 def pictures() -> Iterator[Picture]:
     """Every picture, in the order of the index."""
     # Searches of several handshakes take longest and are begun first.
-    sizes = {n: scenario(f.scenario) for n, f in flaws().items()}
+    sizes = {n: scenario(f.where) for n, f in flaws().items()}
     last = sorted(flaws(), key=lambda n: -(sizes[n].clients + sizes[n].servers))
     with ProcessPoolExecutor(cores()) as pool:
         found = {n: pool.submit(flaw, n) for n in last}

@@ -332,6 +332,33 @@ def rebuild(e: Expr, args: tuple[Expr, ...]) -> Expr:
             return mapping(args[0], dict(e.payload), e.domain)
 
 
+def replaced(expr: Expr, old: Expr, new: Expr, memo: dict[int, Expr] | None = None) -> Expr:
+    """`expr` with `new` wherever the term `old` stands in it.
+
+    A conjunction or disjunction also stands in a longer one that has all its operands. Calls with
+    the same terms may share a `memo`.
+    """
+    _same_domain("a replacement", old, new)
+    done: dict[int, Expr] = {id(old): new} if memo is None else memo
+    done[id(old)] = new
+    joins = {"and": conj, "or": disj}
+
+    def go(e: Expr) -> Expr:
+        out = done.get(id(e))
+        if out is None:
+            if e.op == old.op and e.op in joins and {*map(id, old.args)} <= {*map(id, e.args)}:
+                rest = (a for a in e.args if not any(a is x for x in old.args))
+                out = joins[e.op](new, *map(go, rest))
+            elif e.op == "same":
+                out = same(e.args[0], *map(go, e.args[1:]))
+            else:
+                out = rebuild(e, tuple(map(go, e.args))) if e.args else e
+            done[id(e)] = out
+        return out
+
+    return go(expr)
+
+
 def variables(*exprs: Expr) -> dict[str, Domain]:
     """The domains of the variables in `exprs`, by name, in order of first appearance."""
     seen: set[int] = set()

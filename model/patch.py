@@ -10,19 +10,17 @@ or a role; a plain function of a role is an operation, too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import wraps
-from inspect import unwrap
-from pathlib import Path
-from typing import Any, Concatenate, ParamSpec
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, replace
+from typing import Any
 
-from model.expr import TRUE, Expr, conj, conjuncts, disj, same, substitute
+from model.expr import TRUE, Expr, conj, conjuncts, disj, neg, replaced, same, substitute, var
 from model.extensions import with_messages
-from model.folder import failure
 from model.near import hint, unknown
-from model.role import Role
-from model.rule import Check, Message, ModelError, Rule
+from model.operation import Operation, Patch, found, known, on_role, on_row, patched
+from model.role import Edition, Observer, Role
+from model.rule import Check, ModelError, Rule, Variable
+from model.schedule import KeySchedule
 
 __all__ = [
     "Operation",
@@ -32,15 +30,21 @@ __all__ = [
     "on_role",
     "on_row",
     "patched",
+    "takes_precedence",
+    "together",
     "widened",
     "with_alert",
+    "with_condition",
     "with_effects",
+    "with_memory",
     "with_observer",
     "with_rows",
     "with_secret",
     "with_sent",
     "with_sources",
     "with_target",
+    "with_term",
+    "with_under",
     "without_check",
     "without_condition",
     "without_covered",
@@ -51,94 +55,53 @@ __all__ = [
     "without_sources",
 ]
 
-P = ParamSpec("P")
 
-
-@dataclass(frozen=True, eq=False)
-class Operation:
-    """One change of a role: a function and the arguments."""
-
-    change: Callable[..., Role]
-    row: str
-    """The name of the changed row; empty if not exactly one row is changed."""
-    given: tuple[object, ...]
-    named: Mapping[str, object]
-
-    def __call__(self, role: Role) -> Role:
-        out = self.change(role, *((self.row,) if self.row else ()), *self.given, **self.named)
-        if _content(out) == _content(role):
-            raise ModelError(f"{self}: that changes nothing in the {role.name}")
-        return out
-
-    def __str__(self) -> str:
-        given = [*map(_word, self.given), *(f"{n} = {_word(v)}" for n, v in self.named.items())]
-        words = " ".join((self.change.__name__.replace("_", " "), ", ".join(given))).rstrip()
-        return f"{self.row}: {words}" if self.row else words
-
-
-Patch = Callable[[Role], Role] | Sequence["Patch"]
-
-
-def patched(role: Role, patch: Patch) -> Role:
-    """The role after all operations of a patch."""
-    if not callable(patch):
-        for one in patch:
-            role = patched(role, one)
-        return role
-    try:
-        return patch(role)
-    except ModelError:
-        raise
-    except Exception as e:
-        written = unwrap(patch.change if isinstance(patch, Operation) else patch)
-        file = getattr(getattr(written, "__code__", None), "co_filename", __file__)
-        raise ModelError(failure(e, Path(file))) from e
-
-
-def on_role(change: Callable[Concatenate[Role, P], Role]) -> Callable[P, Operation]:
-    """An operation from a function of the role and further arguments."""
-
-    @wraps(change)
-    def made(*given: P.args, **named: P.kwargs) -> Operation:
-        return Operation(change, "", given, named)
-
-    return made
-
-
-def on_row(
-    change: Callable[Concatenate[Rule, P], Rule],
-) -> Callable[Concatenate[str, P], Operation]:
-    """An operation on a row from a function of the row and further arguments.
-
-    The first argument of the operation is the name of the row, which the changed row keeps.
-    """
-
-    @wraps(change)
-    def of(role: Role, name: str, /, *given: P.args, **named: P.kwargs) -> Role:
-        row = _found(role, name)
-        new = change(row, *given, **named)
-        new = new if new.name == name else replace(new, label=name)
-        return replace(role, table=tuple(new if x is row else x for x in role.table))
-
-    @wraps(change)
-    def made(row: str, /, *given: P.args, **named: P.kwargs) -> Operation:
-        return Operation(of, row, given, named)
-
-    return made
+@on_role
+def together(role: Role, *patches: Patch) -> Role:
+    """Several patches as one operation."""
+    return patched(role, patches)
 
 
 # -- rows ------------------------------------------------------------------------------------------
 @on_role
-def with_rows(role: Role, *rows: Rule) -> Role:
-    """The role with further rows, whose messages get the fields that the role's messages have."""
+def with_rows(role: Role, *rows: Rule, first: bool = False) -> Role:
+    """The role with further rows, whose messages get the fields that the role's messages have.
+
+    With `first` these rows take precedence over the others.
+    """
     messages = {m.name: m for m in role.alphabet}
-    return replace(role, table=(*role.table, *(with_messages(x, messages) for x in rows)))
+    role = replace(role, table=(*role.table, *(with_messages(x, messages) for x in rows)))
+    return _first(role, [x.name for x in rows]) if first else role
+
+
+@on_role
+def takes_precedence(role: Role, *names: str) -> Role:
+    """The role in which some rows win: where one is due, no other row for its event is."""
+    return _first(role, names)
+
+
+def _first(role: Role, names: Iterable[str]) -> Role:
+    winners = [found(role, n) for n in names]
+
+    def after(row: Rule) -> Rule:
+        when = row.when
+        for w in winners:
+            both = [s for s in row.sources if s in w.sources]
+            if w.trigger == row.trigger and both:
+                here = var("own.state", role.state_domain).one_of(*both)
+                won = w.when if len(both) == len(row.sources) else w.when & here
+                if row.under is not w.under and (key := w.key(role.read_key)) is not None:
+                    won &= key == row.key(role.read_key)
+                when &= neg(won)
+        return row if when is row.when else replace(row, when=when, label=row.name)
+
+    return replace(role, table=tuple(x if x in winners else after(x) for x in role.table))
 
 
 @on_role
 def without_rows(role: Role, *names: str) -> Role:
     """The role without some rows; a message that no other row accepts is refused."""
-    gone = [_found(role, n) for n in names]
+    gone = [found(role, n) for n in names]
     return replace(role, table=tuple(x for x in role.table if x not in gone))
 
 
@@ -152,7 +115,7 @@ def with_sources(row: Rule, *states: str) -> Rule:
 @on_row
 def without_sources(row: Rule, *states: str) -> Rule:
     """The row without some source states."""
-    _known(row, "source", states, row.sources)
+    known(row, "source", states, row.sources)
     return replace(row, sources=tuple(s for s in row.sources if s not in states))
 
 
@@ -162,7 +125,19 @@ def with_target(row: Rule, target: str) -> Rule:
     return replace(row, target=target)
 
 
+@on_row
+def with_under(row: Rule, key: Expr | None) -> Rule:
+    """The row for records under another key; None is the read key of the run."""
+    return replace(row, under=key)
+
+
 # -- one row: when it is taken ---------------------------------------------------------------------
+@on_row
+def with_condition(row: Rule, when: Expr) -> Rule:
+    """The row with `when` instead of its conditions."""
+    return replace(row, when=when)
+
+
 @on_row
 def narrowed(row: Rule, also: Expr) -> Rule:
     """The row with the further condition `also`."""
@@ -179,7 +154,7 @@ def widened(row: Rule, instead: Expr) -> Rule:
 def without_condition(row: Rule, *conditions: str) -> Rule:
     """The row without some conditions, each named as printed; without all if none is named."""
     parts = conjuncts(row.when)
-    _known(row, "condition", conditions, () if row.when is TRUE else map(str, parts))
+    known(row, "condition", conditions, () if row.when is TRUE else map(str, parts))
     kept = (e for e in parts if conditions and str(e) not in conditions)
     return replace(row, when=conj(*kept))
 
@@ -188,7 +163,7 @@ def without_condition(row: Rule, *conditions: str) -> Rule:
 @on_row
 def without_check(row: Rule, *checks: str) -> Rule:
     """The row without some checks; without all if none is named."""
-    _known(row, "check", checks, (c.name for c in row.checks))
+    known(row, "check", checks, (c.name for c in row.checks))
     return replace(row, checks=tuple(c for c in row.checks if checks and c.name not in checks))
 
 
@@ -220,7 +195,7 @@ def with_effects(row: Rule, /, **effects: Expr) -> Rule:
 @on_row
 def without_effects(row: Rule, *variables: str) -> Rule:
     """The row without the effects on some variables; without all if none is named."""
-    _known(row, "effect", variables, row.do)
+    known(row, "effect", variables, row.do)
     kept = {n: e for n, e in row.do.items() if variables and n not in variables}
     return replace(row, do=kept)
 
@@ -292,6 +267,54 @@ def without_covered(role: Role, *names: str) -> Role:
 
 # -- the rest of a role ----------------------------------------------------------------------------
 @on_role
+def with_term(role: Role, old: Expr, new: Expr, *rows: str) -> Role:
+    """The role with `new` wherever the term `old` stands: in rows, proofs, views, keys, everything.
+
+    With `rows` in these rows alone.
+    """
+    memo: dict[int, Expr] = {}
+
+    def anew(of: Any) -> Any:
+        if isinstance(of, Expr):
+            return replaced(of, old, new, memo)
+        if isinstance(of, tuple):
+            return tuple(map(anew, of))
+        if isinstance(of, Mapping):
+            return {n: anew(x) for n, x in of.items()}
+        if isinstance(of, (Role, Rule, Check, Observer, Edition, KeySchedule)):
+            named = {"label": of.name} if isinstance(of, Rule) else {}
+            return replace(of, **{f.name: anew(getattr(of, f.name)) for f in fields(of)} | named)
+        return of
+
+    if rows:
+        here = [found(role, n) for n in rows]
+        return replace(role, table=tuple(anew(x) if x in here else x for x in role.table))
+    changed: Role = anew(role)
+    return changed
+
+
+@on_role
+def with_memory(role: Role, variable: str, event: str, value: Expr, kind: str = "receive") -> Role:
+    """The role with a further variable that takes a value at an event: a record for rows to read.
+
+    It begins with the first value of the domain of `value`, False for a boolean. Rows read it as
+    `var("own.NAME", BOOL)`. The event is a message received, or sent if `kind` is "send", or a
+    local step.
+    """
+    if variable in role.variables:
+        raise ModelError(f"the {role.name} has a variable {variable}: give yours another name")
+    events = {r.event for r in role.table if r.kind == kind}
+    if event not in events:
+        raise ModelError(unknown(f"event of kind {kind} of the {role.name}", event, events))
+    first = Variable(value.domain, (value.domain.values[0],), write_once=False)
+    return replace(
+        role,
+        variables={**role.variables, variable: first},
+        observers=(*role.observers, Observer(variable, kind, event, value)),
+    )
+
+
+@on_role
 def with_observer(role: Role, variable: str, event: str, value: Expr) -> Role:
     """The role with another value that an observer's variable takes at an event."""
     hit = [o for o in role.observers if (o.variable, o.event) == (variable, event)]
@@ -307,47 +330,13 @@ def with_observer(role: Role, variable: str, event: str, value: Expr) -> Role:
 @on_role
 def with_secret(role: Role, /, **terms: Any) -> Role:
     """The role with other fields of the `KeySchedule`: `exposes`, `unexchanged` and the like."""
-    known = [f.name for f in fields(role.schedule)]
+    parts = [f.name for f in fields(role.schedule)]
     for n in terms:
-        if n not in known:
-            raise ModelError(unknown("part of a key schedule", n, known))
+        if n not in parts:
+            raise ModelError(unknown("part of a key schedule", n, parts))
     return replace(role, schedule=replace(role.schedule, **terms))
 
 
-def _found(role: Role, name: str) -> Rule:
-    for x in role.table:
-        if x.name == name:
-            return x
-    raise ModelError(unknown(f"row of the {role.name}", name, (x.name for x in role.table)))
-
-
-def _known(row: Rule, what: str, names: Sequence[str], known: Iterable[str]) -> None:
-    """ModelError unless every name is in `known`."""
-    known = list(known)
-    for n in names:
-        if n not in known:
-            raise ModelError(f"{row.name} has no {what} {n!r}: it has {', '.join(known) or 'none'}")
-
-
 def _checked(row: Rule, name: str, change: Callable[[Check], Check]) -> Rule:
-    _known(row, "check", [name], (c.name for c in row.checks))
+    known(row, "check", [name], (c.name for c in row.checks))
     return replace(row, checks=tuple(change(c) if c.name == name else c for c in row.checks))
-
-
-def _word(given: object) -> str:
-    if isinstance(given, Rule):
-        return given.name
-    return repr(given) if isinstance(given, str) else str(given)
-
-
-def _content(of: Any) -> Any:
-    """The content by which roles are compared; an expression is compared by identity."""
-    if isinstance(of, (Expr, Message)):
-        return id(of)
-    if isinstance(of, Mapping):
-        return {n: _content(x) for n, x in of.items()}
-    if isinstance(of, tuple):
-        return [_content(x) for x in of]
-    if is_dataclass(of):
-        return [_content(getattr(of, f.name)) for f in fields(of)]
-    return of

@@ -6,9 +6,10 @@ every message has exactly one row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import combinations
 
 from model.expr import (
     BOOL,
@@ -25,8 +26,9 @@ from model.expr import (
     var,
     variables,
 )
-from model.rule import SAME, Message, ModelError, Rule, Variable, satisfiable, snake
+from model.rule import SAME, Message, ModelError, Rule, Variable, snake
 from model.schedule import KeySchedule
+from model.solver import Decider, UndecidedError, satisfiable
 
 
 @dataclass(frozen=True, eq=False)
@@ -309,25 +311,31 @@ class Role:
                     continue
                 raise ModelError(f"{r.location}: {name} is not a field it may read")
         for a, b in overlaps(rows, self.read_key):
-            raise ModelError(f"{a.location} and {b.location} can both fire")
+            raise ModelError(
+                f"{a.location} and {b.location} can both fire: say which does, with "
+                f"narrowed(row, also), or with_rows(row, first=True) for one that goes first"
+            )
 
 
-def overlaps(rows: Sequence[Rule], read: Expr | None = None) -> Iterable[tuple[Rule, Rule]]:
+def overlaps(rows: Sequence[Rule], read: Expr | None = None) -> Iterator[tuple[Rule, Rule]]:
     """Pairs of rows for the same event that can both fire in some state with some message.
 
-    `read` is the read key, under which rows take a record by default.
+    `read` is the read key, under which rows take a record by default. UndecidedError if it is not
+    known of a pair.
     """
-    groups: dict[tuple[str, str], list[Rule]] = {}
+    by_event: dict[str, list[Rule]] = {}
     for r in rows:
-        for s in r.sources:
-            groups.setdefault((r.trigger, s), []).append(r)
-    done: set[tuple[str, str]] = set()
-    for group in groups.values():
-        for i, a in enumerate(group):
-            for b in group[i + 1 :]:
-                if (a.name, b.name) not in done:
-                    done.add((a.name, b.name))
-                    x, y = a.key(read), b.key(read)
-                    same_key = TRUE if x is None or y is None else eq(x, y)
-                    if satisfiable(conj(a.guard, b.guard, same_key)):
-                        yield a, b
+        by_event.setdefault(r.trigger, []).append(r)
+    for group in by_event.values():
+        decider = Decider()
+        for a, b in combinations(group, 2):
+            if not set(a.sources).isdisjoint(b.sources):
+                x, y = a.key(read), b.key(read)
+                same_key = TRUE if x is None or y is None else eq(x, y)
+                try:
+                    both = decider.possible(a.guard, b.guard, same_key)
+                except UndecidedError as e:
+                    where = f"{a.location} and {b.location}"
+                    raise UndecidedError(f"{where}: whether both can fire is not known: {e}") from e
+                if both:
+                    yield a, b

@@ -18,22 +18,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from functools import cache, cached_property
+from functools import cached_property
 
-from model.expr import (
-    BOOL,
-    COMPOSITE,
-    FALSE,
-    TRUE,
-    Domain,
-    Expr,
-    Value,
-    conj,
-    exists,
-    substitute,
-    var,
-    variables,
-)
+from model.expr import COMPOSITE, TRUE, Domain, Expr, Value, conj, var
 
 UNEXPECTED_MESSAGE = "unexpected_message"
 SAME = "="
@@ -307,24 +294,6 @@ def written(rows: Iterable[Rule], file: str, generation: str = "") -> tuple[Rule
 def choice(name: str, domain: Domain) -> Expr:
     """An argument of a send or local step, as an expression."""
     return var(f"msg.{name}", domain)
-
-
-@cache
-def satisfiable(expr: Expr) -> bool:
-    """Whether some assignment of the variables makes `expr` true, by eliminating each variable.
-
-    Each comparison of composites is taken as a free boolean.
-    """
-    fresh: dict[int, Expr] = {}
-
-    def on_same(node: Expr, _parts: tuple[Expr, ...]) -> Expr:
-        return fresh.setdefault(id(node), var(f"same{len(fresh)}", BOOL))
-
-    expr = substitute(expr, lambda v: v, on_same)
-    while expr is not TRUE and expr is not FALSE:
-        name, domain = next(iter(variables(expr).items()))
-        expr = exists(name, domain.values, domain, expr)
-    return expr is TRUE
 
 
 def composites(message: Message) -> tuple[str, ...]:

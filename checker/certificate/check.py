@@ -205,7 +205,10 @@ def of_model(subject: Subject) -> tuple[System, Expr]:
     if subject.flaw.partition("@")[0].endswith(".py"):
         raise UsageError(f"its flaw is a file, which is not run: {subject.flaw}")
     request = Request(
-        (subject.property,), subject.scenario, flaw=subject.flaw or None, drop=subject.drop or None
+        (subject.property,),
+        subject.scenario,
+        flaw=subject.flaw or None,
+        drop=tuple(filter(None, subject.drop.split("; "))),
     )
     where = scenario(subject.scenario)
     for p in properties_of(request, where):

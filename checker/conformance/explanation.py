@@ -130,7 +130,7 @@ def _flawed_rows(end: str) -> tuple[tuple[str, Rule], ...]:
     out = []
     for flaw in flaws().values():
         patch = flaw.patches.get(end)
-        if patch is None or not {*scenario(flaw.scenario).extensions} <= {*sound.extensions}:
+        if patch is None or not {*scenario(flaw.where).extensions} <= {*sound.extensions}:
             continue
         out += [
             (flaw.name, r)

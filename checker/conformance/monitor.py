@@ -36,7 +36,8 @@ from checker.conformance.recording import (
 )
 from model.expr import BOOL, COMPOSITE, Expr, const, substitute, var
 from model.machine import CallError, Run, Sent
-from model.rule import Rule, satisfiable, snake
+from model.rule import Rule, snake
+from model.solver import satisfiable
 
 ENVIRONMENT = ("Alert", "AlertFragment", "UndecryptableRecord", "TransportClose")
 """Messages that no row sends. They are judged at the receiver only, and not listed as expected,

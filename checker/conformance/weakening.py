@@ -102,7 +102,8 @@ def _sound(config: Configuration) -> dict[str, str]:
 
 def consequences(w: Weakening) -> list[dict[str, Any]]:
     """The properties that fall with the weakened row: name, id, steps of a shortest attack."""
-    from checker.by_search import changed_rows, search
+    from checker.by_search import search
+    from checker.patched import IDLE, changed_rows, known
     from checker.request import Request, properties_of
     from checker.verdict import PROVED, UNKNOWN, VIOLATED
 
@@ -122,6 +123,8 @@ def consequences(w: Weakening) -> list[dict[str, Any]]:
     sound = _sound(config)
     results = search(system, props, Request(), patched=changed_rows(where.system(), system))
     out = []
+    if not any(known(results)[where.name].values()):
+        return [{"name": "", "id": "", "steps": 0, "problem": IDLE}]
     for r in results:
         if r.error:
             return [{"name": "", "id": "", "steps": 0, "problem": r.reason}]

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from checker.engines.cluster import Recipe
 
 EXPLICIT, REFERENCE, SYMBOLIC, LIVENESS = "explicit", "reference", "symbolic", "liveness"
+ROWS = "rows"
+"""Whether the rows of a patch ever fire, asked of a solver where nothing is searched."""
 CHECKPOINT_SECONDS = 10.0
 
 
@@ -47,7 +49,7 @@ ENGINES = {
     ),
 }
 """The engines that can be asked for by name."""
-ORDER = (REFERENCE, EXPLICIT, LIVENESS, SYMBOLIC)
+ORDER = (REFERENCE, EXPLICIT, LIVENESS, ROWS, SYMBOLIC)
 """All kinds, in the order they run. Liveness is decided on the reference engine's whole graph."""
 
 

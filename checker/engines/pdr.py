@@ -28,105 +28,14 @@ import numpy as np
 from checker.engines.explicit import Explicit
 from checker.engines.sat import Sat
 from checker.engines.words import unique
-from model.expr import BOOL, Domain, Expr, fold, variables
+from model.expr import BOOL, Domain, Expr, variables
+from model.solver import Bits, Gates
 from model.system import Compiled
-
-TRUE = 1
-"""The solver's variable that is always true."""
 
 STARTS = 1024
 """Initial states of the walk."""
 LARGEST = 256
 """The most values of a variable for which the walk is done."""
-
-Bits = Any
-"""A literal for a boolean; for another expression one literal for each code."""
-
-
-class Gates:
-    """Expressions as clauses (Tseitin): each operator is a fresh variable, defined by clauses."""
-
-    def __init__(self) -> None:
-        self.clauses: list[Sequence[int]] = [(TRUE,)]
-        self.variables = TRUE
-        self._and: dict[tuple[int, ...], int] = {}
-
-    def new(self) -> int:
-        """A fresh variable's number."""
-        self.variables += 1
-        return self.variables
-
-    def value(self, domain: Domain) -> list[int]:
-        """Fresh literals for the codes of a domain, of which exactly one is true."""
-        if len(domain.values) == 2:
-            v = self.new()
-            return [-v, v]
-        out = [self.new() for _ in domain.values]
-        self.clauses.append(out)
-        self.clauses += [(-a, -b) for i, a in enumerate(out) for b in out[:i]]
-        return out
-
-    def all(self, literals: Iterable[int]) -> int:
-        """A literal that is true exactly if all of `literals` are."""
-        parts = sorted(set(literals) - {TRUE})
-        if -TRUE in parts or any(-x in parts for x in parts if x > 0):
-            return -TRUE
-        if len(parts) < 2:
-            return parts[0] if parts else TRUE
-        key = tuple(parts)
-        gate = self._and.get(key)
-        if gate is None:
-            gate = self._and[key] = self.new()
-            self.clauses += [(-gate, x) for x in parts]
-            self.clauses.append((gate, *(-x for x in parts)))
-        return gate
-
-    def any(self, literals: Iterable[int]) -> int:
-        """A literal that is true exactly if one of `literals` is."""
-        return -self.all(-x for x in literals)
-
-    def encode(self, expr: Expr, env: Mapping[str, list[int]], memo: dict[int, Bits]) -> Bits:
-        """The literals of `expr` (see `Bits`), its variables read from `env`."""
-
-        def codes(e: Expr, a: Bits) -> list[int]:
-            return [-a, a] if e.domain is BOOL else a
-
-        def algebra(e: Expr, a: list[Bits]) -> Bits:
-            match e.op:
-                case "const":
-                    k = e.domain.code(e.payload)
-                    if e.domain is BOOL:
-                        return TRUE if k else -TRUE
-                    return [TRUE if i == k else -TRUE for i in range(len(e.domain.values))]
-                case "var":
-                    return env[e.payload][1] if e.domain is BOOL else env[e.payload]
-                case "and":
-                    return self.all(a)
-                case "or":
-                    return self.any(a)
-                case "not":
-                    return -a[0]
-                case "eq":
-                    x, y = (codes(s, v) for s, v in zip(e.args, a, strict=True))
-                    return self.any(self.all((p, q)) for p, q in zip(x, y, strict=True))
-                case "ite":
-                    return [
-                        self.any((self.all((a[0], p)), self.all((-a[0], q))))
-                        for p, q in zip(a[1], a[2], strict=True)
-                    ]
-                case "le":
-                    x, y = (codes(s, v) for s, v in zip(e.args, a, strict=True))
-                    return self.any(self.all((q, self.any(x[: i + 1]))) for i, q in enumerate(y))
-                case "map":
-                    x = codes(e.args[0], a[0])
-                    hits: list[list[int]] = [[] for _ in e.domain.values]
-                    for p, (_, v) in zip(x, e.payload, strict=True):
-                        hits[e.domain.code(v)].append(p)
-                    return self.any(hits[1]) if e.domain is BOOL else [self.any(h) for h in hits]
-                case _:
-                    raise TypeError(f"a composite comparison was not grounded: {e}")
-
-        return fold(expr, algebra, memo)
 
 
 def walk(compiled: Compiled, *, width: int = 12, levels: int = 60, seed: int = 1) -> list[Any]:

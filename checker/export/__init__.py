@@ -57,8 +57,7 @@ def asked(
     So the numbers of states are the same. Only invariants and goals are among the properties; for
     the others see `asked_temporal`. UsageError if a name is not known.
     """
-    from checker.by_search import changed_rows
-    from checker.request import patch_of
+    from checker.patched import changed_rows
 
     request, where, system, props = _named(scenario, flaw, properties)
     props = [p for p in props if p.kind in ("invariant", "reachable")]
@@ -69,7 +68,7 @@ def asked(
         found.append(Asked(p.name, bad, goal, f"{p.id}, RFC {p.rfc}"))
     # `verify` also asks for witnesses and patched rows: the variables in these are in its states.
     reads = [e for a, p in zip(found, props, strict=True) for e in (a.bad, p.witness(system))]
-    if patch_of(request):
+    if request.patch:
         reads += changed_rows(where.system(), system).values()
     return system.compile(*reads), found
 

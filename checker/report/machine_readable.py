@@ -12,12 +12,14 @@ from checker.verdict import Result
 def as_json(
     results: Sequence[Result],
     left_out: Mapping[str, str] | None = None,
+    rows: Mapping[str, Mapping[str, bool | None]] | None = None,
     *,
     interrupted: bool = False,
 ) -> str:
-    """The JSON document: `results`, `left_out`, `interrupted`, `timings`.
+    """The JSON document: `results`, `left_out`, `patched`, `interrupted`, `timings`.
 
     `left_out` has the reason for each property that was asked for and not decided, by name.
+    `patched` has, by scenario, whether each patched row ever fires; null if that is not known.
     """
     timings = [
         {"property": r.property, "scenario": r.scenario, "seconds": round(r.seconds, 3)}
@@ -28,6 +30,7 @@ def as_json(
         interrupted=interrupted,
         results=[_row(r) for r in results],
         left_out=dict(left_out or {}),
+        patched=dict(rows or {}),
         timings=timings,
     )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from checker.patched import Fires, told
 from checker.report.chart import Chart, Row, fields, lay_out, under
 from checker.report.words import count
 from checker.trace import Trace
@@ -79,6 +80,15 @@ def summary(results: Sequence[Result]) -> str:
     return f"{count(len(results), 'verdict')}: {', '.join(parts)}; {proved}" + (
         f"{odd} not as declared" if odd else "all as declared"
     )
+
+
+def of_patch(rows: Mapping[str, Fires], results: Sequence[Result]) -> str:
+    """What is to be said of a patch: why nothing falls, and which of its rows never fire."""
+    said: dict[str, list[str]] = {}
+    for where, fires in rows.items():
+        for line in told(fires, [r for r in results if r.scenario == where]):
+            said.setdefault(line, []).append(where)
+    return "\n".join(f"{', '.join(where)}: {line}" for line, where in said.items())
 
 
 def _name(r: Result) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from model.near import meant
+from model.rule import ModelError
 from model.scenario import below_tls13, generations, secrets, sessions, tls13
 from model.scenario.definition import EITHER, Config, Scenario
 
-__all__ = ["EITHER", "SCENARIOS", "Config", "Scenario", "scenario"]
+__all__ = ["EITHER", "SCENARIOS", "Config", "Scenario", "own", "scenario"]
 
 SCENARIOS: tuple[Scenario, ...] = (
     *generations.SCENARIOS,
@@ -17,7 +18,17 @@ SCENARIOS: tuple[Scenario, ...] = (
 )
 
 
+_own: dict[str, Scenario] = {}
+
+
+def own(added: Scenario) -> None:
+    """Make a scenario outside the catalogue known by its name; ModelError if that is taken."""
+    if any(s.name == added.name for s in SCENARIOS):
+        raise ModelError(f"there is a scenario {added.name}: give yours another name")
+    _own[added.name] = added
+
+
 def scenario(name: str) -> Scenario:
     """The scenario called `name`; UsageError with the near names."""
-    named = {s.name: s for s in SCENARIOS}
+    named = {s.name: s for s in SCENARIOS} | _own
     return named[meant("scenario", name, named)]

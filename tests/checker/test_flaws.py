@@ -12,9 +12,9 @@ from checker.by_search import search
 from checker.decide import run_task
 from checker.request import Request, Task, declared, properties_of
 from checker.verdict import VIOLATED, Result
+from checker.verify import verify
 from model.flaws import dropped, find, flaws
 from model.near import UsageError
-from model.rule import ModelError
 from model.scenario import scenario
 from model.transcript import FLIGHT, SECRET
 from tests.contracts.agreement import same_to_depth
@@ -37,10 +37,10 @@ def _fallen_by(results: list[Result], where: str) -> set[str]:
 def test_a_flaw_breaks_exactly_what_it_lists(spec: str) -> None:
     flaw, end = find(spec)
     request = Request(flaw=spec)
-    results = run_task(Task(request, flaw.scenario, "explicit"))
+    results = run_task(Task(request, flaw.where, "explicit"))
     assert not any(r.error for r in results)
     assert [r for r in results if not r.as_declared] == []
-    fallen = _fallen_by(results, flaw.scenario)
+    fallen = _fallen_by(results, flaw.where)
     assert fallen == set(flaw.breaks[end])
     for r in results:
         if r.property == flaw.shows and end == flaw.ends[0]:
@@ -56,10 +56,10 @@ def test_a_flaw_breaks_exactly_what_it_lists(spec: str) -> None:
 @pytest.mark.parametrize("name", [f.name for f in flaws().values() if f.capability])
 def test_without_its_capability_only_the_row_itself_shows(name: str) -> None:
     flaw = flaws()[name]
-    where = replace(scenario(flaw.scenario), capabilities=())
+    where = replace(scenario(flaw.where), capabilities=())
     system = where.system(*flaw.roles(flaw.ends[0], where.extensions))
     results = search(system, properties_of(Request(), where), Request())
-    assert _fallen_by(results, flaw.scenario) == set(flaw.local)
+    assert _fallen_by(results, flaw.where) == set(flaw.local)
 
 
 @pytest.mark.scenario
@@ -80,7 +80,7 @@ def test_the_goto_fail_attack_is_the_published_one() -> None:
 def test_the_reference_agrees_on_flawed_systems(name: str, depth: int) -> None:
     """The same states at each distance, down to a depth that the reference reaches quickly."""
     flaw, end = find(name)
-    system = scenario(flaw.scenario).system(*flaw.roles(end))
+    system = scenario(flaw.where).system(*flaw.roles(end))
     same_to_depth(system.compile(), depth)
 
 
@@ -108,6 +108,9 @@ def test_a_users_own_flaw_file(tmp_path: Path) -> None:
     assert "a_client_that_finished_talked_to_the_server" in fallen
 
 
+IDLE_ROW = "client_receive_finished_WAIT_SHD_to_CONNECTED"
+
+
 def test_a_patched_row_that_never_fires_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "idle.py"
     file.write_text(
@@ -120,9 +123,12 @@ def test_a_patched_row_that_never_fires_is_an_error(tmp_path: Path) -> None:
             breaks="",
         )
     )
-    results = run_task(Task(Request(flaw=str(file)), "tls12-small", "explicit"))
-    assert all(r.error for r in results)
-    assert "no patched row ever fires" in results[0].reason
+    for engine in ("explicit", "symbolic", "reference"):
+        request = Request(("ORD-1",), engine=engine, flaw=str(file), states=2_000)
+        outcome = verify(request, workers=1)
+        assert outcome.rows == {"tls12-small": {IDLE_ROW: False}}
+        assert all(r.error for r in outcome.results)
+        assert outcome.results[0].reason == f"no patched row ever fires: {IDLE_ROW}"
 
 
 VIEW = 'from model.transcript import view\nX = view("client", "client_randoms")\n'
@@ -142,14 +148,14 @@ def patch(r):
         (VIEW, UsageError, r"bad.py:2: no .* 'client_randoms'; did you mean client_random"),
         (
             LATE + USER_FLAW.format(op="Patch", patch="patch", breaks=""),
-            ModelError,
+            UsageError,
             "bad.py:4: KeyError: 'nothing'",
         ),
         (
             USER_FLAW.format(
                 op="without_check", patch='without_check("client_nothing")', breaks=""
             ),
-            ModelError,
+            UsageError,
             "no row of the client is called 'client_nothing'",
         ),
     ],
@@ -175,7 +181,7 @@ def test_the_flaw_of_the_guide_is_ten_lines_and_runs(tmp_path: Path) -> None:
 
 # -- --drop ----------------------------------------------------------------------------------------
 def _fallen(drop: str, where: str) -> set[str]:
-    results = run_task(Task(Request(drop=drop), where, "explicit"))
+    results = run_task(Task(Request(drop=(drop,)), where, "explicit"))
     assert not any(r.error for r in results)
     return {r.id for r in results if r.verdict == "VIOLATED"} - {"GLOBAL"}
 
@@ -204,7 +210,8 @@ def test_dropping_a_field_from_finished() -> None:
 @pytest.mark.parametrize("check", ["known CA", "known_CA", "Known_ca"])
 def test_a_check_to_drop_is_named_with_spaces_or_underscores_in_any_case(check: str) -> None:
     row = "client_receive_certificate_WAIT_CERTIFICATE_to_WAIT_CR_SHD"
-    flaw = dropped(f"{row}:{check}")
+    flaw, end = dropped(f"{row}:{check}")
+    assert end == "client"
     assert str(flaw.patches["client"]) == f"{row}: without check 'known CA'"
 
 

@@ -20,7 +20,7 @@ from checker.engines import pdr as pdr_module
 from checker.engines import sat
 from checker.engines.explicit import Explicit
 from checker.engines.interface import Question
-from checker.engines.pdr import Gates, OutOfTimeError, Pdr, ViolationError
+from checker.engines.pdr import OutOfTimeError, Pdr, ViolationError
 from checker.engines.sat import Sat
 from checker.engines.symbolic import CertificateError, NoProof, Proof, Prover, Symbolic
 from checker.request import Request, Task, properties_of, system_of
@@ -204,6 +204,7 @@ def exprs(domain: Domain) -> st.SearchStrategy[Expr]:
 def test_gates_say_what_the_expression_says(b: Expr, d: Expr) -> None:
     """For every value of the variables the literals have the values that Python computes."""
     from model.expr import python_function
+    from model.solver import Gates
 
     gates = Gates()
     domains = {"p": BOOL, "q": BOOL, "v": D, "w": D}

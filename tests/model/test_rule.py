@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from model.expr import BOOL, COMPOSITE, Domain, Expr, conj, const, python_function, same, var
+from model.expr import BOOL, COMPOSITE, Domain, Expr, conj, const, python_function, var
 from model.role import Observer, Role, overlaps
 from model.roles import role
 from model.rule import (
@@ -24,7 +24,6 @@ from model.rule import (
     choice,
     composites,
     receive,
-    satisfiable,
     send,
     snake,
     step,
@@ -172,16 +171,6 @@ def test_a_check_does_not_tell_rows_apart() -> None:
     second = receive("asker", Reply, "WAIT", "CLOSED", rfc="toy", when=~Reply.f.warm)
     with pytest.raises(ModelError, match="can both fire"):
         _ = replace(asker, table=(asker.table[0], first, second)).rules
-
-
-def test_satisfiable_is_exact() -> None:
-    x, y = var("x", Colour), var("y", Colour)
-    assert satisfiable((x == y) & (x != "red"))
-    assert not satisfiable((x == y) & (x == "red") & (y == "blue"))
-    seal = var("c", COMPOSITE)
-    assert satisfiable(same(seal, x) & (x == "red"))
-    assert not satisfiable(same(seal, x) & ~same(seal, x))
-    assert not satisfiable(const(False))
 
 
 # -- malformed rows ------------------------------------------------------------------------------
