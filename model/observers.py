@@ -10,9 +10,12 @@ from dataclasses import replace
 
 from model.expr import BOOL, FALSE, TRUE, Expr, conj, disj, neg, var
 from model.generations.records import fatal
-from model.principal import Alert, client, server
+from model.principal import Alert, Key, client, server
 from model.role import Observer, Role
 from model.rule import SAME, Fields, Variable, snake
+
+UNDER = var("msg.under", Key)
+"""The key of the record in which a message came, for the value of an observer."""
 
 UNOBSERVED = ("Alert", "UndecryptableRecord", "TransportClose", "ApplicationData")
 """The messages that are no step of a handshake."""
@@ -60,7 +63,7 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
     own: Fields = client if of.name == "client" else server
     legacy = own.version <= "TLS12"
     out = _of_messages(of, peer)
-    out.append(_latch("finished_in_clear", "receive", "Finished", own.read_key == "plaintext"))
+    out.append(_latch("finished_in_clear", "receive", "Finished", UNDER == "plaintext"))
     out.append(
         _latch(
             "finished_not_after_ccs", "receive", "Finished",
@@ -73,7 +76,7 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
     out.append(
         _latch(
             "misplaced_extensions", "receive", "EncryptedExtensions",
-            (own.read_key != "handshake")
+            (UNDER != "handshake")
             | disj(*map(saw, ("CertificateRequest", "Certificate", "CertificateVerify"))),
         )
     )
@@ -83,7 +86,7 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
             disj(saw("ChangeCipherSpec"), conj(legacy, neg(saw("ClientKeyExchange")))),
         )
     )
-    out.append(_latch("data_in_clear", "receive", "ApplicationData", own.read_key == "plaintext"))
+    out.append(_latch("data_in_clear", "receive", "ApplicationData", UNDER == "plaintext"))
     out.append(
         _latch(
             "survived_fatal_alert", "receive", "Alert",
@@ -91,7 +94,7 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
             transient=True,
         )
     )
-    out.append(_latch("closed_in_keys", "receive", "CloseNotify", own.read_key != "plaintext"))
+    out.append(_latch("closed_in_keys", "receive", "CloseNotify", UNDER != "plaintext"))
     out.append(_latch("closed_first", "send", "CloseNotify", own.end == "none"))
     state = var("own.state", of.state_domain)
     # The states in which a Finished is due.

@@ -40,7 +40,8 @@ class Observer:
 
     variable: str
     kind: str
-    """One of "receive", "send", "step" and "reject" (with `msg.alert` as the alert sent)."""
+    """One of "receive", "send", "step" and "reject". The value may read `msg.under`, the key of the
+    record received, and for a reject `msg.alert`, the alert sent."""
     event: str
     value: Expr
     transient: bool = False
@@ -185,8 +186,11 @@ class Role:
         if rule.alert is not None and "alert" in self.variables:
             sent = const(rule.alert, self.variables["alert"].domain)
 
-        def with_alert(v: Expr) -> Expr:
-            return v if sent is None or v.payload != "msg.alert" else sent
+        known = {"msg.alert": sent, "msg.under": rule.key(self.read_key)}
+
+        def filled(v: Expr) -> Expr:
+            value = known.get(v.payload)
+            return v if value is None else value
 
         for o in () if rule.unread else self.observers:
             if o.kind == kind and o.event == rule.event:
@@ -194,7 +198,7 @@ class Role:
                     continue
                 if o.variable in do:
                     raise ModelError(f"{rule.location}: observer and row both set {o.variable}")
-                do[o.variable] = o.value if sent is None else substitute(o.value, with_alert)
+                do[o.variable] = substitute(o.value, filled)
         return replace(rule, do=do)
 
     def _rejects(self) -> Iterable[Rule]:

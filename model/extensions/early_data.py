@@ -26,6 +26,7 @@ from model.extensions.psk import client as psk_client
 from model.extensions.psk import server as psk_server
 from model.generations.negotiation import ch
 from model.message import Finished, UndecryptableRecord
+from model.observers import UNDER
 from model.principal import ClientOwner, Key
 from model.principal import client as base_client
 from model.principal import server as base_server
@@ -223,7 +224,7 @@ EXTENSION = Extension(
         "server": (
             Observer("ends_early", "receive", "EndOfEarlyData", _ends["server"]),
             Observer("end_not_in_early_keys", "receive", "EndOfEarlyData",
-                     server.end_not_in_early_keys | (base_server.read_key != "early")),
+                     server.end_not_in_early_keys | (UNDER != "early")),
         ),
     },
     again={"server": {"EarlyData": TRUE}},

@@ -74,7 +74,7 @@ ROWS = (
 
 _of_13 = own.renegotiating & (version == "TLS13")
 _late = var("own.late_data", BOOL) | (
-    var("own.renegotiating", BOOL) & ~client.verified & (client.read_key != "previous")
+    var("own.renegotiating", BOOL) & ~client.verified & (UNDER != "previous")
 )
 
 EXTENSION = Extension(
