@@ -121,7 +121,7 @@ VARIABLES = {
     "client": {
         **_SHARED,
         "random": _once(ClientOwner),
-        # Configuration: a share is sent beside a key for psk_ke alone, for a server without the key.
+        # Configuration: beside a key for psk_ke alone, a share for a server without that key.
         "shares_beside": _once(BOOL, False),
         "offered_psk": _once(Psk),
         "offered_ticket": _once(ServerOwner),

@@ -20,6 +20,7 @@ from model.expr import BOOL, TRUE, ite, var
 from model.extensions import Amend, Extension
 from model.generations.negotiation import version
 from model.message import ApplicationData, ClientHello
+from model.observers import UNDER
 from model.principal import STATES, Version, client, server
 from model.role import Observer
 from model.rule import SAME, Fields, Message, Rule, Variable, check, receive, send

@@ -100,6 +100,15 @@ SCENARIOS = (
         about=("SEC-8",),
     ),
     Scenario(
+        "leaks-post-handshake",
+        "authentication after the handshake; the client may lose its traffic secrets at any moment",
+        {**TLS13, "offers_pha": (True,), "sends_data": (False,)},
+        {**TLS13, **no_client_auth("server"), "asks_later": (True,), "sends_data": (False,)},
+        extensions=("post_handshake_auth",),
+        capabilities=("reveal_client_traffic_secret",),
+        about=("PHA-1", "PHA-2", "PHA-3", "KEY-12", "SEC-10"),
+    ),
+    Scenario(
         "leaks-tickets",
         "a handshake with a ticket and its resumption, with another; their keys may be lost",
         {**TLS13, **no_client_auth("client")},
