@@ -157,6 +157,7 @@ def _give(text: str, path: str | None = None) -> None:
 def _as_text(request: Request, outcome: Outcome) -> str:
     """The table of verdicts, a chart of each violation shown, and the summary."""
     from checker.attack import telling
+    from checker.patched import fallen
     from checker.report import text
     from checker.request import patch_of
 
@@ -164,7 +165,8 @@ def _as_text(request: Request, outcome: Outcome) -> str:
     shown = [
         r
         for r in results
-        if r.trace is not None and (not r.as_declared or request.patch or request.properties)
+        if r.trace is not None
+        and (not r.as_declared or request.properties or (request.patch and fallen(r)))
     ]
     if request.patch:
         found = patch_of(request)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from checker.request import declared
 from checker.verdict import DEFINITE, VACUOUS, VIOLATED, Result
-from model.expr import FALSE, Expr, conj, disj, eq, exists, neg, var
+from model.expr import FALSE, Expr, conj, conjuncts, disj, eq, neg, projected, var
 from model.operation import content
 from model.solver import UndecidedError, satisfiable
 from model.system import Step, System
@@ -29,22 +29,21 @@ def changed_rows(sound: System, system: System) -> dict[str, Expr]:
     before = {s.label: s for s in sound.raw_steps}
     after = {s.label for s in system.raw_steps}
     rows = _rows(sound, system)
-    more: dict[str, list[Expr]] = {}
-    less: dict[str, list[Expr]] = {}
-    for s in system.changed(sound):
-        old = before.get(s.label)
-        if s.rule.rejects or (rows and s.rule.name not in rows):
-            continue
-        further = _more(s, old)
-        if old is None or _possible(further):
-            more.setdefault(s.rule.name, []).append(_in_state(further, s, old))
-        if old is not None and s.full is not old.full:
-            less.setdefault(s.rule.name, []).append(_in_state(old.full & neg(s.full), s, old))
-    for s in before.values():
-        if s.label not in after and not s.rule.rejects:
-            less.setdefault(s.rule.name, []).append(_in_state(s.full, s))
-    found = {name: disj(*exprs) for name, exprs in (more or less).items()}
-    return found if rows or not found else {WHOLE: disj(*found.values())}
+    changed = [
+        (s, before.get(s.label))
+        for s in system.changed(sound)
+        if not s.rule.rejects and (not rows or s.rule.name in rows)
+    ]
+    more = [(s, old, _more(s, old)) for s, old in changed]
+    more = [(s, old, e) for s, old, e in more if old is None or _possible(e)]
+    if not more:
+        more = [(s, old, _beyond(old.full, s.full)) for s, old in changed if old is not None]
+        gone = (s for n, s in before.items() if n not in after and not s.rule.rejects)
+        more += [(s, None, s.full) for s in gone]
+    found: dict[str, list[Expr]] = {}
+    for s, old, e in more:
+        found.setdefault(s.rule.name if rows else WHOLE, []).append(_in_state(e, s, old))
+    return {name: disj(*exprs) for name, exprs in found.items()}
 
 
 def _rows(sound: System, system: System) -> set[str]:
@@ -67,7 +66,7 @@ def _more(new: Step, old: Step | None) -> Expr:
         eq(new.effects.get(n, var(n, e.domain)), old.effects.get(n, var(n, e.domain)))
         for n, e in {**old.effects, **new.effects}.items()
     ]
-    return conj(new.full, neg(conj(old.full, *same)))
+    return _beyond(new.full, conj(old.full, *same))
 
 
 def _possible(expr: Expr) -> bool:
@@ -79,9 +78,13 @@ def _possible(expr: Expr) -> bool:
 
 def _in_state(expr: Expr, *steps: Step | None) -> Expr:
     """When some values of the steps' parameters make `expr` true."""
-    for n, d in {n: d for s in steps if s for n, d in s.parameters.items()}.items():
-        expr = exists(n, d.values, d, expr)
-    return expr
+    return projected(expr, {n: d for s in steps if s for n, d in s.parameters.items()})
+
+
+def _beyond(a: Expr, b: Expr) -> Expr:
+    """`a` and not `b`, without the operands of `b` that `a` has, too."""
+    there = {id(x) for x in conjuncts(a)}
+    return conj(a, neg(conj(*(x for x in conjuncts(b) if id(x) not in there))))
 
 
 # -- what is known of them -------------------------------------------------------------------------
@@ -112,6 +115,11 @@ def known(results: Iterable[Result]) -> dict[str, dict[str, bool | None]]:
     return {where: rows for where, rows in out.items() if rows}
 
 
+def fallen(r: Result) -> bool:
+    """Whether a property falls that holds without the patch."""
+    return r.verdict in (VIOLATED, VACUOUS) and r.verdict != declared(r.property, r.scenario)[0]
+
+
 def told(rows: Fires, results: Sequence[Result]) -> list[str]:
     """What to say of a patch in one scenario, whose results these are."""
 
@@ -119,18 +127,17 @@ def told(rows: Fires, results: Sequence[Result]) -> list[str]:
         return ", ".join(n for n, f in rows.items() if f is fires)
 
     out = []
-    bad = [r for r in results if r.verdict in (VIOLATED, VACUOUS)]
-    fallen = any(r.verdict != declared(r.property, r.scenario)[0] for r in bad)
+    noticed = any(map(fallen, results))
     undecided = sum(r.verdict not in DEFINITE for r in results)
-    if not fallen and set(rows.values()) == {False}:
+    if not noticed and set(rows.values()) == {False}:
         return ["nothing falls: no message that it would treat otherwise can arrive (proved)"]
-    if not fallen and named(True):
+    if not noticed and named(True):
         but = f" among those decided ({undecided} are not)" if undecided else ""
         out.append(f"nothing falls: {named(True)} can fire, and no property notices{but}")
-    elif not fallen:
+    elif not noticed:
         out.append(f"nothing falls, and whether {named(None)} can fire is not known")
     if named(False) and set(rows.values()) != {False}:
         out.append(f"of the patched rows, these can never fire (proved): {named(False)}")
-    if named(None) and (fallen or named(True)):
+    if named(None) and (noticed or named(True)):
         out.append(f"whether these patched rows can fire is not known: {named(None)}")
     return out

@@ -10,6 +10,7 @@ symbolic engine).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -380,24 +381,66 @@ def conjuncts(expr: Expr) -> tuple[Expr, ...]:
     return expr.args if expr.op == "and" else (expr,)
 
 
-def exists(name: str, values: Sequence[Value], domain: Domain, expr: Expr) -> Expr:
-    """Whether `expr` is true for some of `values` of the variable `name`, without that variable."""
-    if name not in variables(expr):
-        return expr
-    if expr.op == "or":
-        return disj(*(exists(name, values, domain, a) for a in expr.args))
-    if expr.op == "and":
-        free = [a for a in expr.args if name not in variables(a)]
-        if free:
-            bound = [a for a in expr.args if name in variables(a)]
-            return conj(*free, exists(name, values, domain, conj(*bound)))
-    cases = []
-    for value in values:
-        replacement = const(value, domain)
-        cases.append(
-            substitute(expr, lambda v, r=replacement: r if v.payload == name else v)  # type: ignore[misc]
-        )
-    return disj(*cases)
+def projected(
+    expr: Expr, domains: Mapping[str, Domain], memo: dict[int, Expr] | None = None
+) -> Expr:
+    """Whether `expr` is true for some values of the variables in `domains`, without these.
+
+    Operands that share no such variable are taken apart, and each part is done once: the work
+    grows with what the variables have to do with each other, not with their number.
+    """
+    done: dict[int, Expr] = {} if memo is None else memo
+    read: dict[int, frozenset[str]] = {}
+
+    def reads(e: Expr) -> frozenset[str]:
+        out = read.get(id(e))
+        if out is None:
+            mine = [e.payload] if e.op == "var" and e.payload in domains else []
+            out = read[id(e)] = frozenset(mine).union(*map(reads, e.args))
+        return out
+
+    def cases(parts: Sequence[Expr]) -> Expr:
+        often = Counter(n for p in parts for n in reads(p))
+        name = min(often, key=lambda n: (-often[n], len(domains[n].values), n))
+        d, e = domains[name], conj(*parts)
+        out = []
+        for value in d.values:
+            told = const(value, d)
+            out.append(go(substitute(e, lambda v, c=told: c if v.payload == name else v)))  # type: ignore[misc]
+            if out[-1] is TRUE:
+                break
+        return disj(*out)
+
+    def go(e: Expr) -> Expr:
+        hit = done.get(id(e))
+        if hit is not None:
+            return hit
+        if not reads(e):
+            out = e
+        elif e.op == "or":
+            out = disj(*map(go, e.args))
+        else:
+            groups: list[tuple[frozenset[str], list[Expr]]] = []
+            for part in conjuncts(e):
+                names, group = reads(part), [part]
+                apart = []
+                for others, parts in groups:
+                    if names.isdisjoint(others):
+                        apart.append((others, parts))
+                    else:
+                        names, group = names | others, [*parts, *group]
+                groups = [*apart, (names, group)]
+            several = len(groups) > 1
+            out = conj(
+                *(
+                    conj(*parts) if not names else go(conj(*parts)) if several else cases(parts)
+                    for names, parts in groups
+                )
+            )
+        done[id(e)] = out
+        return out
+
+    return go(expr)
 
 
 def fold(expr: Expr, algebra: Callable[[Expr, list[Any]], Any], memo: dict[int, Any]) -> Any:

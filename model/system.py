@@ -23,10 +23,10 @@ from model.expr import (
     conj,
     const,
     eq,
-    exists,
     implies,
     mapping,
     neg,
+    projected,
     substitute,
     var,
     variables,
@@ -383,10 +383,7 @@ class Values:
         self.fireable = [(s, self.narrow(s.full)) for s in fireable]
 
     def _can_fire(self, step: Step) -> bool:
-        guard = self.narrow(step.full)
-        for n, d in step.parameters.items():
-            guard = exists(n, d.values, d, guard)
-        return guard is not FALSE
+        return projected(self.narrow(step.full), step.parameters) is not FALSE
 
     def narrow(self, e: Expr) -> Expr:
         """`e` with every variable restricted to its possible values."""
@@ -447,10 +444,7 @@ class Compiled:
             n: d for n, d in variables(guard, *effects.values()).items() if n.startswith("msg.")
         }
         kept = {n for n in variables(*effects.values()) if n.startswith("msg.")}
-        small = guard
-        for n, d in sorted(parameters.items(), key=lambda p: len(p[1].values)):
-            if n not in kept:
-                small = exists(n, d.values, d, small)
+        small = projected(guard, {n: d for n, d in parameters.items() if n not in kept})
         if small is FALSE:
             return None
         free: dict[str, tuple[Value, ...]] = {}

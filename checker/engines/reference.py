@@ -30,7 +30,7 @@ from checker.engines.interface import (
     Search,
     Watch,
 )
-from model.expr import COMPOSITE, TRUE, Expr, exists, python_function, var, variables
+from model.expr import COMPOSITE, TRUE, Expr, projected, python_function, var, variables
 from model.machine import JUNK, Run
 from model.rule import Rule
 from model.system import OK, Compiled, Instance, Step
@@ -358,9 +358,7 @@ class _Event:
             _, ready = engine.function({"deliverable": s.deliverable})
             self.rows.append((s, ready, tuple(s.parameters)))
             # If no row reads the message, one message stands for all: some fields must exist.
-            there = s.deliverable
-            for n, d in s.parameters.items():
-                there = exists(n, d.values, d, there)
+            there = projected(s.deliverable, s.parameters)
             _, some = engine.function({"deliverable": there})
             self.some.append(some)
         # For a field that no row reads, any one value that a message may have.

@@ -26,12 +26,12 @@ from model.expr import (
     const,
     disj,
     eq,
-    exists,
     implies,
     ite,
     le,
     mapping,
     neg,
+    projected,
     python_function,
     same,
     substitute,
@@ -180,16 +180,19 @@ def test_substituting_is_evaluating_with_the_value(
     assert table(swapped) == [meaning({**env, "a": other[1](env)}) for env in ALL]
 
 
-@settings(max_examples=60, deadline=None)
-@given(BOOLS, st.sets(st.sampled_from(Colour.values), min_size=1))
-def test_exists_is_the_disjunction_over_the_values(
-    pair: tuple[Expr, Meaning], values: set[str]
+@settings(max_examples=150, deadline=None)
+@given(BOOLS, st.sets(st.sampled_from(NAMES)))
+def test_a_projection_is_the_disjunction_over_the_values(
+    pair: tuple[Expr, Meaning], names: set[str]
 ) -> None:
     expr, meaning = pair
-    some = exists("x", sorted(values), Colour, expr)
-    assert "x" not in variables(some) or some is expr
-    if "x" in variables(expr):
-        assert table(some) == [any(meaning({**env, "x": v}) for v in values) for env in ALL]
+    some = projected(expr, {n: SMALL[n] for n in NAMES if n in names})
+    assert not names & set(variables(some))
+
+    def alike(env: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        return [e for e in ALL if all(e[k] == env[k] for k in NAMES if k not in names)]
+
+    assert table(some) == [any(meaning(e) for e in alike(env)) for env in ALL]
 
 
 @settings(max_examples=60, deadline=None)

@@ -34,6 +34,7 @@ from model.principal import OFFERED
 from model.role import overlaps
 from model.roles import role
 from model.rule import SAME, ModelError, receive
+from model.scenario import scenario
 from model.solver import Decider, UndecidedError, satisfiable, within
 
 Colour = Domain("Colour", ("red", "green", "blue"))
@@ -117,6 +118,16 @@ def test_the_rows_beside_a_very_large_one_are_told_in_a_second() -> None:
             began = time.monotonic()
             assert (not list(overlaps(large.table))) is fine
             assert time.monotonic() - began < 1
+
+
+@pytest.mark.scenario
+def test_the_steps_of_a_very_large_row_are_made_in_seconds() -> None:
+    where = scenario("tls12-small")
+    row = receive("server", ClientHello, "START", SAME, rfc="x", when=crossed(), label="large")
+    server = patched(role("server", where.extensions), with_rows(row, first=True))
+    began = time.monotonic()
+    assert len(where.system(None, server).compile().steps) > 100
+    assert time.monotonic() - began < 10
 
 
 def pigeons(n: int) -> Expr:
