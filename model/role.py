@@ -150,6 +150,33 @@ class Role:
         return tuple(replace(e, fields={**self.sends[message], **e.fields}) for e in found)
 
     @cached_property
+    def lacking(self) -> Mapping[str, frozenset[str]]:
+        """By message sent: the fields that it must have, and that some row sends without."""
+        out: dict[str, frozenset[str]] = {}
+        for row in self.rules:
+            message = self.fatal if row.rejects else row.message if row.kind == "send" else None
+            if message is not None:
+                fields = {f for f in message.fields if message.demands(f)}
+                lacks = {f for f in fields if self._lacks(row, message.name, f)}
+                out[message.name] = out.get(message.name, frozenset()) | lacks
+        return out
+
+    def _lacks(self, row: Rule, message: str, name: str) -> bool:
+        """Whether the row may send the message with `none` in the field."""
+
+        def after(v: Expr) -> Expr:
+            kind, _, of = v.payload.partition(".")
+            return row.do.get(of, v) if kind == "own" else v
+
+        for e in self.times(message):
+            value = e.fields.get(name)
+            if isinstance(value, Expr):
+                made = var("own.me", value.domain) != "none"  # a run is somebody
+                if satisfiable(conj(row.when, made, substitute(value, after) == "none")):
+                    return True
+        return False
+
+    @cached_property
     def read_key(self) -> Expr | None:
         """The run's read key, over `own`; None for a role without record keys."""
         return self._key("read_key")

@@ -109,7 +109,10 @@ class Message:
     """Whether the message may come before the peer's hello."""
 
     def demands(self, field: str) -> bool:
-        """Whether the field must have a value other than `none`."""
+        """Whether the field must have a value other than `none`.
+
+        A message without it is none: no network delivers it, and no machine takes it.
+        """
         return "none" in self.fields[field].codes and field not in self.optional
 
     @cached_property

@@ -296,12 +296,21 @@ class System:
             for n in variables(guard, *effects.values())
             if n.startswith("msg.") and n.endswith(OK)
         ]
-        deliverable = conj(ground(source.when), *seals)
+        deliverable = conj(ground(source.when), *self._whole(rule, source), *seals)
         full = conj(state.one_of(*rule.sources), room, deliverable, guard)
         parameters = {
             n: d for n, d in variables(full, *effects.values()).items() if n.startswith("msg.")
         }
         return Step(run.name, rule, source, full, effects, {}, full, parameters, deliverable, room)
+
+    def _whole(self, rule: Rule, source: Source) -> Iterator[Expr]:
+        """That an honest run's message has every field that it must have, where it may lack one."""
+        sender = self.by_name.get(source.name.partition(" ")[0])
+        if rule.message is not None and rule.kind == "receive" and sender is not None:
+            for f in sorted(sender.role.lacking.get(rule.message.name, ())):
+                bound = source.fields.get(f)
+                if isinstance(bound, Expr):
+                    yield bound != "none"
 
     def _turn(self, run: Instance, rule: Rule) -> Expr:
         """When `run` may fire `rule`, as far as earlier and later handshakes are concerned."""
