@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from model.expr import BOOL, FALSE, TRUE, Expr, conj, disj, neg, var
+from model.expr import BOOL, FALSE, TRUE, Expr, conj, disj, eq, neg, var
 from model.generations.records import fatal
 from model.principal import Alert, Key, client, server
 from model.role import Observer, Role
-from model.rule import SAME, Fields, Variable, snake
+from model.rule import SAME, Fields, Form, Variable, snake
 
 UNDER = var("msg.under", Key)
 """The key of the record in which a message came, for the value of an observer."""
@@ -63,6 +63,15 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
     own: Fields = client if of.name == "client" else server
     legacy = own.version <= "TLS12"
     out = _of_messages(of, peer)
+    for m in of.alphabet:
+        if m.form is Form.RECORD:
+            # RFC 8446 5: an unprotected ChangeCipherSpec is dropped.
+            dropped = conj(UNDER == "plaintext", own.version == "TLS13")
+            other = neg(eq(UNDER, own.read_key))
+            spec = m.name == "ChangeCipherSpec"
+            out.append(
+                _latch("other_key", "receive", m.name, conj(other, neg(dropped)) if spec else other)
+            )
     out.append(_latch("finished_in_clear", "receive", "Finished", UNDER == "plaintext"))
     out.append(
         _latch(
@@ -95,8 +104,11 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
         )
     )
     out.append(_latch("closed_in_keys", "receive", "CloseNotify", UNDER != "plaintext"))
-    out.append(_latch("closed_first", "send", "CloseNotify", own.end == "none"))
     state = var("own.state", of.state_domain)
+    out.append(
+        _latch("closed_connected", "receive", "CloseNotify", state.one_of("CONNECTED", "CLOSING"))
+    )
+    out.append(_latch("closed_first", "send", "CloseNotify", own.end == "none"))
     # The states in which a Finished is due.
     due = {
         s

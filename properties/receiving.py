@@ -1,0 +1,61 @@
+"""What an end does with each record: the key, the state, the end, what it takes part in at all."""
+
+from __future__ import annotations
+
+from model.expr import FALSE, Expr, conj, disj
+from model.principal import OFFERED
+from properties import Implication, View, World, invariant, when
+from properties.authentication import is_open
+from properties.order import legacy
+
+
+def gave_up(r: View) -> Expr:
+    """When the run canceled its handshake; false without the extension."""
+    return r.canceled if "canceled" in r.run.role.variables else FALSE
+
+
+@invariant("KEY-14", "5246 6.2.3; 8446 5, 5.2")
+def every_record_is_taken_under_the_read_key(w: World) -> list[Implication]:
+    """No record in the clear or under another key is taken, but for the ChangeCipherSpec that
+    TLS 1.3 drops."""
+    return [when(r.read_key != "plaintext").then(~r.other_key) for r in w.runs]
+
+
+@invariant("CLO-4", "5246 7.2.1, 7.2.2; 8446 6.1")
+def a_closed_run_knows_how_it_ended(w: World) -> list[Implication]:
+    """A closed run has seen the peer's close_notify or an error, unless it gave up by itself."""
+    return [when(r.state == "CLOSED").then((r.end != "none") | gave_up(r)) for r in w.runs]
+
+
+@invariant("CLO-5", "5246 7.2.1; 8446 6.1")
+def a_clean_end_stays_clean(w: World) -> list[Implication]:
+    """A connected run that took a close_notify has a clean end, whatever comes afterwards."""
+    return [when(r.closed_connected).then(r.end == "close_notify") for r in w.runs]
+
+
+@invariant("ORD-22", "5246 7.3; 7918 4", ("adversary", "tls12", "data"))
+def data_is_delivered_only_after_ones_own_finished(w: World) -> list[Implication]:
+    """Below TLS 1.3 no end delivers data before its own Finished is sent."""
+    return [
+        when(conj(r.delivered, legacy(r))).then(w.system.of(r.run, "sent_Finished"))
+        for r in w.runs
+    ]
+
+
+@invariant("NEG-16", "5246 7.4.1.3; 8446 4.1.1, 4.2.1")
+def an_end_takes_part_only_in_what_it_allows(w: World) -> list[Implication]:
+    """An end goes on after the hellos only with a version between its lowest and its highest, and a
+    suite that it offers."""
+    return [
+        when(conj(is_open(r), r.version != "none")).then(
+            conj(
+                r.version >= r.min_version,
+                r.version <= r.max_version,
+                disj(
+                    conj(r.version == "TLS13", r.suite == "AEAD"),
+                    *(conj(legacy(r), r.suite == s, getattr(r, f"offers_{s}")) for s in OFFERED),
+                ),
+            )
+        )
+        for r in w.runs
+    ]
