@@ -14,10 +14,11 @@ the adversary. A hint is not secret and selects nothing here.
 from __future__ import annotations
 
 from model.expr import BOOL, TRUE, Domain, const, ite
-from model.extensions import Amend, Extension
+from model.extensions import Amend, Extension, takes
 from model.message import ServerHelloDone, ServerKeyExchange
 from model.principal import Group, ServerOwner, client, server
-from model.rule import SAME, Fields, Variable, check, receive, send
+from model.role import Role
+from model.rule import SAME, Fields, Rule, Variable, check, receive, send
 from model.schedule import EXTERNAL, KeySchedule
 from model.transcript import HINT_SUITES, PSK_SUITES, server_group
 
@@ -77,6 +78,12 @@ ROWS = [
          label="server_send_server_key_exchange_hint_rsa"),
 ]
 
+
+def _every(role: Role, rule: Rule) -> Amend | None:
+    there = takes(role, rule, "ClientKeyExchange")
+    return Amend("", checks=_named, do={"named_key": identity}) if there else None
+
+
 _no_share = server.suite.one_of(*HINT_SUITES)
 EXTENSION = Extension(
     "psk_suites",
@@ -107,16 +114,12 @@ EXTENSION = Extension(
     },
     covers={"secret": ("named_key",), "flight": ("named_key", "hinted")},
     rows=tuple(ROWS),
+    every=_every,
     amends=(
         Amend(f"client_{_SKE}_WAIT_SKE_to_WAIT_CR_SHD", checks=(_parameters,)),
         Amend(f"client_{_SKE}_anonymous", when=client.suite != "PSK", checks=(_parameters,)),
         Amend("server_send_server_key_exchange_SEND_SKE_to_SEND_CR_SHD",
               when=server.suite != "PSK"),
-        *(
-            Amend(f"server_receive_client_key_exchange_WAIT_CKE_to_{state}", checks=_named,
-                  do={"named_key": identity})
-            for state in ("WAIT_CERTIFICATE_VERIFY", "WAIT_CCS")
-        ),
         Amend("client_receive_certificate_status_WAIT_CR_SHD_to_SAME", when=~own.hinted,
               of="status_request"),
         Amend("server_send_certificate_status_SEND_CR_SHD_to_SAME", when=~its.hinted,
