@@ -151,29 +151,34 @@ class Role:
 
     @cached_property
     def lacking(self) -> Mapping[str, frozenset[str]]:
-        """By message sent: the fields that it must have, and that some row sends without."""
-        out: dict[str, frozenset[str]] = {}
+        """By message sent: the fields that it must have, and that it may lack at some time.
+
+        A field lacks its value if a row sends the message so, or takes the value away afterwards.
+        """
+        sent: dict[str, tuple[Message, list[Rule]]] = {}
         for row in self.rules:
             message = self.fatal if row.rejects else row.message if row.kind == "send" else None
             if message is not None:
-                fields = {f for f in message.fields if message.demands(f)}
-                lacks = {f for f in fields if self._lacks(row, message.name, f)}
-                out[message.name] = out.get(message.name, frozenset()) | lacks
-        return out
+                sent.setdefault(message.name, (message, []))[1].append(row)
+        return {
+            name: frozenset(
+                f for f in message.fields if message.demands(f) and self._lacks(f, name, rows)
+            )
+            for name, (message, rows) in sent.items()
+        }
 
-    def _lacks(self, row: Rule, message: str, name: str) -> bool:
-        """Whether the row may send the message with `none` in the field."""
-
-        def after(v: Expr) -> Expr:
-            kind, _, of = v.payload.partition(".")
-            return row.do.get(of, v) if kind == "own" else v
-
+    def _lacks(self, field: str, message: str, rows: Sequence[Rule]) -> bool:
+        """Whether the field of the message, which `rows` send, may be `none`."""
         for e in self.times(message):
-            value = e.fields.get(name)
+            value = e.fields.get(field)
             if isinstance(value, Expr):
                 made = var("own.me", value.domain) != "none"  # a run is somebody
-                if satisfiable(conj(row.when, made, substitute(value, after) == "none")):
-                    return True
+                reads = {n.removeprefix("own.") for n in variables(value)}
+                for row in self.rules:
+                    if row in rows or not reads.isdisjoint(row.do):
+                        after = substitute(value, lambda v, do=row.do: _after(v, do))  # type: ignore[misc]
+                        if satisfiable(conj(row.when, made, after == "none")):
+                            return True
         return False
 
     @cached_property
@@ -346,6 +351,12 @@ class Role:
                 f"{a.location} and {b.location} can both fire: say which does, with "
                 f"narrowed(row, also), or with_rows(row, first=True) for one that goes first"
             )
+
+
+def _after(v: Expr, do: Mapping[str, Expr]) -> Expr:
+    """The value of a variable after the effects `do`."""
+    kind, _, name = v.payload.partition(".")
+    return do.get(name, v) if kind == "own" else v
 
 
 def overlaps(rows: Sequence[Rule], read: Expr | None = None) -> Iterator[tuple[Rule, Rule]]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from pysat.solvers import Solver
 
-from model.expr import BOOL, Domain, Expr, fold, substitute, var, variables
+from model.expr import BOOL, Domain, Expr, Value, fold, substitute, var, variables
 
 TRUE = 1
 """The solver's variable that is always true."""
@@ -116,6 +116,8 @@ class UndecidedError(Exception):
 
 
 NAME = "glucose4"
+SAME = "same "
+"""The start of the names of the booleans that stand for comparisons of composites."""
 SLICE = 2_000
 """Conflicts of the solver between two looks at the clock."""
 CONFLICTS = 400_000
@@ -142,6 +144,7 @@ class Decider:
     def __init__(self) -> None:
         self._gates, self._told = Gates(), 0
         self._values: dict[str, list[int]] = {}
+        self._domains: dict[str, Domain] = {}
         self._memo: dict[int, Bits] = {}
         self._plain: dict[int, Expr] = {}
         self._free: dict[int, Expr] = {}
@@ -152,12 +155,12 @@ class Decider:
         plain = substitute(expr, lambda v: v, self._compared, self._plain)
         for n, d in variables(plain).items():
             if n not in self._values:
-                self._values[n] = self._gates.value(d)
+                self._values[n], self._domains[n] = self._gates.value(d), d
         out: int = self._gates.encode(plain, self._values, self._memo)
         return out
 
     def _compared(self, node: Expr, _parts: tuple[Expr, ...]) -> Expr:
-        return self._free.setdefault(id(node), var(f"same{len(self._free)}", BOOL))
+        return self._free.setdefault(id(node), var(f"{SAME}{len(self._free)}", BOOL))
 
     def possible(self, *exprs: Expr) -> bool:
         """Whether some values of the variables make all of `exprs` true; or UndecidedError."""
@@ -173,6 +176,22 @@ class Decider:
             if answer is not None:
                 return answer
         raise UndecidedError(f"the solver gave up after {CONFLICTS:,} conflicts")
+
+    def example(self, *exprs: Expr) -> dict[str, Value] | None:
+        """Values of the variables in `exprs` that make all of them true; None if there are none.
+
+        Comparisons of composites are left out.
+        """
+        if not self.possible(*exprs):
+            return None
+        true = {x for x in self._solver.get_model() or () if x > 0}
+        return {
+            n: d.values[
+                next(i for i, x in enumerate(self._values[n]) if (x > 0) == (abs(x) in true))
+            ]
+            for n, d in self._domains.items()
+            if not n.startswith(SAME)
+        }
 
 
 @cache
