@@ -93,9 +93,11 @@ def _left(request: Request, found: Sequence[tuple[Task, list[Result]]]) -> list[
         return []
     out = []
     for task, results in found:
-        invariants = (r for r in results if catalogue()[r.property].kind == "invariant")
-        names = tuple(r.property for r in invariants if r.verdict == UNKNOWN and not r.error)
-        if task.method == EXPLICIT and names:
+        if task.method != EXPLICIT:
+            continue
+        open_ = (r.property for r in results if r.verdict == UNKNOWN and not r.error)
+        names = tuple(n for n in open_ if catalogue()[n].kind == "invariant")
+        if names:
             out.append(replace(task, method=SYMBOLIC, properties=names))
     return out
 

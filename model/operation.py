@@ -82,9 +82,21 @@ def on_row(
     """
 
     @wraps(change)
+    def of(_: Role, row: Rule, /, *given: P.args, **named: P.kwargs) -> Rule:
+        return change(row, *given, **named)
+
+    return on_row_of(of)
+
+
+def on_row_of(
+    change: Callable[Concatenate[Role, Rule, P], Rule],
+) -> Callable[Concatenate[str, P], Operation]:
+    """As `on_row`, from a function that reads the role, too."""
+
+    @wraps(change)
     def of(role: Role, name: str, /, *given: P.args, **named: P.kwargs) -> Role:
         row = found(role, name)
-        new = change(row, *given, **named)
+        new = change(role, row, *given, **named)
         new = new if new.name == name else replace(new, label=name)
         return replace(role, table=tuple(new if x is row else x for x in role.table))
 

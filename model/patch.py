@@ -14,21 +14,33 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from model.expr import TRUE, Expr, conj, conjuncts, disj, neg, replaced, same, substitute, var
+from model.contents import with_sent, with_term, with_view, without_covered, without_fields
+from model.expr import (
+    TRUE,
+    Expr,
+    conj,
+    conjuncts,
+    const,
+    disj,
+    neg,
+    var,
+)
 from model.extensions import with_messages
-from model.near import hint, unknown
-from model.operation import Operation, Patch, found, known, on_role, on_row, patched
-from model.role import Edition, Observer, Role
+from model.near import unknown
+from model.operation import Operation, Patch, found, known, on_role, on_row, on_row_of, patched
+from model.principal import Key
+from model.role import Observer, Role
 from model.rule import Check, ModelError, Rule, Variable
-from model.schedule import KeySchedule
 
 __all__ = [
     "Operation",
     "Patch",
+    "also_under",
     "loosened",
     "narrowed",
     "on_role",
     "on_row",
+    "on_row_of",
     "patched",
     "takes_precedence",
     "together",
@@ -45,6 +57,7 @@ __all__ = [
     "with_target",
     "with_term",
     "with_under",
+    "with_view",
     "without_check",
     "without_condition",
     "without_covered",
@@ -67,11 +80,22 @@ def together(role: Role, *patches: Patch) -> Role:
 def with_rows(role: Role, *rows: Rule, first: bool = False) -> Role:
     """The role with further rows, whose messages get the fields that the role's messages have.
 
-    With `first` these rows take precedence over the others.
+    With `first` these rows take precedence over the others. Effects may be values, not expressions.
     """
     messages = {m.name: m for m in role.alphabet}
-    role = replace(role, table=(*role.table, *(with_messages(x, messages) for x in rows)))
+    added = (replace(with_messages(x, messages), do=_lifted(role, x.do)) for x in rows)
+    role = replace(role, table=(*role.table, *added))
     return _first(role, [x.name for x in rows]) if first else role
+
+
+def _lifted(role: Role, effects: Mapping[str, Any]) -> dict[str, Expr]:
+    """Effects with constants for plain values; ModelError for an unknown variable."""
+    out = {}
+    for n, e in effects.items():
+        if n not in role.variables:
+            raise ModelError(unknown(f"variable of the {role.name}", n, role.variables))
+        out[n] = e if isinstance(e, Expr) else const(e, role.variables[n].domain)
+    return out
 
 
 @on_role
@@ -126,9 +150,22 @@ def with_target(row: Rule, target: str) -> Rule:
 
 
 @on_row
-def with_under(row: Rule, key: Expr | None) -> Rule:
+def with_under(row: Rule, key: Expr | str | None) -> Rule:
     """The row for records under another key; None is the read key of the run."""
-    return replace(row, under=key)
+    return replace(row, under=const(key, Key) if isinstance(key, str) else key)
+
+
+@on_role
+def also_under(role: Role, name: str, key: str) -> Role:
+    """The role that takes what a row takes under a further key, too."""
+    row, read = found(role, name), role.read_key
+    if read is None:
+        raise ModelError(f"the {role.name} has no record keys")
+    under = const(key, read.domain)
+    more = replace(row, under=under, label=f"{name}_under_{key}")
+    if row.under is None:
+        more = replace(more, when=row.when & (read != under))
+    return replace(role, table=(*role.table, more))
 
 
 # -- one row: when it is taken ---------------------------------------------------------------------
@@ -186,10 +223,10 @@ def without_refusals(row: Rule) -> Rule:
 
 
 # -- one row: what it does -------------------------------------------------------------------------
-@on_row
-def with_effects(row: Rule, /, **effects: Expr) -> Rule:
-    """The row with further or other effects."""
-    return replace(row, do={**row.do, **effects})
+@on_row_of
+def with_effects(role: Role, row: Rule, /, **effects: Any) -> Rule:
+    """The row with further or other effects, given as expressions or values."""
+    return replace(row, do={**row.do, **_lifted(role, effects)})
 
 
 @on_row
@@ -200,99 +237,7 @@ def without_effects(row: Rule, *variables: str) -> Rule:
     return replace(row, do=kept)
 
 
-# -- what is sent and covered ----------------------------------------------------------------------
-@on_role
-def with_sent(role: Role, message: str, /, **values: Expr) -> Role:
-    """The role with other values in fields of a sent message."""
-    sent = role.sends.get(message)
-    if sent is None:
-        raise ModelError(unknown(f"message that the {role.name} sends", message, role.sends))
-    for f in values:
-        if f not in sent:
-            raise ModelError(unknown(f"field that the {role.name} sends in {message}", f, sent))
-    return replace(role, sends={**role.sends, message: {**sent, **values}})
-
-
-@on_role
-def without_fields(role: Role, message: str, *names: str) -> Role:
-    """The role without some fields in a message's signature or MAC, made or checked."""
-    if message not in role.covered:
-        raise ModelError(unknown("message that covers fields", message, role.covered))
-    # A received proof has the peer's layout. Both layouts are equal but for the fields that an
-    # extension adds to one end's proof alone, which come last.
-    layout = role.covered[message]
-    for f in names:
-        if f not in layout:
-            raise ModelError(
-                f"{message} does not cover {f!r}: it covers {', '.join(layout)}{hint(f, layout)}"
-            )
-    left = {i for i, f in enumerate(layout) if f in names}
-
-    def shorter(node: Expr, parts: tuple[Expr, ...]) -> Expr:
-        if len(parts) != len(layout):
-            return same(node.args[0], *parts)  # a proof with another layout
-        return same(node.args[0], *(p for i, p in enumerate(parts) if i not in left))
-
-    rows = [
-        replace(
-            x,
-            checks=tuple(
-                replace(c, expr=substitute(c.expr, lambda v: v, shorter)) for c in x.checks
-            ),
-        )
-        if x.event == message and x.kind == "receive"
-        else x
-        for x in role.table
-    ]
-    sends = dict(role.sends)
-    if message in sends:
-        sends[message] = {
-            f: tuple(p for i, p in enumerate(e) if i not in left) if isinstance(e, tuple) else e
-            for f, e in sends[message].items()
-        }
-    return replace(role, table=tuple(rows), sends=sends)
-
-
-@on_role
-def without_covered(role: Role, *names: str) -> Role:
-    """The role with secrets made without some fields; without all if none is named."""
-    groups = {g: role.covered[g] for g in ("secret", "hellos")}
-    for n in names:
-        if not any(n in group for group in groups.values()):
-            every = (m for group in groups.values() for m in group)
-            raise ModelError(unknown("field that a secret is made of", n, every))
-    kept = {g: tuple(n for n in group if names and n not in names) for g, group in groups.items()}
-    return replace(role, covered={**role.covered, **kept})
-
-
 # -- the rest of a role ----------------------------------------------------------------------------
-@on_role
-def with_term(role: Role, old: Expr, new: Expr, *rows: str) -> Role:
-    """The role with `new` wherever the term `old` stands: in rows, proofs, views, keys, everything.
-
-    With `rows` in these rows alone.
-    """
-    memo: dict[int, Expr] = {}
-
-    def anew(of: Any) -> Any:
-        if isinstance(of, Expr):
-            return replaced(of, old, new, memo)
-        if isinstance(of, tuple):
-            return tuple(map(anew, of))
-        if isinstance(of, Mapping):
-            return {n: anew(x) for n, x in of.items()}
-        if isinstance(of, (Role, Rule, Check, Observer, Edition, KeySchedule)):
-            named = {"label": of.name} if isinstance(of, Rule) else {}
-            return replace(of, **{f.name: anew(getattr(of, f.name)) for f in fields(of)} | named)
-        return of
-
-    if rows:
-        here = [found(role, n) for n in rows]
-        return replace(role, table=tuple(anew(x) if x in here else x for x in role.table))
-    changed: Role = anew(role)
-    return changed
-
-
 @on_role
 def with_memory(role: Role, variable: str, event: str, value: Expr, kind: str = "receive") -> Role:
     """The role with a further variable that takes a value at an event: a record for rows to read.

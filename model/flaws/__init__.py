@@ -35,7 +35,17 @@ from model.near import UsageError, meant, unknown
 from model.operation import Operation, Patch, content, patched
 from model.patch import *  # noqa: F403 - all of them, for a file of one's own
 from model.patch import without_check, without_fields
-from model.principal import client, server
+from model.principal import (
+    Certificate,
+    ClientOwner,
+    Group,
+    Key,
+    ServerOwner,
+    Suite,
+    Version,
+    client,
+    server,
+)
 from model.role import Role
 from model.roles import role
 from model.rule import SAME, ModelError, check, receive, send, step
@@ -47,9 +57,16 @@ __all__ = [
     "FALSE",
     "SAME",
     "TRUE",
+    "Certificate",
+    "ClientOwner",
     "Domain",
     "Flaw",
+    "Group",
+    "Key",
     "Scenario",
+    "ServerOwner",
+    "Suite",
+    "Version",
     "check",
     "client",
     "combined",
