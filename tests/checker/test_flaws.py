@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -169,14 +170,26 @@ def test_a_malformed_flaw_file_is_one_clear_error(
         run_task(Task(Request(flaw=str(file)), "tls12-small", "explicit"))
 
 
-def test_the_flaw_of_the_guide_is_ten_lines_and_runs(tmp_path: Path) -> None:
-    guide = Path(model.flaws.__file__).with_name("README.md").read_text()
-    text = guide.partition("```python\n")[2].partition("```")[0]
+GUIDE = Path(model.flaws.__file__).with_name("README.md").read_text()
+SHOWN = re.findall(r"```python\n(.*?)```\n\nFalls: (\S+), (\d+) steps", GUIDE, re.DOTALL)
+
+
+def test_the_guide_shows_five_files() -> None:
+    assert len(SHOWN) == GUIDE.count("```python\n") == 5
+
+
+@pytest.mark.scenario
+@pytest.mark.parametrize(("text", "id", "steps"), SHOWN, ids=[id for _, id, _ in SHOWN])
+def test_a_file_of_the_guide_has_ten_lines_and_shows_its_attack(
+    text: str, id: str, steps: str, tmp_path: Path
+) -> None:
     assert len(text.splitlines()) <= 10
     file = tmp_path / "any_name.py"
     file.write_text(text)
-    results = run_task(Task(Request(flaw=str(file)), "tls12-small", "explicit"))
-    assert "a_client_that_finished_talked_to_the_server" in _fallen_by(results, "tls12-small")
+    outcome = verify(Request((id,), flaw=str(file)), workers=1)
+    (result,) = (r for r in outcome.results if r.id == id)
+    assert (result.verdict, len(result.trace)) == (VIOLATED, int(steps))
+    assert True in next(iter(outcome.rows.values())).values()
 
 
 # -- --drop ----------------------------------------------------------------------------------------
