@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 import model.flaws
+from checker import decide
 from checker.by_search import search
 from checker.decide import run_task
-from checker.request import Request, Task, declared, properties_of
+from checker.report.text import of_patch
+from checker.request import Request, Task, checked, declared, properties_of
 from checker.verdict import VIOLATED, Result
 from checker.verify import verify
+from model import solver
 from model.flaws import dropped, find, flaws
 from model.near import UsageError
 from model.scenario import scenario
@@ -112,6 +115,7 @@ def test_a_users_own_flaw_file(tmp_path: Path) -> None:
 IDLE_ROW = "client_receive_finished_WAIT_SHD_to_CONNECTED"
 
 
+@pytest.mark.scenario
 def test_a_patched_row_that_never_fires_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "idle.py"
     file.write_text(
@@ -277,3 +281,144 @@ def test_every_transcript_field_is_needed_or_bound() -> None:
     assert not set(NEEDED) & set(BOUND)
     secret = {f for f, why in BOUND.items() if why == "the master secret is made of it"}
     assert secret == set(SECRET)
+
+
+# -- what is said of a patch -----------------------------------------------------------------------
+CERTIFICATE = "client_receive_certificate_WAIT_CERTIFICATE_to_WAIT_CR_SHD"
+FINISHED = "client_receive_finished_WAIT_FIN_to_CONNECTED"
+
+
+def _own(tmp_path: Path, flaw: str) -> str:
+    file = tmp_path / "mine.py"
+    file.write_text(f"from model.flaws import *\n{flaw}\n")
+    return str(file)
+
+
+def _without(where: str, *names: str) -> str:
+    """The text of a flaw that drops a check, or all, of a row of the client."""
+    patch = f"without_check({', '.join(map(repr, names))})"
+    return f'FLAW = Flaw("mine", scenario={where!r}, patches={{"client": {patch}}})'
+
+
+@pytest.mark.parametrize(
+    ("says", "what"),
+    [
+        ('patches={"client": lambda r: r}', "<lambda>: that changes nothing in the client"),
+        ('patches={"client": ()}', "changes nothing in the client"),
+        ("patches={}", "its patches name no end"),
+        ('patches={"cleint": without_check("a")}', "'cleint'; did you mean client"),
+        ('patches={"server": FREE}, breaks={"client": ()}', "a patch of the server only"),
+        ('patches={"server": FREE}, breaks={"bothh": ()}', "'bothh'; did you mean both"),
+        ('patches={"server": FREE}, capability="reveal_sever_key"', "'reveal_sever_key'; did you"),
+        ('patches={"server": FREE}', "sets max_version, which is given to a server"),
+        ('patches={"client": IDLE}, breaks={"client": ("no_such",)}', "called 'no_such'"),
+    ],
+)
+def test_a_patch_that_can_say_nothing_is_an_error_that_says_which(
+    says: str, what: str, tmp_path: Path
+) -> None:
+    text = (
+        'ROW = "server_receive_client_hello_START_to_SEND_SH"\n'
+        'FREE = with_effects(ROW, max_version="TLS10")\n'
+        f'IDLE = without_check("{CERTIFICATE}")\n'
+        f'FLAW = Flaw("mine", scenario="tls12-small", {says})'
+    )
+    for engine in (None, "symbolic", "reference"):
+        request = Request(("ORD-1",), flaw=_own(tmp_path, text), engine=engine)
+        with pytest.raises(UsageError, match=re.escape(what)):
+            checked(request)
+            verify(request, workers=1)
+
+
+def test_a_scenario_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    text = _without("tls12-smal", CERTIFICATE)
+    with pytest.raises(UsageError, match="no scenario is called 'tls12-smal'; did you mean"):
+        find(_own(tmp_path, text))
+
+
+@pytest.mark.scenario
+def test_a_flaw_and_drops_combine() -> None:
+    ids = ("AUT-11", "KEY-1", "AUT-15")
+    falls = {
+        "flaw": Request(ids, "tls12-small", flaw="early_ccs@client"),
+        "drop": Request(ids, "tls12-small", drop=(f"{CERTIFICATE}:known CA",)),
+        "both": Request(
+            ids, "tls12-small", flaw="early_ccs@client", drop=(f"{CERTIFICATE}:known CA",)
+        ),
+        "drops": Request(
+            ids, "tls12-small", drop=(f"{CERTIFICATE}:known CA", f"{CERTIFICATE}:expired")
+        ),
+    }
+    with pytest.raises(UsageError, match="'expired'; did you mean not expired"):
+        checked(falls.pop("drops"))
+    fallen = {
+        n: {r.id for r in verify(x, workers=1).results if r.verdict == VIOLATED}
+        for n, x in falls.items()
+    }
+    assert fallen["flaw"] and fallen["drop"]
+    assert fallen["both"] == fallen["flaw"] | fallen["drop"] > fallen["flaw"]
+
+
+@pytest.mark.scenario
+def test_rows_that_can_never_fire_are_named_by_every_engine(tmp_path: Path) -> None:
+    text = (
+        'NEVER = step("client", "rest", "WAIT_EE", SAME, rfc="x", when=client.version == "TLS13")\n'
+        'FLAW = Flaw("mine", scenario="tls12-small", patches={"client": [with_rows(NEVER), '
+        f'without_check("{CERTIFICATE}", "known CA")]}})'
+    )
+    for engine in ("explicit", "symbolic", "reference"):
+        request = Request(("AUT-15",), flaw=_own(tmp_path, text), engine=engine, states=3_000)
+        outcome = verify(request, workers=1)
+        (rows,) = outcome.rows.values()
+        assert rows == {"client_rest_WAIT_EE_to_SAME": False, CERTIFICATE: True}, engine
+        said = of_patch(outcome.rows, outcome.results)
+        assert "these can never fire (proved): client_rest_WAIT_EE_to_SAME" in said
+
+
+@pytest.mark.scenario
+def test_where_nothing_falls_it_is_said_why(tmp_path: Path) -> None:
+    silent = _without("tls12-small", FINISHED)
+    request = Request(("ORD-1",), flaw=_own(tmp_path, silent))
+    outcome = verify(request, workers=1)
+    said = of_patch(outcome.rows, outcome.results)
+    assert said == f"tls12-small: nothing falls: {FINISHED} can fire, and no property notices"
+    sentinel = "client_receive_server_hello_WAIT_SH_to_WAIT_CERTIFICATE:downgrade sentinel"
+    outcome = verify(Request(("ORD-1",), "tls12-small", drop=(sentinel,)), workers=1)
+    assert not any(r.error for r in outcome.results)
+    assert of_patch(outcome.rows, outcome.results) == (
+        "tls12-small: nothing falls: no message that it would treat otherwise can arrive (proved)"
+    )
+
+
+@pytest.mark.scenario
+def test_what_is_too_large_to_search_is_proved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decide, "WITNESS_STATES", 4_000)
+    text = _without("tls12-small", CERTIFICATE, "known CA")
+    outcome = verify(Request(("ORD-1", "AUT-15"), flaw=_own(tmp_path, text)), workers=1)
+    by = {r.id: r for r in outcome.results}
+    assert by["AUT-15"].verdict == VIOLATED and by["AUT-15"].trace is not None
+    assert by["ORD-1"].certificate and by["ORD-1"].method.startswith("proof")
+
+
+def test_a_table_that_is_not_decided_in_time_is_unknown_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = _without("tls12-small", CERTIFICATE, "right name")
+    monkeypatch.setattr(solver, "CONFLICTS", 0)
+    outcome = verify(Request(("ORD-1",), flaw=_own(tmp_path, text), seconds=5.0), workers=1)
+    (r,) = outcome.results
+    assert r.verdict == "UNKNOWN"
+    assert r.reason.endswith("is not known: the solver gave up after 0 conflicts")
+
+
+@pytest.mark.scenario
+def test_a_row_may_read_what_a_memory_records(tmp_path: Path) -> None:
+    """A client that takes a Finished of anybody once it has seen a certificate."""
+    text = (
+        f'FLAW = Flaw("mine", scenario="tls12-small", patches={{"client": [with_memory("met", '
+        f'"Certificate", TRUE), loosened("{FINISHED}", "verify_data", var("own.met", BOOL))]}})'
+    )
+    outcome = verify(Request(("ORD-1",), flaw=_own(tmp_path, text)), workers=1)
+    assert outcome.rows["tls12-small"][FINISHED] is True

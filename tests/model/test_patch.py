@@ -10,17 +10,19 @@ import pytest
 
 import model.flaws
 from model import patch
-from model.expr import FALSE, TRUE, const
-from model.message import ServerHello
+from model.expr import BOOL, FALSE, TRUE, const, neg, replaced, var, variables
+from model.message import ChangeCipherSpec, ClientHello, ServerHello
 from model.patch import Operation, patched
-from model.principal import Certificate
-from model.role import Role
+from model.principal import Certificate, ClientOwner, Key, client
+from model.role import Role, overlaps
 from model.roles import role
 from model.rule import SAME, ModelError, Rule, receive
+from model.solver import satisfiable
 
 ROW = "client_receive_server_key_exchange_WAIT_SKE_to_WAIT_CR_SHD"
 SENT = "client_send_client_key_exchange_SEND_CKE_to_SEND_CCS"
 EXTRA = receive("client", ServerHello, "CONNECTED", SAME, rfc="x", label="extra")
+OTHER = "client_receive_server_key_exchange_anonymous"
 SHOWN = const("none", Certificate)
 
 
@@ -127,6 +129,54 @@ CASES: list[tuple[Operation, str, Callable[[Role], bool]]] = [
 ]
 
 
+CASES += [
+    (
+        patch.with_rows(EXTRA, first=True),
+        "with rows extra, first = True",
+        lambda r: r.table[-1].name == "extra",
+    ),
+    (patch.with_condition(ROW, TRUE), f"{ROW}: with condition True", lambda r: row(r).when is TRUE),
+    (
+        patch.with_under(ROW, "handshake"),
+        f"{ROW}: with under 'handshake'",
+        lambda r: str(row(r).under) == "handshake",
+    ),
+    (
+        patch.with_view("client_random", const("adversary", ClientOwner)),
+        "with view 'client_random', adversary",
+        lambda r: "adversary" in [str(e) for e in r.sends["Finished"]["verify_data"]],
+    ),
+    (
+        patch.with_term(client.max_version, client.min_version),
+        "with term own.max_version, own.min_version",
+        lambda r: (
+            "own.max_version" not in map(str, r.sends["Finished"]["verify_data"])
+            and "own.max_version" not in variables(*(x.guard for x in r.table))
+        ),
+    ),
+    (
+        patch.with_term(client.suite, const("RSA", client.suite.domain), ROW),
+        f"with term own.suite, RSA, '{ROW}'",
+        lambda r: "own.suite" not in variables(row(r).when),
+    ),
+    (
+        patch.with_memory("met", "Certificate", TRUE),
+        "with memory 'met', 'Certificate', True",
+        lambda r: "met" in r.variables and "met" not in r.configuration,
+    ),
+    (
+        patch.together(patch.with_target(ROW, "CONNECTED")),
+        f"together {ROW}: with target 'CONNECTED'",
+        lambda r: row(r).target == "CONNECTED",
+    ),
+    (
+        patch.with_effects(ROW, server_certificate="honest"),
+        f"{ROW}: with effects server_certificate = 'honest'",
+        lambda r: str(row(r).do.get("server_certificate")) == "honest",
+    ),
+]
+
+
 @pytest.mark.parametrize(("operation", "words", "holds"), CASES, ids=[w for _, w, _ in CASES])
 def test_an_operation_says_what_it_does_and_does_it_once(
     operation: Operation, words: str, holds: Callable[[Role], bool]
@@ -138,6 +188,44 @@ def test_an_operation_says_what_it_does_and_does_it_once(
     assert holds(changed)
     if operation.row:
         assert [x.name for x in changed.table] == [x.name for x in sound.table]
+
+
+def test_a_row_that_goes_first_narrows_the_others_where_it_is_due() -> None:
+    sound = role("server")
+    start = "server_receive_client_hello_START_to_SEND_SH"
+    hello = ClientHello.f.deflate
+    new = receive("server", ClientHello, "START", SAME, rfc="x", when=hello, label="new")
+    flawed = patched(sound, patch.with_rows(new, first=True))
+    assert not list(overlaps(flawed.rules, flawed.read_key))
+    assert not satisfiable(row(flawed, start).when & hello)
+    # In a state that the winner does not have, the other row is what it was.
+    dropped = "server_receive_change_cipher_spec_dropped"
+    (state, *rest) = row(sound, dropped).sources
+    clear = row(sound, dropped).under
+    take = receive("server", ChangeCipherSpec, state, SAME, rfc="x", label="take", under=clear)
+    other = row(patched(sound, patch.with_rows(take, first=True)), dropped)
+    here = var("own.state", sound.state_domain)
+    assert not satisfiable(other.when & (here == state))
+    assert satisfiable(other.when & (here == rest[0]))
+    # A record under another key is not the winner's.
+    kept = patched(sound, patch.with_rows(replace(take, under=const("empty", Key)), first=True))
+    assert row(kept, dropped).when is row(sound, dropped).when
+
+
+def test_a_widened_row_takes_precedence() -> None:
+    wide = [patch.widened(ROW, TRUE), patch.takes_precedence(ROW)]
+    assert str(wide[1]) == f"takes precedence '{ROW}'"
+    assert row(patched(role("client"), wide), OTHER).when is FALSE
+    flawed = patched(role("client"), wide)
+    assert not list(overlaps(flawed.rules, flawed.read_key))
+
+
+def test_a_term_is_replaced_in_a_longer_conjunction() -> None:
+    a, b, c = (var(n, BOOL) for n in "abc")
+    assert replaced(a & b & c, a & c, FALSE) is FALSE
+    assert replaced(a & b & c, a & c, b) is b
+    assert replaced(neg(a & b), a, c) is neg(c & b)
+    assert replaced(a | b, c, a) is (a | b)
 
 
 def test_a_patch_is_applied_in_order() -> None:
@@ -165,6 +253,11 @@ def test_a_patch_is_applied_in_order() -> None:
         (patch.with_secret(erase=False), "'erase'; did you mean erases"),
         (patch.without_check(SENT), "that changes nothing in the client"),
         (patch.with_target(ROW, "WAIT_CR_SHD"), "that changes nothing in the client"),
+        (patch.with_memory("saw_finished", "Finished", TRUE), "has a variable saw_finished"),
+        (patch.with_memory("met", "Finishd", TRUE), "'Finishd'; did you mean Finished"),
+        (patch.with_effects(ROW, verifed=True), "'verifed'; did you mean verified"),
+        (patch.with_view("client_randm", TRUE), "'client_randm'; did you mean client_random"),
+        (patch.with_under(ROW, None), "that changes nothing in the client"),
         (patch.with_secret(erases=True), "that changes nothing in the client"),
     ],
     ids=str,
