@@ -121,6 +121,12 @@ class Property:
         return f"{f.__module__}.{getattr(f, '__qualname__', self.name)}"
 
     @property
+    def written(self) -> tuple[str, int]:
+        """Place and line of the function, which are the same if its file is read again."""
+        code = getattr(self.function, "__code__", None)
+        return self.place, getattr(code, "co_firstlineno", 0)
+
+    @property
     def sentence(self) -> str:
         """The name as a sentence."""
         return self.name.replace("_", " ")
@@ -156,7 +162,7 @@ def _register(
         name = getattr(function, "__name__", "property")
         new = Property(name, id, rfc, kind, tuple(needs), function, fairness)
         for p in registry.values():
-            if (p.name == name or p.id == id) and p.place != new.place:
+            if (p.name == name or p.id == id) and p.written != new.written:
                 what = f"name {name}" if p.name == name else f"id {id}"
                 raise ModelError(f"{new.place}: {what} is that of {p.place}, too")
         registry[name] = new

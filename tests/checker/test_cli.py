@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -230,6 +231,13 @@ def test_a_wrong_property_is_named_as_it_is_read(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(properties, "registry", dict(before))
     with pytest.raises(ModelError, match=r"test_cli\..*: id ORD-1 is that of properties\.order\."):
         properties.invariant("ORD-1", "5246 7.3")(_always)
+    # Two functions of one name in one file.
+    made: dict[str, Any] = {}
+    exec("def twin(w): pass\nfirst = twin\ndef twin(w): pass", made)
+    properties.invariant("MY-2", "5246 7.3")(made["first"])
+    with pytest.raises(ModelError, match="name twin is that of"):
+        properties.invariant("MY-3", "5246 7.3")(made["twin"])
+    del properties.registry["twin"]
     properties.invariant("MY-1", "5246 7.3", ("client-auht",))(_always)
     with pytest.raises(ModelError, match=r"_always: needs: no feature .* did you mean client-auth"):
         properties.catalogue.__wrapped__()
