@@ -1,0 +1,143 @@
+/* The steps of one mutant, interpreted, beside those of the sound system, which are compiled.
+ *
+ * It stands between native.c and the compiled steps. Step i of the sound system fires only where
+ * on[i] is all ones. A mutant is a list of gates over the planes of 64 states and the actions that
+ * read these gates; a literal is twice the number of a value, plus one for its complement. Value 0
+ * is all ones, then come the planes, then the gates.
+ */
+typedef struct { u32 a, b; } Gate;
+typedef struct { u32 literal, word, shift; } Bit;
+typedef struct { u32 mask, via, first, bits; u64 clear[WORDS], put[WORDS]; } Action;
+
+static u64 on[STEPS + 1];
+
+static struct {
+    const Gate *gate;
+    const Action *action;
+    const Bit *bit;
+    u64 gates, actions, *value, room;
+} mutant;
+
+/* Take the gates and actions of a mutant, which the caller keeps, and the steps to fire. */
+int family_set(const Gate *gate, u64 gates, const Action *action, u64 actions, const Bit *bit,
+               const uint8_t *fires)
+{
+    u64 room = 1 + 64 * WORDS + gates;
+    if (room > mutant.room) {
+        u64 *at = realloc(mutant.value, room * sizeof(u64));
+        if (!at)
+            return NO_MEMORY;
+        mutant.value = at;
+        mutant.room = room;
+    }
+    mutant.gate = gate;
+    mutant.gates = gates;
+    mutant.action = action;
+    mutant.actions = actions;
+    mutant.bit = bit;
+    mutant.value[0] = ~0ull;
+    for (int i = 0; i < STEPS; i++)
+        on[i] = fires[i] ? ~0ull : 0;
+    return DONE;
+}
+
+static inline u64 literal(u32 x)
+{
+    return mutant.value[x >> 1] ^ -(u64)(x & 1);
+}
+
+static void evaluate(u64 gates)
+{
+    u64 *out = mutant.value + 1 + 64 * WORDS;
+    for (u64 i = 0; i < gates; i++)
+        out[i] = literal(mutant.gate[i].a) & literal(mutant.gate[i].b);
+}
+
+/* The first row from `begin` to before `end` where `x`, made of the first `gates`, holds. */
+u64 family_first(Search *s, u64 begin, u64 end, u32 x, u64 gates)
+{
+    for (u64 row = begin; row < end; row += BLOCK) {
+        u64 n = end - row < BLOCK ? end - row : BLOCK;
+        planes(s->words + row * WORDS, n, mutant.value + 1);
+        evaluate(gates);
+        u64 hits = literal(x) & (n == 64 ? ~0ull : (1ull << n) - 1);
+        if (hits)
+            return row + (u64)__builtin_ctzll(hits);
+    }
+    return NEVER;
+}
+
+static int act(Worker *k, u64 row, u64 valid)
+{
+    const u64 *rows = k->s->words + row * WORDS;
+    int code;
+    evaluate(mutant.gates);
+    for (u64 a = 0; a < mutant.actions; a++) {
+        const Action *x = &mutant.action[a];
+        if (k->filled + 64 > WIDEST) {
+            if ((code = insert(k)))
+                return code;
+            k->filled = 0;
+        }
+        for (u64 m = literal(x->mask) & valid; m; m &= m - 1) {
+            const u64 i = (u64)__builtin_ctzll(m), *f = rows + i * WORDS;
+            u64 *to = k->buffer[k->filled].w;
+            for (int w = 0; w < WORDS; w++)
+                to[w] = (f[w] & ~x->clear[w]) | x->put[w];
+            for (const Bit *b = mutant.bit + x->first; b < mutant.bit + x->first + x->bits; b++)
+                to[b->word] |= ((literal(b->literal) >> i) & 1) << b->shift;
+            take(k, f, row + i, (u16)x->via);
+        }
+    }
+    return DONE;
+}
+
+/* Expand the rows from `begin` to before `end`: with `sound`, by the sound steps, too. */
+int family_expand(Search *s, u64 begin, u64 end, int sound)
+{
+    Worker *k = s->worker[0];
+    for (u64 row = begin; row < end; row += BLOCK) {
+        u64 n = end - row < BLOCK ? end - row : BLOCK, valid = n == 64 ? ~0ull : (1ull << n) - 1;
+        planes(s->words + row * WORDS, n, mutant.value + 1);
+        k->filled = 0;
+        if (sound)
+            expand_block(k, row, mutant.value + 1, valid);
+        int code = act(k, row, valid);
+        if (code || (code = insert(k)))
+            return code;
+    }
+    return DONE;
+}
+
+/* Forget what was seen, and ask the questions of the rows from `begin` to before `end`. */
+void family_ask(Search *s, u64 begin, u64 end)
+{
+    for (int i = 0; i < QUESTIONS; i++)
+        s->seen[i] = s->worker[0]->seen[i] = NEVER;
+    search_ask(s, begin, end, 1);
+}
+
+/* Only the first `rows` rows again; the index had `slots` slots when there were no others. */
+void family_back(Search *s, u64 rows, u64 slots)
+{
+    u32 low = (u32)((1ull << s->bits) - 1);
+    if (s->slots != slots) {
+        s->count = rows;
+        memset(s->slot, 0, s->slots * 4);
+        fill(s);
+        return;
+    }
+    /* The last one first: no row before it was put beyond its slot. */
+    for (; s->count > rows; s->count--) {
+        u64 at = home(s, hash_of(s->words + (s->count - 1) * WORDS));
+        while ((s->slot[at] & low) != s->count)
+            if (++at == s->slots)
+                at = 0;
+        s->slot[at] = 0;
+    }
+}
+
+u64 family_slots(const Search *s)
+{
+    return s->slots;
+}

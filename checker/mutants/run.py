@@ -1,0 +1,236 @@
+"""The mutants of many scenarios, in processes: the smallest scenarios first, until one kills.
+
+Each judgement is written to a file at once, if one is given; a later run reads there what it need
+not do again. The line of a judgement has a digest of the scenario, the mutant and all that the
+judgement depends on: the texts of the model, the properties and the checker's engines.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import time
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import IO, Any
+
+import checker
+import model
+import properties
+from checker.engines.choice import EXPLICIT
+from checker.mutants.family import EQUIVALENT, KILLED, SURVIVES, UNDECIDED, Family
+from checker.mutants.generate import Mutant, mutants_of
+from checker.pool import Job, Link, Pool
+from checker.request import Request, declared, expectations, properties_of
+from checker.trace import Trace
+from checker.verdict import PROVED
+from model.near import UsageError
+from model.scenario import SCENARIOS, Scenario, scenario
+
+MORE = 1 << 25
+"""The largest number of states of a mutant."""
+HONEST = 500_000
+"""A scenario without an adversary comes after those with fewer states than these."""
+PARTS = ((200_000, 6), (2_000_000, 3))
+"""Pairs (states, n): the mutants of a scenario of at most so many states are done in n jobs."""
+
+
+@dataclass
+class Judged:
+    """One mutant in one scenario."""
+
+    scenario: str
+    kind: str
+    row: str
+    what: str
+    file: str
+    rfc: str
+    fate: str
+    falls: dict[str, int | None] = field(default_factory=dict)
+    reason: str = ""
+    digest: str = ""
+    traces: dict[str, Trace] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What names the mutant."""
+        return self.kind, self.row, self.what
+
+    def line(self) -> str:
+        """The judgement as a line of JSON."""
+        return json.dumps({n: v for n, v in asdict(self).items() if n != "traces"})
+
+
+@dataclass
+class Fate:
+    """What became of a mutant in all scenarios tried."""
+
+    judged: list[Judged] = field(default_factory=list)
+    untried: int = 0
+    """The number of scenarios in which the mutant was not tried; only counted if none killed it."""
+
+    @property
+    def by(self) -> Judged:
+        """The judgement that decides, or the first one of many."""
+        order = (KILLED, UNDECIDED, SURVIVES, EQUIVALENT)
+        return min(self.judged, key=lambda j: order.index(j.fate))
+
+    @property
+    def fate(self) -> str:
+        """The fate over all scenarios."""
+        return UNDECIDED if self.untried and self.by.fate != KILLED else self.by.fate
+
+
+Fates = dict[tuple[str, str, str], Fate]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which mutants to judge, and how."""
+
+    row: str | None = None
+    every: bool = False  # each property that falls, not the first alone
+    properties: tuple[str, ...] = ()  # empty: all
+
+    def wants(self, m: Mutant) -> bool:
+        """Whether the mutant is of the row asked for."""
+        return self.row is None or m.row == self.row or (m.kind == "field" and self.row in m.rows)
+
+
+@cache
+def identity() -> str:
+    """A digest of all that a judgement depends on besides scenario and mutant."""
+    out = hashlib.sha256()
+    roots = [Path(str(m.__file__)).parent for m in (model, properties, checker)]
+    for path in sorted(x for r in roots for x in r.rglob("*.*")):
+        if path.suffix in (".py", ".c") or path.name == "expected.toml":
+            out.update(path.read_bytes())
+    return out.hexdigest()
+
+
+def digest(where: str, m: Mutant, asked: Asked) -> str:
+    """The name of a judgement in a record."""
+    text = "\0".join((identity(), where, str(m), str(asked.every), *asked.properties))
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def size(of: Scenario) -> int:
+    """The pinned number of states of a scenario; larger than any other if there is none."""
+    pinned: int = expectations().get("states", {}).get(of.name, 1 << 40)
+    return pinned
+
+
+def scenarios(where: str | None) -> list[Scenario]:
+    """The scenario asked for, or all default ones that are searched, the smallest first."""
+    if where is not None:
+        chosen = scenario(where)
+        if EXPLICIT not in chosen.methods:
+            raise UsageError(f"{where} is not searched; a mutant is judged by a search")
+        return [chosen]
+    every = (s for s in SCENARIOS if s.default and EXPLICIT in s.methods)
+    # Most mutants fall to the adversary; some take a network that delivers everything.
+    return sorted(every, key=lambda s: max(size(s), HONEST if s.network == "reliable" else 0))
+
+
+def _judge(
+    link: Link, name: str, part: tuple[int, int], asked: Asked, known: frozenset[str],
+    killed: frozenset[tuple[str, str, str]],
+) -> int:
+    """Judge a part of the mutants of a scenario; each judgement is given at once."""
+    gc.disable()  # the process ends with this job
+    where = scenario(name)
+    system = where.system()
+    found = [m for m in mutants_of(system) if m.file and asked.wants(m)][part[0] :: part[1]]
+    left = [m for m in found if (m.kind, m.row, m.what) not in killed]
+    left = [m for m in left if digest(name, m, asked) not in known]
+    if not left:
+        return 0
+    props = properties_of(Request(asked.properties), where)
+    link.line(f"{name}: {len(left)} mutants, the sound system first")
+    family = Family(system, props, left, lambda p: declared(p.name, name)[0] == PROVED, MORE)
+    for i, m in enumerate(family.changes, 1):
+        j = family.judge(m, every=asked.every)
+        about = (m.kind, m.row, m.what, m.file, m.rfc)
+        link.part(Judged(name, *about, j.fate, j.falls, j.reason, digest(name, m, asked),
+                         j.traces if asked.every else {}))
+        link.line(f"{name}: {i} of {len(family.changes)} mutants")
+    return len(left)
+
+
+def judged(
+    where: Sequence[Scenario],
+    asked: Asked,
+    record: str | None = None,
+    seconds: float | None = None,
+    progress: Callable[[str], None] | None = None,
+    workers: int | None = None,
+) -> Iterator[Fates]:
+    """The fates so far, again and again; `record` is a file of judgements to read and to extend.
+
+    After `seconds` the scenarios not tried yet are counted at the mutants that none has killed.
+    """
+    fates: Fates = {}
+    known = _read(record)
+    for j in known.values():
+        if any(j.scenario == s.name for s in where) and (asked.row in (None, j.row)):
+            fates.setdefault(j.key, Fate()).judged.append(j)
+    began = time.monotonic()
+    with Pool(workers, progress, fresh=True) as pool, _opened(record) as file:
+        left = [_job(pool, s.name, (k, n), asked, known, fates) for s in where
+                for n in [_parts(s)] for k in range(n)]
+        for reply in pool.replies():
+            value = reply.get()
+            if reply.part:
+                if file is not None:
+                    file.write(f"{value.line()}\n")
+                    file.flush()
+                fates.setdefault(value.key, Fate()).judged.append(value)
+            else:
+                left.remove(reply.job)
+            if seconds is not None and time.monotonic() - began > seconds:
+                break
+            yield fates
+    names = {job.args[0] for job in left}
+    for fate in fates.values():
+        fate.untried = len(names)
+    yield fates
+
+
+def _parts(s: Scenario) -> int:
+    return next((n for states, n in PARTS if size(s) <= states), 1)
+
+
+def _job(pool: Pool, name: str, part: tuple[int, int], asked: Asked,
+         known: Mapping[str, Judged], fates: Fates) -> Job:
+    def prepare() -> None:
+        # What was killed meanwhile need not be judged again.
+        killed = () if asked.every else (k for k, f in fates.items() if f.by.fate == KILLED)
+        job.args = (name, part, asked, frozenset(known), frozenset(killed))
+
+    job = Job(_judge, (name,), linked=True, prepare=prepare)
+    return pool.add(job)
+
+
+def _read(record: str | None) -> dict[str, Judged]:
+    """The judgements in a file, by digest; those of another model are left out by nobody's digest."""
+    if record is None or not Path(record).exists():
+        return {}
+    out = {}
+    for line in Path(record).read_text(encoding="utf-8").splitlines():
+        try:
+            j = Judged(**json.loads(line))
+        except (ValueError, TypeError):
+            continue  # a line cut off
+        out[j.digest] = j
+    return out
+
+
+def _opened(record: str | None) -> Any:
+    from contextlib import nullcontext
+
+    return nullcontext(None) if record is None else Path(record).open("a", encoding="utf-8")
