@@ -20,12 +20,17 @@ ABOUT = {
     "monitor": "hold a real handshake against the machines",
     "audit": "hold machines learned from real stacks against the model",
     "coverage": "rules never taken, checks that never decided anything",
-    "tightness": "which demands a property rests on: drop each alone",
+    "mutants": "change each row in every way, and see which property notices",
+    "tightness": "which mutants break a property, and which it alone notices",
     "export": "write a scenario for another model checker",
 }
 """What each command is for."""
 KINDS = ("properties", "scenarios", "capabilities", "flaws", "rules", "engines")
 """What `list` lists."""
+MUTATED = (
+    "exit status: 0 every survivor has its reason, 1 one has none, 3 a mutant is undecided, "
+    "130 interrupted"
+)
 AUDITED = "exit status: 0 no file is laxer than the model, 1 one is, 2 one cannot be read"
 
 
@@ -128,6 +133,14 @@ ARGUMENTS: dict[str, list[Any]] = {
         FORMAT,
     ],
     "coverage": [SCENARIO, FLAW, SECONDS, STATES, FORMAT],
+    "mutants": [
+        arg("--scenario", help="one scenario; default: all default ones, until one kills"),
+        arg("--row", metavar="RULE", help="the mutants of one row"),
+        arg("--record", metavar="FILE", help="keep each judgement there, and go on from it"),
+        arg("--write", action="store_true", help="write the counts to properties/mutants.toml"),
+        arg("--time", type=_positive(float), metavar="S", help="seconds for all"),
+        FORMAT,
+    ],
     "tightness": [
         arg(
             "properties",
@@ -136,7 +149,6 @@ ARGUMENTS: dict[str, list[Any]] = {
             help="invariants, by name or id; default: all declared to hold",
         ),
         arg("--scenario", help="default: the smallest searched one in which it holds"),
-        SECONDS,
         FORMAT,
     ],
 }
@@ -194,7 +206,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--traceback", action="store_true", help="show tracebacks of internal errors")
     top.add_argument("--version", action="version", version=version())
     sub = top.add_subparsers(dest="command", required=True)
-    ends = {"verify": EXIT, "certify": CERTIFIED, "audit": AUDITED}
+    ends = {"verify": EXIT, "certify": CERTIFIED, "audit": AUDITED, "mutants": MUTATED}
     for name, arguments in _arguments().items():
         command = sub.add_parser(name, help=ABOUT[name], epilog=ends.get(name), formatter_class=raw)
         for a in arguments:

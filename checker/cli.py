@@ -260,31 +260,61 @@ def _coverage(args: argparse.Namespace) -> int:
     return 3 if found.reason else 0
 
 
+def _mutants(args: argparse.Namespace) -> int:
+    from checker.mutants.run import Asked, Fates, judged, scenarios
+    from checker.mutants.survivors import write
+    from checker.report import mutants as report
+
+    if args.write and (args.scenario or args.row):
+        raise UsageError("--write is for a run of all scenarios and all rows")
+    if args.record:
+        output.check_file("--record", args.record)
+    where, found, interrupted = scenarios(args.scenario), Fates(), False
+    seconds = args.time or (ROW_SECONDS if args.row and not args.scenario else None)
+    try:
+        for so_far in judged(where, Asked(args.row), args.record, seconds, progress):
+            found = so_far
+    except KeyboardInterrupt:
+        interrupted = True
+    progress("")
+    if not found and not interrupted:
+        raise UsageError(f"no mutant: {args.row or args.scenario} has no row that can fire")
+    single = bool(args.scenario or args.row)
+    _give(report.as_json(found) if args.format == "json" else report.as_text(found, every=single))
+    if interrupted:
+        sys.stderr.write("interrupted: these are the mutants so far\n")
+        return 130
+    if args.write:
+        write(found)
+    return report.status(found)
+
+
+ROW_SECONDS = 8.0
+"""Seconds for the mutants of one row over all scenarios, if none are given."""
+
+
 def _tightness(args: argparse.Namespace) -> int:
-    from checker.report import tightness as report
-    from checker.request import Request
+    from checker.report import mutants as report
     from checker.tightness import Tightness, tightness
 
     found: list[Tightness] = []
     interrupted = False
     try:
-        for so_far in tightness(
-            args.properties, args.scenario, Request(seconds=args.time), progress
-        ):
+        for so_far in tightness(args.properties, args.scenario, progress):
             found = so_far
     except KeyboardInterrupt:
         interrupted = True
     progress("")
     if args.format == "json":
-        out = report.as_json(found)
+        out = report.tightness_as_json(found)
     elif len(args.properties) == 1:
-        out = "\n".join(map(report.as_text, found))
+        out = "\n".join(map(report.tightness_as_text, found))
     else:
         out = report.overview(found) if found else ""
     _give(out)
     if interrupted:
-        sys.stderr.write("interrupted: these are the drops so far\n")
-    return 130 if interrupted else report.status(found)
+        sys.stderr.write("interrupted: these are the mutants so far\n")
+    return 130 if interrupted else 0
 
 
 def _export(args: argparse.Namespace) -> int:
@@ -310,6 +340,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "monitor": _monitor,
     "audit": _audit,
     "coverage": _coverage,
+    "mutants": _mutants,
     "tightness": _tightness,
     "export": _export,
 }

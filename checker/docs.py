@@ -14,6 +14,8 @@ from pathlib import Path
 from checker import output
 from checker.arguments import ABOUT
 from checker.listing import decided
+from checker.mutants.generate import WORDS
+from checker.mutants.survivors import FATES, rate, recorded
 from checker.report.words import count
 from checker.request import Request, declared, expectations, properties_of
 from checker.verdict import EXIT, VIOLATED
@@ -92,6 +94,16 @@ def the_properties() -> str:
     )
 
 
+def the_mutants() -> str:
+    """The mutants of the last whole run, by kind and by file."""
+    rows = []
+    for by in ("kind", "file"):
+        for name, n in recorded().get(by, {}).items():
+            what = WORDS[name] if by == "kind" else f"`{name}`"
+            rows.append((what, *(n[f] for f in FATES), rate(n)))
+    return _table(("mutants", *FATES, "killed of those not equivalent"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "scenarios": cache(scenarios),
     "flaws": cache(the_flaws),
@@ -99,6 +111,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "exit-status": cache(exit_status),
     "commands": cache(commands),
     "properties": cache(the_properties),
+    "mutants": cache(the_mutants),
 }
 
 

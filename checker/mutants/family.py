@@ -28,11 +28,11 @@ from checker.engines.reference import EngineError
 from checker.engines.words import Layout
 from checker.mutants.generate import COVERED, Mutant
 from checker.trace import Trace, replay
-from model.expr import BOOL, Expr, Value, conj, var, variables
+from model.expr import BOOL, Expr, Value, conj, var
 from model.machine import CallError
 from model.role import Role
-from model.rule import Form, ModelError, Rule, Variable
-from model.system import Compiled, Source, Step, System, Values
+from model.rule import ModelError, Rule, Variable
+from model.system import Compiled, Instance, Source, Step, System, Values
 from properties import Property
 
 MOST = (1 << 32) - 2
@@ -63,7 +63,7 @@ class Changes:
     def __init__(self, sound: System) -> None:
         self.sound = sound
         self.roles = {r.role.name: r.role for r in sound.runs}
-        self._sources: dict[tuple[str, str], list[tuple[Source, dict[int, Expr]]]] = {}
+        self._sources: dict[tuple[str, str, int], list[tuple[Source, dict[int, Expr]]]] = {}
 
     def of(self, mutant: Mutant) -> Change | None:
         """The change of a mutant; None if it is no mutant of this system."""
@@ -77,7 +77,7 @@ class Changes:
             return None
         kept: dict[Any, list[Step]] = {}
         for s in self.sound.raw_steps:
-            if triggers is None or s.rule.trigger in triggers and s.run in triggers[s.rule.trigger]:
+            if triggers is None or s.run in triggers.get(s.rule.trigger, ()):
                 kept.setdefault(_content(s), []).append(s)
         new, labels = [], {}
         for s in steps:
@@ -100,14 +100,9 @@ class Changes:
             rows = {id(r): r for r in (*old.table, *new.table)}
             both = {id(r) for r in old.table} & {id(r) for r in new.table}
             differ = [r for i, r in rows.items() if i not in both]
-            # When a garbled record is due, and which message begins a handshake on a connection
-            # that goes on, is read from the table.
+            # Which message begins a handshake on a connection that goes on is read from the table.
             goes_on = any(x.takes_over for x in self.sound.runs)
-            if any(
-                (goes_on and old.states[0] in r.sources)
-                or (r.message is not None and r.message.form is Form.GARBLED)
-                for r in differ
-            ):
+            if goes_on and any(old.states[0] in r.sources for r in differ):
                 return None
             for r in differ:
                 out.setdefault(r.trigger, set()).update(
@@ -128,17 +123,21 @@ class Changes:
                 alphabet = tuple(m for m in run.role.alphabet if id(m) in heard)
                 rules[id(run.role)] = replace(run.role, table=table, alphabet=alphabet).rules
             for rule in rules[id(run.role)]:
-                for source, memo in self._from(run.name, rule):
+                for source, memo in self._from(run, rule):
                     yield system._step(run, rule, source, memo)
 
-    def _from(self, run: str, rule: Rule) -> list[tuple[Source, dict[int, Expr]]]:
-        key = (run, rule.event if rule.kind == "receive" else "")
+    def _from(self, run: Instance, rule: Rule) -> list[tuple[Source, dict[int, Expr]]]:
+        """The sources of the row's message: what a network can deliver depends on no row."""
+        taken = rule.key(run.role.read_key) if rule.kind == "receive" else None
+        key = (run.name, rule.event if rule.kind == "receive" else "", id(taken))
         if key not in self._sources:
             found: Iterable[Source] = [Source("local")]
             if rule.kind == "receive":
                 assert rule.message is not None
-                of = self.sound.by_name[run]
-                found = self.sound.network.sources(self.sound, of, rule.message)
+                of, under = self.sound.by_name[run.name], None
+                if taken is not None:
+                    under = self.sound.at(of, taken)
+                found = self.sound.network.sources(self.sound, of, rule.message, under)
             self._sources[key] = [(s, {}) for s in found]
         return self._sources[key]
 
@@ -155,7 +154,9 @@ def _given(system: System, steps: Sequence[Step], values: Values | None = None) 
     out.__dict__["raw_steps"] = tuple(steps)
     if values is not None:
         more = {"fireable": [(s, values.narrow(s.full)) for s in steps]}
-        out.__dict__["values"] = SimpleNamespace(**{**vars(values), "narrow": values.narrow, **more})
+        out.__dict__["values"] = SimpleNamespace(
+            **{**vars(values), "narrow": values.narrow, **more}
+        )
     return out
 
 
@@ -247,8 +248,14 @@ class _Case:
 class _Code:
     """What a mutant's steps are for `family.c`."""
 
-    def __init__(self, joint: _Joint, layout: Layout, planes: Mapping[str, list[str]],
-                 change: Change, stuck: Sequence[Expr] = ()) -> None:
+    def __init__(
+        self,
+        joint: _Joint,
+        layout: Layout,
+        planes: Mapping[str, list[str]],
+        change: Change,
+        stuck: Sequence[Expr] = (),
+    ) -> None:
         self.circuit = c = _Gates(planes, 1 + 64 * layout.words)
         self.joint = joint
         new, gone = list(self._cases(change.new)), list(self._cases(change.gone))
@@ -259,8 +266,9 @@ class _Code:
         self.stuck = []
         if stuck:
             absent = {id(s) for s in change.gone}
-            kept = self._cases(s for s in joint.system.raw_steps
-                               if id(s) in joint.number and id(s) not in absent)
+            kept = self._cases(
+                s for s in joint.system.raw_steps if id(s) in joint.number and id(s) not in absent
+            )
             moves = (c.both(n.mask, c.invert(self._equal(n.changes, {}))) for n in (*kept, *new))
             ends = c.invert(reduce(c.either, moves, ZERO))
             self.stuck = [c.literal(c.both(ends, c.truth(joint.narrow(e)))) for e in stuck]
@@ -274,7 +282,8 @@ class _Code:
                 *((n, ctypes.c_uint64 * layout.words) for n in ("clear", "put")),
             )
 
-        c, bits = self.circuit, []
+        c = self.circuit
+        bits: list[tuple[int, int, int]] = []
         self.actions = (Action * (len(new) or 1))()
         for i, n in enumerate(new):
             a = self.actions[i]
@@ -288,8 +297,8 @@ class _Code:
                     elif plane != ZERO:
                         bits.append((c.literal(plane), w, shift + k))
             a.bits = len(bits) - a.first
-        self.bits = (_Bit * (len(bits) or 1))(*bits)
-        self.gates = (_Gate * (len(c.made) or 1))(*c.made)
+        self.bits = (_Bit * (len(bits) or 1))(*(_Bit(*b) for b in bits))
+        self.gates = (_Gate * (len(c.made) or 1))(*(_Gate(*g) for g in c.made))
         fires = [i not in self.gone for i in range(len(self.joint.steps))]
         self.fires = (ctypes.c_uint8 * (len(fires) or 1))(*fires)
 
@@ -384,8 +393,9 @@ class Family:
 
     def _set(self, code: _Code) -> None:
         self.code = code  # keeps what C reads
-        self.lib.family_set(code.gates, len(code.circuit.made), code.actions, len(code.steps),
-                            code.bits, code.fires)
+        self.lib.family_set(
+            code.gates, len(code.circuit.made), code.actions, len(code.steps), code.bits, code.fires
+        )
 
     def judge(self, mutant: Mutant, *, every: bool = False) -> Judgement:
         """What becomes of a mutant; with `every`, each property that falls is found."""
@@ -439,8 +449,11 @@ class Family:
     def _alone(self, change: Change, every: bool) -> Judgement:
         """The judgement by the mutant's own states."""
         rows = _Rows(self)
-        complete = rows.search(None if every else lambda lo, hi: bool(
-            self._fallen(rows.seen(lo, hi)) or self._ended(rows, lo, hi)))
+        complete = rows.search(
+            None
+            if every
+            else lambda lo, hi: bool(self._fallen(rows.seen(lo, hi)) or self._ended(rows, lo, hi))
+        )
         seen = rows.seen(0, rows.count)
         paths = {p: rows.path(at) for p, at in self._fallen(seen).items()}
         paths |= {p: rows.path(at) for p, at in self._ended(rows, 0, rows.count).items()}
@@ -492,11 +505,11 @@ class Family:
 
     def _steps(self, change: Change) -> list[Step]:
         """The steps of the mutant, each with the row that its machine takes."""
+        if "raw_steps" in vars(change.system):
+            return list(change.system.raw_steps)
         gone = {id(s) for s in change.gone}
-        kept = [s for s in self.sound.raw_steps if id(s) not in gone]
-        rows = {
-            r.name: {x.name: x for x in r.role.rules} for r in change.system.runs
-        }
+        kept = (s for s in self.sound.raw_steps if id(s) not in gone)
+        rows = {r.name: {x.name: x for x in r.role.rules} for r in change.system.runs}
         return [
             replace(s, rule=rows[s.run][change.labels.get(s.label, s.label)[1]])
             for s in (*kept, *change.new)
@@ -584,7 +597,8 @@ class _Rows:
 
     def path(self, row: int) -> list[tuple[int, Sequence[Value]]]:
         """A path to a row: the number of the step, -1 at first, and the state."""
-        head, width, out = self.head.contents, self.layout.words, []
+        head, width = self.head.contents, self.layout.words
+        out: list[tuple[int, Sequence[Value]]] = []
         while True:
             cell = (ctypes.c_uint64 * width).from_address(head.words + 8 * width * row)
             state = tuple(

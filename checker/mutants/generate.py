@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from model.expr import FALSE, TRUE, Value, conj, conjuncts, const, neg
+from model.expr import FALSE, TRUE, Expr, Value, conj, conjuncts, const, eq, neg
 from model.patch import (
     Operation,
     with_effects,
+    with_rows,
     with_sources,
     with_target,
     without_check,
@@ -24,7 +25,7 @@ from model.patch import (
     without_fields,
 )
 from model.role import Role
-from model.rule import SAME, ModelError, Rule, satisfiable
+from model.rule import SAME, Form, ModelError, Rule, satisfiable
 from model.system import System
 
 VALUES = 3
@@ -51,6 +52,11 @@ class Mutant:
     """The names of the changed roles."""
     patch: Operation = field(compare=False)
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What names the mutant."""
+        return self.kind, self.row, self.what
+
     def __str__(self) -> str:
         return f"{self.kind} {self.row}: {self.what}"
 
@@ -58,33 +64,43 @@ class Mutant:
         """The changed roles by name; ModelError if the change is not possible."""
         out = {}
         for name in self.ends:
-            new = self.patch.applied(sound[name])
-            out[name] = new if self.kind in COVERED else first(new, self.row)
+            p = self.patch
+            # Whether anything changes is asked of the steps: comparing roles takes longer.
+            new = p.change(sound[name], *((p.row,) if p.row else ()), *p.given, **p.named)
+            old = {id(r) for r in sound[name].table}
+            for r in new.table:
+                new = first(new, r) if id(r) not in old else new
+            out[name] = new
         return out
 
 
-def first(role: Role, name: str) -> Role:
-    """The role in which the row called `name` takes precedence over others of its event.
+def first(role: Role, row: Rule) -> Role:
+    """The role in which a row takes precedence over others of its event.
 
     Where the row's own condition (`when`) holds, the others do not fire; its checks still refuse.
     """
-    row = next(r for r in role.table if r.name == name)
-    table = []
+    table: list[Rule] = []
     for r in role.table:
-        shared = [s for s in r.sources if s in row.sources]
-        if r is row or r.trigger != row.trigger or not shared:
-            table.append(r)
-        elif not satisfiable(both := conj(r.when, row.when)) or both is FALSE:
+        shared = tuple(s for s in r.sources if s in row.sources)
+        won = conj(row.when, _same_key(role, r, row))
+        other = r is not row and r.trigger == row.trigger and shared
+        if not other or not satisfiable(conj(r.when, won)):
             table.append(r)
         else:
-            rest = [s for s in r.sources if s not in shared]
-            narrow = conj(r.when, neg(row.when))
+            rest = tuple(s for s in r.sources if s not in shared)
+            narrow = conj(r.when, neg(won))
             if narrow is not FALSE:
                 label = f"{r.name}_else" if rest else r.name
-                table.append(replace(r, sources=tuple(shared), when=narrow, label=label))
+                table.append(replace(r, sources=shared, when=narrow, label=label))
             if rest:
-                table.append(replace(r, sources=tuple(rest), label=r.name))
+                table.append(replace(r, sources=rest, label=r.name))
     return replace(role, table=tuple(table))
+
+
+def _same_key(role: Role, a: Rule, b: Rule) -> Expr:
+    """When two rows take a record under one key."""
+    x, y = a.key(role.read_key), b.key(role.read_key)
+    return TRUE if x is None or y is None or a.kind != "receive" else eq(x, y)
 
 
 # -- the kinds -------------------------------------------------------------------------------------
@@ -131,6 +147,18 @@ def _twice(role: Role, row: Rule) -> Made:
         yield row.target, with_sources(row.name, row.target)
 
 
+def _protections(role: Role, row: Rule) -> Made:
+    taken = row.key(role.read_key)
+    record = row.kind == "receive" and row.message is not None and row.message.form is Form.RECORD
+    for k in taken.domain.values if taken is not None and record else ():
+        assert taken is not None
+        key = const(k, taken.domain)
+        if key is not taken:
+            label = f"{row.name}_under_{k}"
+            when = conj(row.when, neg(eq(taken, key)))
+            yield str(k), with_rows(replace(row, under=key, when=when, label=label))
+
+
 def _skips(role: Role, row: Rule) -> Made:
     after = {r.target for r in role.table if row.target in r.sources}
     for s in role.states:
@@ -146,6 +174,7 @@ KINDS: dict[str, Callable[[Role, Rule], Made]] = {
     "value": _values,
     "state": _states,
     "twice": _twice,
+    "protection": _protections,
     "skip": _skips,
 }
 """By kind: the mutants of a row."""
@@ -159,6 +188,7 @@ WORDS = {
     "secret": "a field less in a secret",
     "state": "taken in one more state",
     "twice": "taken twice",
+    "protection": "taken under one more key",
     "skip": "a state left out",
 }
 """What each kind changes, in words."""
@@ -170,16 +200,19 @@ def mutants_of(system: System) -> list[Mutant]:
     """The mutants of the rows that can fire in `system`; a row without a file is no protocol's."""
     roles = {r.role.name: r.role for r in system.runs}
     fired = {s.rule.name for s, _ in system.values.fireable}
+    # The states that occur, and the record keys.
     reached = {n: set[Value]() for n in roles}
-    for r in system.runs:
-        reached[r.role.name] |= set(system.values.domain[f"{r.name}.state"].values)
+    for n, d in system.values.domain.items():
+        run, _, name = n.partition(".")
+        if run in system.by_name and name in ("state", "read_key", "write_key"):
+            reached[system.by_name[run].role.name] |= set(d.values)
     out: dict[Mutant, None] = {}
     for role in roles.values():
         for row in role.table:
             if row.name in fired:
                 for kind, made in KINDS.items():
                     for what, patch in made(role, row):
-                        if kind == "state" and what not in reached[role.name]:
+                        if kind in ("state", "protection") and what not in reached[role.name]:
                             continue
                         about = (row.file, row.rfc, (row.name,), (role.name,))
                         out[Mutant(kind, row.name, what, *about, patch)] = None

@@ -11,13 +11,12 @@ import gc
 import hashlib
 import json
 import time
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field
-from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import checker
 import model
@@ -95,7 +94,6 @@ class Asked:
 
     row: str | None = None
     every: bool = False  # each property that falls, not the first alone
-    properties: tuple[str, ...] = ()  # empty: all
 
     def wants(self, m: Mutant) -> bool:
         """Whether the mutant is of the row asked for."""
@@ -113,9 +111,9 @@ def identity() -> str:
     return out.hexdigest()
 
 
-def digest(where: str, m: Mutant, asked: Asked) -> str:
+def digest(where: str, key: tuple[str, str, str], asked: Asked) -> str:
     """The name of a judgement in a record."""
-    text = "\0".join((identity(), where, str(m), str(asked.every), *asked.properties))
+    text = "\0".join((identity(), where, *key, str(asked.every)))
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
@@ -138,7 +136,11 @@ def scenarios(where: str | None) -> list[Scenario]:
 
 
 def _judge(
-    link: Link, name: str, part: tuple[int, int], asked: Asked, known: frozenset[str],
+    link: Link,
+    name: str,
+    part: tuple[int, int],
+    asked: Asked,
+    known: frozenset[str],
     killed: frozenset[tuple[str, str, str]],
 ) -> int:
     """Judge a part of the mutants of a scenario; each judgement is given at once."""
@@ -146,18 +148,27 @@ def _judge(
     where = scenario(name)
     system = where.system()
     found = [m for m in mutants_of(system) if m.file and asked.wants(m)][part[0] :: part[1]]
-    left = [m for m in found if (m.kind, m.row, m.what) not in killed]
-    left = [m for m in left if digest(name, m, asked) not in known]
+    left = [m for m in found if m.key not in killed]
+    left = [m for m in left if digest(name, m.key, asked) not in known]
     if not left:
         return 0
-    props = properties_of(Request(asked.properties), where)
+    props = properties_of(Request(), where)
     link.line(f"{name}: {len(left)} mutants, the sound system first")
     family = Family(system, props, left, lambda p: declared(p.name, name)[0] == PROVED, MORE)
     for i, m in enumerate(family.changes, 1):
         j = family.judge(m, every=asked.every)
         about = (m.kind, m.row, m.what, m.file, m.rfc)
-        link.part(Judged(name, *about, j.fate, j.falls, j.reason, digest(name, m, asked),
-                         j.traces if asked.every else {}))
+        link.part(
+            Judged(
+                name,
+                *about,
+                j.fate,
+                j.falls,
+                j.reason,
+                digest(name, m.key, asked),
+                j.traces if asked.every else {},
+            )
+        )
         link.line(f"{name}: {i} of {len(family.changes)} mutants")
     return len(left)
 
@@ -175,14 +186,19 @@ def judged(
     After `seconds` the scenarios not tried yet are counted at the mutants that none has killed.
     """
     fates: Fates = {}
-    known = _read(record)
+    names = {s.name for s in where}
+    known = {j.digest: j for j in _read(record) if j.digest == digest(j.scenario, j.key, asked)}
     for j in known.values():
-        if any(j.scenario == s.name for s in where) and (asked.row in (None, j.row)):
+        if j.scenario in names and asked.row in (None, j.row):
             fates.setdefault(j.key, Fate()).judged.append(j)
     began = time.monotonic()
     with Pool(workers, progress, fresh=True) as pool, _opened(record) as file:
-        left = [_job(pool, s.name, (k, n), asked, known, fates) for s in where
-                for n in [_parts(s)] for k in range(n)]
+        left = [
+            _job(pool, s.name, (k, n), asked, known, fates)
+            for s in where
+            for n in [1 if asked.row else _parts(s)]
+            for k in range(n)
+        ]
         for reply in pool.replies():
             value = reply.get()
             if reply.part:
@@ -195,9 +211,8 @@ def judged(
             if seconds is not None and time.monotonic() - began > seconds:
                 break
             yield fates
-    names = {job.args[0] for job in left}
     for fate in fates.values():
-        fate.untried = len(names)
+        fate.untried = len({job.args[0] for job in left})
     yield fates
 
 
@@ -205,8 +220,14 @@ def _parts(s: Scenario) -> int:
     return next((n for states, n in PARTS if size(s) <= states), 1)
 
 
-def _job(pool: Pool, name: str, part: tuple[int, int], asked: Asked,
-         known: Mapping[str, Judged], fates: Fates) -> Job:
+def _job(
+    pool: Pool,
+    name: str,
+    part: tuple[int, int],
+    asked: Asked,
+    known: Mapping[str, Judged],
+    fates: Fates,
+) -> Job:
     def prepare() -> None:
         # What was killed meanwhile need not be judged again.
         killed = () if asked.every else (k for k, f in fates.items() if f.by.fate == KILLED)
@@ -216,21 +237,14 @@ def _job(pool: Pool, name: str, part: tuple[int, int], asked: Asked,
     return pool.add(job)
 
 
-def _read(record: str | None) -> dict[str, Judged]:
-    """The judgements in a file, by digest; those of another model are left out by nobody's digest."""
+def _read(record: str | None) -> Iterator[Judged]:
+    """The judgements in a file."""
     if record is None or not Path(record).exists():
-        return {}
-    out = {}
+        return
     for line in Path(record).read_text(encoding="utf-8").splitlines():
-        try:
-            j = Judged(**json.loads(line))
-        except (ValueError, TypeError):
-            continue  # a line cut off
-        out[j.digest] = j
-    return out
+        with suppress(ValueError, TypeError):  # a line cut off
+            yield Judged(**json.loads(line))
 
 
 def _opened(record: str | None) -> Any:
-    from contextlib import nullcontext
-
     return nullcontext(None) if record is None else Path(record).open("a", encoding="utf-8")
