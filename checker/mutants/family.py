@@ -17,6 +17,7 @@ import ctypes
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -55,6 +56,8 @@ class Change:
     """The steps of the sound system that the mutant does not have."""
     labels: Mapping[Label, Label]
     """The label of each other step, by its label in the sound system, where it differs."""
+    whole: bool = False
+    """Whether more may differ than the steps of some events: variables, or what is known."""
 
 
 class Changes:
@@ -72,6 +75,9 @@ class Changes:
             runs = tuple(replace(r, role=roles[r.role.name]) for r in self.sound.runs)
             system = replace(self.sound, runs=runs)
             triggers = self._alone(mutant, roles)
+            network = self.sound.network
+            if network.variables(system).keys() != network.variables(self.sound).keys():
+                triggers = None
             steps = system.raw_steps if triggers is None else tuple(self._few(system, triggers))
         except ModelError:
             return None
@@ -88,7 +94,8 @@ class Changes:
             old = same.pop()
             if old.label != s.label:
                 labels[old.label] = s.label
-        return Change(system, tuple(new), tuple(s for x in kept.values() for s in x), labels)
+        gone = tuple(s for x in kept.values() for s in x)
+        return Change(system, tuple(new), gone, labels, triggers is None)
 
     def _alone(self, mutant: Mutant, roles: Mapping[str, Role]) -> dict[str, set[str]] | None:
         """The events whose rows differ, each with the runs; None if more may differ than rows."""
@@ -160,11 +167,17 @@ def _given(system: System, steps: Sequence[Step], values: Values | None = None) 
     return out
 
 
-def _grown(sound: System, more: Sequence[Step]) -> System:
-    """The sound system with further steps, and the values that occur then."""
-    out = _given(sound, (*sound.raw_steps, *more))
+def _grown(sound: System, changes: Iterable[Change]) -> System:
+    """The sound system with the variables and steps of all changes, and the values that occur."""
+    changes = [*changes]
+    out = _given(sound, (*sound.raw_steps, *(s for c in changes for s in c.new)))
+    more = (c.system.variables.items() for c in changes if c.whole)
+    out.__dict__["variables"] = every = {**dict(chain(*more)), **sound.variables}
     known = sound.values.domain
-    held = {n: Variable(v.domain, known[n].values) for n, v in sound.variables.items()}
+    held = {
+        n: Variable(v.domain, known[n].values if n in known else v.initial)
+        for n, v in every.items()
+    }
     start: Any = SimpleNamespace(variables=held, raw_steps=out.raw_steps)
     out.__dict__["values"] = Values(start)
     return out
@@ -173,9 +186,9 @@ def _grown(sound: System, more: Sequence[Step]) -> System:
 class _Joint(Compiled):
     """The compiled system whose steps are the sound ones, each with a switch."""
 
-    def __init__(self, sound: System, more: Sequence[Step], reads: Sequence[Expr]) -> None:
+    def __init__(self, sound: System, changes: Iterable[Change], reads: Sequence[Expr]) -> None:
         self.small: dict[int, Step] = {}
-        super().__init__(_grown(sound, more), reads)
+        super().__init__(_grown(sound, changes), reads)
         mine = [s for s in sound.raw_steps if id(s) in self.small]
         self.number = {id(s): i for i, s in enumerate(mine)}
         switched = (
@@ -255,6 +268,7 @@ class _Code:
         planes: Mapping[str, list[str]],
         change: Change,
         stuck: Sequence[Expr] = (),
+        bad: Mapping[int, Expr] | None = None,
     ) -> None:
         self.circuit = c = _Gates(planes, 1 + 64 * layout.words)
         self.joint = joint
@@ -263,6 +277,7 @@ class _Code:
         differs = c.either(self._unmatched(gone, new), self._unmatched(new, gone))
         self.differs, self.first = c.literal(differs), len(c.made)
         self.never = differs == ZERO
+        self.bad = {i: c.literal(c.truth(joint.narrow(e))) for i, e in (bad or {}).items()}
         self.stuck = []
         if stuck:
             absent = {id(s) for s in change.gone}
@@ -377,8 +392,9 @@ class Family:
         self.asked = [(p, False) for p in single] + [(p, True) for p in single]
         reads = [*self.bad, *(p.witness(sound) for p in single)]
         stuck = [p.bad(sound) for p in self.ends]
-        more = [s for c in self.changes.values() for s in c.new]
-        self.joint = _Joint(sound, more, [*reads, *stuck])
+        self.other = {m: self._other(c) for m, c in self.changes.items() if c.whole}
+        more = [e for found in self.other.values() for e in found.values()]
+        self.joint = _Joint(sound, self.changes.values(), [*reads, *stuck, *more])
         self.layout = Layout(self.joint)
         program = _Program(self.joint, self.layout, reads, False)
         self.planes, self.stuck = program.planes, stuck
@@ -397,12 +413,24 @@ class Family:
             code.gates, len(code.circuit.made), code.actions, len(code.steps), code.bits, code.fires
         )
 
+    def _other(self, change: Change) -> dict[int, Expr]:
+        """When the mutant's states are bad, by the number of the property, where that differs."""
+        found = ((i, p.bad(change.system)) for i, (p, seen) in enumerate(self.asked) if not seen)
+        return {i: e for i, e in found if e is not self.bad[i]}
+
     def judge(self, mutant: Mutant, *, every: bool = False) -> Judgement:
         """What becomes of a mutant; with `every`, each property that falls is found."""
         change = self.changes[mutant]
-        code = _Code(self.joint, self.layout, self.planes, change, self.stuck)
+        other = self.other.get(mutant)
+        code = _Code(self.joint, self.layout, self.planes, change, self.stuck, other)
         self._set(code)
         base = self.base
+        if other and (known := self._known(base, 0, base.count)):
+            # What the adversary knows differs, or what the property says.
+            paths = {p: base.path(at) for p, at in known.items()}
+            if not every and self._kept(paths):
+                return self._killed(change, dict([min(paths.items(), key=lambda x: len(x[1]))]))
+            return self._alone(change, every)
         row = NEVER if code.never else base.first(code.differs, code.first, base.count)
         if row == NEVER:
             return Judgement(EQUIVALENT)
@@ -430,7 +458,7 @@ class Family:
                 fits = base.expand(ends[level], ends[level + 1], sound=False)
             fits = fits and base.expand(lo, hi, sound=True)
             lo, hi = hi, base.count
-            for p, at in self._fallen(base.seen(lo, hi)).items():
+            for p, at in self._fallen(base, lo, hi).items():
                 falls.setdefault(p, at)
             if falls and not every:
                 falls = dict([min(falls.items(), key=lambda x: x[1])])
@@ -439,8 +467,7 @@ class Family:
         paths = {p: base.path(at) for p, at in falls.items()}
         self.lib.family_back(base.head, size, self.slots)
         self.slots = self.lib.family_slots(base.head)
-        gone = set(self.code.gone)
-        if any(via in gone for path in paths.values() for via, _ in path):
+        if not self._kept(paths):
             return None
         if not falls:
             return Judgement(SURVIVES) if fits else self._much()
@@ -452,10 +479,10 @@ class Family:
         complete = rows.search(
             None
             if every
-            else lambda lo, hi: bool(self._fallen(rows.seen(lo, hi)) or self._ended(rows, lo, hi))
+            else lambda lo, hi: bool(self._fallen(rows, lo, hi) or self._ended(rows, lo, hi))
         )
         seen = rows.seen(0, rows.count)
-        paths = {p: rows.path(at) for p, at in self._fallen(seen).items()}
+        paths = {p: rows.path(at) for p, at in self._fallen(rows, 0, rows.count).items()}
         paths |= {p: rows.path(at) for p, at in self._ended(rows, 0, rows.count).items()}
         if paths and not every:
             paths = dict([min(paths.items(), key=lambda x: len(x[1]))])
@@ -473,13 +500,29 @@ class Family:
     def _much(self) -> Judgement:
         return Judgement(UNDECIDED, reason=f"it has more than {self.limit:,} states")
 
-    def _fallen(self, seen: Sequence[int]) -> dict[str, int]:
-        """By property that falls: the first bad state."""
-        return {
+    def _kept(self, paths: Mapping[str, Sequence[tuple[int, Any]]]) -> bool:
+        """Whether the mutant has every step of some paths."""
+        gone = set(self.code.gone)
+        return not any(via in gone for path in paths.values() for via, _ in path)
+
+    def _fallen(self, rows: _Rows, begin: int, end: int) -> dict[str, int]:
+        """By property that falls: the first bad state from row `begin` to before `end`."""
+        seen = rows.seen(begin, end)
+        out = {
             p.name: at
-            for (p, witness), at, before in zip(self.asked, seen, self.held, strict=True)
-            if not witness and at != NEVER and before == NEVER
+            for i, ((p, witness), at) in enumerate(zip(self.asked, seen, strict=True))
+            if not witness and at != NEVER and self.held[i] == NEVER and i not in self.code.bad
         }
+        return out | self._known(rows, begin, end)
+
+    def _known(self, rows: _Rows, begin: int, end: int) -> dict[str, int]:
+        """The same of the properties that say something else of the mutant."""
+        gates, out = len(self.code.circuit.made), {}
+        for i, x in self.code.bad.items():
+            at = rows.first(x, gates, end, begin)
+            if at != NEVER and self.held[i] == NEVER:
+                out[self.asked[i][0].name] = at
+        return out
 
     def _ended(self, rows: _Rows, begin: int, end: int) -> dict[str, int]:
         """By property of how runs end: the first state without a step that breaks it."""
