@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from model.expr import FALSE, TRUE, Expr, Value, conj, conjuncts, const, eq, neg
+from model.expr import TRUE, Value, conj, conjuncts, const, eq, neg
 from model.patch import (
     Operation,
+    takes_precedence,
     with_effects,
     with_rows,
     with_sources,
@@ -25,7 +26,8 @@ from model.patch import (
     without_fields,
 )
 from model.role import Role
-from model.rule import SAME, Form, ModelError, Rule, satisfiable
+from model.rule import SAME, Form, ModelError, Rule
+from model.solver import satisfiable
 from model.system import System
 
 VALUES = 3
@@ -75,32 +77,17 @@ class Mutant:
 
 
 def first(role: Role, row: Rule) -> Role:
-    """The role in which a row takes precedence over others of its event.
+    """The role in which a row takes precedence over others of its event, if they can both fire.
 
     Where the row's own condition (`when`) holds, the others do not fire; its checks still refuse.
     """
-    table: list[Rule] = []
     for r in role.table:
-        shared = tuple(s for s in r.sources if s in row.sources)
-        won = conj(row.when, _same_key(role, r, row))
-        other = r is not row and r.trigger == row.trigger and shared
-        if not other or not satisfiable(conj(r.when, won)):
-            table.append(r)
-        else:
-            rest = tuple(s for s in r.sources if s not in shared)
-            narrow = conj(r.when, neg(won))
-            if narrow is not FALSE:
-                label = f"{r.name}_else" if rest else r.name
-                table.append(replace(r, sources=shared, when=narrow, label=label))
-            if rest:
-                table.append(replace(r, sources=rest, label=r.name))
-    return replace(role, table=tuple(table))
-
-
-def _same_key(role: Role, a: Rule, b: Rule) -> Expr:
-    """When two rows take a record under one key."""
-    x, y = a.key(role.read_key), b.key(role.read_key)
-    return TRUE if x is None or y is None or a.kind != "receive" else eq(x, y)
+        if r is not row and r.trigger == row.trigger and not {*r.sources}.isdisjoint(row.sources):
+            x, y = r.key(role.read_key), row.key(role.read_key)
+            one = TRUE if x is None or y is None or x is y else eq(x, y)
+            if satisfiable(conj(r.when, row.when, one)):
+                return takes_precedence(row.name)(role)
+    return role
 
 
 # -- the kinds -------------------------------------------------------------------------------------

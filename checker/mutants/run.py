@@ -247,4 +247,11 @@ def _read(record: str | None) -> Iterator[Judged]:
 
 
 def _opened(record: str | None) -> Any:
-    return nullcontext(None) if record is None else Path(record).open("a", encoding="utf-8")
+    """The file of judgements, for more of them; a line cut off stays a line of its own."""
+    if record is None:
+        return nullcontext(None)
+    path = Path(record)
+    if path.exists() and not path.read_text(encoding="utf-8").endswith("\n"):
+        with path.open("a", encoding="utf-8") as file:
+            file.write("\n")
+    return path.open("a", encoding="utf-8")
