@@ -35,7 +35,7 @@ MORE = 1 << 25
 """The largest number of states of a mutant."""
 HONEST = 500_000
 """A scenario without an adversary comes after those with fewer states than these."""
-PARTS = ((2_000_000, 2),)
+PARTS = ((2_000_000, 4),)
 """Pairs (states, n): the mutants of a scenario of at most so many states are done in n jobs."""
 
 

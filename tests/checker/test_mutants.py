@@ -14,7 +14,7 @@ import pytest
 
 from checker.cli import main
 from checker.engines.reference import Reference
-from checker.mutants.family import EQUIVALENT, KILLED, SURVIVES, Family
+from checker.mutants.family import EQUIVALENT, KILLED, SURVIVES, UNDECIDED, Family
 from checker.mutants.generate import KINDS, WORDS, changed, first, mutants_of
 from checker.mutants.run import Asked, Fate, Judged, judged, scenarios
 from checker.mutants.survivors import Reason, counted, reasons, recorded
@@ -216,10 +216,16 @@ def test_the_mutants_of_a_row_take_less_than_ten_seconds(
 
 
 def test_what_was_not_tried_in_time_is_undecided() -> None:
-    *_, fates = judged(scenarios("tls12-small"), Asked(FINISHED), seconds=0, workers=1)
-    (fate,) = fates.values()
-    assert (fate.by.fate, fate.untried, fate.fate) == (SURVIVES, 1, "undecided")
-    assert status(fates) == 3
+    row = "client_receive_alert_ignored"
+    *_, fates = judged(scenarios("honest-half-close"), Asked(row), seconds=0, workers=1)
+    (found,) = fates.values()
+    assert found.untried == 1
+    assert replace(fate("check", KILLED), untried=1).fate == KILLED
+    for f in (SURVIVES, EQUIVALENT):
+        left = {("check", "a_row", "x"): replace(fate("check", f), untried=1)}
+        assert left["check", "a_row", "x"].fate == UNDECIDED
+        assert status(left) == 3
+        assert "not tried in 1 larger scenario" in as_text(left, every=False)
 
 
 # -- reports and records ---------------------------------------------------------------------------
