@@ -7,7 +7,7 @@ event takes what is left (`first`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -184,7 +184,7 @@ COVERED = ("field", "secret")
 
 
 def mutants_of(system: System) -> list[Mutant]:
-    """The mutants of the rows that can fire in `system`; a row without a file is no protocol's."""
+    """The mutants of the rows that can fire in `system`, and of what these sign or MAC."""
     roles = {r.role.name: r.role for r in system.runs}
     fired = {s.rule.name for s, _ in system.values.fireable}
     # The states that occur, and the record keys.
@@ -214,14 +214,19 @@ def _covered(roles: Mapping[str, Role], fired: set[str]) -> Iterator[Mutant]:
             rows = [r for r in role.table if r.kind == "receive" and r.event == message]
             rows = [r for r in rows if r.name in fired]
             for f in role.covered[message] if rows else ():
-                about = (rows[0].file, rows[0].rfc, tuple(r.name for r in rows))
+                about = (_file(rows), rows[0].rfc, tuple(r.name for r in rows))
                 ends = tuple(n for n, r in roles.items() if f in r.covered.get(message, ()))
                 yield Mutant("field", message, f, *about, ends, without_fields(message, f))
         for group in ("secret", "hellos"):
             for f in role.covered.get(group, ()):
-                rows = [r for r in role.table if r.name in fired]
+                rows = [r for r in role.table if r.name in fired and r.file]
                 about = ("model/transcript.py", "5246 8.1; 8446 7.1", tuple(r.name for r in rows))
                 yield Mutant("secret", group, f, *about, tuple(roles), without_covered(f))
+
+
+def _file(rows: Sequence[Rule]) -> str:
+    """The file of the first row that is written in one."""
+    return next((r.file for r in rows if r.file), "")
 
 
 def changed(system: System, mutant: Mutant) -> System | None:

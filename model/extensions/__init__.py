@@ -193,7 +193,8 @@ def extended(role: Role, overlays: Sequence[Extension]) -> Role:
             found = ((r, e.every(role, r)) for r in role.table)
             rows = {r.name: r if a is None else _changed(r, a, e, role) for r, a in found}
             role = replace(role, table=tuple(rows.values()))
-    return _proved(replace(role, table=(*role.table, *after_close(role))), overlays)
+    late = written(after_close(role), "model/generations/records.py")
+    return _proved(replace(role, table=(*role.table, *late)), overlays)
 
 
 def _with(role: Role, e: Extension) -> Role:
