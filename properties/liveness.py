@@ -13,10 +13,12 @@ VIEW = ("version", "suite", "compression", "client_version", "requested", "clien
 
 
 def compatible(w: World) -> Expr:
-    """When both ends know TLS 1.3 and a common group, or have a common suite, and no user cancels
-    the handshake."""
+    """When both ends know TLS 1.3 and a common group or key, or have a common suite, and no user
+    cancels the handshake."""
     c, s = w.clients[0], w.servers[0]
-    both_13 = conj(c.max_version == "TLS13", s.max_version == "TLS13", common_group(c, s))
+    both_13 = conj(
+        c.max_version == "TLS13", s.max_version == "TLS13", common_group(c, s), common_key(c, s)
+    )
     suites = disj(
         *(conj(getattr(c, f"offers_{x}"), getattr(s, f"offers_{x}"))
           for x in OFFERED if x not in EXPORT_SUITES)
@@ -28,6 +30,15 @@ def common_group(c: View, s: View) -> Expr:
     """When both ends support some group of TLS 1.3; true if groups are not modelled."""
     names = [n for n in c.run.role.variables if n.startswith("supports_")]
     return disj(*(getattr(c, n) & getattr(s, n) for n in names)) if names else TRUE
+
+
+def common_key(c: View, s: View) -> Expr:
+    """When the server takes the key of a client that sends no share beside it (RFC 8446 9.2); true
+    if the client sends a share."""
+    if "has_external" not in c.run.role.variables:
+        return TRUE
+    alone = conj(c.has_external, c.takes_psk_ke, neg(c.takes_psk_dhe_ke), neg(c.shares_beside))
+    return implies(alone, s.has_external & s.takes_psk_ke)
 
 
 def extended(r: View) -> list[str]:
