@@ -41,7 +41,7 @@ from model.solver import satisfiable
 
 ENVIRONMENT = ("Alert", "AlertFragment", "UndecryptableRecord", "TransportClose")
 """Messages that no row sends. They are judged at the receiver only, and not listed as expected,
-since they are possible in every state but START and CLOSED."""
+since they are possible in every state but CLOSED; so is a close_notify in a handshake."""
 
 PREFERRED = {"certificate": "honest", "client_auth": "optional"}
 """The argument assumed if the recording shows none: a Certificate that is not empty is the
@@ -312,7 +312,8 @@ def _expected(run: Run) -> str:
     out = [
         f"{r.kind} {r.event} (RFC {r.rfc}, row {r.name})"
         for r in run.enabled()
-        if r.event not in ENVIRONMENT and _possible(run, r)
+        if r.event not in ENVIRONMENT and r.target != "ANSWER_EARLY_CLOSE" and not r.unread
+        if _possible(run, r)
     ]
     return " or ".join(out) or "nothing"
 
