@@ -58,13 +58,19 @@ def without_fields(role: Role, message: str, *names: str) -> Role:
         else x
         for x in role.table
     ]
+    # What an end takes for the right proof is what the peer makes: so an attack is found, not the
+    # shorter proof of two ends that agree on it.
+    observers = tuple(
+        replace(o, value=substitute(o.value, lambda v: v, shorter)) if o.event == message else o
+        for o in role.observers
+    )
     sends = dict(role.sends)
     if message in sends:
         sends[message] = {
             f: tuple(p for i, p in enumerate(e) if i not in left) if isinstance(e, tuple) else e
             for f, e in sends[message].items()
         }
-    return replace(role, table=tuple(rows), sends=sends)
+    return replace(role, table=tuple(rows), observers=observers, sends=sends)
 
 
 @on_role

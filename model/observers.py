@@ -8,17 +8,29 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from model.expr import BOOL, FALSE, TRUE, Expr, conj, disj, eq, neg, var
+from model.expr import BOOL, FALSE, TRUE, Domain, Expr, conj, disj, eq, neg, same, var
+from model.flights import observers as of_places
 from model.generations.records import fatal
-from model.principal import Alert, Key, client, server
+from model.generations.tls12_server import decrypts, version_inside
+from model.message import CertificateVerify, Finished, ServerKeyExchange
+from model.principal import Alert, ClientOwner, Key, client, server
 from model.role import Observer, Role
 from model.rule import SAME, Fields, Form, Variable, snake
+from model.transcript import RSA_SUITES, certificate_verify, params_signature, verify_data
 
 UNDER = var("msg.under", Key)
 """The key of the record in which a message came, for the value of an observer."""
 
+SIGNED_SUITES = ("RSA_EXPORT", "DHE_EXPORT", "DHE", "ECDHE")
+"""The suites whose ServerKeyExchange is signed (RFC 5246 7.4.3, 2246 7.4.3)."""
+
 UNOBSERVED = ("Alert", "UndecryptableRecord", "TransportClose", "ApplicationData")
 """The messages that are no step of a handshake."""
+
+
+def after(name: str, domain: Domain) -> Expr:
+    """What the observed row makes of a variable, for the value of an observer."""
+    return var(f"new.{name}", domain)
 
 
 def saw(message: str) -> Expr:
@@ -26,10 +38,41 @@ def saw(message: str) -> Expr:
     return var(f"own.saw_{snake(message)}", BOOL)
 
 
-def _latch(
+def latch(
     name: str, kind: str, event: str, condition: Expr, *, transient: bool = False
 ) -> Observer:
     return Observer(name, kind, event, var(f"own.{name}", BOOL) | condition, transient)
+
+
+def composites(role: str) -> tuple[Observer, ...]:
+    """The observers of composites that a run accepted and that were not the expected ones.
+
+    They say themselves what is expected, so that a row that does not compare is seen. An answer
+    after the handshake has observers of its own.
+    """
+    own: Fields = client if role == "client" else server
+    peer = "server" if role == "client" else "client"
+    main = neg(own.verified)
+
+    def other(composite: Expr, parts: tuple[Expr, ...], due: Expr) -> Expr:
+        return conj(due, neg(same(composite, *parts)))
+
+    finished = other(Finished.f.verify_data, verify_data(role, peer), main)
+    proof = other(CertificateVerify.f.signature, certificate_verify(role, peer), main)
+    out = [
+        latch("wrong_finished", "receive", "Finished", finished),
+        latch("wrong_proof", "receive", "CertificateVerify", proof),
+    ]
+    if role == "client":
+        f = ServerKeyExchange.f
+        signed = params_signature("client", f.share, f.group)
+        wrong = other(f.signature, signed, own.suite.one_of(*SIGNED_SUITES))
+        out.append(latch("wrong_parameters", "receive", "ServerKeyExchange", wrong))
+    else:
+        used = conj(own.suite.one_of(*RSA_SUITES), after("exchange", ClientOwner) != "random")
+        wrong = conj(used, neg(decrypts & version_inside))
+        out.append(latch("wrong_premaster", "receive", "ClientKeyExchange", wrong))
+    return tuple(out)
 
 
 def _of_messages(of: Role, peer: Role) -> list[Observer]:
@@ -44,25 +87,34 @@ def _of_messages(of: Role, peer: Role) -> list[Observer]:
         counts = legacy & (own.version != "none") if m == "ChangeCipherSpec" else TRUE
         out.append(Observer(f"saw_{snake(m)}", "receive", m, saw(m) | counts, transient=True))
         if m == "ChangeCipherSpec":
-            out.append(_latch("repeated_ccs", "receive", m, saw(m) & counts))
+            out.append(latch("repeated_ccs", "receive", m, saw(m) & counts))
         elif m != "CloseNotify":
             again = of.again.get(m, FALSE)
-            out.append(_latch("repeated", "receive", m, conj(saw(m), neg(again))))
+            out.append(latch("repeated", "receive", m, conj(saw(m), neg(again))))
         if m not in ("ClientHello", "CloseNotify", "ChangeCipherSpec"):
             first = "ClientHello" if role == "server" else "ServerHello"
             if m != first and m not in early:
-                out.append(_latch("before_hello", "receive", m, neg(saw(first))))
+                out.append(latch("before_hello", "receive", m, neg(saw(first))))
     # Messages that only a run of the same role may send (RFC 5246 7.3, RFC 8446 4).
     for m in (m for m in of.sends if m not in peer.sends):
-        out.append(_latch("foreign", "receive", m, TRUE))
+        out.append(latch("foreign", "receive", m, TRUE))
     return out
+
+
+def _of_compatibility(own: Fields, of: Role) -> list[Observer]:
+    """The observer of a ChangeCipherSpec of TLS 1.3 that changes something (RFC 8446 5, D.4)."""
+    is_13 = (own.version == "TLS13") | (own.version == "none") & (own.max_version == "TLS13")
+    now = {"state": var("own.state", of.state_domain), "read_key": own.read_key,
+           "write_key": own.write_key}
+    moved = disj(*(neg(eq(after(n, e.domain), e)) for n, e in now.items()))
+    return [latch("changed_by_ccs", "receive", "ChangeCipherSpec", is_13 & moved)]
 
 
 def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
     """The observers of a role with the given peer."""
     own: Fields = client if of.name == "client" else server
     legacy = own.version <= "TLS12"
-    out = _of_messages(of, peer)
+    out = [*_of_messages(of, peer), *of_places(of, own), *_of_compatibility(own, of)]
     for m in of.alphabet:
         if m.form is Form.RECORD:
             # RFC 8446 5: an unprotected ChangeCipherSpec is dropped.
@@ -70,45 +122,45 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
             other = neg(eq(UNDER, own.read_key))
             spec = m.name == "ChangeCipherSpec"
             out.append(
-                _latch("other_key", "receive", m.name, conj(other, neg(dropped)) if spec else other)
+                latch("other_key", "receive", m.name, conj(other, neg(dropped)) if spec else other)
             )
-    out.append(_latch("finished_in_clear", "receive", "Finished", UNDER == "plaintext"))
+    out.append(latch("finished_in_clear", "receive", "Finished", UNDER == "plaintext"))
     out.append(
-        _latch(
+        latch(
             "finished_not_after_ccs", "receive", "Finished",
             legacy & neg(saw("ChangeCipherSpec")),
         )
     )
     out.append(
-        _latch("late_ccs", "receive", "ChangeCipherSpec", (own.version == "TLS13") & own.verified)
+        latch("late_ccs", "receive", "ChangeCipherSpec", (own.version == "TLS13") & own.verified)
     )
     out.append(
-        _latch(
+        latch(
             "misplaced_extensions", "receive", "EncryptedExtensions",
             (UNDER != "handshake")
             | disj(*map(saw, ("CertificateRequest", "Certificate", "CertificateVerify"))),
         )
     )
     out.append(
-        _latch(
+        latch(
             "verify_out_of_place", "receive", "CertificateVerify",
             disj(saw("ChangeCipherSpec"), conj(legacy, neg(saw("ClientKeyExchange")))),
         )
     )
-    out.append(_latch("data_in_clear", "receive", "ApplicationData", UNDER == "plaintext"))
+    out.append(latch("data_in_clear", "receive", "ApplicationData", UNDER == "plaintext"))
     out.append(
-        _latch(
+        latch(
             "survived_fatal_alert", "receive", "Alert",
             fatal(own),
             transient=True,
         )
     )
-    out.append(_latch("closed_in_keys", "receive", "CloseNotify", UNDER != "plaintext"))
+    out.append(latch("closed_in_keys", "receive", "CloseNotify", UNDER != "plaintext"))
     state = var("own.state", of.state_domain)
     out.append(
-        _latch("closed_connected", "receive", "CloseNotify", state.one_of("CONNECTED", "CLOSING"))
+        latch("closed_connected", "receive", "CloseNotify", state.one_of("CONNECTED", "CLOSING"))
     )
-    out.append(_latch("closed_first", "send", "CloseNotify", own.end == "none"))
+    out.append(latch("closed_first", "send", "CloseNotify", own.end == "none"))
     # The states in which a Finished is due.
     due = {
         s
@@ -118,7 +170,7 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
     }
     wrong = var("msg.alert", Alert) != "decrypt_error"
     out.append(
-        _latch(
+        latch(
             "wrong_finished_alert", "reject", "Finished",
             wrong & state.one_of(*due),
         )
@@ -129,5 +181,9 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
 def observed(of: Role, peer: Role) -> Role:
     """`of` with the observers and their variables."""
     found = observers(of, peer)
-    more = {o.variable: Variable(BOOL, (False,), write_once=not o.transient) for o in found}
+    more = {
+        o.variable: Variable(o.value.domain, (o.value.domain.values[0],), not o.transient)
+        for o in (*found, *of.observers)
+        if o.variable not in of.variables
+    }
     return replace(of, variables={**of.variables, **more}, observers=(*found, *of.observers))

@@ -40,8 +40,9 @@ class Observer:
 
     variable: str
     kind: str
-    """One of "receive", "send", "step" and "reject". The value may read `msg.under`, the key of the
-    record received, and for a reject `msg.alert`, the alert sent."""
+    """One of "receive", "send", "step" and "reject". The value may read `new.x`, what the row makes
+    of the variable `x`; `msg.under`, the key of the record received; and for a reject `msg.alert`,
+    the alert sent."""
     event: str
     value: Expr
     transient: bool = False
@@ -221,6 +222,9 @@ class Role:
         known = {"msg.alert": sent, "msg.under": rule.key(self.read_key)}
 
         def filled(v: Expr) -> Expr:
+            kind, _, name = v.payload.partition(".")
+            if kind == "new":
+                return self._after(rule, name, v.domain)
             value = known.get(v.payload)
             return v if value is None else value
 
@@ -232,6 +236,12 @@ class Role:
                     raise ModelError(f"{rule.location}: observer and row both set {o.variable}")
                 do[o.variable] = substitute(o.value, filled)
         return replace(rule, do=do)
+
+    def _after(self, rule: Rule, name: str, domain: Domain) -> Expr:
+        """The value of a variable after the row."""
+        if name == "state" and rule.target != SAME:
+            return const(rule.target, domain)
+        return rule.do.get(name, var(f"own.{name}", domain))
 
     def _rejects(self) -> Iterable[Rule]:
         for message in self.alphabet:

@@ -10,7 +10,7 @@ from model.folder import modules
 from model.generations import records
 from model.generations.negotiation import offers_deflate
 from model.message import ALPHABET, AlertMessage
-from model.observers import observed
+from model.observers import composites, observed
 from model.principal import (
     CLIENT,
     GENERATIONS,
@@ -132,7 +132,7 @@ def table() -> tuple[Rule, ...]:
 
 
 def _bare(name: str, overlays: tuple[Extension, ...]) -> Role:
-    """The client or the server without observers."""
+    """The client or the server with the observers of composites alone."""
     later = [s for e in overlays for group in e.states.get(name, {}).values() for s in group]
     states = tuple(dict.fromkeys((*STATES[name], *later)))
     role = Role(
@@ -150,6 +150,7 @@ def _bare(name: str, overlays: tuple[Extension, ...]) -> Role:
         views=VIEWS[name],
         covered={"secret": SECRET, "hellos": HELLOS, "flight": FLIGHT, **LAYOUT},
         generations=GENERATIONS[name],
+        observers=composites(name),
         signer=client.server_certificate if name == "client" else server.client_certificate,
     )
     return extended(role, overlays)

@@ -246,6 +246,11 @@ def receive(
     )
 
 
+def unread(row: Rule) -> Rule:
+    """The row, which drops its message unread."""
+    return replace(row, unread=True)
+
+
 def send(
     role: str,
     message: Message,

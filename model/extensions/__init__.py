@@ -350,6 +350,7 @@ def _proved(role: Role, overlays: Sequence[Extension]) -> Role:
     return replace(
         proofs.role,
         table=tuple(map(proofs.row, role.table)),
+        observers=tuple(map(proofs.observer, role.observers)),
         sends={m: proofs.sent(m, f) for m, f in role.sends.items()},
         editions={
             m: tuple(replace(e, fields=proofs.sent(m, e.fields)) for e in times)
@@ -437,11 +438,20 @@ class _Proofs:
         if rule.kind != "receive" or rule.event not in _COMPOSED:
             return rule
 
-        def anew(node: Expr, parts: tuple[Expr, ...]) -> Expr:
-            return same(node.args[0], *self.full(rule.event, ENDS[self.role.name], parts))
+        checks = (replace(c, expr=self._received(rule.event, c.expr)) for c in rule.checks)
+        return replace(rule, checks=tuple(checks))
 
-        checks = tuple(replace(c, expr=substitute(c.expr, lambda v: v, anew)) for c in rule.checks)
-        return replace(rule, checks=checks)
+    def observer(self, of: Observer) -> Observer:
+        """The observer; one that compares a composite compares the whole composite."""
+        if of.kind != "receive" or of.event not in _COMPOSED:
+            return of
+        return replace(of, value=self._received(of.event, of.value))
+
+    def _received(self, message: str, expr: Expr) -> Expr:
+        def anew(node: Expr, parts: tuple[Expr, ...]) -> Expr:
+            return same(node.args[0], *self.full(message, ENDS[self.role.name], parts))
+
+        return substitute(expr, lambda v: v, anew)
 
     def sent(self, message: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """The fields of a sent message; a composite field is the whole composite."""

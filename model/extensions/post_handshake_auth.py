@@ -17,9 +17,10 @@ from model.expr import BOOL, TRUE, Domain, Expr, conj, const, disj, ite, same
 from model.extensions import Amend, Extension
 from model.generations.tls12_server import TRUST_CLIENT
 from model.message import CertificateMessage, CertificateRequest, CertificateVerify, Finished
+from model.observers import latch
 from model.principal import Certificate, client, server
 from model.role import Edition, Observer
-from model.rule import SAME, Fields, Rule, Variable, check, choice, receive, send
+from model.rule import SAME, Fields, Rule, Variable, check, choice, receive, send, unread
 from model.transcript import certificate_verify, verify_data
 
 Context = Domain("Context", ("none", "1", "2"))
@@ -103,16 +104,14 @@ _open = check(
     conj(_at("request", its, context), _unset("shown", its, context)),
     "illegal_parameter",
 )
-_signature = check(
-    "signature",
-    same(CertificateVerify.f.signature, *_proof("server", its.checking, its.presented)),
-    "decrypt_error",
-)
-_verify_data = check(
-    "verify_data",
-    same(Finished.f.verify_data, *_finished("server", its.checking, its.presented)),
-    "decrypt_error",
-)
+_right = {
+    "CertificateVerify": same(
+        CertificateVerify.f.signature, *_proof("server", its.checking, its.presented)
+    ),
+    "Finished": same(Finished.f.verify_data, *_finished("server", its.checking, its.presented)),
+}
+_signature = check("signature", _right["CertificateVerify"], "decrypt_error")
+_verify_data = check("verify_data", _right["Finished"], "decrypt_error")
 _show = {**_per_context("shown", certificate, its, context), "checking": context,
          "presented": certificate}
 _idle = own.answering == "none"
@@ -128,8 +127,8 @@ ROWS: list[Rule] = [
             when=is_13["client"] & own.offers_pha, checks=[_fresh],
             do={f"asked_{k}": own[f"asked_{k}"] | (context == k) for k in CONTEXTS},
             label="client_receive_certificate_request_later"),
-    receive("client", CertificateRequest, "CLOSING", SAME, rfc="8446 6.1",
-            when=is_13["client"] & own.offers_pha),
+    unread(receive("client", CertificateRequest, "CLOSING", SAME, rfc="8446 6.1",
+                   when=is_13["client"] & own.offers_pha)),
     send("client", CertificateMessage, "CONNECTED", SAME, rfc="8446 4.6.2",
          when=conj(_idle, _at("asked", own, context), _unset("answer", own, context),
                    (answer == "empty") | ((answer == "honest") & client.has_certificate)),
@@ -162,7 +161,7 @@ ROWS: list[Rule] = [
             checks=[_verify_data],
             do={**_forgets,
                 **{f"done_{k}": its[f"done_{k}"] | (its.checking == k) for k in CONTEXTS}}),
-    *(receive("server", m, "CLOSING", SAME, rfc="8446 6.1", when=_asked)
+    *(unread(receive("server", m, "CLOSING", SAME, rfc="8446 6.1", when=_asked))
       for m in (CertificateMessage, CertificateVerify, Finished)),
 ]
 
@@ -291,6 +290,10 @@ EXTENSION = Extension(
                 its[f"proof_seen_{k}"] | (its.checking == k),
             )
             for k in CONTEXTS
+        )
+        + tuple(
+            latch("wrong_answer", "receive", m, server.verified & ~right)
+            for m, right in _right.items()
         ),
     },
     again={

@@ -58,6 +58,7 @@ from model.generations.negotiation import (
     version,
 )
 from model.message import ClientHello, EncryptedExtensions, ServerHello
+from model.observers import after, latch
 from model.principal import Certificate, ClientOwner, Group, Key, ServerOwner, Shares, Suite
 from model.principal import client as base_client
 from model.principal import server as base_server
@@ -138,6 +139,7 @@ VARIABLES = {
         "psk_ke": _once(BOOL, False),
         "key_without_modes": _once(BOOL, False),
         "modes_offered": _once(BOOL, False),  # a ticket may be issued: there is a common mode
+        "names_no_mode": _once(BOOL, False),
         **{f"session_{n}": _once(d, _initial(d)) for n, d in SESSION["server"].items()},
     },
 }
@@ -311,6 +313,20 @@ def server_binder() -> tuple[Expr, ...]:
     )
 
 
+def binder_observers(message: str, binder: tuple[Expr, ...]) -> tuple[Observer, ...]:
+    """The observers of a server for one of a client's hellos, with the binder that is expected."""
+    chosen, mode = after("psk", Psk) != "none", after("psk_ke", BOOL)
+    no_mode = ~hello.psk_ke & ~hello.psk_dhe_ke
+    unnamed = conj(version == "TLS13", hello.identity != "none", no_mode)
+    return (
+        latch("key_without_modes", "receive", message, unnamed),
+        latch("mode_not_offered", "receive", message,
+              chosen & ~ite(mode, hello.psk_ke, hello.psk_dhe_ke)),
+        Observer("names_no_mode", "receive", message, no_mode),
+        latch("wrong_binder", "receive", message, chosen & ~same(hello.binder, *binder)),
+    )
+
+
 # Not due without pre_shared_key, and due with it.
 modes = check(
     "modes", (hello.identity == "none") | hello.psk_ke | hello.psk_dhe_ke, "missing_extension"
@@ -458,20 +474,7 @@ EXTENSION = Extension(
                 client.unoffered_answer | ((answer.selected != "none") & ~_offers_now),
             ),
         ),
-        "server": (
-            Observer(
-                "key_without_modes",
-                "receive",
-                "ClientHello",
-                server.key_without_modes
-                | conj(
-                    version == "TLS13",
-                    hello.identity != "none",
-                    ~hello.psk_ke,
-                    ~hello.psk_dhe_ke,
-                ),
-            ),
-        ),
+        "server": binder_observers("ClientHello", server_binder()),
     },
     schedule={
         "client": KeySchedule(

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from model.expr import BOOL, COMPOSITE, Domain, const, ite, same
 from model.extensions import ENDS, Amend, Extension, takes, unasked
+from model.observers import latch
 from model.role import Role
 from model.rule import Check, Fields, Rule, Variable, check
 from model.schedule import RESUMPTION, KeySchedule
@@ -121,6 +122,10 @@ EXTENSION = Extension(
         ),
     ),
     needs=("renegotiation",),
+    observers={
+        end: (latch("wrong_renegotiation", "receive", of, _bound & ~_right),)
+        for end, of in (("client", "ServerHello"), ("server", "ClientHello"))
+    },
     every=_every,
     amends=(
         Amend("client_send_client_hello_START_to_WAIT_SH",

@@ -14,6 +14,7 @@ from model.extensions import Amend, Extension
 from model.extensions.psk import EXTENSION as PSK
 from model.extensions.psk import (
     HELLO,
+    binder_observers,
     client_binder,
     common_mode,
     copied,
@@ -114,6 +115,9 @@ EXTENSION = Extension(
         }
     },
     rows=ROWS,
+    observers={
+        "server": binder_observers("SecondClientHello", (*server_binder(), *_server)),
+    },
     amends=(
         Amend("client_send_client_hello_START_to_WAIT_SH",
               instead={"shares": ite(psk_shares == "one", shares, psk_shares)}),

@@ -15,8 +15,6 @@ that has no answer yet. A fatal alert after close_notify still closes the run.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from model.expr import Expr, const, ite
 from model.message import (
     AlertMessage,
@@ -26,7 +24,7 @@ from model.message import (
 )
 from model.principal import End, client, server
 from model.role import Role
-from model.rule import SAME, Fields, Form, Rule, receive, send, snake
+from model.rule import SAME, Fields, Form, Rule, receive, send, snake, unread
 
 alert = AlertMessage.f
 
@@ -99,5 +97,5 @@ def after_close(role: Role) -> list[Rule]:
         if states:
             row = receive(role.name, m, states, SAME, rfc="5246 7.2.1; 8446 6.1",
                           label=f"{role.name}_ignore_{snake(m.name)}_after_close")
-            out.append(replace(row, unread=True))
+            out.append(unread(row))
     return out
