@@ -168,7 +168,7 @@ _place = var("own.position", Place)
 
 
 def _moved(there: Mapping[str, str]) -> Expr:
-    return mapping(_place, {p: there.get(p, p) for p in Place.values}, Place)
+    return mapping(_place, {p: there.get(str(p), str(p)) for p in Place.values}, Place)
 
 
 def observers(of: Role, own: Fields) -> list[Observer]:
@@ -192,10 +192,11 @@ def observers(of: Role, own: Fields) -> list[Observer]:
 def _follow(own: Fields, kind: str, event: str, message: str, latch: str) -> list[Observer]:
     """The observers of one message."""
     knows_13 = conj(own.version == "none", own.max_version == "TLS13")
-    there, ok = {}, {}
+    there: dict[str, dict[str, str]] = {}
+    ok: dict[str, Expr] = {}
     for g in FLOWS:
         there[g] = places(g).where(message)
-        after = ANY_TIME[g].get(message)
+        after: str | None = dict(ANY_TIME[g]).get(message)
         ok[g] = _place.one_of(*there[g], *(() if after is None else places(g).from_on(after)))
     if event == "ChangeCipherSpec":
         # That of TLS 1.3 is no part of the handshake (RFC 8446 5).

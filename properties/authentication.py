@@ -10,6 +10,7 @@ from model.expr import FALSE, Expr, conj, const, disj, eq, implies, ite, neg
 from model.principal import Certificate
 from model.transcript import CERTIFICATE_SUITES, PSK_SUITES, view
 from properties import Implication, View, World, invariant, when
+from properties.composites import right_finished
 
 
 def heard(r: View, peer: View) -> Expr:
@@ -143,6 +144,23 @@ def resumed(r: View) -> Expr:
     return r.resumed if "resumed" in r.run.role.variables else FALSE
 
 
+def resumes(r: View) -> Expr:
+    """When the run resumes a session of any version."""
+    by_ticket = r.psk == "resumption" if "psk" in r.run.role.variables else FALSE
+    return resumed(r) | by_ticket
+
+
+def before(r: View) -> View | None:
+    """The previous handshake of the same end, if any."""
+    prev = r.run.prev
+    return None if prev is None else View(r.system, r.system.by_name[prev])
+
+
+def later(runs: list[View]) -> list[tuple[View, View]]:
+    """The pairs of a run and its previous handshake."""
+    return [(r, b) for r in runs if (b := before(r)) is not None]
+
+
 def is_open(r: View) -> Expr:
     """When the run is not closed."""
     return r.state != "CLOSED"
@@ -165,21 +183,23 @@ def a_server_run_is_the_peer_of_one_client_run(w: World) -> list[Implication]:
 
 @invariant("AUT-3", "5246 7.4.8; 8446 E.1", ("adversary", "client-auth"))
 def a_server_that_authenticated_a_client_talked_to_it(w: World) -> list[Implication]:
-    """A server that authenticated the client shares both randoms with a run of the client."""
-    return [
-        when(client_authenticated(s)).then(
-            disj(
-                *(
-                    conj(
-                        paired(c, s),
-                        implies(shown_certificate(s), shown_by(c, "client") == "honest"),
-                    )
-                    for c in w.clients
+    """A server that authenticated the client, in this handshake or in the one that it resumes,
+    shares both randoms with a run of the client."""
+    out = []
+    for s in w.servers:
+        peer = disj(
+            *(
+                conj(
+                    paired(c, s),
+                    implies(shown_certificate(s), shown_by(c, "client") == "honest"),
                 )
+                for c in w.clients
             )
         )
-        for s in w.servers
-    ]
+        for how in (resumes(s), neg(resumes(s))):
+            if how is not FALSE:
+                out.append(when(conj(client_authenticated(s), how)).then(peer))
+    return out
 
 
 @invariant("AUT-4", "5246 7.4.8; 8446 E.1", ("adversary", "known-clients", "several-servers"))
@@ -200,16 +220,22 @@ def matching_runs_have_the_same_keys(w: World) -> list[Implication]:
 
 @invariant("AUT-6", "5246 7.4.9; 8446 4.4.4", ("adversary", "certificates"))
 def a_verified_finished_means_one_transcript(w: World) -> list[Implication]:
-    """A run that verified the Finished of an authenticated peer has that peer's transcript."""
+    """A run that verified the Finished of an authenticated peer has that peer's transcript, and the
+    Finished was over it."""
     return [
         *(
             when(server_authenticated(c)).then(
-                disj(*(agree(c, s, flight(c), server_proof=True) for s in w.servers))
+                conj(
+                    right_finished(c),
+                    disj(*(agree(c, s, flight(c), server_proof=True) for s in w.servers)),
+                )
             )
             for c in w.clients
         ),
         *(
-            when(client_authenticated(s)).then(disj(*(agree(c, s, flight(s)) for c in w.clients)))
+            when(client_authenticated(s)).then(
+                conj(right_finished(s), disj(*(agree(c, s, flight(s)) for c in w.clients)))
+            )
             for s in w.servers
         ),
     ]
@@ -276,15 +302,27 @@ def an_authenticated_peer_proved_it_has_its_key(w: World) -> list[Implication]:
 @invariant("AUT-13", "5246 7.4.6; 8446 4.4.2.4", ("client-auth",))
 def mandatory_client_authentication_is_enforced(w: World) -> list[Implication]:
     """A handshake with mandatory client authentication completes only with a certificate and a
-    proof of its key."""
+    proof of its key; one that resumes it, only with the certificate of then."""
     return [
-        when(conj(is_open(s), s.verified, s.client_auth == "mandatory")).then(
-            conj(
-                s.client_certificate.one_of("honest", "adversary"),
-                s.saw_certificate_verify | fixed_key(s),
+        *(
+            when(conj(is_open(s), s.verified, s.client_auth == "mandatory")).then(
+                conj(
+                    s.client_certificate.one_of("honest", "adversary"),
+                    s.saw_certificate_verify | fixed_key(s),
+                )
             )
-        )
-        for s in w.servers
+            for s in w.servers
+        ),
+        *(
+            when(conj(s.verified, resumes(s), b.client_auth == "mandatory")).then(
+                conj(
+                    shown_by(s, "client").one_of("honest", "adversary"),
+                    eq(shown_by(s, "client"), b.client_certificate),
+                )
+            )
+            for s, b in later(w.servers)
+            if resumes(s) is not FALSE
+        ),
     ]
 
 

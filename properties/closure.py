@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from model.expr import FALSE, Expr, conj, disj, eq, neg
 from properties import Implication, View, World, ends, invariant, leads_to, reachable, when
+from properties.composites import right_finished
 
 
 @invariant("ALR-1", "5246 7.2.2; 8446 6.2")
@@ -20,13 +21,16 @@ def a_fatal_alert_is_never_ignored(w: World) -> list[Implication]:
 
 @invariant("ALR-4", "5246 7.2.2; 8446 4.4.4, 6.2")
 def a_finished_that_does_not_verify_is_a_decrypt_error(w: World) -> list[Implication]:
-    """The alert for a bad Finished is decrypt_error; a good Finished may be refused with another
+    """A bad Finished is refused, with decrypt_error; a good Finished may be refused with another
     alert because more follows in its record."""
     return [
-        when(conj(r.end == "error", neg(r.verified))).then(
-            neg(r.wrong_finished_alert) | refused_followed(r)
-        )
-        for r in w.runs
+        *(
+            when(conj(r.end == "error", neg(r.verified))).then(
+                neg(r.wrong_finished_alert) | refused_followed(r)
+            )
+            for r in w.runs
+        ),
+        *(when(r.verified).then(right_finished(r)) for r in w.runs),
     ]
 
 

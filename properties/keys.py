@@ -70,13 +70,25 @@ def no_finished_and_no_data_is_accepted_in_the_clear(w: World) -> list[Implicati
 
 @invariant("KEY-6", "8446 5, D.4", ("tls13",))
 def a_compatibility_change_cipher_spec_changes_nothing(w: World) -> list[Implication]:
-    """A ChangeCipherSpec in TLS 1.3 is dropped before the peer's Finished and refused afterwards;
-    no key changes."""
+    """A ChangeCipherSpec in TLS 1.3 is dropped before the peer's Finished, with state and keys as
+    before; it is refused afterwards."""
     return [
-        when(r.version == "TLS13").then(
-            conj(neg(r.late_ccs), r.read_key != "empty", r.write_key != "empty")
-        )
-        for r in w.runs
+        *(
+            when(r.version == "TLS13").then(
+                conj(
+                    neg(r.late_ccs), neg(r.changed_by_ccs), r.read_key != "empty",
+                    r.write_key != "empty",
+                )
+            )
+            for r in w.runs
+        ),
+        # Before the hello that chooses the version.
+        *(
+            when(conj(c.state != "START", c.version == "none", c.max_version == "TLS13")).then(
+                neg(c.changed_by_ccs)
+            )
+            for c in w.clients
+        ),
     ]
 
 
@@ -96,6 +108,5 @@ def no_key_is_derived_from_a_secret_that_was_never_set(w: World) -> list[Implica
                 disj(by_key(r), (r.server_share if r.role == "client" else r.exchange) != "none")
             )
             for r in w.runs
-            if "psk" in r.run.role.variables
         ),
     ]

@@ -53,6 +53,24 @@ def the_sentinel_stops_a_downgrade_at_the_signature(w: World) -> list[Implicatio
     ]
 
 
+@invariant("NEG-2L", "8446 4.1.3", ("adversary", "signed-params"))
+def the_sentinel_stops_a_downgrade_below_tls12(w: World) -> list[Implication]:
+    """With signed parameters, a client and a server that know TLS 1.2 never go on with an older
+    version."""
+    return [
+        when(
+            conj(
+                c.server_certificate == "honest", c.max_version == best,
+                c.server_random == s.name, s.max_version >= "TLS12",
+                c.suite.one_of(*SKE_SUITES), c.group != "none",
+            )
+        ).then(c.version >= "TLS12")
+        for c in w.clients
+        for s in w.servers
+        for best in ("TLS12", "TLS13")
+    ]
+
+
 @invariant("NEG-2R", "8446 4.1.3, E.1", ("adversary", "downgrade", "rsa"))
 def the_sentinel_stops_a_downgrade_to_static_rsa(w: World) -> list[Implication]:
     """False by design: with static RSA no signature covers the server's random, so a client that

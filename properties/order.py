@@ -9,6 +9,7 @@ from model.expr import Expr, conj, disj, eq, neg
 from model.transcript import CERTIFICATE_SUITES, HINT_SUITES, SKE_SUITES
 from properties import Implication, View, World, invariant, when
 from properties.authentication import agree, by_key, fixed_key, flight, is_open, resumed
+from properties.composites import right_finished
 from properties.early import started_early
 
 AFTER_HELLO_DONE = (
@@ -165,24 +166,26 @@ def finished_comes_right_after_change_cipher_spec(w: World) -> list[Implication]
 
 @invariant("ORD-13", "5246 7.4.9; 8446 4.4.1", ("adversary",))
 def finished_covers_every_handshake_message(w: World) -> list[Implication]:
-    """A Finished verified under a key that the adversary does not know means a peer with the same
-    transcript."""
+    """A Finished verified under a key that the adversary does not know is over the run's own
+    transcript, and means a peer with the same one."""
     out = []
     for c in w.clients:
         given = conj(c.verified, neg(w.knows(c)))
-        out.append(
-            when(given).then(disj(*(agree(c, s, flight(c), server_proof=True) for s in w.servers)))
-        )
+        peer = disj(*(agree(c, s, flight(c), server_proof=True) for s in w.servers))
+        out.append(when(given).then(conj(right_finished(c), peer)))
     for s in w.servers:
         given = conj(s.verified, neg(w.knows(s)))
-        out.append(when(given).then(disj(*(agree(c, s, flight(s)) for c in w.clients))))
+        peer = disj(*(agree(c, s, flight(s)) for c in w.clients))
+        out.append(when(given).then(conj(right_finished(s), peer)))
     return out
 
 
 @invariant("ORD-14", "5246 7.4.9; 8446 4.4.4")
 def a_run_is_connected_only_with_a_verified_finished(w: World) -> list[Implication]:
-    """A connected run has accepted and verified a Finished."""
-    return [when(connected(r)).then(conj(r.verified, r.saw_finished)) for r in w.runs]
+    """A connected run has accepted a Finished, which was the expected one."""
+    return [
+        when(connected(r)).then(conj(r.verified, r.saw_finished, right_finished(r))) for r in w.runs
+    ]
 
 
 @invariant("ORD-15", "8446 4.3.1", ("tls13",))

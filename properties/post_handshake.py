@@ -24,14 +24,15 @@ def a_later_request_is_taken_only_if_it_was_offered_for(w: World) -> list[Implic
 
 @invariant("PHA-2", "8446 4.6.2, 4.4", ("adversary", "post_handshake_auth"))
 def a_later_answer_is_the_clients_own_over_the_whole_handshake(w: World) -> list[Implication]:
-    """A certificate accepted after the handshake is from the connected client, in answer to the
-    same request."""
+    """A certificate accepted after the handshake is from the client that has the keys of the
+    connection, in answer to the same request."""
     return [
         when(conj(of(s, "done", k), of(s, "shown", k) == "honest")).then(
             disj(
                 *(
                     conj(
                         paired(c, s),
+                        w.same_keys(c, s),
                         agree(c, s, flight(s)),
                         of(c, "answer", k) == "honest",
                         of(c, "answered", k),
@@ -40,6 +41,26 @@ def a_later_answer_is_the_clients_own_over_the_whole_handshake(w: World) -> list
                 )
             )
         )
+        for s in w.servers
+        for k in CONTEXTS
+    ]
+
+
+@invariant("PHA-6", "8446 4.4.2.4, 4.6.2", ("post_handshake_auth",))
+def a_later_certificate_is_of_somebody_trusted(w: World) -> list[Implication]:
+    """A server completes an answer only with an empty certificate or a good one of a trusted CA."""
+    return [
+        when(of(s, "done", k)).then(of(s, "shown", k).one_of("empty", "honest", "adversary"))
+        for s in w.servers
+        for k in CONTEXTS
+    ]
+
+
+@invariant("PHA-7", "8446 4.6.2, E.1.2", ("adversary", "post_handshake_auth"))
+def a_connection_authenticated_later_is_secret(w: World) -> list[Implication]:
+    """The keys of a connection whose client was authenticated after the handshake are secret."""
+    return [
+        when(conj(of(s, "done", k), of(s, "shown", k) == "honest")).then(neg(w.knows(s)))
         for s in w.servers
         for k in CONTEXTS
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model.expr import Expr, conj, disj, eq, implies, ite, neg
+from model.expr import Expr, conj, disj, eq, ite, neg
 from model.schedule import RESUMPTION
 from properties import Implication, View, World, invariant, when
 from properties.authentication import agree, is_open, paired
@@ -47,8 +47,8 @@ def a_key_is_selected_for_a_hello_of_who_has_it(w: World) -> list[Implication]:
 
 @invariant("RES-10", "8446 4.2.9, 4.6.1", NEEDS)
 def a_key_is_used_in_a_mode_that_was_offered(w: World) -> list[Implication]:
-    """psk_ke and psk_dhe_ke are used only if both ends allow them; a hello with a key and without
-    modes is refused; a ticket goes only to a client that named a mode."""
+    """psk_ke and psk_dhe_ke are used only if the hello names them and the run allows them; a hello
+    with a key and without modes is refused; a ticket goes only to a client that named a mode."""
     return [
         *(
             when(conj(c.psk != "none")).then(
@@ -57,17 +57,13 @@ def a_key_is_used_in_a_mode_that_was_offered(w: World) -> list[Implication]:
             for c in w.clients
         ),
         *(
-            when(s.version == "TLS13").then(
-                conj(
-                    implies(
-                        s.psk != "none", ite(s.psk_ke, s.takes_psk_ke, s.takes_psk_dhe_ke)
-                    ),
-                    neg(s.key_without_modes),
-                    implies(s.issued, s.modes_offered),
-                )
+            when(s.psk != "none").then(
+                conj(ite(s.psk_ke, s.takes_psk_ke, s.takes_psk_dhe_ke), neg(s.mode_not_offered))
             )
             for s in w.servers
         ),
+        *(when(s.version == "TLS13").then(neg(s.key_without_modes)) for s in w.servers),
+        *(when(s.issued).then(neg(s.names_no_mode)) for s in w.servers),
     ]
 
 
@@ -77,7 +73,9 @@ def a_resumption_key_binds_the_whole_earlier_handshake(w: World) -> list[Implica
     including the client's authentication."""
     fields = [f"session_{n}" for n in SESSION]
     return [
-        when(conj(s.psk == "resumption", s.verified, neg(w.knows(s)), paired(c, s))).then(
+        when(
+            conj(s.psk == "resumption", s.verified, neg(w.knows(s)), paired(c, s), of_whom)
+        ).then(
             conj(
                 c.psk == "resumption",
                 agree(c, s, fields),
@@ -88,6 +86,8 @@ def a_resumption_key_binds_the_whole_earlier_handshake(w: World) -> list[Implica
         for c in w.clients
         for s in w.servers
         if c.run.prev and s.run.prev
+        for known in (earlier(s, "client_certificate") == "honest",)
+        for of_whom in (known, neg(known))
     ]
 
 

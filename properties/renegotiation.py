@@ -5,8 +5,7 @@ from __future__ import annotations
 from model.expr import FALSE, Expr, conj, disj, eq, implies, neg
 from model.transcript import earlier, view
 from properties import Implication, View, World, ends, invariant, when
-from properties.authentication import agree, flight, paired, server_authenticated
-from properties.sessions import later
+from properties.authentication import agree, flight, later, paired, server_authenticated
 
 INFO = "renegotiation_info"
 

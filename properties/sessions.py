@@ -7,7 +7,9 @@ from properties import Implication, View, World, ends, invariant, when
 from properties.authentication import (
     VIEW_FIELDS,
     agree,
+    before,
     is_open,
+    later,
     paired,
     resumed,
     server_authenticated,
@@ -68,17 +70,6 @@ def the_session_keys_identify_the_channel(w: World) -> list[Implication]:
     ]
 
 
-def before(r: View) -> View | None:
-    """The previous handshake of the same end, if any."""
-    prev = r.run.prev
-    return None if prev is None else View(r.system, r.system.by_name[prev])
-
-
-def later(runs: list[View]) -> list[tuple[View, View]]:
-    """The pairs of a run and its previous handshake."""
-    return [(r, b) for r in runs if (b := before(r)) is not None]
-
-
 @invariant("RES-1", "5246 7.4.1.3; 8446 4.2.11, 4.6.1", ("sessions",))
 def a_session_keeps_its_parameters(w: World) -> list[Implication]:
     """A resumed handshake has the version, suite and compression of the session. In TLS 1.3, where
@@ -115,7 +106,8 @@ def a_session_keeps_its_identities(w: World) -> list[Implication]:
         kept = eq(r.client_certificate, b.client_certificate)
         if r.role == "client":
             kept = conj(kept, eq(r.server_certificate, b.server_certificate))
-        out.append(when(resumed(r)).then(kept))
+        out.append(when(conj(resumed(r), b.client_certificate == "honest")).then(kept))
+        out.append(when(conj(resumed(r), b.client_certificate != "honest")).then(kept))
     for c, b in later(w.clients):
         made = [conj(paired(c, s), resumed(s), paired(b, t)) for s, t in later(w.servers)]
         if made:
