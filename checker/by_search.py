@@ -24,7 +24,7 @@ from checker.verdict import VIOLATED, Result, judge
 from model.expr import FALSE, Expr, conj, neg
 from model.scenario import Scenario, scenario
 from model.system import Compiled, System
-from properties import Property, catalogue
+from properties import Case, Property, catalogue
 
 
 def search(
@@ -44,13 +44,16 @@ def search(
     property, or the one named `until`, has its answer.
     """
     bad = {p.name: Question(p.name, p.bad(system)) for p in props}
-    seen = {p.name: Question(p.name, p.witness(system)) for p in props}
+    seen = _witnesses(props, system)
     fired = [Question(n, e) for n, e in (patched or {}).items()]
-    questions = [*bad.values(), *seen.values(), *fired]
+    questions = [*bad.values(), *_every(seen), *fired]
     compiled = system.compile(*(q.expr for q in questions))
     engine = _engine(compiled, request, props, bool(fired))
     answers = [
-        (seen if p.kind == "reachable" else bad)[p.name] for p in props if until in ("", p.name)
+        q
+        for p in props
+        if until in ("", p.name)
+        for q in (seen[p.name].values() if p.kind == "reachable" else [bad[p.name]])
     ]
     awaited = [q for n, q in bad.items() if declared(n, system.name)[0] != VIOLATED]
 
@@ -89,8 +92,8 @@ def temporal(system: System, props: Sequence[Property]) -> list[Result]:
     for kind, engine_of in (("ends", Ends), ("leads_to", Lassos)):
         asked = [p for p in props if p.kind == kind]
         bad = {p.name: _broken(p, system) for p in asked}
-        seen = {p.name: Question(p.name, p.witness(system)) for p in asked}
-        questions = [*(q for qs in bad.values() for q in qs), *seen.values()]
+        seen = _witnesses(asked, system)
+        questions = [*(q for qs in bad.values() for q in qs), *_every(seen)]
         if not questions:
             continue
         engine = engine_of(system.compile(*(e for q in questions for e in q.exprs)))
@@ -111,15 +114,30 @@ def _broken(p: Property, system: System) -> Sequence[Question]:
     ]
 
 
+def _witnesses(props: Sequence[Property], system: System) -> dict[str, dict[Case, Question]]:
+    """The question for a witness of each case of each property, by name."""
+    return {p.name: {c: Question(str(c), e) for c, e in p.cases(system).items()} for p in props}
+
+
+def _every(seen: Mapping[str, Mapping[Case, Question]]) -> list[Question]:
+    return [q for cases in seen.values() for q in cases.values()]
+
+
 def _finding(
-    method: str, found: Search, engine: Engine, bad: Sequence[Question], seen: Question
+    method: str,
+    found: Search,
+    engine: Engine,
+    bad: Sequence[Question],
+    seen: Mapping[Case, Question],
 ) -> Finding:
     """The finding on one property: the path to the first of the states `bad` that was reached."""
+    never = False if found.complete else None
+    reached = {case: True if q.state is not None else never for case, q in seen.items()}
     out = Finding(
         method,
         found.complete,
         found.reason,
-        seen=seen.state is not None,
+        cases=reached,
         states=found.states,
         depth=found.depth,
     )
@@ -179,7 +197,8 @@ def rebuilt(
     request = Request(scenario=where, flaw=flaw, drop=drop)
     system = system_of(request, scenario(where))
     props = [catalogue()[n] for n in names]
-    exprs = [*(p.bad(system) for p in props), *(p.witness(system) for p in props)]
+    seen = _every(_witnesses(props, system))
+    exprs = [*(p.bad(system) for p in props), *(q.expr for q in seen)]
     if patched:
         exprs += patched_rows(request, scenario(where), system).values()
     return system.compile(*exprs), exprs

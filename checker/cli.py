@@ -131,13 +131,19 @@ def _verify(args: argparse.Namespace) -> int:
             f"{request.patch}: {results[0].reason}; in {results[0].scenario} it can "
             "never take what it should: look at its states, its guard, and the scenario"
         )
-    status = exit_status(results, interrupted=outcome.interrupted)
+    status = exit_status(
+        results, odd_cases=bool(outcome.odd_cases), interrupted=outcome.interrupted
+    )
     if args.rfc:
         out = _by_section(args, scenarios_of(request), results)
         out += "\n\n" + text.summary(results) if args.format == "text" else ""
     elif args.format == "json":
         out = machine_readable.as_json(
-            results, left_out(request), outcome.rows, interrupted=outcome.interrupted
+            results,
+            left_out(request),
+            outcome.rows,
+            interrupted=outcome.interrupted,
+            odd_cases=outcome.odd_cases,
         )
     else:
         out = _as_text(request, outcome)
@@ -159,7 +165,7 @@ def _as_text(request: Request, outcome: Outcome) -> str:
     from checker.attack import telling
     from checker.patched import fallen
     from checker.report import text
-    from checker.request import patch_of
+    from checker.request import omissions, patch_of
 
     results = outcome.results
     shown = [
@@ -180,8 +186,12 @@ def _as_text(request: Request, outcome: Outcome) -> str:
         for r in results
         if r.error and r.certificate
     ]
-    said = text.of_patch(outcome.rows, results)
-    return "\n\n".join([*parts, *([said] if said else []), text.summary(results)])
+    said = [
+        text.of_patch(outcome.rows, results),
+        "\n".join(omissions(request)),
+        "\n".join(f"! {x}" for x in outcome.odd_cases),
+    ]
+    return "\n\n".join([*parts, *filter(None, said), text.summary(results)])
 
 
 def _by_section(args: argparse.Namespace, where: Sequence[Any], results: Sequence[Any]) -> str:

@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from checker.by_proof import PROOF_SECONDS, WITNESS_STATES, prove
+from checker.by_proof import PROOF_SECONDS, prove
 from checker.by_search import patched_rows, search, temporal
 from checker.engines.choice import LIVENESS, REFERENCE, ROWS, SYMBOLIC
 from checker.engines.interface import UNWATCHED, Watch
 from checker.patched import by_solver
 from checker.request import Task, asked, declared, patch_of, searched, system_of
 from checker.verdict import UNKNOWN, VACUOUS, VIOLATED, Result
+from checker.witnesses import WITNESS_STATES
 from model.flaws import Flaw
 from model.scenario import Scenario, scenario
 

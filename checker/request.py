@@ -109,6 +109,12 @@ def declared(prop: str, where: str) -> tuple[str, str]:
     return row.get("verdict", PROVED), row.get("reason", "")
 
 
+def unreached(prop: str) -> Mapping[str, str]:
+    """The cases of a property that are declared to be reached nowhere, each with the reason."""
+    rows: Mapping[str, str] = expectations().get("unreached", {}).get(prop, {})
+    return rows
+
+
 @cache
 def searched() -> frozenset[str]:
     """The scenarios that are searched."""
@@ -167,17 +173,38 @@ def properties_of(request: Request, where: Scenario) -> list[Property]:
 
 
 def left_out(request: Request) -> dict[str, str]:
-    """Why a property asked for is decided by none of the scenarios asked for, by its name."""
-    every = scenarios_of(request)
-    here = every[0].name if len(every) == 1 else "each scenario asked for"
+    """Why a property asked for is not decided in a scenario asked for, by the property's name."""
     out = {}
+    every = scenarios_of(request)
     for p in (p for n in request.properties for p in find_property(n)):
-        lacking = [set(p.needs) - where.features for where in every]
-        if all(lacking):
-            out[p.name] = f"it needs {', '.join(sorted(set().union(*lacking)))}, which {here} lacks"
-        elif p.kind == "reachable" and all(methods_of(request, w) == [SYMBOLIC] for w in every):
-            out[p.name] = f"it is a goal, and {here} is proved, not searched"
+        reasons: dict[str, list[str]] = {}
+        for where in every:
+            lacking = ", ".join(sorted(set(p.needs) - where.features))
+            if lacking:
+                reasons.setdefault(f"it needs {lacking}, which {{}} lacks", []).append(where.name)
+            elif p.kind == "reachable" and methods_of(request, where) == [SYMBOLIC]:
+                proved = "it is a goal, and {} is proved, not searched"
+                reasons.setdefault(proved, []).append(where.name)
+        if reasons:
+            said = (why.format(_which(names, every)) for why, names in reasons.items())
+            out[p.name] = "; ".join(said)
     return out
+
+
+def omissions(request: Request) -> list[str]:
+    """What is left out and why, a line for each property."""
+    return [f"{catalogue()[n].id} {n} is left out: {why}" for n, why in left_out(request).items()]
+
+
+FEW = 4
+"""How many scenarios are named one by one."""
+
+
+def _which(names: Sequence[str], every: Sequence[Scenario]) -> str:
+    if len(names) == len(every) > 1:
+        return "each scenario asked for"
+    many = f"each of {len(names)} of the {len(every)} scenarios"
+    return many if len(names) > FEW else " or ".join(names)
 
 
 def checked(request: Request) -> list[str]:
@@ -187,10 +214,9 @@ def checked(request: Request) -> list[str]:
         if name not in catalogue():
             raise UsageError(f"{request.patch}, breaks: {unknown('property', name, catalogue())}")
     every = scenarios_of(request)
-    notes = [f"{catalogue()[n].id} {n} is left out: {why}" for n, why in left_out(request).items()]
     if not any(properties_of(request, where) for where in every):
         said = "no property asked for applies in the scenario asked for"
-        raise UsageError("; ".join([said, *notes]))
+        raise UsageError("; ".join([said, *omissions(request)]))
     engines = dict.fromkeys(m for where in every for m in methods_of(request, where))
     refuse((name for name, value in request.flags.items() if value), list(engines))
     in_c(request)
@@ -201,7 +227,7 @@ def checked(request: Request) -> list[str]:
             what = f"it keeps {', '.join(kept)}" if kept else "--checkpoint begins one"
             raise UsageError(f"--resume: {folder} keeps no search that is asked for; {what}")
     slow = "" if list(engines) == [REFERENCE] else fallback(request)
-    return [*notes, slow] if slow else notes
+    return [slow] if slow else []
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from checker.engines.interface import Finding
     from model.system import System
-    from properties import Property
+    from properties import Case, Property
 
 PROVED = "PROVED"
 HOLDS_TO_DEPTH = "HOLDS_TO_DEPTH"
@@ -22,7 +22,8 @@ DEFINITE = (PROVED, VIOLATED, VACUOUS)
 
 EXIT = """exit status:
   0    every verdict is as declared
-  1    a definite verdict differs from what is declared, either way
+  1    a definite verdict differs from what is declared, either way; or no scenario of a whole run
+       reaches some case of a property
   2    usage
   3    inconclusive: a budget or a solver ended before the answer
   4    model or internal error: engines disagree, a trace does not replay, a certificate fails
@@ -49,12 +50,18 @@ class Result:
     certificate: str | None = None  # the re-checked inductive invariant as SMT-LIB text
     # Combinations of the scenario's switches that the proof is of at once.
     configurations: int | None = None
-    witness: bool = False  # a state of the property's interesting case was reached
+    # Whether each case of the property is reached; None if that is not known.
+    cases: Mapping[Case, bool | None] = field(default_factory=dict)
     seconds: float = 0.0
     stopped: bool = False  # once every question was answered: `states` is not the whole space
     error: bool = False
     # By row that a patch changes: whether it ever fires; None if that is not known.
     rows: Mapping[str, bool | None] = field(default_factory=dict)
+
+    @builtins.property
+    def witness(self) -> bool:
+        """Whether a state of some case was reached."""
+        return True in self.cases.values()
 
     @builtins.property
     def as_declared(self) -> bool:
@@ -75,7 +82,7 @@ def judge(p: Property, found: Finding, system: System) -> Result:
         depth=found.depth,
         certificate=found.certificate,
         configurations=found.configurations,
-        witness=bool(found.seen),
+        cases=found.cases or dict.fromkeys(p.cases(system)),
         stopped=found.stopped,
     )
     if found.bad is not None:
@@ -87,25 +94,27 @@ def judge(p: Property, found: Finding, system: System) -> Result:
     elif found.cleared is not None:
         r.verdict, r.depth = HOLDS_TO_DEPTH, found.cleared
     elif p.kind == "reachable":
-        if found.seen:
+        if r.witness:
             r.verdict, r.reason = PROVED, ""
         elif found.complete:
             r.verdict, r.reason = VIOLATED, "no reachable state is the goal"
-    elif found.complete and found.seen is False:
-        r.verdict, r.reason = VACUOUS, "its interesting case is never reached"
+    elif found.complete and all(reached is False for reached in r.cases.values()):
+        r.verdict, r.reason = VACUOUS, "no case of it is ever reached"
     elif found.complete:
         r.verdict = PROVED
     return r
 
 
-def exit_status(results: Iterable[Result], *, interrupted: bool = False) -> int:
+def exit_status(
+    results: Iterable[Result], *, odd_cases: bool = False, interrupted: bool = False
+) -> int:
     """The exit status of a run (see `EXIT`): the first of 130, 4, 1, 3 that applies, or else 0."""
     results = list(results)
     if interrupted:
         return 130
     if any(r.error for r in results):
         return 4
-    if any(r.verdict in DEFINITE and not r.as_declared for r in results):
+    if odd_cases or any(r.verdict in DEFINITE and not r.as_declared for r in results):
         return 1
     if any(r.verdict not in DEFINITE and not r.as_declared for r in results):
         return 3

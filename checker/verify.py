@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from checker.by_proof import PROOF_SECONDS, SHOW_SECONDS
+from checker.cases import Odd, everything, odd
 from checker.decide import run_task
 from checker.engines.choice import EXPLICIT, ROWS, SYMBOLIC
 from checker.engines.interface import Watch
@@ -27,7 +28,7 @@ from checker.request import (
     system_of,
     tasks_of,
 )
-from checker.verdict import HOLDS_TO_DEPTH, PROVED, UNKNOWN, VACUOUS, VIOLATED, Result
+from checker.verdict import HOLDS_TO_DEPTH, PROVED, UNKNOWN, VIOLATED, Result
 from model.scenario import scenario
 from model.solver import UndecidedError, within
 from properties import catalogue
@@ -41,6 +42,8 @@ class Outcome:
     interrupted: bool = False
     rows: Mapping[str, Fires] = field(default_factory=dict)
     """By scenario: whether the rows of a patch ever fire."""
+    odd_cases: Sequence[Odd] = ()
+    """The cases that no scenario reaches, and those that are declared so and reached."""
 
 
 def verify(
@@ -71,6 +74,8 @@ def verify(
         outcome.interrupted = True
     outcome.results = merge(request, found)
     outcome.rows = known(r for _, part in found for r in part)
+    if everything(request) and not outcome.interrupted:
+        outcome.odd_cases = odd(outcome.results)
     for r in outcome.results:
         rows = outcome.rows.get(r.scenario, {})
         if request.flaw and rows and set(rows.values()) == {False}:
@@ -122,7 +127,10 @@ def combined(results: list[Result]) -> Result:
     first, *rest = results
     for r in rest:
         both = {first.verdict, r.verdict}
-        if both == {PROVED, VIOLATED} or (both == {PROVED, VACUOUS} and r.witness):
+        told = {c: {x.cases.get(c) for x in (first, r)} for c in {**first.cases, **r.cases}}
+        cases = {c: True in x or (False if False in x else None) for c, x in told.items()}
+        first = replace(first, cases=cases)
+        if both == {PROVED, VIOLATED} or {True, False} in told.values():
             # Show the trace of one and the invariant of the other.
             first = replace(
                 first,
@@ -144,11 +152,10 @@ def combined(results: list[Result]) -> Result:
             )
         elif first.verdict in (UNKNOWN, HOLDS_TO_DEPTH) and r.verdict != UNKNOWN:
             # An unfinished search does not spoil a proof, and may have seen its witness.
-            seen = first.witness or r.witness
             first = replace(
                 r,
-                witness=seen,
-                reason=r.reason if seen else r.reason or first.reason,
+                cases=cases,
+                reason=r.reason if first.witness else r.reason or first.reason,
                 states=first.states,
                 seconds=first.seconds + r.seconds,
             )

@@ -5,15 +5,20 @@
         return [when(r.delivered).then(r.verified) for r in w.runs]
 
 A property is a list of implications over the variables of a scenario's runs. Every implication must
-hold in every reachable state; some premise must be true in a reachable state, or the verdict is
-VACUOUS.
+hold in every reachable state. The premises are its cases (see `Case`): one of them must be true in
+a reachable state, or the verdict is VACUOUS.
 """
 
 from __future__ import annotations
 
+import linecache
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice, pairwise
+from pathlib import Path
+from types import CodeType, FrameType
 from typing import Any
 
 from model.expr import FALSE, TRUE, Expr, conj, disj, implies, neg
@@ -25,6 +30,34 @@ from model.schedule import TRAFFIC
 from model.system import Instance, System
 from model.transcript import same_keys, same_secret
 
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True, order=True)
+class Case:
+    """A premise of a property, over all runs alike.
+
+    A case is the place that wrote `when`, and the roles of the runs that have a name there: in
+    `for r in w.runs` the clients are one case, the servers another. For a `when` in a helper, each
+    place in the property that calls the helper is a case of its own.
+    """
+
+    place: str
+    """The file, line and column of each call from the property's function to `when`."""
+    roles: tuple[tuple[str, str], ...] = ()
+    """The roles of the runs by the name that they have at the place."""
+    says: str = ""
+    """The premise as it is written, without line breaks."""
+
+    @property
+    def name(self) -> str:
+        """The premise with the roles; it stays when the lines of a file move."""
+        roles = ", ".join(f"{n} a {role}" for n, role in self.roles)
+        return f"{self.says}, {roles}" if roles else self.says
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.name}"
+
 
 @dataclass(frozen=True, eq=False)
 class Implication:
@@ -32,17 +65,57 @@ class Implication:
 
     given: Expr
     holds: Expr
+    case: Case = Case("")
 
 
-@dataclass(frozen=True, eq=False)
 class when:  # noqa: N801 - read as a sentence: when(a).then(b)
     """The first half of an implication."""
 
-    given: Expr
+    def __init__(self, given: Expr) -> None:
+        self.given = given
+        self.case = _case(sys._getframe(1))
 
     def then(self, holds: Expr) -> Implication:
         """The implication."""
-        return Implication(self.given, holds)
+        return Implication(self.given, holds, self.case)
+
+
+def _case(frame: FrameType) -> Case:
+    """The case of a `when` that was called in `frame`."""
+    calls = _calls(frame)
+    roles = {n: v.role for f in reversed(calls) for n, v in f.f_locals.items() if type(v) is View}
+    # A comprehension is a place of its own function: the call of it says nothing more.
+    places = [_written(frame.f_code, frame.f_lasti)[0]]
+    for inner, f in pairwise(calls):
+        if inner.f_code not in f.f_code.co_consts:
+            places.append(_written(f.f_code, f.f_lasti)[0])
+    says = _written(frame.f_code, frame.f_lasti)[1]
+    return Case(" from ".join(places), tuple(roles.items()), says)
+
+
+def _calls(frame: FrameType) -> list[FrameType]:
+    """The calls from `frame` out to the property's function; the frame alone if there is none."""
+    at: FrameType | None = frame
+    out = []
+    while at is not None and at.f_code is not Property.implications.__code__:
+        out.append(at)
+        at = at.f_back
+    return out if at is not None else [frame]
+
+
+@cache
+def _written(code: CodeType, at: int) -> tuple[str, str]:
+    """File, line and column of the call at instruction `at`, and its argument as it is written."""
+    path = Path(code.co_filename)
+    file = str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else path.name
+    line, end, column, stop = next(islice(code.co_positions(), at // 2, None))
+    if line is None or end is None or column is None or stop is None:
+        return f"{file}:{code.co_firstlineno}", ""
+    lines = [linecache.getline(code.co_filename, n).encode() for n in range(line, end + 1)]
+    lines[-1] = lines[-1][:stop]
+    lines[0] = lines[0][column:]
+    text = " ".join(b"".join(lines).decode().split())
+    return f"{file}:{line}:{column + 1}", text.removeprefix("when(").removesuffix(")").strip(" ,")
 
 
 class View:
@@ -136,7 +209,8 @@ class Property:
         out = self.function(World(system))
         if isinstance(out, Expr):
             # A goal must be reached; any other expression must always hold.
-            return [Implication(out, TRUE) if self.kind == "reachable" else Implication(TRUE, out)]
+            pair = (out, TRUE) if self.kind == "reachable" else (TRUE, out)
+            return [Implication(*pair, Case(_written(self.function.__code__, 0)[0]))]
         return list(out)
 
     def holds(self, system: System) -> Expr:
@@ -146,6 +220,13 @@ class Property:
     def bad(self, system: System) -> Expr:
         """When a state breaks the property; no single state breaks a goal or a leads-to."""
         return neg(self.holds(system)) if self.kind in ("invariant", "ends") else FALSE
+
+    def cases(self, system: System) -> dict[Case, Expr]:
+        """When a state is a witness of each case, in order."""
+        given: dict[Case, list[Expr]] = {}
+        for i in self.implications(system):
+            given.setdefault(i.case, []).append(i.given)
+        return {case: disj(*exprs) for case, exprs in given.items()}
 
     def witness(self, system: System) -> Expr:
         """When a state is a witness: some premise is true."""

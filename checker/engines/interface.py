@@ -143,7 +143,9 @@ class Finding:
     reason: str = ""  # why it is not complete
     bad: Described | None = None  # the path of a violation
     loop: int | None = None  # of a lasso, the number of steps before those that repeat for ever
-    seen: bool | None = None  # the interesting case was reached; None: left to another engine
+    # Whether each case of the property is reached; None if that is not known. Without the mapping,
+    # that is left to another engine.
+    cases: Mapping[Any, bool | None] | None = None
     states: int | None = None
     depth: int | None = None
     stopped: bool = False

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
+from checker.cases import Odd
 from checker.report.document import document
 from checker.verdict import Result
 
@@ -15,11 +17,13 @@ def as_json(
     rows: Mapping[str, Mapping[str, bool | None]] | None = None,
     *,
     interrupted: bool = False,
+    odd_cases: Sequence[Odd] = (),
 ) -> str:
-    """The JSON document: `results`, `left_out`, `patched`, `interrupted`, `timings`.
+    """The JSON document: `results`, `left_out`, `patched`, `odd_cases`, `interrupted`, `timings`.
 
     `left_out` has the reason for each property that was asked for and not decided, by name.
     `patched` has, by scenario, whether each patched row ever fires; null if that is not known.
+    `odd_cases` has, for a whole run, the cases that are not as declared (see `checker.cases`).
     """
     timings = [
         {"property": r.property, "scenario": r.scenario, "seconds": round(r.seconds, 3)}
@@ -31,6 +35,7 @@ def as_json(
         results=[_row(r) for r in results],
         left_out=dict(left_out or {}),
         patched=dict(rows or {}),
+        odd_cases=[asdict(x) for x in odd_cases],
         timings=timings,
     )
 
@@ -51,4 +56,7 @@ def _row(r: Result) -> dict[str, Any]:
         "certificate": r.certificate,
         "configurations": r.configurations,
         "witness": r.witness,
+        "cases": [
+            {"place": c.place, "case": c.name, "reached": reached} for c, reached in r.cases.items()
+        ],
     }

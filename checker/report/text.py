@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from checker.patched import Fires, told
 from checker.report.chart import Chart, Row, fields, lay_out, under
+from checker.report.columns import columns
 from checker.report.words import count
 from checker.trace import Trace
-from checker.verdict import VIOLATED, Result
+from checker.verdict import HOLDS_TO_DEPTH, VACUOUS, VIOLATED, Result
 
 COLUMN = 44
 
@@ -17,9 +18,8 @@ COLUMN = 44
 def table(results: Sequence[Result], *, seconds: bool = True) -> str:
     """The table of verdicts: a line for each property and scenario, grouped by scenario."""
     lines: list[str] = []
-    width = max([len(_name(r)) for r in results], default=0)
     at = None
-    for r in results:
+    for r, line in zip(results, columns([*map(_row, results)]), strict=True):
         if r.scenario != at:
             at = r.scenario
             stopped = any(x.stopped for x in results if x.scenario == at)
@@ -29,23 +29,42 @@ def table(results: Sequence[Result], *, seconds: bool = True) -> str:
             size = f"  {max(sizes):,} states" if sizes else ""
             size += "  the search stopped at the answer" if stopped else ""
             lines += ["", f"{at}{size}"]
-        mark = " " if r.as_declared else "!"
-        verdict = r.verdict if r.verdict != "HOLDS_TO_DEPTH" else f"{r.verdict} {r.depth}"
-        tail = r.method
-        if r.trace is not None:
-            tail += f", {len(r.trace)} steps"
-        if not r.as_declared:
-            tail += f"; declared {r.declared}"
-        if r.reason:
-            tail += f"; {r.reason}"
-        lines.append(f"{mark} {_name(r):{width}}  {verdict:14} {tail}".rstrip())
+        lines.append(line)
     return "\n".join(lines).strip("\n")
+
+
+def _row(r: Result) -> tuple[str, str, str]:
+    """The name, verdict and basis of a result."""
+    verdict = r.verdict if r.verdict != HOLDS_TO_DEPTH else f"{r.verdict} {r.depth}"
+    tail = r.method
+    if r.trace is not None:
+        tail += f", {len(r.trace)} steps"
+    if _cases(r):
+        tail += f"; {_cases(r)}"
+    if not r.as_declared:
+        tail += f"; declared {r.declared}"
+    if r.reason:
+        tail += f"; {r.reason}"
+    return f"{_mark(r.as_declared)} {_name(r)}", f"{verdict:13}", tail
+
+
+def _mark(as_declared: bool) -> str:
+    return " " if as_declared else "!"
+
+
+def _cases(r: Result) -> str:
+    """How many cases are reached; empty where one says it all, or the search went no further."""
+    known = [*r.cases.values()]
+    unknown = known.count(None)
+    if r.verdict == VACUOUS or known in ([], [True]) or (r.verdict == VIOLATED and unknown):
+        return ""
+    open_ = f", {unknown} not known" if unknown else ""
+    return f"{known.count(True)} of {count(len(known), 'case')} reached{open_}"
 
 
 def by_property(results: Sequence[Result]) -> str:
     """The table of verdicts by property: where each falls, and where by the shortest trace."""
     lines = []
-    width = max([len(_name(r)) for r in results], default=0)
     for name in dict.fromkeys(_name(r) for r in results):
         rows = [r for r in results if _name(r) == name]
         of = f"of {count(len(rows), 'scenario')}"
@@ -60,8 +79,8 @@ def by_property(results: Sequence[Result]) -> str:
         for (verdict, reason), n in others.items():
             says.append(f"{verdict} in {n} {of}" + (f": {reason}" if reason else ""))
         says = says or [f"as declared in {len(rows)} {of}"]
-        lines.append(f"{'!' if odd else ' '} {name:{width}}  {'; '.join(says)}")
-    return "\n".join(lines)
+        lines.append((f"{_mark(not odd)} {name}", "; ".join(says)))
+    return "\n".join(columns(lines))
 
 
 def summary(results: Sequence[Result]) -> str:

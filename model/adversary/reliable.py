@@ -10,7 +10,7 @@ write-once variables of the sender, so the contents can be read at delivery.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from model.expr import TRUE, Domain, Expr, conj, const, ite, neg, substitute, var
 from model.rule import Form, Message, Variable
@@ -32,7 +32,7 @@ class Reliable(Network):
         d = self._domain(receiver)
         return [var(f"to_{receiver.name}.{i}", d) for i in range(self.capacity)]
 
-    def _peer(self, system: System, run: Instance) -> Instance:
+    def _peer(self, system: System, run: Instance) -> Instance | None:
         ours = [r for r in system.runs if r.role.name == run.role.name]
         others = [r for r in system.runs if r.role.name != run.role.name]
         if len(ours) != len(others):
@@ -64,6 +64,8 @@ class Reliable(Network):
         Both ends of a channel have the same keys, so the key `under` excludes nothing.
         """
         peer = self._peer(system, run)
+        if peer is None:
+            return
         slots = self._slots(run)
         if message.form is Form.END:
             yield Source(peer.name, (slots[0] == EMPTY) & self._closed(system, peer))
@@ -96,6 +98,8 @@ class Reliable(Network):
     def emit(self, system: System, run: Instance, message: Message) -> tuple[Expr, dict[str, Expr]]:
         """When the peer's channel has an empty slot, and the effects of appending `message`."""
         peer = self._peer(system, run)
+        if peer is None:
+            return TRUE, {}
         gone = self._closed(system, peer)
         slots = self._slots(peer)
         if message.name not in slots[0].domain.codes:
@@ -107,3 +111,37 @@ class Reliable(Network):
             effects[s.payload] = ite(before & (s == EMPTY), put, s)
             before = neg(gone) & neg(s == EMPTY)
         return (slots[-1] == EMPTY) | gone, effects
+
+
+@dataclass(frozen=True)
+class Overheard(Reliable):
+    """The reliable network with an adversary that only listens, and may cut the transport.
+
+    What the adversary sees is kept. A run without a peer gets no messages.
+    """
+
+    adversary: Network = field(kw_only=True)
+
+    def _peer(self, system: System, run: Instance) -> Instance | None:
+        ours = [r for r in system.runs if r.role.name == run.role.name]
+        others = [r for r in system.runs if r.role.name != run.role.name]
+        return dict(zip(ours, others, strict=False)).get(run)
+
+    def variables(self, system: System) -> Mapping[str, Variable]:
+        """The slots of the channels, and the variables of the adversary."""
+        return {**super().variables(system), **self.adversary.variables(system)}
+
+    def sources(
+        self, system: System, run: Instance, message: Message, under: Expr | None
+    ) -> Iterable[Source]:
+        """As of the channel; the transport may end at any time."""
+        if message.form is Form.END:
+            yield Source("cut")
+        else:
+            yield from super().sources(system, run, message, under)
+
+    def emit(self, system: System, run: Instance, message: Message) -> tuple[Expr, dict[str, Expr]]:
+        """As the channel and the adversary take `message`, both."""
+        heard, more = self.adversary.emit(system, run, message)
+        room, effects = super().emit(system, run, message)
+        return room & heard, {**effects, **more}

@@ -13,7 +13,7 @@ import z3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from checker import by_proof, verify
+from checker import by_proof, verify, witnesses
 from checker.by_proof import prove
 from checker.decide import run_task
 from checker.engines import pdr as pdr_module
@@ -587,12 +587,13 @@ def test_what_is_never_reached_is_vacuous_not_proved() -> None:
     assert results[0].configurations == 1
     assert results[0].method.endswith(", 1 configuration)")
     assert (results[2].certificate, results[2].method[:7]) == (None, "proof (")
-    assert results[2].reason == "its interesting case is never reached"
+    assert results[2].reason == "no case of it is ever reached"
 
 
 @pytest.mark.scenario
 def test_a_witness_that_is_not_found_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(by_proof, "WITNESS_STATES", 10)
+    monkeypatch.setattr(witnesses, "WITNESS_STATES", 10)
+    monkeypatch.setattr(witnesses, "HONEST_STATES", 10)
     props = cases(lambda w: w.clients[0].verified)
     results = list(prove(scenario("two-clients").system(), props, Request()))
     assert [(r.verdict, r.reason) for r in results] == [(UNKNOWN, "witness not found")]

@@ -25,11 +25,11 @@ from checker.engines.native import Native
 from checker.engines.native_source import available
 from checker.pool import cores, share
 from checker.report.text import by_property, chart, table
-from checker.request import Request, Task, checked, left_out, scenarios_of
+from checker.request import Request, Task, checked, left_out, omissions, scenarios_of
 from checker.verdict import Result, exit_status
 from checker.verify import combined, verify
 from model.scenario import SCENARIOS
-from properties import find
+from properties import Case, find
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -54,6 +54,7 @@ SCHEMA = {
                     "certificate",
                     "configurations",
                     "witness",
+                    "cases",
                 ],
                 "properties": {
                     "verdict": {
@@ -64,6 +65,14 @@ SCHEMA = {
                     "certificate": {"type": ["string", "null"]},
                     "configurations": {"type": ["integer", "null"]},
                     "witness": {"type": "boolean"},
+                    "cases": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "required": ["place", "case", "reached"],
+                            "properties": {"reached": {"type": ["boolean", "null"]}},
+                        },
+                    },
                     "trace": {"type": ["object", "null"]},
                 },
             },
@@ -364,16 +373,27 @@ def test_every_engine_is_asked_and_both_artefacts_are_shown(
 
 
 def test_a_proof_completes_an_unfinished_search_if_either_saw_a_witness() -> None:
-    seen = _result("PROVED", method="proof", certificate="c", witness=True)
-    bare = replace(seen, witness=False)
+    first, second = Case("a:1:1"), Case("a:2:1")
+    seen = _result("PROVED", method="proof", certificate="c", cases={first: True, second: None})
+    bare = replace(seen, cases={first: None, second: None})
     ended = _result("UNKNOWN", method="search", reason="time")
     assert combined([ended, seen]).verdict == "PROVED"
-    assert combined([replace(ended, witness=True), bare]).verdict == "PROVED"
+    assert combined([replace(ended, cases={first: True}), bare]).verdict == "PROVED"
     assert combined([ended, bare]).verdict == combined([bare]).verdict == "UNKNOWN"
     assert combined([ended, bare]).reason == "witness not found: time"
     assert combined([_result("VACUOUS", method="search"), bare]).verdict == "VACUOUS"
-    assert combined([_result("VACUOUS", method="search"), seen]).error
-    both = combined([_result("PROVED", method="search", witness=True), bare])
+    never = {first: False, second: False}
+    assert combined([_result("VACUOUS", method="search", cases=never), seen]).error
+    whole = {first: True, second: False}
+    assert combined([_result("PROVED", method="search", cases=whole), seen]).cases == whole
+    reached = {first: None, second: True}
+    assert combined(
+        [
+            _result("PROVED", method="search", cases=whole),
+            _result("PROVED", method="proof", cases=reached),
+        ]
+    ).error
+    both = combined([_result("PROVED", method="search", cases=whole), bare])
     assert (both.verdict, both.method, both.certificate) == ("PROVED", "search+proof", "c")
 
 
@@ -605,7 +625,8 @@ def test_without_a_compiler_a_note_says_so(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_property_that_does_not_apply_is_named() -> None:
     request = Request(("AUT-3", "AUT-11"), "tls12-small", "reference")
-    (note,) = checked(request)
+    assert checked(request) == []
+    (note,) = omissions(request)
     assert note.startswith("AUT-3 ")
     assert note.endswith(" is left out: it needs client-auth, which tls12-small lacks")
     assert left_out(request) == {
