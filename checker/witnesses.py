@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cache, partial
 
 from checker.engines.choice import Options, searcher
 from checker.engines.interface import Budget, Described, Label, Question, Route, Watch, described
@@ -32,8 +32,17 @@ WAYS = 16
 
 Reached = dict[str, dict[Case, bool | None]]
 """By property: whether each case is reached; None if that is not known."""
-Paths = Iterator[tuple[Reference, Route]]
-"""Paths of a system, each with an engine that evaluates its states."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A path that a search found to a question."""
+
+    question: Question
+    reference: Reference
+    """The engine that evaluates the path's states."""
+    route: Callable[[], Route | None]
+    """The path; None if it is none of the system."""
 
 
 def witnesses(system: System, props: Sequence[Property], request: Request) -> Reached:
@@ -46,71 +55,74 @@ def witnesses(system: System, props: Sequence[Property], request: Request) -> Re
     narrow = system.values.narrow
     reached = {k: False if narrow(e) is FALSE else None for k, e in given.items()}
     pair = {r.role.name: r.name for r in reversed(system.runs)}.values()
-    ways: list[Callable[[Sequence[Question]], Paths]] = [
+    ways: list[Callable[[Sequence[Question]], Iterator[Candidate]]] = [
         partial(_among_honest, system, request),
         partial(_among, system, request, [*pair]),
     ]
     if len(pair) < len(system.runs):
         ways.append(partial(_among, system, request, [r.name for r in system.runs]))
+
+    @cache
+    def case(reference: Reference, k: tuple[str, Case]) -> Callable[[State], bool]:
+        return reference.predicate(given[k])
+
     for way in ways:
         asked = {k: Question(str(k[1]), given[k]) for k, r in reached.items() if r is None}
         if not asked:
             break
-        for reference, route in way([*asked.values()]):
-            for k, q in asked.items():
-                if reached[k] is None and any(map(reference.predicate(q.expr), _states(route))):
+        keys = {id(q): k for k, q in asked.items()}
+        for found in way([*asked.values()]):
+            k = keys[id(found.question)]
+            route = found.route() if reached[k] is None else None
+            if route is None:
+                continue
+            replay(system, described(found.reference.compiled, route), given[k])
+            for k in asked:
+                if reached[k] is None and any(case(found.reference, k)(s) for _, s in route):
                     reached[k] = True
     return {p.name: {c: r for (n, c), r in reached.items() if n == p.name} for p in props}
 
 
-def _states(route: Route) -> list[State]:
-    return [state for _, state in route]
-
-
 def _found(
     compiled: Compiled, asked: Sequence[Question], request: Request, states: int
-) -> Iterator[tuple[Question, Route]]:
+) -> Iterator[tuple[Question, Callable[[], Route]]]:
     """A path to each question that a search answers, the latest first: it may serve the others."""
     engine = searcher(compiled, Options(backend=request.backend))
     enough = Watch(stop=lambda: all(q.state is not None for q in asked))
     engine.search(asked, Budget(states=states, memory=request.memory), enough)
-    answers = [(q.state, i, q) for i, q in enumerate(asked) if q.state is not None]
-    for state, _, q in sorted(answers, reverse=True):
-        yield q, engine.path(state)
+    answers = [(q.state, i) for i, q in enumerate(asked) if q.state is not None]
+    for state, i in sorted(answers, reverse=True):
+        yield asked[i], partial(engine.path, state)
 
 
 def _among(
     system: System, request: Request, runs: Sequence[str], asked: Sequence[Question]
-) -> Paths:
-    """Replayed paths of the system in which only these runs take steps."""
+) -> Iterator[Candidate]:
+    """Paths of the system on which only these runs take steps."""
     compiled = copy.copy(system.compile(*(q.expr for q in asked)))
     compiled.steps = tuple(s for s in compiled.steps if s.run in runs)
     reference = Reference(compiled)
-    seen: set[State] = set()
-    for q, route in _found(compiled, asked, request, WITNESS_STATES):
-        if not any(map(reference.predicate(q.expr), seen)):
-            replay(system, described(compiled, route), q.expr)
-            seen.update(_states(route))
-            yield reference, route
+    for q, path in _found(compiled, asked, request, WITNESS_STATES):
+        yield Candidate(q, reference, path)
 
 
 # -- honest runs -----------------------------------------------------------------------------------
-def _among_honest(system: System, request: Request, asked: Sequence[Question]) -> Paths:
-    """Replayed paths of the system on which the adversary only listens."""
+def _among_honest(
+    system: System, request: Request, asked: Sequence[Question]
+) -> Iterator[Candidate]:
+    """Paths of the system on which the adversary only listens."""
     if not isinstance(system.network, Adversary):
         return
     honest = replace(system, network=Overheard(adversary=system.network))
     compiled = honest.compile(*(q.expr for q in asked))
     reference = Reference(every_variable(system))
-    seen: set[State] = set()
-    for q, route in _found(compiled, asked, request, HONEST_STATES):
-        holds = reference.predicate(q.expr)
-        if not any(map(holds, seen)):
-            way = carried(reference, described(compiled, route))
-            if way is not None and holds(way[-1][1]):
-                replay(system, described(reference.compiled, way), q.expr)
-                seen.update(_states(way))
-                yield reference, way
+
+    def carry(q: Question, path: Callable[[], Route]) -> Route | None:
+        route = carried(reference, described(compiled, path()))
+        return route if route and reference.predicate(q.expr)(route[-1][1]) else None
+
+    for q, path in _found(compiled, asked, request, HONEST_STATES):
+        yield Candidate(q, reference, partial(carry, q, path))
 
 
 def carried(reference: Reference, path: Described) -> Route | None:
@@ -136,8 +148,13 @@ def carried(reference: Reference, path: Described) -> Route | None:
         after: dict[State, list[tuple[Step | None, State]]] = {}
         for way in ways:
             for label in labels.get(row[:2], ()):
-                for step, _, state in reference.successors(way[-1][1], label):
-                    if all(state[i] == v for i, v in wanted.items()):
-                        after.setdefault(state, [*way, (step, state)])
+                more = {
+                    state: [*way, (step, state)]
+                    for step, _, state in reference.successors(way[-1][1], label)
+                    if all(state[i] == v for i, v in wanted.items())
+                }
+                if more:  # an honest source, if there is one: it has the fewest messages
+                    after = {**more, **after}
+                    break
         ways = [*after.values()][:WAYS]
     return ways[0] if ways else None
