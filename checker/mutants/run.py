@@ -34,8 +34,8 @@ from model.scenario import SCENARIOS, Scenario, scenario
 
 MORE = 1 << 25
 """The largest number of states of a mutant."""
-HONEST = 500_000
-"""A scenario without an adversary comes after those with fewer states than these."""
+LATE = 500_000
+"""A scenario without an adversary, or with few properties, comes after smaller ones than this."""
 PARTS = ((2_000_000, 4),)
 """Pairs (states, n): the mutants of a scenario of at most so many states are done in n jobs."""
 
@@ -132,8 +132,10 @@ def scenarios(where: str | None) -> list[Scenario]:
             raise UsageError(f"{where} is not searched; a mutant is judged by a search")
         return [chosen]
     every = (s for s in SCENARIOS if s.default and EXPLICIT in s.methods)
-    # Most mutants fall to the adversary; some take a network that delivers everything.
-    return sorted(every, key=lambda s: max(size(s), HONEST if s.network == "reliable" else 0))
+    # Most mutants fall to the adversary, where every property is asked; some take a network that
+    # delivers everything.
+    late = {s.name for s in SCENARIOS if s.network == "reliable" or s.about}
+    return sorted(every, key=lambda s: max(size(s), LATE if s.name in late else 0))
 
 
 def _judge(

@@ -216,7 +216,7 @@ def test_the_mutants_of_a_row_take_less_than_ten_seconds(
 
 
 def test_what_was_not_tried_in_time_is_undecided() -> None:
-    row = "client_receive_alert_ignored"
+    row = "client_send_client_hello_START_to_WAIT_SH"
     *_, fates = judged(scenarios("honest-half-close"), Asked(row), seconds=0, workers=1)
     (found,) = fates.values()
     assert found.untried == 1
