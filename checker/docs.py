@@ -96,11 +96,10 @@ def the_properties() -> str:
 
 def the_mutants() -> str:
     """The mutants of the last whole run, by kind and by file."""
-    rows = []
-    for by in ("kind", "file"):
-        for name, n in recorded().get(by, {}).items():
-            what = WORDS[name] if by == "kind" else f"`{name}`"
-            rows.append((what, *(n[f] for f in FATES), rate(n)))
+    kinds, files = (recorded().get(by, {}) for by in ("kind", "file"))
+    counts = {words: kinds.get(k, {}) for k, words in WORDS.items()}
+    counts |= {f"`{name}`": n for name, n in files.items()}
+    rows = [(what, *(n.get(f, "") for f in FATES), rate(n)) for what, n in counts.items()]
     return _table(("mutants", *FATES, "killed of those not equivalent"), rows)
 
 
