@@ -99,7 +99,7 @@ def tightness_as_text(found: Tightness) -> str:
         )
     lines += columns(rows) if rows else []
     lines += ["", _sum(found)]
-    for j in alone:
+    for j in alone or found.broken[:1]:
         if p.name in j.traces:
             lines += ["", _name(j), "", chart(j.traces[p.name])]
     return "\n".join(lines)
