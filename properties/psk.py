@@ -131,11 +131,12 @@ def a_ticket_comes_after_finished(w: World) -> list[Implication]:
 
 @invariant("NEG-11", "8446 4.2", NEEDS)
 def what_a_hello_answers_was_offered(w: World) -> list[Implication]:
-    """A client accepts an answer only to an extension that it sent: a pre-shared key or early data
-    only if offered."""
+    """A client accepts an answer only to what it sent: a pre-shared key only if offered, and the one
+    offered; early data only if offered, and only with that key."""
     out = [
-        when(conj(is_open(c), c.version == "TLS13")).then(neg(c.unoffered_answer))
+        when(conj(is_open(c), c.version == "TLS13", answered)).then(neg(c.unoffered_answer))
         for c in w.clients
+        for answered in (c.psk != "none", c.psk == "none")
     ]
     for c in w.clients:
         if "early_offered" in c.run.role.variables:

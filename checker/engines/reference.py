@@ -378,9 +378,11 @@ class _Event:
         self.expected: dict[int, dict[str, Any]] = {}
         for k, s in enumerate(steps):
             wanted = {}
-            for node in _same_nodes(s.rule.guard):
-                name = node.args[0].payload.removeprefix("msg.")
-                wanted[name] = _parts(node, s, engine)
+            # What a check expects; where there is no check, what an observer does.
+            for e in (*s.rule.do.values(), s.rule.guard):
+                for node in _same_nodes(e):
+                    name = node.args[0].payload.removeprefix("msg.")
+                    wanted[name] = _parts(node, s, engine)
             self.expected[k] = wanted
         self._rows_by_state: dict[str, tuple[tuple[int, tuple[str, ...] | None], ...]] = {}
 

@@ -26,7 +26,7 @@ from model.extensions.psk import client as psk_client
 from model.extensions.psk import server as psk_server
 from model.generations.negotiation import ch
 from model.message import Finished, UndecryptableRecord
-from model.observers import UNDER
+from model.observers import UNDER, latch
 from model.principal import ClientOwner, Key
 from model.principal import client as base_client
 from model.principal import server as base_server
@@ -220,7 +220,11 @@ EXTENSION = Extension(
         Amend("server_send_application_data_early", sources=("WAIT_EOED",)),
     ),
     observers={
-        "client": (Observer("ends_early", "send", "EndOfEarlyData", _ends["client"]),),
+        "client": (
+            Observer("ends_early", "send", "EndOfEarlyData", _ends["client"]),
+            latch("unoffered_answer", "receive", "EncryptedExtensions",
+                  ee.early_data & (~client.early_offered | (psk_client.psk == "none"))),
+        ),
         "server": (
             Observer("ends_early", "receive", "EndOfEarlyData", _ends["server"]),
             Observer("end_not_in_early_keys", "receive", "EndOfEarlyData",

@@ -471,7 +471,8 @@ EXTENSION = Extension(
                 "unoffered_answer",
                 "receive",
                 "ServerHello",
-                client.unoffered_answer | ((answer.selected != "none") & ~_offers_now),
+                client.unoffered_answer
+                | ((answer.selected != "none") & (~_offers_now | (answer.selected != "0"))),
             ),
         ),
         "server": binder_observers("ClientHello", server_binder()),
