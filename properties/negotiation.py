@@ -60,14 +60,13 @@ def the_sentinel_stops_a_downgrade_below_tls12(w: World) -> list[Implication]:
     return [
         when(
             conj(
-                c.server_certificate == "honest", c.max_version == best,
-                c.server_random == s.name, s.max_version >= "TLS12",
-                c.suite.one_of(*SKE_SUITES), c.group != "none",
+                c.server_certificate == "honest", c.server_random == s.name,
+                c.suite.one_of(*SKE_SUITES), c.group != "none", knows,
             )
-        ).then(c.version >= "TLS12")
+        ).then(implies(best_version(c, s) >= "TLS12", c.version >= "TLS12"))
         for c in w.clients
         for s in w.servers
-        for best in ("TLS12", "TLS13")
+        for knows in (c.max_version == "TLS13", c.max_version <= "TLS12")
     ]
 
 

@@ -131,7 +131,7 @@ def a_ticket_comes_after_finished(w: World) -> list[Implication]:
 
 @invariant("NEG-11", "8446 4.2", NEEDS)
 def what_a_hello_answers_was_offered(w: World) -> list[Implication]:
-    """A client accepts an answer only to what it sent: a pre-shared key only if offered, and the one
+    """A client accepts only answers to what it sent: a pre-shared key only if offered, and the one
     offered; early data only if offered, and only with that key."""
     out = [
         when(conj(is_open(c), c.version == "TLS13", answered)).then(neg(c.unoffered_answer))

@@ -104,6 +104,8 @@ MUTANTS = {
         *(with_effects(f"server_receive_client_key_exchange_WAIT_CKE_to_{state}",
                        exchange=ClientKeyExchange.f.exchange)
           for state in ("WAIT_CERTIFICATE_VERIFY", "WAIT_CCS"))),
+    "the_sentinel_stops_a_downgrade_below_tls12": c(
+        "tls10-tls13", without_check(SH12, "downgrade sentinel")),
     "everything_chosen_was_offered": c("tls12-small", without_check(SH12, "suite offered")),
     "compression_is_offered_and_null_in_tls13": c(
         "tls12-small", without_check(SH12, "compression offered")),

@@ -52,4 +52,13 @@ MUTANTS = {
         ),
     ),
     "a_client_whose_certificate_was_good_is_authenticated": Mutant("post-handshake-auth", {}),
+    "a_later_certificate_is_of_somebody_trusted": s(
+        "post-handshake-auth",
+        without_check("server_receive_certificate_CONNECTED_to_PH_WAIT_CV", "known CA"),
+    ),
+    # With the keys that the adversary shares with the client, and no proof of the client's.
+    "a_connection_authenticated_later_is_secret": s(
+        "post-handshake-auth",
+        without_check("server_receive_certificate_verify_PH_WAIT_CV_to_PH_WAIT_FINISHED"),
+    ),
 }

@@ -34,6 +34,8 @@ QUICK = [
     "certificate_status_comes_right_after_the_certificate",
     "client_key_exchange_comes_before_finished",
     "data_sent_early_to_an_honest_server_is_secret",
+    "each_binder_accepted_is_the_expected_one",
+    "each_message_of_tls13_is_accepted_in_its_place",
     "early_data_is_accepted_only_with_its_key",
     "the_read_key_changes_only_where_it_should",
     "the_session_hash_is_used_if_both_hellos_ask_for_it",
