@@ -76,12 +76,18 @@ TLS13: Flow = (
     maybe(">Certificate", maybe(">CertificateVerify")),
     maybe(),  # keeps the places in this flight apart from those in a later answer
     ">Finished",
+    Several(((">KeyUpdate",),), again=True),
+)
+"""RFC 8446 2 figures 1 to 4, 4.4, 4.5, A; afterwards 4.6.3."""
+
+ANSWERED: Flow = (
+    *TLS13[:-1],
     # Nothing comes between the messages of an answer.
     Several(
         ((">KeyUpdate",), (">Certificate", maybe(">CertificateVerify"), ">Finished")), again=True
     ),
 )
-"""RFC 8446 2 figures 1 to 4, 4.4, 4.5, A; afterwards 4.6.2 and 4.6.3."""
+"""RFC 8446 4.6.2: with authentication after the handshake."""
 
 FLOWS: Mapping[str, tuple[Flow, ...]] = {"tls12": (FULL, ABBREVIATED), "tls13": (TLS13,)}
 """The flows of each generation."""
@@ -143,9 +149,9 @@ class Places:
 
 
 @cache
-def places(generation: str) -> Places:
-    """The places of the flows of a generation."""
-    start = frozenset(FLOWS[generation])
+def places(generation: str, answers: bool = False) -> Places:
+    """The places of the flows of a generation, perhaps with authentication after the handshake."""
+    start = frozenset((ANSWERED,) if answers and generation == "tls13" else FLOWS[generation])
     names, nexts, waiting = {start: START}, {}, [start]
     for rests in waiting:
         after: dict[str, set[Flow]] = {}
@@ -161,7 +167,7 @@ def places(generation: str) -> Places:
     return Places(nexts)
 
 
-Place = Domain("Place", tuple(dict.fromkeys(p for g in FLOWS for p in places(g).next)))
+Place = Domain("Place", tuple(dict.fromkeys(p for g in FLOWS for p in places(g, True).next)))
 """The places of both generations: the same up to the hello that chooses one."""
 
 _place = var("own.position", Place)
@@ -185,19 +191,22 @@ def observers(of: Role, own: Fields) -> list[Observer]:
     for kind, (sign, latch, messages) in ways.items():
         for m in messages:
             if m not in (*DATA, "Alert"):
-                out += _follow(own, kind, m, sign + INSTEAD.get(m, m), latch)
+                out += _follow(of, own, kind, m, sign + INSTEAD.get(m, m), latch)
     return out
 
 
-def _follow(own: Fields, kind: str, event: str, message: str, latch: str) -> list[Observer]:
+def _follow(
+    of: Role, own: Fields, kind: str, event: str, message: str, latch: str
+) -> list[Observer]:
     """The observers of one message."""
     knows_13 = conj(own.version == "none", own.max_version == "TLS13")
     there: dict[str, dict[str, str]] = {}
     ok: dict[str, Expr] = {}
     for g in FLOWS:
-        there[g] = places(g).where(message)
+        flow = places(g, "post_handshake_auth" in of.extensions)
+        there[g] = flow.where(message)
         after: str | None = dict(ANY_TIME[g]).get(message)
-        ok[g] = _place.one_of(*there[g], *(() if after is None else places(g).from_on(after)))
+        ok[g] = _place.one_of(*there[g], *(() if after is None else flow.from_on(after)))
     if event == "ChangeCipherSpec":
         # That of TLS 1.3 is no part of the handshake (RFC 8446 5).
         ok["tls13"] = TRUE
