@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from model.expr import BOOL, TRUE, Domain, Expr, conj, disj, ite, mapping, neg, var
+from model.expr import BOOL, FALSE, TRUE, Domain, Expr, conj, disj, ite, mapping, neg, var
 from model.role import Observer, Role
 from model.rule import Fields
 
@@ -36,23 +36,33 @@ def maybe(*parts: Part) -> Several:
     return Several((parts,))
 
 
-FULL: Flow = (
+_OPENING: Flow = (
     ">ClientHello",
     "<ServerHello",
     maybe("<Certificate", maybe("<CertificateStatus")),
     maybe("<ServerKeyExchange"),
-    maybe("<CertificateRequest"),
-    "<ServerHelloDone",
-    maybe(">Certificate"),
-    ">ClientKeyExchange",
-    maybe(">CertificateVerify"),
+)
+_CLOSING: Flow = (
     ">ChangeCipherSpec",
     ">Finished",
     maybe("<NewSessionTicket"),
     "<ChangeCipherSpec",
     "<Finished",
 )
+
+FULL: Flow = (*_OPENING, "<ServerHelloDone", ">ClientKeyExchange", *_CLOSING)
 """RFC 5246 7.3 figure 1; RFC 6066 8 for CertificateStatus, RFC 5077 3.1 figure 1 for the ticket."""
+
+ASKED: Flow = (
+    *_OPENING,
+    "<CertificateRequest",
+    "<ServerHelloDone",
+    ">Certificate",
+    ">ClientKeyExchange",
+    maybe(">CertificateVerify"),
+    *_CLOSING,
+)
+"""The same with a certificate of the client: only on request, and then always (5246 7.4.6)."""
 
 ABBREVIATED: Flow = (
     ">ClientHello",
@@ -65,44 +75,67 @@ ABBREVIATED: Flow = (
 )
 """RFC 5246 7.3 figure 2; RFC 5077 3.1 figure 2 for the ticket."""
 
-TLS13: Flow = (
+_HELLOS: Flow = (
     ">ClientHello",
     maybe("<HelloRetryRequest", ">SecondClientHello"),
     "<ServerHello",
     "<EncryptedExtensions",
-    maybe(maybe("<CertificateRequest"), "<Certificate", "<CertificateVerify"),
+)
+
+TLS13: Flow = (
+    *_HELLOS,
+    maybe("<Certificate", "<CertificateVerify"),
     "<Finished",
     maybe(">EndOfEarlyData"),
-    maybe(">Certificate", maybe(">CertificateVerify")),
+    ">Finished",
+)
+"""RFC 8446 2 figures 1 to 4, 4.4, 4.5, A."""
+
+ASKED13: Flow = (
+    *_HELLOS,
+    "<CertificateRequest",
+    "<Certificate",
+    "<CertificateVerify",
+    "<Finished",
+    ">Certificate",
+    maybe(">CertificateVerify"),
     maybe(),  # keeps the places in this flight apart from those in a later answer
     ">Finished",
-    Several(((">KeyUpdate",),), again=True),
 )
-"""RFC 8446 2 figures 1 to 4, 4.4, 4.5, A; afterwards 4.6.3."""
+"""The same with a certificate of the client, which is there if it is asked for (8446 4.4.2). With
+a pre-shared key, and so with early data, none is (8446 4.3.2)."""
 
-ANSWERED: Flow = (
-    *TLS13[:-1],
-    # Nothing comes between the messages of an answer.
-    Several(
-        ((">KeyUpdate",), (">Certificate", maybe(">CertificateVerify"), ">Finished")), again=True
-    ),
+UPDATES = Several(((">KeyUpdate",),), again=True)
+"""RFC 8446 4.6.3."""
+
+ANSWERS = Several(
+    ((">KeyUpdate",), (">Certificate", maybe(">CertificateVerify"), ">Finished")), again=True
 )
-"""RFC 8446 4.6.2: with authentication after the handshake."""
+"""The same with answers to later requests, RFC 8446 4.6.2: nothing comes between their messages."""
 
-FLOWS: Mapping[str, tuple[Flow, ...]] = {"tls12": (FULL, ABBREVIATED), "tls13": (TLS13,)}
+LATER = "later"
+"""The flows of a TLS 1.3 handshake whose client offered post_handshake_auth."""
+
+FLOWS: Mapping[str, tuple[Flow, ...]] = {
+    "tls12": (FULL, ASKED, ABBREVIATED),
+    "tls13": ((*TLS13, UPDATES), (*ASKED13, UPDATES)),
+    LATER: ((*TLS13, ANSWERS), (*ASKED13, ANSWERS)),
+}
 """The flows of each generation."""
 
+_ANY_TIME13 = {"<NewSessionTicket": "<Finished", "<KeyUpdate": "<Finished"}
+END = "end"
+"""Stands for the last message of a flow."""
+
 ANY_TIME = {
-    "tls12": {"<HelloRequest": ""},
-    "tls13": {
-        "<NewSessionTicket": "<Finished",
-        "<KeyUpdate": "<Finished",
-        "<CertificateRequest": ">Finished",
-    },
+    "tls12": {"<HelloRequest": "", ">ClientHello": END},
+    "tls13": _ANY_TIME13,
+    LATER: {**_ANY_TIME13, "<CertificateRequest": ">Finished"},
 }
 """The messages with no place in a flow, by the message after which they may come at any time.
 
-RFC 5246 7.4.1.1; RFC 8446 4.6.1 (a ticket may come before the client's Finished), 4.6.3, 4.6.2.
+RFC 5246 7.4.1.1, 7.4.1.2 (a new hello, which may be answered with no_renegotiation); RFC 8446 4.6.1
+(a ticket may come before the client's Finished), 4.6.3, 4.6.2.
 """
 
 INSTEAD = {"NoCertificate": "Certificate"}
@@ -142,6 +175,8 @@ class Places:
 
     def from_on(self, message: str) -> set[str]:
         """The places after a message of the flow; every place if it is empty."""
+        if message == END:
+            return {p for p, nexts in self.next.items() if not nexts}
         found = set(self.where(message).values()) if message else {START}
         while more := {q for p in found for q in self.next[p].values()} - found:
             found |= more
@@ -149,9 +184,9 @@ class Places:
 
 
 @cache
-def places(generation: str, answers: bool = False) -> Places:
-    """The places of the flows of a generation, perhaps with authentication after the handshake."""
-    start = frozenset((ANSWERED,) if answers and generation == "tls13" else FLOWS[generation])
+def places(generation: str) -> Places:
+    """The places of the flows of a generation."""
+    start = frozenset(FLOWS[generation])
     names, nexts, waiting = {start: START}, {}, [start]
     for rests in waiting:
         after: dict[str, set[Flow]] = {}
@@ -167,8 +202,8 @@ def places(generation: str, answers: bool = False) -> Places:
     return Places(nexts)
 
 
-Place = Domain("Place", tuple(dict.fromkeys(p for g in FLOWS for p in places(g, True).next)))
-"""The places of both generations: the same up to the hello that chooses one."""
+Place = Domain("Place", tuple(dict.fromkeys(p for g in FLOWS for p in places(g).next)))
+"""The places of all generations: the same up to the hello that chooses one."""
 
 _place = var("own.position", Place)
 
@@ -195,31 +230,38 @@ def observers(of: Role, own: Fields) -> list[Observer]:
     return out
 
 
+def _offered_later(of: Role) -> Expr:
+    """When the client offered to authenticate after the handshake (RFC 8446 4.2.6)."""
+    flag = "offers_pha" if of.name == "client" else "pha_offered"
+    return var(f"own.{flag}", BOOL) if flag in of.variables else FALSE
+
+
 def _follow(
     of: Role, own: Fields, kind: str, event: str, message: str, latch: str
 ) -> list[Observer]:
     """The observers of one message."""
+    later = _offered_later(of)
     knows_13 = conj(own.version == "none", own.max_version == "TLS13")
     there: dict[str, dict[str, str]] = {}
     ok: dict[str, Expr] = {}
     for g in FLOWS:
-        flow = places(g, "post_handshake_auth" in of.extensions)
-        there[g] = flow.where(message)
+        there[g] = places(g).where(message)
         after: str | None = dict(ANY_TIME[g]).get(message)
-        ok[g] = _place.one_of(*there[g], *(() if after is None else flow.from_on(after)))
+        ok[g] = _place.one_of(*there[g], *(() if after is None else places(g).from_on(after)))
     if event == "ChangeCipherSpec":
         # That of TLS 1.3 is no part of the handshake (RFC 8446 5).
-        ok["tls13"] = TRUE
+        ok["tls13"] = ok[LATER] = TRUE
     is_13, old = own.version == "TLS13", own.version.one_of("TLS10", "TLS11", "TLS12")
     right = disj(
-        conj(is_13, ok["tls13"]),
+        conj(is_13, ite(later, ok[LATER], ok["tls13"])),
         conj(old, ok["tls12"]),
         conj(own.version == "none", ok["tls12"]),
         conj(knows_13, ok["tls13"]),
     )
     out = [Observer(latch, kind, event, var(f"own.{latch}", BOOL) | neg(right))]
-    if there["tls12"] or there["tls13"]:
+    if any(there.values()):
         either = {**there["tls13"], **there["tls12"]}
-        to = ite(is_13, _moved(there["tls13"]), ite(old, _moved(there["tls12"]), _moved(either)))
+        to_13 = ite(later, _moved(there[LATER]), _moved(there["tls13"]))
+        to = ite(is_13, to_13, ite(old, _moved(there["tls12"]), _moved(either)))
         out.append(Observer("position", kind, event, to, transient=True))
     return out

@@ -1,109 +1,112 @@
-"""Messages out of their place: whatever two neighbours are swapped, a property of places falls."""
+"""The message flow: every complete flow of the figures follows it, and no swap of two messages."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
 from checker.by_search import search
 from checker.request import Request
-from model.expr import TRUE
-from model.flights import FLOWS, START, places
-from model.patch import patched, with_rows
-from model.role import Role
-from model.roles import role
-from model.rule import SAME, Rule
-from model.scenario import scenario
-from properties import find
-from tests.sizes import deep_but
+from model.expr import Expr, const
+from model.flights import ANY_TIME, FLOWS, LATER, START, Flow, places
+from model.message import CertificateMessage, CertificateRequest, CertificateVerify
+from model.patch import with_rows
+from model.principal import Certificate, client, server
+from model.rule import SAME, Message, receive
+from properties import catalogue
+from tests.mutants import c, s
 
-WHERE = {"tls12": ("client-auth", "PLC-1"), "tls13": ("tls13", "PLC-2")}
-UNSEEN = ("Alert", "ApplicationData", "CloseNotify", "TransportClose", "UndecryptableRecord")
-
-
-def neighbours(of: Role, generation: str) -> list[tuple[Rule, Rule]]:
-    """The rows that take two messages, one right after the other, in states of the generation."""
-    rows = [r for r in of.table if r.kind == "receive" and r.event not in UNSEEN]
-    own = of.generations[generation]
-    return [
-        (a, b)
-        for a in rows
-        for b in rows
-        if a.target != SAME != b.target and a.target in b.sources and a.target in own
-    ]
+IN_PLACE = {
+    "tls12": "each_message_is_accepted_in_its_place",
+    "tls13": "each_message_of_tls13_is_accepted_in_its_place",
+}
 
 
-def swaps() -> list[tuple[str, str, str, str]]:
-    """Generation, role, message and the state before the one in which the message is due."""
-    out = []
-    for g in WHERE:
-        for end in ("client", "server"):
-            table = role(end).table
-            for a, b in neighbours(role(end), g):
-                for s in a.sources:
-                    due = any(r.event == b.event and s in r.sources for r in table)
-                    if not due:
-                        out.append((g, end, b.event, s))
-    return sorted(set(out))
+def words(flow: Flow) -> Iterator[tuple[str, ...]]:
+    """The complete sequences of a flow; what may come again comes once or not at all."""
+    if not flow:
+        yield ()
+        return
+    head, *tail = flow
+    heads = [(head,)] if isinstance(head, str) else [(), *(w for p in head.parts for w in words(p))]
+    for rest in words(tuple(tail)):
+        for first in dict.fromkeys(heads):
+            yield (*first, *rest)
 
 
-SWAPS = swaps()
-QUICK = [
-    ("tls12", "client", "ServerHelloDone", "WAIT_CERTIFICATE"),
-    ("tls13", "client", "CertificateVerify", "WAIT_CERT"),
-]
+def follows(word: tuple[str, ...], generation: str) -> bool:
+    of, at = places(generation), START
+    for m in word:
+        after = ANY_TIME[generation].get(m)
+        if m in of.next[at]:
+            at = of.next[at][m]
+        elif after is None or at not in of.from_on(after):
+            return False
+    return True
 
 
-@pytest.mark.parametrize("swap", deep_but(QUICK, SWAPS), ids="-".join)
-def test_a_message_one_state_early_is_seen(swap: tuple[str, str, str, str]) -> None:
-    generation, end, message, state = swap
-    where, name = WHERE[generation]
-    of = role(end)
-    due = next(r for r in of.table if r.kind == "receive" and r.event == message)
-    early = replace(due, sources=(state,), target=SAME, when=TRUE, checks=(), do={}, label="early")
-    ends = {e: role(e) for e in ("client", "server")}
-    ends[end] = patched(of, with_rows(early))
-    system = scenario(where).system(ends["client"], ends["server"])
-    (result,) = search(system, find(name), Request(first=True))
+@pytest.mark.parametrize("generation", FLOWS)
+def test_every_sequence_of_the_figures_follows_the_flow(generation: str) -> None:
+    every = {w for f in FLOWS[generation] for w in words(f)}
+    assert len(every) > 20
+    assert all(follows(w, generation) for w in every)
+
+
+@pytest.mark.parametrize("generation", FLOWS)
+def test_no_swap_of_two_neighbors_follows_the_flow(generation: str) -> None:
+    for w in {w for f in FLOWS[generation] for w in words(f)}:
+        for i, (a, b) in enumerate(pairwise(w)):
+            assert not follows((*w[:i], b, a, *w[i + 2 :]), generation), (w, a, b)
+
+
+@pytest.mark.parametrize("generation", sorted({*FLOWS} - {LATER}))
+def test_no_message_comes_at_another_place(generation: str) -> None:
+    for w in {w for f in FLOWS[generation] for w in words(f)}:
+        for i, m in enumerate(w):
+            left = (*w[:i], *w[i + 1 :])
+            for j in range(len(w)):
+                moved = (*left[:j], m, *left[j:])
+                assert moved == w or not follows(moved, generation), (w, moved)
+
+
+# A message taken once in a state of another message, and left without any effect but that.
+ASKED: tuple[Expr, dict[str, Expr]] = (~client.requested, {"requested": const(True)})
+SHOWN: tuple[Expr, dict[str, Expr]] = (
+    server.client_certificate == "none",
+    {"client_certificate": const("empty", Certificate)},
+)
+TAKEN: dict[str, tuple[str, str, Message, str, tuple[Expr, dict[str, Expr]]]] = {
+    "a request early": ("tls12-small", "client", CertificateRequest, "WAIT_CERTIFICATE", ASKED),
+    "a request late": ("tls13", "client", CertificateRequest, "WAIT_CV", ASKED),
+    "a request nobody offered for": ("tls13", "client", CertificateRequest, "CONNECTED", ASKED),
+    "a certificate afterwards": ("tls13", "server", CertificateMessage, "CONNECTED", SHOWN),
+    "a certificate nobody asked for": (
+        "tls12-small",
+        "server",
+        CertificateMessage,
+        "WAIT_CKE",
+        SHOWN,
+    ),
+    "a proof without a certificate": (
+        "tls12-small",
+        "server",
+        CertificateVerify,
+        "WAIT_CCS",
+        SHOWN,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_a_message_taken_out_of_its_place_is_seen(name: str) -> None:
+    where, end, message, state, (when, do) = TAKEN[name]
+
+    row = receive(
+        end, message, state, SAME, rfc="5246 7.3; 8446 A", when=when, do=do, label="out_of_place"
+    )
+    system = (c if end == "client" else s)(where, with_rows(row)).system
+    prop = catalogue()[IN_PLACE["tls13" if where == "tls13" else "tls12"]]
+    (result,) = search(system, [prop], Request(first=True))
     assert result.verdict == "VIOLATED"
-
-
-def test_the_flows_are_those_of_the_figures() -> None:
-    """One walk through each figure, message by message."""
-    for generation, walk in (
-        (
-            "tls12",
-            ">ClientHello <ServerHello <Certificate <ServerKeyExchange <CertificateRequest "
-            "<ServerHelloDone >Certificate >ClientKeyExchange >CertificateVerify >ChangeCipherSpec "
-            ">Finished <ChangeCipherSpec <Finished",
-        ),
-        (
-            "tls12",
-            ">ClientHello <ServerHello <ChangeCipherSpec <Finished >ChangeCipherSpec >Finished",
-        ),
-        (
-            "tls13",
-            ">ClientHello <ServerHello <EncryptedExtensions <CertificateRequest <Certificate "
-            "<CertificateVerify <Finished >Certificate >CertificateVerify >Finished",
-        ),
-        (
-            "tls13",
-            ">ClientHello <ServerHello <EncryptedExtensions <Finished >EndOfEarlyData >Finished",
-        ),
-        ("tls13", ">ClientHello <HelloRetryRequest >SecondClientHello <ServerHello"),
-    ):
-        place = START
-        for message in walk.split():
-            place = places(generation).next[place][message]
-
-
-def test_a_swap_of_two_neighbours_is_in_no_flow() -> None:
-    """But where both orders are flows: in no figure."""
-    for g in FLOWS:
-        nexts = places(g).next
-        for p, after in nexts.items():
-            for m, q in after.items():
-                for n in nexts[q]:
-                    if m != n and n in after:
-                        assert m not in nexts[after[n]], (g, p, m, n)
