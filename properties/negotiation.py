@@ -55,15 +55,18 @@ def the_sentinel_stops_a_downgrade_at_the_signature(w: World) -> list[Implicatio
 
 @invariant("NEG-2L", "8446 4.1.3", ("adversary", "signed-params"))
 def the_sentinel_stops_a_downgrade_below_tls12(w: World) -> list[Implication]:
-    """With signed parameters, a client and a server that know TLS 1.2 never go on with an older
-    version."""
+    """With signed parameters, a client and a server that know TLS 1.2 do not both go on with an
+    older version. (The version that a ServerHello says on its way to the client is under no
+    signature: a change of that alone is stopped by Finished.)"""
     return [
         when(
             conj(
                 c.server_certificate == "honest", c.server_random == s.name,
                 c.suite.one_of(*SKE_SUITES), c.group != "none", knows,
             )
-        ).then(implies(best_version(c, s) >= "TLS12", c.version >= "TLS12"))
+        ).then(
+            implies(best_version(c, s) >= "TLS12", disj(*(r.version >= "TLS12" for r in (c, s))))
+        )
         for c in w.clients
         for s in w.servers
         for knows in (c.max_version == "TLS13", c.max_version <= "TLS12")

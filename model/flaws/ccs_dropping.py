@@ -17,7 +17,9 @@ _FALLEN = (
     "finished_comes_right_after_change_cipher_spec",
     "one_change_cipher_spec_comes_before_each_finished",
     "no_finished_and_no_data_is_accepted_in_the_clear",
+    "each_message_is_accepted_in_its_place",
 )
+_SENT = "each_message_is_sent_in_its_place"  # by a server that then sends its ChangeCipherSpec
 
 FLAW = Flaw(
     name="ccs_dropping",
@@ -44,6 +46,6 @@ FLAW = Flaw(
     shows="no_finished_and_no_data_is_accepted_in_the_clear",
     steps=6,
     breaks={
-        "both": _FALLEN, "client": _FALLEN, "server": _FALLEN,
+        "both": (*_FALLEN, _SENT), "client": _FALLEN, "server": (*_FALLEN, _SENT),
     },
 )
