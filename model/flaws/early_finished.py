@@ -26,6 +26,10 @@ FLAW = Flaw(
     breaks={
         "client": (
             "a_client_that_finished_talked_to_the_server",
+            "a_finished_that_does_not_verify_is_a_decrypt_error",
+            "a_run_is_connected_only_with_a_verified_finished",
+            "each_finished_accepted_is_the_expected_one",
+            "each_message_is_accepted_in_its_place",
             "matching_runs_have_the_same_keys",
             "a_verified_finished_means_one_transcript",
             "authenticated_ends_agree_on_what_was_negotiated",

@@ -23,6 +23,7 @@ FLAW = Flaw(
             "a_verified_finished_means_one_transcript",
             "authenticated_ends_agree_on_what_was_negotiated",
             "signed_parameters_are_the_servers",
+            "each_signature_of_parameters_accepted_is_the_expected_one",
             "session_keys_with_an_honest_peer_are_secret",
             "data_sent_to_an_honest_peer_is_secret",
         ),

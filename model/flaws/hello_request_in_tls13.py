@@ -20,5 +20,9 @@ FLAW = Flaw(
     },
     shows="tls13_is_not_renegotiated_nor_negotiated_so",
     steps=3,
-    breaks={"client": ("tls13_is_not_renegotiated_nor_negotiated_so",)},
+    breaks={"client": (
+        "tls13_is_not_renegotiated_nor_negotiated_so",
+        "each_message_is_accepted_in_its_place",
+        "each_message_of_tls13_is_accepted_in_its_place",
+    )},
 )
