@@ -49,7 +49,11 @@ FLAW = Flaw(
             "session_keys_with_an_honest_peer_are_secret",
             "a_key_that_an_honest_client_holds_too_is_secret",
         ),
-        "client": (*_ONE_END, "each_message_is_accepted_in_its_place", "each_message_is_sent_in_its_place"),
+        "client": (
+            *_ONE_END,
+            "each_message_is_accepted_in_its_place",
+            "each_message_is_sent_in_its_place",
+        ),
         "server": (*_ONE_END, "each_message_is_accepted_in_its_place"),
     },
 )
