@@ -37,6 +37,7 @@ QUICK = [
     "each_binder_accepted_is_the_expected_one",
     "each_message_of_tls13_is_accepted_in_its_place",
     "early_data_is_accepted_only_with_its_key",
+    "every_record_is_taken_under_the_read_key",
     "the_read_key_changes_only_where_it_should",
     "the_session_hash_is_used_if_both_hellos_ask_for_it",
     "user_canceled_is_followed_by_close_notify",
