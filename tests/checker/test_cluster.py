@@ -44,7 +44,8 @@ def asked(where: str, flaw: str | None = None) -> tuple[Compiled, list[Expr]]:
     request = Request(scenario=where, flaw=flaw)
     system = system_of(request, scenario(where))
     props = [p for p in properties_of(request, scenario(where)) if not p.temporal]
-    exprs = [p.bad(system) for p in props] + [p.witness(system) for p in props]
+    exprs = [p.bad(system) for p in props]
+    exprs += [e for p in props for e in p.cases(system).values()]
     exprs += patched_rows(request, scenario(where), system).values()
     return system.compile(*exprs), exprs
 
