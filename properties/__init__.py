@@ -12,6 +12,7 @@ a reachable state, or the verdict is VACUOUS.
 from __future__ import annotations
 
 import linecache
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -90,7 +91,9 @@ def _case(frame: FrameType) -> Case:
         if inner.f_code not in f.f_code.co_consts:
             places.append(_written(f.f_code, f.f_lasti)[0])
     says = _written(frame.f_code, frame.f_lasti)[1]
-    return Case(" from ".join(places), tuple(roles.items()), says)
+    # Names of an earlier loop still have their runs: if the premise names runs, only these count.
+    named = roles.keys() & set(re.findall(r"\w+", says)) or roles.keys()
+    return Case(" from ".join(places), tuple((n, roles[n]) for n in sorted(named)), says)
 
 
 def _calls(frame: FrameType) -> list[FrameType]:
