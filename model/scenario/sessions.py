@@ -43,7 +43,6 @@ SCENARIOS = (
         ("symbolic",),
         clients=2, servers=2, later=TWICE, configs=RESUMED, order="rounds",
         extensions=("extended_master_secret", "resumption"),
-        default=False,
     ),
     Scenario(
         "resumption-cache",
@@ -139,8 +138,9 @@ SCENARIOS = (
     Scenario(
         "renegotiation-both",
         "both ends renegotiate where they have the same keys; data comes in between",
-        {**TLS12, **offers("ECDHE"), **no_client_auth("client"), "interleaves": (True,)},
-        {**TLS12, **offers("ECDHE"), **no_client_auth("server"), "asks_renegotiation": (True,)},
+        {**TLS12, **offers("ECDHE"), "has_certificate": (False,), "interleaves": (True,)},
+        {**TLS12, **offers("ECDHE"), **no_client_auth("server"), "asks_renegotiation": (True,),
+         "interleaves": (True,)},
         clients=2, servers=2, later=TWICE, goes_on=("client1", "server1"), order="in step",
         extensions=("renegotiation", "renegotiation_info"),
     ),
