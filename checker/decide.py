@@ -13,9 +13,11 @@ from checker.engines.interface import UNWATCHED, Watch
 from checker.patched import by_solver
 from checker.request import Task, asked, declared, patch_of, searched, system_of
 from checker.verdict import UNKNOWN, VACUOUS, VIOLATED, Result
-from checker.witnesses import WITNESS_STATES
 from model.flaws import Flaw
 from model.scenario import Scenario, scenario
+
+PATCHED_STATES = 40_000_000
+"""The limit of the search of a patched system."""
 
 
 def run_task(
@@ -51,7 +53,7 @@ def run_task(
         single = [p for p in props if not p.temporal]
         by = replace(request, engine=task.method)
         if request.patch and request.bounded is None:
-            by = replace(by, states=WITNESS_STATES)  # what is larger is proved
+            by = replace(by, states=PATCHED_STATES)  # what is larger is proved
         results += search(system, single, by, watch, patched, whole=whole)
     if task.method in (LIVENESS, REFERENCE):
         results += temporal(system, props)

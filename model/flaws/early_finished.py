@@ -42,6 +42,7 @@ FLAW = Flaw(
             "no_finished_and_no_data_is_accepted_in_the_clear",
             "the_suite_is_the_best_both_know",
             "data_sent_to_an_honest_peer_is_secret",
+            "data_is_delivered_only_after_ones_own_finished",
         ),
     },
 )

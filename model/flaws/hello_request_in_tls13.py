@@ -22,7 +22,6 @@ FLAW = Flaw(
     steps=3,
     breaks={"client": (
         "tls13_is_not_renegotiated_nor_negotiated_so",
-        "each_message_is_accepted_in_its_place",
         "each_message_of_tls13_is_accepted_in_its_place",
     )},
 )

@@ -136,6 +136,17 @@ SCENARIOS = (
         extensions=("renegotiation", "renegotiation_info"),
     ),
     Scenario(
+        "renegotiation-injection",
+        "the same, for what a renegotiation carries alone: a server that says nothing is searched",
+        {**TLS12, **offers("RSA"), **no_client_auth("client")},
+        {**TLS12, **offers("RSA"), **no_client_auth("server"), "sends_data": (False,)},
+        ("symbolic",),
+        servers=2, later=(("server1", "server0"),), goes_on=("server1",), order="over",
+        extensions=("renegotiation", "renegotiation_info"),
+        default=False,
+        about=("REN-1", "REN-2", "REN-3"),
+    ),
+    Scenario(
         "renegotiation-both",
         "both ends renegotiate where they have the same keys; data comes in between",
         {**TLS12, **offers("ECDHE"), "has_certificate": (False,), "interleaves": (True,)},
