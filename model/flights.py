@@ -214,13 +214,18 @@ def _moved(there: Mapping[str, str]) -> Expr:
 
 def observers(of: Role, own: Fields) -> list[Observer]:
     """The observers of a role that follow the flow."""
+    there = {m.name: m.handshake for m in of.alphabet}
     ways = {
         "receive": (
             ">" if of.name == "server" else "<",
             "misplaced",
             [m.name for m in of.alphabet if m.handshake and m.form.value == "record"],
         ),
-        "send": (">" if of.name == "client" else "<", "out_of_turn", list(of.sends)),
+        "send": (
+            ">" if of.name == "client" else "<",
+            "out_of_turn",
+            [n for n in of.sends if there.get(n, True)],
+        ),
     }
     out = []
     for kind, (sign, latch, messages) in ways.items():

@@ -15,6 +15,7 @@ from __future__ import annotations
 from model.expr import BOOL, COMPOSITE, Domain, const, ite, same
 from model.extensions import ENDS, Amend, Extension, takes, unasked
 from model.observers import latch
+from model.principal import Version
 from model.role import Role
 from model.rule import Check, Fields, Rule, Variable, check
 from model.schedule import RESUMPTION, KeySchedule
@@ -39,7 +40,7 @@ VARIABLES = {
 FIELDS = {"renegotiation_info": RenegotiationInfo, "renegotiated_connection": COMPOSITE}
 own = Fields(
     "the run", "own", {**{n: v.domain for n, v in VARIABLES["client"].items()},
-                       "renegotiating": BOOL},
+                       "renegotiating": BOOL, "version": Version},
 )
 prev = Fields("the handshake before", "prev", {n: v.domain for n, v in _SHARED.items()})
 hello = Fields("the hello", "msg", FIELDS)
@@ -123,7 +124,10 @@ EXTENSION = Extension(
     ),
     needs=("renegotiation",),
     observers={
-        end: (latch("wrong_renegotiation", "receive", of, _bound & ~_right),)
+        end: (
+            # The hello that begins the run: a later one is only answered.
+            latch("wrong_renegotiation", "receive", of, _bound & ~_right & (own.version == "none")),
+        )
         for end, of in (("client", "ServerHello"), ("server", "ClientHello"))
     },
     every=_every,
