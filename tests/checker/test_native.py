@@ -316,7 +316,7 @@ def test_the_number_of_threads_may_change(monkeypatch: pytest.MonkeyPatch, cache
 
 
 @pytest.mark.usefixtures("together")
-@pytest.mark.parametrize("states", [0, 1, 2, 100, 5_000, 40_001, 81_855, 81_856])
+@pytest.mark.parametrize("states", [0, 1, 2, 100, 5_000, 40_001, 339_974, 339_975])
 def test_a_limit_ends_threads_at_the_same_row(states: int, cache: Path) -> None:
     _, questions, c = asked("tls12-small")
     whole, again = copies(questions), copies(questions)
@@ -386,7 +386,7 @@ def test_threads_that_are_not_run_are_given_up(
     engine = Native(compiled_small(), cache=cache)
     real = engine._weigh
     monkeypatch.setattr(engine, "_weigh", lambda *_: real(1.0, used))
-    assert engine.search(watch=Watch(threads=lambda: 2)).states == 81_856
+    assert engine.search(watch=Watch(threads=lambda: 2)).states == 339_975
     # Only full batches are watched: what comes before the first of them is not.
     assert (engine.head.contents.batches > 100) == kept
     assert engine.crew() == (2 if kept else 1)
@@ -489,7 +489,7 @@ def test_a_signal_ends_a_search(threads: int, monkeypatch: pytest.MonkeyPatch, c
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert (found.complete, found.reason) == (False, "interrupted")
-    assert 0 < found.states < 81_856
+    assert 0 < found.states < 339_975
     assert engine.path(found.states - 1)
 
 
@@ -766,12 +766,12 @@ def test_states_go_to_a_disk_when_the_budget_ends(
     wanted = inside.search(whole)
     notes: list[str] = []
     found = outside.search(
-        again, Budget(memory=1_000_000), watch=Watch(note=notes.append, threads=lambda: threads)
+        again, Budget(memory=4_000_000), watch=Watch(note=notes.append, threads=lambda: threads)
     )
     assert (found.complete, found.levels) == (True, wanted.levels)
     assert again == whole
     assert arrays(outside) == arrays(inside)
-    assert outside.held < 1_000_000 < inside.held
+    assert outside.held < 4_000_000 < inside.held
     (note,) = notes
     assert re.fullmatch(
         r"the memory budget of 1000000 bytes ended: ([\d,]+) bytes of states go to files in "
@@ -816,16 +816,16 @@ def test_states_go_to_a_disk_when_the_system_has_little_left(
     notes: list[str] = []
     engine = Native(c, cache=cache, overflow=True)
     found = engine.search(watch=Watch(note=notes.append, progress=progress))
-    assert (found.complete, found.states) == (True, 81_856)
+    assert (found.complete, found.states) == (True, 339_975)
     (note,) = notes
     assert note.startswith("memory is short: 67,108,863 bytes are left of 1,073,741,824: ")
-    assert engine.held == 4 * (engine.held // 4) < 81_856 * 22
+    assert engine.held == 4 * (engine.held // 4) < 339_975 * 22
     # A search that holds little has nothing to give.
     monkeypatch.setattr(native, "SMALL", 1 << 26)
     again = Native(c, cache=cache, overflow=True)
     assert again.search(watch=Watch(note=notes.append)).complete
     assert len(notes) == 1
-    assert again.held > 81_856 * 22
+    assert again.held > 339_975 * 22
     # Without leave, or with a budget of its own, it does not look.
     monkeypatch.setattr(native, "SMALL", 0)
     assert Native(c, cache=cache).search(watch=Watch(note=notes.append)).complete
@@ -869,7 +869,7 @@ def test_no_disk_for_the_states(monkeypatch: pytest.MonkeyPatch, cache: Path) ->
         budget=Budget(memory=100_000)
     )
     assert found.reason.endswith("no file for the states: No such file or directory")
-    assert 0 < found.states < 81_856
+    assert 0 < found.states < 339_975
 
 
 def test_a_search_goes_on_though_memory_is_short(
@@ -883,11 +883,11 @@ def test_a_search_goes_on_though_memory_is_short(
     Native(c, cache=cache, checkpoint=tmp_path).search(copies(questions), Budget(states=60_000))
     notes: list[str] = []
     engine = Native(c, cache=cache, overflow=True, checkpoint=tmp_path, resume=True)
-    found = engine.search(rest, Budget(memory=1_000_000), watch=Watch(note=notes.append))
+    found = engine.search(rest, Budget(memory=4_000_000), watch=Watch(note=notes.append))
     assert found.complete
     assert rest == whole
     assert arrays(engine) == arrays(inside)
-    assert [n.partition(":")[0] for n in notes] == ["60,000 states need more than 1,000,000 bytes"]
+    assert [n.partition(":")[0] for n in notes] == ["60,000 states need more than 4,000,000 bytes"]
 
 
 def test_the_objects_used_least_recently_are_deleted(

@@ -93,7 +93,7 @@ def run(*args: str, status: int, capsys: pytest.CaptureFixture[str]) -> str:
 def test_a_small_scenario_verifies(capsys: pytest.CaptureFixture[str]) -> None:
     out = run("verify", "--scenario", "integrity-only", status=0, capsys=capsys)
     assert "ORD-1   data_is_delivered_only_after_finished_is_verified" in out
-    assert "115,992 states" in out
+    assert "446,916 states" in out
     assert "all as declared" in out
 
 
@@ -173,7 +173,7 @@ def test_a_memory_budget_moves_states_to_a_disk(
         re.MULTILINE,
     )
     (row,) = json.loads(out.out)["results"]
-    assert (row["verdict"], row["states"]) == ("PROVED", 1_784_736)
+    assert (row["verdict"], row["states"]) == ("PROVED", 6_067_366)
     assert list(tmp_path.iterdir()) == []
     assert cli.main([*command, "10K"]) == 3
     (row,) = json.loads(capsys.readouterr().out)["results"]
