@@ -189,8 +189,9 @@ def places(generation: str) -> Places:
     start = frozenset(FLOWS[generation])
     names, nexts, waiting = {start: START}, {}, [start]
     for rests in waiting:
+        # In an order of their own: every process names the places alike.
         after: dict[str, set[Flow]] = {}
-        for m, rest in (pair for flow in rests for pair in following(flow)):
+        for m, rest in (pair for flow in sorted(rests, key=repr) for pair in following(flow)):
             after.setdefault(m, set()).add(rest)
         for m, left in after.items():
             to = frozenset(left)

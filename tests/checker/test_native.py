@@ -774,7 +774,7 @@ def test_states_go_to_a_disk_when_the_budget_ends(
     assert outside.held < 4_000_000 < inside.held
     (note,) = notes
     assert re.fullmatch(
-        r"the memory budget of 1000000 bytes ended: ([\d,]+) bytes of states go to files in "
+        r"the memory budget of 4000000 bytes ended: ([\d,]+) bytes of states go to files in "
         + re.escape(str(tmp_path)),
         note,
     )
@@ -883,11 +883,11 @@ def test_a_search_goes_on_though_memory_is_short(
     Native(c, cache=cache, checkpoint=tmp_path).search(copies(questions), Budget(states=60_000))
     notes: list[str] = []
     engine = Native(c, cache=cache, overflow=True, checkpoint=tmp_path, resume=True)
-    found = engine.search(rest, Budget(memory=4_000_000), watch=Watch(note=notes.append))
+    found = engine.search(rest, Budget(memory=1_500_000), watch=Watch(note=notes.append))
     assert found.complete
     assert rest == whole
     assert arrays(engine) == arrays(inside)
-    assert [n.partition(":")[0] for n in notes] == ["60,000 states need more than 4,000,000 bytes"]
+    assert [n.partition(":")[0] for n in notes] == ["60,000 states need more than 1,500,000 bytes"]
 
 
 def test_the_objects_used_least_recently_are_deleted(

@@ -97,7 +97,11 @@ def test_the_generations_together_have_every_row(name: str) -> None:
 def test_a_diagram_of_one_generation_has_no_guard_of_the_other() -> None:
     for name in ("client", "server"):
         # What a client that offers TLS 1.3 takes before it knows the version is of both.
-        below = machine(role(name), "tls12").source.replace("max_version == TLS13", "").replace("== TLS13 then", "")
+        below = (
+            machine(role(name), "tls12")
+            .source.replace("max_version == TLS13", "")
+            .replace("== TLS13 then", "")
+        )
         assert "TLS13" not in below
         assert "AEAD" not in machine(role(name), "tls12").source
         assert "TLS12" not in machine(role(name), "tls13").source
