@@ -880,14 +880,14 @@ def test_a_search_goes_on_though_memory_is_short(
     whole, rest = copies(questions), copies(questions)
     inside = Native(c, cache=cache)
     inside.search(whole)
-    Native(c, cache=cache, checkpoint=tmp_path).search(copies(questions), Budget(states=60_000))
+    Native(c, cache=cache, checkpoint=tmp_path).search(copies(questions), Budget(states=250_000))
     notes: list[str] = []
     engine = Native(c, cache=cache, overflow=True, checkpoint=tmp_path, resume=True)
-    found = engine.search(rest, Budget(memory=1_500_000), watch=Watch(note=notes.append))
+    found = engine.search(rest, Budget(memory=4_000_000), watch=Watch(note=notes.append))
     assert found.complete
     assert rest == whole
     assert arrays(engine) == arrays(inside)
-    assert [n.partition(":")[0] for n in notes] == ["60,000 states need more than 1,500,000 bytes"]
+    assert [n.partition(":")[0] for n in notes] == ["250,000 states need more than 4,000,000 bytes"]
 
 
 def test_the_objects_used_least_recently_are_deleted(
