@@ -30,7 +30,7 @@ from checker.engines.interface import (
     Search,
     Watch,
 )
-from model.expr import COMPOSITE, TRUE, Expr, projected, python_function, var, variables
+from model.expr import COMPOSITE, Expr, projected, python_function, var, variables
 from model.machine import JUNK, Run
 from model.rule import Rule
 from model.system import OK, Compiled, Instance, Step
@@ -166,9 +166,10 @@ class Reference:
             earlier = self.before[run]
             before = earlier.values(state) if earlier is not None else ()
             for event in events:
+                under = event.key(state)
                 for fields in event.messages(state, local):
-                    under = event.key(state)
-                    result = self.fire(run, own, before, event.trigger, {**fields, **under})
+                    given = {**fields, **under} if under else fields
+                    result = self.fire(run, own, before, event.trigger, given)
                     if result is None:
                         continue
                     rule, after = result
@@ -347,9 +348,9 @@ class _Event:
         self.run = first.run
         self.message = first.rule.message if first.rule.kind == "receive" else None
         self.under = first.rule.under
-        _, self._under = engine.function(
-            {"under": TRUE if self.under is None else self._global(engine, self.under)}
-        )
+        if self.under is not None:
+            key = engine.compiled.narrow(engine.compiled.system.at(self.run, self.under))
+            _, self._under = engine.function({"under": key})
         self.choices: dict[str, Any] = {}
         self.rows: list[tuple[Step, Callable[..., Any], tuple[str, ...]]] = []
         self.some: list[Callable[..., Any]] = []
@@ -385,10 +386,6 @@ class _Event:
                     wanted[name] = _parts(node, s, engine)
             self.expected[k] = wanted
         self._rows_by_state: dict[str, tuple[tuple[int, tuple[str, ...] | None], ...]] = {}
-
-    def _global(self, engine: Reference, e: Expr) -> Expr:
-        """`e` over `own` of the run, over the variables of the compiled system."""
-        return engine.compiled.narrow(engine.compiled.system.at(self.run, e))
 
     def key(self, state: State) -> dict[str, Any]:
         """The record key of the messages, if the rows take another than the read key."""
