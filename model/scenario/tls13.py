@@ -6,6 +6,7 @@ from model.scenario.definition import (
     EITHER,
     PSK_FREE,
     TLS13,
+    TWICE,
     Scenario,
     no_client_auth,
     offers,
@@ -13,6 +14,12 @@ from model.scenario.definition import (
 )
 
 EARLY = ("AUT-1", "AUT-4", "AUT-6", "EDT-3", "EDT-4", "EDT-5", "EDT-7", "KEY-5E", "SEC-1")
+
+RESUMES = {
+    "client1": {"resumes": (True,)},
+    "server1": {"resumes": (True,), "issues": (False,)},
+}
+"""Second handshakes that resume, and issue no further ticket."""
 
 SCENARIOS = (
     Scenario(
@@ -136,11 +143,8 @@ SCENARIOS = (
         ("symbolic",),
         clients=2,
         servers=2,
-        later=(("client1", "client0"), ("server1", "server0")),
-        configs={
-            "client1": {"resumes": (True,)},
-            "server1": {"resumes": (True,), "issues": (False,)},
-        },
+        later=TWICE,
+        configs=RESUMES,
         extensions=("psk",),
         about=("AUT-1", "AUT-2", "AUT-5", "AUT-6", "AUT-7", "AUT-23", "SEC-1", "RES-1", "RES-6",
                "RES-7", "RES-10", "RES-11"),
@@ -153,11 +157,8 @@ SCENARIOS = (
         ("symbolic",),
         clients=2,
         servers=2,
-        later=(("client1", "client0"), ("server1", "server0")),
-        configs={
-            "client1": {"resumes": (True,)},
-            "server1": {"resumes": (True,), "issues": (False,)},
-        },
+        later=TWICE,
+        configs=RESUMES,
         extensions=("psk",),
     ),
     Scenario(
@@ -168,12 +169,9 @@ SCENARIOS = (
         ("symbolic",),
         clients=2,
         servers=2,
-        later=(("client1", "client0"), ("server1", "server0")),
+        later=TWICE,
         order="beside",
-        configs={
-            "client1": {"resumes": (True,)},
-            "server1": {"resumes": (True,), "issues": (False,)},
-        },
+        configs=RESUMES,
         extensions=("psk",),
     ),
     Scenario(

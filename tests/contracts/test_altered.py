@@ -44,6 +44,17 @@ class Case(NamedTuple):
 
 
 NO_AUTH = {"asks_client": False}
+HELLOS = (
+    "early_data",
+    "extended_master_secret",
+    "psk",
+    "renegotiation_info",
+    "retry",
+    "session_ticket",
+    "status_request",
+)
+"""The extensions of a hello of TLS 1.2 and 1.3."""
+
 CASES = {
     "RSA": Case((), suites("RSA", **TLS12), suites("RSA", **TLS12)),
     "ECDHE": Case((), suites("ECDHE", **BOTH), suites("ECDHE", **TLS12)),
@@ -65,28 +76,12 @@ CASES = {
         suites("DHE", staples=True, **TLS12, **NO_AUTH),
     ),
     "hello extensions of both, TLS 1.2": Case(
-        (
-            "early_data",
-            "extended_master_secret",
-            "psk",
-            "renegotiation_info",
-            "retry",
-            "session_ticket",
-            "status_request",
-        ),
+        HELLOS,
         suites("ECDHE", **BOTH, **KEY),
         suites("ECDHE", **TLS12, **NO_AUTH),
     ),
     "hello extensions of both, TLS 1.3": Case(
-        (
-            "early_data",
-            "extended_master_secret",
-            "psk",
-            "renegotiation_info",
-            "retry",
-            "session_ticket",
-            "status_request",
-        ),
+        HELLOS,
         suites("ECDHE", **BOTH, **KEY),
         {**BOTH, **NO_AUTH},
     ),
