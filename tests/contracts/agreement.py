@@ -30,7 +30,7 @@ def same_to_depth(compiled: Compiled, depth: int | None = None) -> None:
     """Assert equal states at each depth: up to `depth`, or while there are few states."""
     engine = Explicit(compiled)
     # The last level may be incomplete, so it is not compared.
-    levels = engine.search(budget=Budget(states=50_000)).levels[:-1]
+    levels = engine.search(budget=Budget(states=120_000)).levels[:-1]
     if depth is None:
         depth = next(d for d in range(len(levels)) if sum(levels[: d + 2]) > 1000)
     assert depth < len(levels)
