@@ -382,10 +382,8 @@ def overlaps(rows: Sequence[Rule], read: Expr | None = None) -> Iterator[tuple[R
         decider = Decider()
         for a, b in combinations(group, 2):
             if not set(a.sources).isdisjoint(b.sources):
-                x, y = a.key(read), b.key(read)
-                same_key = TRUE if x is None or y is None else eq(x, y)
                 try:
-                    both = decider.possible(a.guard, b.guard, same_key)
+                    both = decider.possible(a.guard, b.guard, a.same_key(b, read))
                 except UndecidedError as e:
                     where = f"{a.location} and {b.location}"
                     raise UndecidedError(f"{where}: whether both can fire is not known: {e}") from e

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 
-from model.expr import COMPOSITE, TRUE, Domain, Expr, Value, conj, var
+from model.expr import COMPOSITE, TRUE, Domain, Expr, Value, conj, eq, var
 
 UNEXPECTED_MESSAGE = "unexpected_message"
 SAME = "="
@@ -204,6 +204,11 @@ class Rule:
     def key(self, read: Expr | None) -> Expr | None:
         """The record key that the row takes, where the run's read key is `read`."""
         return read if self.under is None else self.under
+
+    def same_key(self, other: Rule, read: Expr | None) -> Expr:
+        """When both rows take the same record key; always for a role without record keys."""
+        a, b = self.key(read), other.key(read)
+        return TRUE if a is None or b is None else eq(a, b)
 
     @property
     def location(self) -> str:

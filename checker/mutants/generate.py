@@ -82,11 +82,11 @@ def first(role: Role, row: Rule) -> Role:
     Where the row's own condition (`when`) holds, the others do not fire; its checks still refuse.
     """
     for r in role.table:
-        if r is not row and r.trigger == row.trigger and not {*r.sources}.isdisjoint(row.sources):
-            x, y = r.key(role.read_key), row.key(role.read_key)
-            one = TRUE if x is None or y is None or x is y else eq(x, y)
-            if satisfiable(conj(r.when, row.when, one)):
-                return takes_precedence(row.name)(role)
+        rival = r is not row and r.trigger == row.trigger
+        if not rival or {*r.sources}.isdisjoint(row.sources):
+            continue
+        if satisfiable(conj(r.when, row.when, r.same_key(row, role.read_key))):
+            return takes_precedence(row.name)(role)
     return role
 
 
@@ -96,16 +96,17 @@ def _checks(role: Role, row: Rule) -> Made:
         yield c.name, without_check(row.name, c.name)
 
 
+def _loosened(row: Rule) -> Made:
+    for e in conjuncts(row.when) if row.when is not TRUE else ():
+        yield str(e), without_condition(row.name, str(e))
+
+
 def _conditions(role: Role, row: Rule) -> Made:
-    if row.kind != "send" and row.when is not TRUE:
-        for e in conjuncts(row.when):
-            yield str(e), without_condition(row.name, str(e))
+    return _loosened(row) if row.kind != "send" else iter(())
 
 
 def _unguarded(role: Role, row: Rule) -> Made:
-    if row.kind == "send" and row.when is not TRUE:
-        for e in conjuncts(row.when):
-            yield str(e), without_condition(row.name, str(e))
+    return _loosened(row) if row.kind == "send" else iter(())
 
 
 def _effects(role: Role, row: Rule) -> Made:
