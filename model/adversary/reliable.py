@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from model.expr import TRUE, Domain, Expr, conj, const, ite, neg, substitute, var
+from model.expr import TRUE, Domain, Expr, conj, const, eq, ite, neg, substitute, var
 from model.rule import Form, Message, Variable
 from model.system import Instance, Network, Source, System
 
@@ -61,7 +61,7 @@ class Reliable(Network):
     ) -> Iterable[Source]:
         """The source of `message` if the head of the channel to `run` is `message`.
 
-        Both ends of a channel have the same keys, so the key `under` excludes nothing.
+        Both ends of a channel have the same keys: records come under the receiver's read key.
         """
         peer = self._peer(system, run)
         if peer is None:
@@ -83,6 +83,7 @@ class Reliable(Network):
                 slots[0] == message.name,
                 system.at(peer, e.when),
                 system.at(peer, self._received(system, run, e.order)),
+                TRUE if under is None else eq(under, system.of(run, "read_key")),
             )
             yield Source(f"{peer.name}{e.name and ' ' + e.name}", head, fields, {}, shift)
 
