@@ -1,0 +1,112 @@
+"""Witnesses of properties in scenarios that are only proved."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from checker import by_proof, witnesses
+from checker.by_proof import prove
+from checker.engines.symbolic import Proof, Prover
+from checker.request import Request
+from checker.verdict import PROVED, UNKNOWN, VACUOUS, VIOLATED, exit_status
+from model.expr import (
+    Domain,
+    Expr,
+    conj,
+    const,
+    eq,
+    mapping,
+    neg,
+    var,
+)
+from model.role import Role
+from model.rule import SAME, Variable, step
+from model.scenario import scenario
+from model.system import Instance, System
+from properties import Property, declared, when
+from tests.checker.test_engines import Lost
+
+
+def cases(*given: Callable[[Any], Expr]) -> list[Property]:
+    """Properties that hold whatever is so, each with an interesting case of its own."""
+
+    def says(case: Callable[[Any], Expr]) -> Callable[[Any], Any]:
+        return lambda w: [when(case(w)).then(neg(w.clients[0].verified & ~w.clients[0].keyed))]
+
+    return [declared("invariant", f"case_{i}", says(g)) for i, g in enumerate(given)]
+
+
+@pytest.mark.deep
+def test_what_is_never_reached_is_vacuous_not_proved() -> None:
+    """In a scenario too big to search: a case of one client, one of both, and one of none."""
+    props = cases(
+        lambda w: w.clients[0].verified,
+        lambda w: w.clients[0].keyed & w.clients[1].keyed,
+        lambda w: w.clients[0].verified & (w.clients[0].version == "TLS13"),
+    )
+    results = list(prove(scenario("two-clients").system(), props, Request()))
+    assert [r.verdict for r in results] == [PROVED, PROVED, VACUOUS]
+    assert [r.witness for r in results] == [True, True, False]
+    assert results[0].configurations == 1
+    assert results[0].method.endswith(", 1 configuration)")
+    assert (results[2].certificate, results[2].method[:7]) == (None, "proof (")
+    assert results[2].reason == "no case of it is ever reached"
+
+
+@pytest.mark.scenario
+def test_a_witness_that_is_not_found_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(witnesses, "WITNESS_STATES", 10)
+    monkeypatch.setattr(witnesses, "HONEST_STATES", 10)
+    props = cases(lambda w: w.clients[0].verified)
+    results = list(prove(scenario("two-clients").system(), props, Request()))
+    assert [(r.verdict, r.reason) for r in results] == [(UNKNOWN, "witness not found")]
+    assert results[0].certificate is not None
+    assert exit_status(results) == 3
+
+
+@pytest.mark.deep
+def test_a_proof_is_of_every_configuration() -> None:
+    """Of a free switch at either end: four, and the proof covers a violation in any of them."""
+    where = scenario("fallback")
+    system = where.system()
+    assert by_proof.configurations(system) == 4
+    free = {n: v for n, v in system.variables.items() if len(v.initial) > 1}
+    for values in itertools.product(*(v.initial for v in free.values())):
+        here = zip(free.items(), values, strict=True)
+        law = neg(conj(*(eq(var(n, v.domain), const(x, v.domain)) for (n, v), x in here)))
+        p = declared("invariant", "no_such_configuration", lambda w, law=law: law)
+        (r,) = prove(system, [p], Request())
+        assert r.verdict == VIOLATED
+
+
+def test_a_variable_too_large_to_walk_is_proved_without_the_walk() -> None:
+    big = Domain("Big", tuple(range(300)))
+    n = var("own.n", big)
+    rows = (
+        step(
+            "ticker",
+            "tick",
+            "ON",
+            SAME,
+            rfc="toy",
+            do={"n": mapping(n, {i: min(i + 2, 298) for i in range(300)}, big)},
+        ),
+    )
+    role = Role(
+        "ticker",
+        ("ON", "OFF"),
+        {"n": Variable(big, (0,), write_once=False)},
+        rows,
+        (),
+        {},
+        closed="OFF",
+        final=("OFF",),
+    )
+    system = System("big", (Instance("t", role),), Lost())
+    assert isinstance(
+        Prover(system, [system.of("t", "n") != 3]).prove(system.of("t", "n") != 3), Proof
+    )
