@@ -8,7 +8,7 @@ from model.expr import Expr, conj, disj, eq, implies, neg
 from properties import Implication, View, World, invariant, when
 from properties.authentication import is_open, paired
 from properties.order import connected
-from properties.psk import key_known
+from properties.psk import key_known, offered_by
 from properties.retry import field_of
 
 NEEDS = ("tls13", "early_data")
@@ -122,15 +122,7 @@ def early_data_is_from_who_has_the_key(w: World) -> list[Implication]:
     has the key and sent the server's hello."""
     return [
         when(conj(s.early_delivered, neg(key_known(w, s)))).then(
-            disj(
-                *(
-                    conj(
-                        c.sent_early, eq(c.offered_psk, s.psk), s.client_random == c.name,
-                        s.client_offer == c.name, s.exchange == c.name,
-                    )
-                    for c in w.clients
-                )
-            )
+            disj(*(conj(c.sent_early, offered_by(c, s)) for c in w.clients))
         )
         for s in w.servers
     ]

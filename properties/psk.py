@@ -6,6 +6,7 @@ from model.expr import Expr, conj, disj, eq, ite, neg
 from model.schedule import RESUMPTION
 from properties import Implication, View, World, invariant, when
 from properties.authentication import agree, is_open, paired
+from properties.retry import field_of
 
 NEEDS = ("tls13", "psk")
 SESSION = (
@@ -17,6 +18,15 @@ SESSION = (
 def key_known(w: World, r: View) -> Expr:
     """When the adversary knows the key in use; that of the honest ends counts as unknown."""
     return disj(r.psk == "adversary", conj(r.psk == "resumption", w.knows(r, RESUMPTION)))
+
+
+def offered_by(c: View, s: View) -> Expr:
+    """When the client offered the key in use, and the hello that the server took is its own."""
+    hellos = [m for m in ("ClientHello", "SecondClientHello") if m in c.run.role.sends]
+    return conj(
+        eq(c.offered_psk, s.psk), s.client_random == c.name, s.client_offer == c.name,
+        disj(*(eq(s.exchange, field_of(c, m, "key_share")) for m in hellos)),
+    )
 
 
 def earlier(r: View, name: str) -> Expr:
@@ -31,15 +41,7 @@ def a_key_is_selected_for_a_hello_of_who_has_it(w: World) -> list[Implication]:
     client that offered that key, since the binder was verified."""
     return [
         when(conj(s.psk != "none", neg(key_known(w, s)))).then(
-            disj(
-                *(
-                    conj(
-                        eq(c.offered_psk, s.psk), s.client_random == c.name,
-                        s.client_offer == c.name, s.exchange == c.name,
-                    )
-                    for c in w.clients
-                )
-            )
+            disj(*(offered_by(c, s) for c in w.clients))
         )
         for s in w.servers
     ]

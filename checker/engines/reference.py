@@ -30,7 +30,16 @@ from checker.engines.interface import (
     Search,
     Watch,
 )
-from model.expr import COMPOSITE, Expr, projected, python_function, var, variables
+from model.expr import (
+    COMPOSITE,
+    Expr,
+    conj,
+    conjuncts,
+    projected,
+    python_function,
+    var,
+    variables,
+)
 from model.machine import JUNK, Run
 from model.rule import Rule
 from model.system import OK, Compiled, Instance, Step
@@ -339,6 +348,37 @@ class _Before:
         return out
 
 
+class _Deliverable:
+    """The values of a step's parameters with which the network can deliver the message."""
+
+    def __init__(self, engine: Reference, step: Step) -> None:
+        self.parameters = step.parameters
+        # What reads no parameter, or one, is asked before the values are combined.
+        parts: dict[str, list[Expr]] = {"": [], **{n: [] for n in step.parameters}}
+        together = []
+        for e in conjuncts(step.deliverable):
+            read = [n for n in variables(e) if n in step.parameters]
+            if len(read) > 1:
+                together.append(e)
+            else:
+                parts["".join(read)].append(e)
+        self._alone = {n: engine.function({"": conj(*e)})[1] for n, e in parts.items() if e}
+        self._together = engine.function({"": conj(*together)})[1]
+
+    def values(self, state: State) -> Iterator[dict[str, Any]]:
+        """Each choice of values that can be delivered in `state`."""
+        if "" in self._alone and not self._alone[""](state, {})[0]:
+            return
+        domains = []
+        for n, d in self.parameters.items():
+            fits = self._alone.get(n)
+            domains.append([v for v in d.values if fits is None or fits(state, {n: v})[0]])
+        for combo in itertools.product(*domains):
+            p = dict(zip(self.parameters, combo, strict=True))
+            if self._together(state, p)[0]:
+                yield p
+
+
 class _Event:
     """One event of one run from one source, which enumerates the messages that can arrive."""
 
@@ -352,12 +392,11 @@ class _Event:
             key = engine.compiled.narrow(engine.compiled.system.at(self.run, self.under))
             _, self._under = engine.function({"under": key})
         self.choices: dict[str, Any] = {}
-        self.rows: list[tuple[Step, Callable[..., Any], tuple[str, ...]]] = []
+        self.rows: list[tuple[Step, _Deliverable, tuple[str, ...]]] = []
         self.some: list[Callable[..., Any]] = []
         for s in steps:
             self.choices.update(s.rule.choices)
-            _, ready = engine.function({"deliverable": s.deliverable})
-            self.rows.append((s, ready, tuple(s.parameters)))
+            self.rows.append((s, _Deliverable(engine, s), tuple(s.parameters)))
             # If no row reads the message, one message stands for all: some fields must exist.
             there = projected(s.deliverable, s.parameters)
             _, some = engine.function({"deliverable": there})
@@ -422,12 +461,7 @@ class _Event:
                 if self.some[k](state, {})[0]:
                     yield self._message(k, state, fixed, {})
                 continue
-            step, ready, _ = self.rows[k]
-            domains = [step.parameters[p].values for p in parameters]
-            for combo in itertools.product(*domains):
-                p = dict(zip(parameters, combo, strict=True))
-                if not ready(state, p)[0]:
-                    continue
+            for p in self.rows[k][1].values(state):
                 fields = self._message(k, state, fixed, p)
                 key = tuple(fields.values())
                 if key not in seen:
