@@ -211,8 +211,8 @@ def a_traffic_secret_does_not_give_another(w: World) -> list[Implication]:
         for implication in (
             when(
                 conj(
-                    with_an_honest_peer(w, r), r.write_key == "application", handshake,
-                    neg(application),
+                    with_an_honest_peer(w, r), disj(r.sent_data, r.write_key == "application"),
+                    handshake, neg(application),
                 )
             ).then(neg(w.knows_key(r, r.write_key))),
             when(conj(with_an_honest_peer(w, r), application, neg(handshake))).then(

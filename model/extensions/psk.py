@@ -139,7 +139,7 @@ VARIABLES = {
         "psk_ke": _once(BOOL, False),
         "key_without_modes": _once(BOOL, False),
         "modes_offered": _once(BOOL, False),  # a ticket may be issued: there is a common mode
-        "names_no_mode": _once(BOOL, False),
+        "names_no_mode": Variable(BOOL, (False,), write_once=False),  # of the last hello
         **{f"session_{n}": _once(d, _initial(d)) for n, d in SESSION["server"].items()},
     },
 }

@@ -458,7 +458,7 @@ def test_a_killed_search_is_resumed(tmp_path: Path, capsys: pytest.CaptureFixtur
         time.sleep(0.05)
     assert cli.main([*command[3:], "--resume", str(folder), "--format", "json"]) == 0
     rows = json.loads(capsys.readouterr().out)["results"]
-    assert {r["states"] for r in rows if r["method"] == "search"} == {2_199_184}
+    assert {r["states"] for r in rows if r["method"] == "search"} == {7_861_494}
 
 
 def test_what_the_back_end_cannot_do_is_a_usage_error(

@@ -23,13 +23,14 @@ SMALL: dict[str, tuple[Config, Config]] = {
     ),
     "tls13-early-data": ({"sends_early": (True,)}, {"has_external": (True,)}),
     "retry-early-data": ({}, {"supports_x25519": (False,)}),
+    "retry-psk": ({"takes_psk_ke": (True,)}, {"supports_x25519": (False,)}),
     "reflection-imported": ({}, {}),
     "leaks-tls13": ({}, {}),
     "leaks-traffic": ({}, {}),
 }
 """Configurations with few values, by scenario: of the client, of the server."""
-DEPTHS = {"retry-early-data": 3}
-"""How far the reference goes where a step more is 300,000 calls of the machines."""
+DEPTHS = {"retry-early-data": 2, "retry-psk": 2}
+"""How far the reference goes where 50,000 different hellos fit a state."""
 
 
 @pytest.mark.deep
