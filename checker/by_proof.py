@@ -12,7 +12,7 @@ from checker.by_search import search
 from checker.engines.interface import UNWATCHED, Finding, Watch
 from checker.request import Request
 from checker.verdict import PROVED, UNKNOWN, VIOLATED, Result, judge
-from checker.witnesses import WITNESS_STATES, Reached, witnesses
+from checker.witnesses import WITNESS_STATES, Reached, violation, witnesses
 from model.expr import neg
 from model.system import System
 from properties import Case, Property
@@ -151,6 +151,9 @@ def configurations(system: System) -> int:
 
 def _shown(system: System, p: Property, request: Request) -> Result:
     """The result where a solver found a violation: only a search's replayed trace confirms it."""
+    path = violation(system, p, request)
+    if path is not None:
+        return judge(p, Finding("search", False, "", bad=path), system)
     short = replace(
         request,
         seconds=request.seconds or SHOW_SECONDS,

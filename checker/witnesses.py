@@ -54,10 +54,10 @@ def witnesses(system: System, props: Sequence[Property], request: Request) -> Re
     given = {(p.name, c): e for p in props for c, e in p.cases(system).items()}
     narrow = system.values.narrow
     reached = {k: False if narrow(e) is FALSE else None for k, e in given.items()}
-    pair = {r.role.name: r.name for r in reversed(system.runs)}.values()
+    pair = _pair(system)
     ways: list[Callable[[Sequence[Question]], Iterator[Candidate]]] = [
         partial(_among_honest, system, request),
-        partial(_among, system, request, [*pair]),
+        partial(_among, system, request, pair),
     ]
     if len(pair) < len(system.runs):
         ways.append(partial(_among, system, request, [r.name for r in system.runs]))
@@ -81,6 +81,24 @@ def witnesses(system: System, props: Sequence[Property], request: Request) -> Re
                 if reached[k] is None and any(case(found.reference, k)(s) for _, s in route):
                     reached[k] = True
     return {p.name: {c: r for (n, c), r in reached.items() if n == p.name} for p in props}
+
+
+def violation(system: System, p: Property, request: Request) -> Described | None:
+    """A path to a violation of an invariant on which one client and one server alone take steps.
+
+    None if there is none, or if the system has no other runs: a search of the whole is as quick.
+    """
+    pair = _pair(system)
+    if len(pair) < len(system.runs):
+        for found in _among(system, request, pair, [Question(p.name, p.bad(system))]):
+            route = found.route()
+            return None if route is None else described(found.reference.compiled, route)
+    return None
+
+
+def _pair(system: System) -> list[str]:
+    """The first run of each role."""
+    return [*{r.role.name: r.name for r in reversed(system.runs)}.values()]
 
 
 def _found(
