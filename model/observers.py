@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from model.expr import BOOL, FALSE, TRUE, Domain, Expr, conj, disj, eq, neg, same, var
 from model.flights import observers as of_places
-from model.generations.records import fatal
+from model.generations.records import READ_CLOSED, fatal
 from model.generations.tls12_server import decrypts, version_inside
 from model.message import CertificateVerify, Finished, ServerKeyExchange
 from model.principal import Alert, ClientOwner, Key, client, server
@@ -157,6 +157,10 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
     )
     out.append(latch("closed_in_keys", "receive", "CloseNotify", UNDER != "plaintext"))
     state = var("own.state", of.state_domain)
+    # Who has closed may close the read side too, at any time (RFC 5246 7.2.1).
+    closing = {"CLOSING", *READ_CLOSED} & {*of.states}
+    is_open = neg(disj(own.end == "close_notify", state.one_of(*sorted(closing))))
+    out += [latch("dropped_open", "drop", m.name, is_open) for m in of.alphabet]
     out.append(
         latch("closed_connected", "receive", "CloseNotify", state.one_of("CONNECTED", "CLOSING"))
     )

@@ -40,7 +40,7 @@ class Observer:
 
     variable: str
     kind: str
-    """One of "receive", "send", "step" and "reject". The value may read `new.x`, what the row makes
+    """One of "receive", "send", "step", "reject" and "drop" (see `Rule.unread`). The value may read `new.x`, what the row makes
     of the variable `x`; `msg.under`, the key of the record received; and for a reject `msg.alert`,
     the alert sent."""
     event: str
@@ -209,7 +209,7 @@ class Role:
 
     def _observed(self, rule: Rule) -> Rule:
         do = dict(rule.do)
-        kind = "reject" if rule.rejects else rule.kind
+        kind = "reject" if rule.rejects else "drop" if rule.unread else rule.kind
         if rule.target == self.closed:
             for o in self.observers:
                 if o.transient:
@@ -228,7 +228,7 @@ class Role:
             value = known.get(v.payload)
             return v if value is None else value
 
-        for o in () if rule.unread else self.observers:
+        for o in self.observers:
             if o.kind == kind and o.event == rule.event:
                 if o.transient and rule.target == self.closed:
                     continue

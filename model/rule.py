@@ -181,7 +181,7 @@ class Rule:
     """Of a receive row, over `own`: the record key that the record must be under; None for the
     run's read key."""
     unread: bool = False
-    """Whether the row drops its message unread, so that no observer has seen the message."""
+    """Whether the row drops its message unread: to an observer the message is no part of a flight."""
 
     @property
     def trigger(self) -> str:

@@ -38,6 +38,12 @@ def a_clean_end_stays_clean(w: World) -> list[Implication]:
     return [when(r.closed_connected).then(r.end == "close_notify") for r in w.runs]
 
 
+@invariant("CLO-6", "5246 7.2.1; 8446 6.1")
+def nothing_is_dropped_before_the_close(w: World) -> list[Implication]:
+    """A run drops messages unread only after the peer's close_notify or its own."""
+    return [when(r.state != r.run.role.states[0]).then(~r.dropped_open) for r in w.runs]
+
+
 @invariant("ORD-22", "5246 7.3; 7918 4", ("adversary", "tls12", "data"))
 def data_is_delivered_only_after_ones_own_finished(w: World) -> list[Implication]:
     """Below TLS 1.3 no end delivers data before its own Finished is sent, but for a server that

@@ -62,7 +62,8 @@ class Changes:
         for s in steps:
             same = kept.get(_content(s))
             if not same:
-                new.append(s)
+                if s.effects:  # else the network could as well have lost the message
+                    new.append(s)
                 continue
             old = same.pop()
             if old.label != s.label:

@@ -3,7 +3,7 @@
 from model.expr import TRUE
 from model.generations.tls13_client import IN_THE_CLEAR
 from model.message import ApplicationData
-from model.patch import with_rows, without_check, without_effects
+from model.patch import with_rows, with_sources, without_check, without_effects
 from model.rule import SAME, receive
 from tests.mutants import c, s
 
@@ -24,6 +24,9 @@ MUTANTS = {
     ),
     "a_clean_end_stays_clean": c(
         "closure", without_effects("client_receive_close_notify_CLOSING_to_CLOSED", "end")
+    ),
+    "nothing_is_dropped_before_the_close": s(
+        "tls12-small", with_sources("server_ignore_finished_after_close", "WAIT_CKE")
     ),
     "data_is_delivered_only_after_ones_own_finished": s("tls12", with_rows(_data)),
     "an_end_takes_part_only_in_what_it_allows": s(
