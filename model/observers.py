@@ -12,7 +12,7 @@ from model.expr import BOOL, FALSE, TRUE, Domain, Expr, conj, disj, eq, neg, sam
 from model.flights import observers as of_places
 from model.generations.records import READ_CLOSED, fatal
 from model.generations.tls12_server import decrypts, version_inside
-from model.message import CertificateVerify, Finished, ServerKeyExchange
+from model.message import CertificateVerify, ChangeCipherSpec, Finished, ServerKeyExchange
 from model.principal import Alert, ClientOwner, Key, client, server
 from model.role import Observer, Role
 from model.rule import SAME, Fields, Form, Variable, snake
@@ -102,12 +102,83 @@ def _of_messages(of: Role, peer: Role) -> list[Observer]:
 
 
 def _of_compatibility(own: Fields, of: Role) -> list[Observer]:
-    """The observer of a ChangeCipherSpec of TLS 1.3 that changes something (RFC 8446 5, D.4)."""
+    """The observers of a ChangeCipherSpec that no end may take, and of one of TLS 1.3 that changes
+    something (RFC 8446 5, D.4)."""
     is_13 = (own.version == "TLS13") | (own.version == "none") & (own.max_version == "TLS13")
     now = {"state": var("own.state", of.state_domain), "read_key": own.read_key,
            "write_key": own.write_key}
     moved = disj(*(neg(eq(after(n, e.domain), e)) for n, e in now.items()))
-    return [latch("changed_by_ccs", "receive", "ChangeCipherSpec", is_13 & moved)]
+    is_protected = conj(own.version == "TLS13", UNDER != "plaintext")
+    bad = disj(ChangeCipherSpec.f.value != "1", now["state"] == of.states[0], is_protected)
+    return [
+        latch("changed_by_ccs", "receive", "ChangeCipherSpec", is_13 & moved),
+        latch("bad_ccs", "receive", "ChangeCipherSpec", bad),
+    ]
+
+
+HELLO = {"client_random": "random", "legacy_version": "legacy_version"}
+KEPT = {
+    "client": {
+        "ServerHello": {
+            "version": "version", "server_random": "random", "session_id": "session_id",
+            "suite": "suite", "compression": "compression",
+        },
+        "Certificate": {"server_certificate": "certificate"},
+        "ServerKeyExchange": {"server_share": "share", "group": "group"},
+    },
+    "server": {
+        "ClientHello": HELLO,
+        "SecondClientHello": {"client_random": "random"},
+        "Certificate": {"client_certificate": "certificate"},
+    },
+}
+"""By role and message received: the variables that keep what a field says."""
+
+
+def _of_keeping(of: Role, own: Fields) -> list[Observer]:
+    """The observers of what a run keeps of a message, where that is not what the message says.
+
+    They are about the handshake: a later answer is kept elsewhere.
+    """
+    state = var("own.state", of.state_domain)
+    later = {"CONNECTED", "READ_CLOSED", "CLOSING"} & {*of.states}
+    out = []
+
+    def keeps(kind: str, message: str, *same: Expr) -> None:
+        other = conj(neg(state.one_of(*sorted(later))), neg(conj(*same)))
+        out.append(latch("kept_other", kind, message, other))
+
+    fields = {m.name: m.f for m in of.alphabet}
+    for message, kept in KEPT[of.name].items():
+        if message not in fields:
+            continue
+        f = fields[message]
+        same = [eq(after(v, own[v].domain), f[x]) for v, x in kept.items()]
+        if message.endswith("ClientHello"):
+            offer = after("client_offer", ClientOwner)
+            share = after("exchange", ClientOwner)
+            is_13 = after("version", own.version.domain) == "TLS13"
+            same += [disj(offer == "adversary", eq(offer, f.offer)),
+                     disj(neg(is_13), eq(share, f.key_share))]
+            if message == "ClientHello":
+                highest = after("client_version", own.version.domain)
+                same.append(disj(eq(highest, f.version), eq(highest, f.legacy_version)))
+        keeps("receive", message, *same)
+    if of.name == "client":
+        shown = var("msg.certificate", own.client_certificate.domain)
+        keeps("send", "Certificate", eq(after("client_certificate", shown.domain), shown))
+        unowned = conj(shown == "honest", neg(own.has_certificate))
+        out.append(latch("showed_others", "send", "Certificate", unowned))
+    return out
+
+
+def _of_sending(of: Role) -> list[Observer]:
+    """The observers of what was sent at all, and of what the run's own close_notify forbids."""
+    out = [Observer(f"said_{snake(m)}", "send", m, TRUE) for m in of.sends]
+    closed = var("own.said_close_notify", BOOL)
+    silent = conj(after("state", of.state_domain) == of.closed, neg(closed))
+    out.append(latch("closed_silently", "receive", "CloseNotify", silent))
+    return [*out, *(latch("sent_after_close", "send", m, closed) for m in of.sends)]
 
 
 def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
@@ -115,6 +186,7 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
     own: Fields = client if of.name == "client" else server
     legacy = own.version <= "TLS12"
     out = [*_of_messages(of, peer), *of_places(of, own), *_of_compatibility(own, of)]
+    out += [*_of_keeping(of, own), *_of_sending(of)]
     for m in of.alphabet:
         if m.form is Form.RECORD:
             # RFC 8446 5: an unprotected ChangeCipherSpec is dropped.

@@ -40,9 +40,9 @@ class Observer:
 
     variable: str
     kind: str
-    """One of "receive", "send", "step", "reject" and "drop" (see `Rule.unread`). The value may read `new.x`, what the row makes
-    of the variable `x`; `msg.under`, the key of the record received; and for a reject `msg.alert`,
-    the alert sent."""
+    """One of "receive", "send", "step", "reject" and "drop" (see `Rule.unread`). The value may read
+    `new.x`, what the row makes of the variable `x`; `msg.under`, the key of the record received;
+    and for a reject `msg.alert`, the alert sent."""
     event: str
     value: Expr
     transient: bool = False

@@ -181,7 +181,7 @@ class Rule:
     """Of a receive row, over `own`: the record key that the record must be under; None for the
     run's read key."""
     unread: bool = False
-    """Whether the row drops its message unread: to an observer the message is no part of a flight."""
+    """Whether the row drops its message unread, which observers see as another kind of event."""
 
     @property
     def trigger(self) -> str:

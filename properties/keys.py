@@ -110,3 +110,10 @@ def no_key_is_derived_from_a_secret_that_was_never_set(w: World) -> list[Implica
             for r in w.runs
         ),
     ]
+
+
+@invariant("KEY-16", "5246 7.1; 8446 7.1, 4.4.4")
+def a_connected_run_writes_under_its_last_key(w: World) -> list[Implication]:
+    """A run that is connected writes under the key of its epoch, in TLS 1.3 that of application
+    traffic."""
+    return [when(r.state == "CONNECTED").then(r.write_key == "application") for r in w.runs]

@@ -17,6 +17,11 @@ AFTER_HELLO_DONE = (
     "WAIT_FIN",
 )
 """The client states of TLS 1.0 to 1.2 after ServerHelloDone."""
+AFTER_FLIGHT = (
+    "WAIT_CERTIFICATE", "WAIT_CKE", "WAIT_CERTIFICATE_VERIFY", "WAIT_CERT", "WAIT_CV",
+    "WAIT_FINISHED",
+)
+"""The server states after its first flight."""
 
 
 def legacy(r: View) -> Expr:
@@ -66,16 +71,24 @@ def the_hello_comes_first(w: World) -> list[Implication]:
 
 @invariant("ORD-5", "5246 7.4.2; 8446 4.4.2", ("certificates",))
 def the_server_certificate_is_there_unless_anonymous(w: World) -> list[Implication]:
-    """A client past the server's flight has accepted a Certificate, unless the suite is anonymous
-    or has a shared key (RSA_PSK excepted), or the session is resumed."""
+    """Past the server's flight the server has sent, and the client has accepted, a Certificate,
+    unless the suite is anonymous or has a shared key (RSA_PSK excepted), or the session is
+    resumed."""
+
+    def due(r: View) -> Expr:
+        return conj(r.suite.one_of(*CERTIFICATE_SUITES), neg(by_key(r)), neg(resumed(r)))
+
     return [
-        when(c.state.one_of(*AFTER_HELLO_DONE, "CONNECTED", "SEND_CERT", "SEND_FINISHED")).then(
-            eq(
-                c.saw_certificate,
-                conj(c.suite.one_of(*CERTIFICATE_SUITES), neg(by_key(c)), neg(resumed(c))),
+        *(
+            when(c.state.one_of(*AFTER_HELLO_DONE, "CONNECTED", "SEND_CERT", "SEND_FINISHED")).then(
+                eq(c.saw_certificate, due(c))
             )
-        )
-        for c in w.clients
+            for c in w.clients
+        ),
+        *(
+            when(s.state.one_of(*AFTER_FLIGHT, "CONNECTED")).then(eq(s.said_certificate, due(s)))
+            for s in w.servers
+        ),
     ]
 
 
@@ -84,17 +97,24 @@ def server_key_exchange_is_there_where_the_suite_demands_it(w: World) -> list[Im
     """ServerKeyExchange is required for DHE, ECDHE, anonymous and export suites, DHE_PSK and
     ECDHE_PSK; forbidden for RSA, a static key and a resumed session; optional for PSK and
     RSA_PSK."""
+
+    def right(r: View, there: Expr) -> Expr:
+        due = conj(r.suite.one_of(*SKE_SUITES), neg(resumed(r)))
+        return disj(eq(there, due), r.suite.one_of(*HINT_SUITES))
+
     return [
-        when(conj(c.state.one_of(*AFTER_HELLO_DONE, "CONNECTED"), legacy(c))).then(
-            disj(
-                eq(
-                    c.saw_server_key_exchange,
-                    conj(c.suite.one_of(*SKE_SUITES), neg(resumed(c))),
-                ),
-                c.suite.one_of(*HINT_SUITES),
+        *(
+            when(conj(c.state.one_of(*AFTER_HELLO_DONE, "CONNECTED"), legacy(c))).then(
+                right(c, c.saw_server_key_exchange)
             )
-        )
-        for c in w.clients
+            for c in w.clients
+        ),
+        *(
+            when(conj(s.state.one_of(*AFTER_FLIGHT, "CONNECTED"), legacy(s))).then(
+                right(s, s.said_server_key_exchange)
+            )
+            for s in w.servers
+        ),
     ]
 
 

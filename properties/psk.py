@@ -147,7 +147,7 @@ def what_a_hello_answers_was_offered(w: World) -> list[Implication]:
     return out
 
 
-@invariant("NEG-15", "8446 4.1.3", (*NEEDS, "adversary"))
+@invariant("NEG-15", "8446 4.1.3", ("tls13", "adversary"))
 def the_session_id_is_echoed(w: World) -> list[Implication]:
     """A TLS 1.3 client gets back the session id that it sent, empty or made up, and takes no other
     for a resumption."""

@@ -9,6 +9,11 @@ from properties.authentication import is_open
 from properties.order import legacy
 
 
+def begun(r: View) -> Expr:
+    """When the run has sent or taken something."""
+    return r.state != r.run.role.states[0]
+
+
 def gave_up(r: View) -> Expr:
     """When the run canceled its handshake; false without the extension."""
     return r.canceled if "canceled" in r.run.role.variables else FALSE
@@ -23,7 +28,7 @@ def takes_false_start(r: View) -> Expr:
 def every_record_is_taken_under_the_read_key(w: World) -> list[Implication]:
     """No record in the clear or under another key is taken, but for the ChangeCipherSpec that
     TLS 1.3 drops."""
-    return [when(r.read_key != "plaintext").then(~r.other_key) for r in w.runs]
+    return [when(begun(r)).then(~r.other_key) for r in w.runs]
 
 
 @invariant("CLO-4", "5246 7.2.1, 7.2.2; 8446 6.1")
@@ -41,7 +46,36 @@ def a_clean_end_stays_clean(w: World) -> list[Implication]:
 @invariant("CLO-6", "5246 7.2.1; 8446 6.1")
 def nothing_is_dropped_before_the_close(w: World) -> list[Implication]:
     """A run drops messages unread only after the peer's close_notify or its own."""
-    return [when(r.state != r.run.role.states[0]).then(~r.dropped_open) for r in w.runs]
+    return [when(begun(r)).then(~r.dropped_open) for r in w.runs]
+
+
+@invariant("CLO-7", "5246 7.2.1; 8446 6.1")
+def a_clean_end_is_told_to_the_peer(w: World) -> list[Implication]:
+    """A close_notify closes a run at once only if the run has sent its own; a run sends nothing
+    after that."""
+    return [
+        *(when(r.end == "close_notify").then(~r.closed_silently) for r in w.runs),
+        *(when(r.said_close_notify).then(~r.sent_after_close) for r in w.runs),
+    ]
+
+
+@invariant("ORD-24", "5246 7.1; 8446 5")
+def every_change_cipher_spec_is_well_formed(w: World) -> list[Implication]:
+    """A ChangeCipherSpec is taken only with the value 1, after the first ClientHello and, in
+    TLS 1.3, unprotected."""
+    return [when(begun(r)).then(~r.bad_ccs) for r in w.runs]
+
+
+@invariant("NEG-17", "5246 7.4.1.2, 7.4.1.3, 7.4.2, 7.4.3; 8446 4.1.2, 4.1.3, 4.4.2")
+def what_a_message_says_is_what_is_kept(w: World) -> list[Implication]:
+    """A run keeps of the hellos, the Certificate messages and the server's share what they say."""
+    return [when(begun(r)).then(~r.kept_other) for r in w.runs]
+
+
+@invariant("AUT-29", "5246 7.4.6; 8446 4.4.2", ("adversary",))
+def a_client_shows_only_a_certificate_that_it_has(w: World) -> list[Implication]:
+    """A client that has no certificate shows none but an empty one."""
+    return [when(c.said_certificate).then(~c.showed_others) for c in w.clients]
 
 
 @invariant("ORD-22", "5246 7.3; 7918 4", ("adversary", "tls12", "data"))
