@@ -167,8 +167,10 @@ def _of_keeping(of: Role, own: Fields) -> list[Observer]:
     if of.name == "client":
         shown = var("msg.certificate", own.client_certificate.domain)
         keeps("send", "Certificate", eq(after("client_certificate", shown.domain), shown))
-        unowned = conj(shown == "honest", neg(own.has_certificate))
-        out.append(latch("showed_others", "send", "Certificate", unowned))
+        its_own = disj(shown == "empty", conj(shown == "honest", own.has_certificate))
+        out.append(latch("showed_others", "send", "Certificate", neg(its_own)))
+        unsigned = conj(neg(state.one_of(*sorted(later))), own.client_certificate != "honest")
+        out.append(latch("showed_others", "send", "CertificateVerify", unsigned))
     return out
 
 

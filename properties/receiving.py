@@ -74,7 +74,7 @@ def what_a_message_says_is_what_is_kept(w: World) -> list[Implication]:
 
 @invariant("AUT-29", "5246 7.4.6; 8446 4.4.2", ("adversary",))
 def a_client_shows_only_a_certificate_that_it_has(w: World) -> list[Implication]:
-    """A client that has no certificate shows none but an empty one."""
+    """A client shows an empty certificate or its own, and sends CertificateVerify for its own."""
     return [when(c.said_certificate).then(~c.showed_others) for c in w.clients]
 
 

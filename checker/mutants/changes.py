@@ -12,7 +12,7 @@ from typing import Any
 
 from checker.engines.interface import Label
 from checker.mutants.generate import COVERED, Mutant
-from model.expr import Expr
+from model.expr import Expr, variables
 from model.role import Role
 from model.rule import ModelError, Rule
 from model.system import Instance, Source, Step, System
@@ -39,6 +39,8 @@ class Changes:
     def __init__(self, sound: System) -> None:
         self.sound = sound
         self.roles = {r.role.name: r.role for r in sound.runs}
+        self._shown: dict[str, set[str]] = {}
+        """By role: the variables that the fields of its messages show."""
         self._sources: dict[tuple[str, str, int], list[tuple[Source, dict[int, Expr]]]] = {}
 
     def of(self, mutant: Mutant) -> Change | None:
@@ -82,6 +84,8 @@ class Changes:
             both = {id(r) for r in old.table} & {id(r) for r in new.table}
             differ = [r for i, r in rows.items() if i not in both]
             # Which message begins a handshake on a connection that goes on is read from the table.
+            if self._sends_less(old, new, differ):
+                return None
             goes_on = any(x.takes_over for x in self.sound.runs)
             if goes_on and any(old.states[0] in r.sources for r in differ):
                 return None
@@ -90,6 +94,15 @@ class Changes:
                     x.name for x in self.sound.runs if x.role is old
                 )
         return out
+
+    def _sends_less(self, old: Role, new: Role, differ: Iterable[Rule]) -> bool:
+        """Whether other messages may lack a field, so that steps of their receiver differ."""
+        if old.name not in self._shown:
+            parts = [e for x in old.sends.values() for e in x.values() if isinstance(e, Expr)]
+            self._shown[old.name] = {n.removeprefix("own.") for n in variables(*parts)}
+        shown = self._shown[old.name]
+        may = any(r.kind == "send" or not shown.isdisjoint(r.do) for r in differ)
+        return may and old.lacking != new.lacking
 
     def _few(self, system: System, triggers: Mapping[str, set[str]]) -> Iterator[Step]:
         """The steps of the runs on these events, with the sound system's sources."""
