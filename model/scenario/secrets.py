@@ -66,11 +66,11 @@ SCENARIOS = (
     ),
     Scenario(
         "leaks-static-dh",
-        "TLS 1.2 with static Diffie-Hellman of both ends; the client's may be lost at any moment",
+        "TLS 1.2 with static Diffie-Hellman of both ends; either's may be lost at any moment",
         {**TLS12, **offers("DH_RSA"), "dh_certificate": (True,), "sends_data": (False,)},
         {**TLS12, **offers("DH_RSA"), "sends_data": (False,)},
         extensions=("fixed_dh",),
-        capabilities=("reveal_client_key",),
+        capabilities=("reveal_client_key", "reveal_server_key"),
         about=("AUT-10S", "SEC-6"),
     ),
     Scenario(
@@ -101,6 +101,16 @@ SCENARIOS = (
         about=("SEC-8",),
     ),
     Scenario(
+        "leaks-key-update-client-auth",
+        "the same, with a client that the server authenticates",
+        {**TLS13, "updates": (True,)},
+        {**TLS13},
+        ("symbolic",),
+        extensions=("key_update",),
+        capabilities=("reveal_client_traffic_secret",),
+        about=("SEC-8",),
+    ),
+    Scenario(
         "leaks-post-handshake",
         "authentication after the handshake; the client may lose its traffic secrets at any moment",
         {**TLS13, "offers_pha": (True,), "sends_data": (False,)},
@@ -112,8 +122,8 @@ SCENARIOS = (
     Scenario(
         "leaks-tickets",
         "a handshake with a ticket and its resumption, with another; their keys may be lost",
-        {**TLS13, **no_client_auth("client")},
-        {**TLS13, **no_client_auth("server"), "sends_data": (False,)},
+        {**TLS13, "sends_data": (False,)},
+        {**TLS13},
         ("symbolic",),
         clients=2,
         servers=2,
