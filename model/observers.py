@@ -176,7 +176,7 @@ def _of_keeping(of: Role, own: Fields) -> list[Observer]:
 
 def _of_sending(of: Role) -> list[Observer]:
     """The observers of what was sent at all, and of what the run's own close_notify forbids."""
-    out = [Observer(f"said_{snake(m)}", "send", m, TRUE) for m in of.sends]
+    out = [Observer(f"said_{snake(m)}", "send", m, TRUE, transient=True) for m in of.sends]
     closed = var("own.said_close_notify", BOOL)
     silent = conj(after("state", of.state_domain) == of.closed, neg(closed))
     out.append(latch("closed_silently", "receive", "CloseNotify", silent))

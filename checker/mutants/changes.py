@@ -12,10 +12,10 @@ from typing import Any
 
 from checker.engines.interface import Label
 from checker.mutants.generate import COVERED, Mutant
-from model.expr import Expr, variables
+from model.expr import Expr, var, variables
 from model.role import Role
 from model.rule import ModelError, Rule
-from model.system import Instance, Source, Step, System
+from model.system import Instance, Source, Step, System, bind
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Changes:
         for s in steps:
             same = kept.get(_content(s))
             if not same:
-                if s.effects:  # else the network could as well have lost the message
+                if not _stutters(s):  # else the network could as well have lost the message
                     new.append(s)
                 continue
             old = same.pop()
@@ -134,6 +134,15 @@ class Changes:
                 found = self.sound.network.sources(self.sound, of, rule.message, under)
             self._sources[key] = [(s, {}) for s in found]
         return self._sources[key]
+
+
+def _stutters(s: Step) -> bool:
+    """Whether the step changes no variable, wherever it is taken."""
+    return all(
+        bind(e, {f"{s.run}.state": at}) is var(n, e.domain)
+        for at in s.rule.sources
+        for n, e in s.effects.items()
+    )
 
 
 def _content(s: Step) -> Any:

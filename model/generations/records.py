@@ -56,7 +56,7 @@ def _rows(role: str, own: Fields, states: tuple[str, ...]) -> list[Rule]:
                 do={"delivered": const(True)}),
         send(role, CloseNotify, "CONNECTED", "CLOSING", rfc="5246 7.2.1; 8446 6.1",
              when=own.closes),
-        receive(role, ApplicationData, "CLOSING", SAME, rfc="5246 7.2.1"),
+        unread(receive(role, ApplicationData, "CLOSING", SAME, rfc="5246 7.2.1")),
         receive(role, CloseNotify, "CONNECTED", "ANSWER_CLOSE", rfc="5246 7.2.1; 8446 6.1",
                 do={"end": const("close_notify", End)}),
         receive(role, CloseNotify, "CLOSING", "CLOSED", rfc="5246 7.2.1; 8446 6.1",
