@@ -64,14 +64,15 @@ class Changes:
         for s in steps:
             same = kept.get(_content(s))
             if not same:
-                if not _stutters(s):  # else the network could as well have lost the message
-                    new.append(s)
+                new.append(s)
                 continue
             old = same.pop()
             if old.label != s.label:
                 labels[old.label] = s.label
-        gone = tuple(s for x in kept.values() for s in x)
-        return Change(system, tuple(new), gone, labels, triggers is None)
+        gone = (s for x in kept.values() for s in x)
+        # A step that changes nothing is none: the network could as well have lost the message.
+        moved, left = (tuple(s for s in x if not _stutters(s)) for x in (new, gone))
+        return Change(system, moved, left, labels, triggers is None)
 
     def _alone(self, mutant: Mutant, roles: Mapping[str, Role]) -> dict[str, set[str]] | None:
         """The events whose rows differ, each with the runs; None if more may differ than rows."""
