@@ -12,10 +12,10 @@ from typing import Any
 
 from checker.engines.interface import Label
 from checker.mutants.generate import COVERED, Mutant
-from model.expr import Expr, var, variables
+from model.expr import Expr, variables
 from model.role import Role
 from model.rule import ModelError, Rule
-from model.system import Instance, Source, Step, System, bind
+from model.system import Instance, Source, Step, System
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,8 @@ class Changes:
             old = same.pop()
             if old.label != s.label:
                 labels[old.label] = s.label
-        gone = (s for x in kept.values() for s in x)
-        # A step that changes nothing is none: the network could as well have lost the message.
-        moved, left = (tuple(s for s in x if not _stutters(s)) for x in (new, gone))
-        return Change(system, moved, left, labels, triggers is None)
+        gone = tuple(s for x in kept.values() for s in x)
+        return Change(system, tuple(new), gone, labels, triggers is None)
 
     def _alone(self, mutant: Mutant, roles: Mapping[str, Role]) -> dict[str, set[str]] | None:
         """The events whose rows differ, each with the runs; None if more may differ than rows."""
@@ -135,15 +133,6 @@ class Changes:
                 found = self.sound.network.sources(self.sound, of, rule.message, under)
             self._sources[key] = [(s, {}) for s in found]
         return self._sources[key]
-
-
-def _stutters(s: Step) -> bool:
-    """Whether the step changes no variable, wherever it is taken."""
-    return all(
-        bind(e, {f"{s.run}.state": at}) is var(n, e.domain)
-        for at in s.rule.sources
-        for n, e in s.effects.items()
-    )
 
 
 def _content(s: Step) -> Any:

@@ -195,13 +195,16 @@ class Code:
                         yield _Case(s, mask, changes)
 
     def _unmatched(self, some: Sequence[_Case], others: Sequence[_Case]) -> str:
-        """Where one of `some` is possible and none of `others` does the same."""
+        """Where one of `some` is possible and none of `others` does the same.
+
+        A step that changes nothing does not count: the network could have lost the message.
+        """
         c, out = self.circuit, ZERO
         by: dict[tuple[str, str, str], list[_Case]] = {}
         for x in others:
             by.setdefault((x.step.run, x.step.rule.trigger, x.step.source.name), []).append(x)
         for o in some:
-            found = ZERO
+            found = self._equal(o.changes, {})
             for n in by.get((o.step.run, o.step.rule.trigger, o.step.source.name), ()):
                 if found == ONE:
                     break

@@ -135,7 +135,14 @@ def test_laxer_the_keys_change_though_nothing_completes(check) -> None:
     result = check(dot(SERVER, *more))
     (d,) = result.divergences
     assert (d.kind, d.word, d.flaw) == ("laxer", ("ClientHello", "ChangeCipherSpec"), "early_ccs")
-    assert {p["id"] for p in consequences(d.weakening)} == {"KEY-1", "KEY-2", "KEY-7", "KEY-16", "ORD-24", "PLC-1"}
+    assert {p["id"] for p in consequences(d.weakening)} == {
+        "KEY-1",
+        "KEY-2",
+        "KEY-7",
+        "KEY-16",
+        "ORD-24",
+        "PLC-1",
+    }
 
 
 def test_silence_is_not_acceptance(check) -> None:

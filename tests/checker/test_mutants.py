@@ -53,7 +53,7 @@ def valuation(system: System, graph: Any, state: Any) -> dict[str, Any]:
 
 
 def moves(system: System, graph: Any, names: tuple[str, ...]) -> set[Any]:
-    """What can happen, as far as the variables `names` show."""
+    """What can happen and change something, as far as the variables `names` show."""
 
     def seen(state: Any) -> tuple[Any, ...]:
         values = valuation(system, graph, state)
@@ -62,6 +62,7 @@ def moves(system: System, graph: Any, names: tuple[str, ...]) -> set[Any]:
     return {
         (e["run"], e["rule"].trigger, e["source"].name, seen(a), seen(b))
         for a, b, e in graph.edges(data=True)
+        if seen(a) != seen(b)
     }
 
 
