@@ -13,7 +13,7 @@ from model.flights import observers as of_places
 from model.generations.records import READ_CLOSED, fatal
 from model.generations.tls12_server import decrypts, version_inside
 from model.message import CertificateVerify, ChangeCipherSpec, Finished, ServerKeyExchange
-from model.principal import Alert, ClientOwner, Key, client, server
+from model.principal import Alert, ClientOwner, End, Key, client, server
 from model.role import Observer, Role
 from model.rule import SAME, Fields, Form, Variable, snake
 from model.transcript import RSA_SUITES, certificate_verify, params_signature, verify_data
@@ -178,7 +178,8 @@ def _of_sending(of: Role) -> list[Observer]:
     """The observers of what was sent at all, and of what the run's own close_notify forbids."""
     out = [Observer(f"said_{snake(m)}", "send", m, TRUE, transient=True) for m in of.sends]
     closed = var("own.said_close_notify", BOOL)
-    silent = conj(after("state", of.state_domain) == of.closed, neg(closed))
+    ended = conj(after("state", of.state_domain) == of.closed, after("end", End) == "close_notify")
+    silent = conj(ended, neg(closed))
     out.append(latch("closed_silently", "receive", "CloseNotify", silent))
     return [*out, *(latch("sent_after_close", "send", m, closed) for m in of.sends)]
 
