@@ -26,6 +26,7 @@ FLAW = Flaw(
     breaks={
         "client": (
             "a_client_that_finished_talked_to_the_server",
+            "a_connected_run_writes_under_its_last_key",
             "a_finished_that_does_not_verify_is_a_decrypt_error",
             "a_run_is_connected_only_with_a_verified_finished",
             "each_finished_accepted_is_the_expected_one",

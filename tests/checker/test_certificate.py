@@ -506,8 +506,7 @@ def test_a_flaw_breaks_the_certificate_of_the_sound_model() -> None:
 
 
 # -- refused: the rest of the file changed ---------------------------------------------------------
-@pytest.mark.scenario
-@pytest.mark.parametrize("name", [*TOYS, "tls12-small SEC-1"])
+@pytest.mark.parametrize("name", deep_but(TOYS, [*TOYS, "tls12-small SEC-1"]))
 def test_without_one_step_it_is_refused(name: str) -> None:
     """Each step: its definition and its place in the relation taken out, or it never fires."""
     text = written(name)

@@ -28,7 +28,7 @@ cache = test_native.cache
 _no_default_cache = test_native._no_default_cache
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_a_stopped_search_goes_on(
     monkeypatch: pytest.MonkeyPatch, cache: Path, tmp_path: Path
 ) -> None:

@@ -58,14 +58,20 @@ def test_checks_are_listed_in_the_spelling_of_drop(capsys: pytest.CaptureFixture
 @pytest.mark.scenario
 def test_what_a_rule_touches(capsys: pytest.CaptureFixture[str]) -> None:
     rule = "server_receive_certificate_CONNECTED_to_PH_WAIT_CV"
-    out = run("list", "--touching", rule.upper(), status=0, capsys=capsys)
-    assert "python -m checker verify --scenario honest-post-handshake-auth" in out
-    assert f"{rule} can fire in " in out
-    data = json.loads(run("list", "--touching", rule, "--format", "json", status=0, capsys=capsys))
+    given = ("list", "--touching", rule.upper(), "--format", "json")
+    data = json.loads(run(*given, status=0, capsys=capsys))
     assert {"scenario": "honest-post-handshake-auth", "states": 21888} in data["scenarios"]
     assert "no rule is called 'client_nothing'; did you mean client_" in run(
         "list", "--touching", "client_nothing", status=2, capsys=capsys
     )
+
+
+@pytest.mark.deep
+def test_what_a_rule_touches_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    rule = "server_receive_certificate_CONNECTED_to_PH_WAIT_CV"
+    out = run("list", "--touching", rule, status=0, capsys=capsys)
+    assert "python -m checker verify --scenario honest-post-handshake-auth" in out
+    assert f"{rule} can fire in " in out
 
 
 # -- generated tables ------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def test_what_is_never_reached_is_vacuous_not_proved() -> None:
     assert results[2].reason == "no case of it is ever reached"
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_a_witness_that_is_not_found_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(witnesses, "WITNESS_STATES", 10)
     monkeypatch.setattr(witnesses, "HONEST_STATES", 10)

@@ -40,9 +40,9 @@ WHOLE = [
 QUICK = [
     ("half-close", "server"),
     ("tls12-ems", "client"),
-    ("tls13-retry", "server"),
     ("leaks-early-data", "client"),
     ("honest-ignored-records", "both"),
+    ("retry-honest", "both"),
 ]
 
 

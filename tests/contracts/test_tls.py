@@ -235,7 +235,7 @@ def _encoded() -> tuple[Compiled, Reference, Explicit, Symbolic, list[Any]]:
 
 
 @pytest.mark.scenario
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(min_value=0, max_value=10**9))
 def test_a_reference_step_and_a_solver_step_agree(seed: int) -> None:
     compiled, reference, explicit, symbolic, encoded = _encoded()
