@@ -154,7 +154,10 @@ def _of_keeping(of: Role, own: Fields) -> list[Observer]:
             continue
         f = fields[message]
         same = [eq(after(v, own[v].domain), f[x]) for v, x in kept.items()]
+        kept_now: Expr = TRUE
         if message.endswith("ClientHello"):
+            # Of a hello that is answered with HelloRetryRequest the extension keeps its own.
+            kept_now = after("client_random", ClientOwner) != "none"
             offer = after("client_offer", ClientOwner)
             share = after("exchange", ClientOwner)
             is_13 = after("version", own.version.domain) == "TLS13"
@@ -163,7 +166,7 @@ def _of_keeping(of: Role, own: Fields) -> list[Observer]:
             if message == "ClientHello":
                 highest = after("client_version", own.version.domain)
                 same.append(disj(eq(highest, f.version), eq(highest, f.legacy_version)))
-        keeps("receive", message, *same)
+        keeps("receive", message, disj(neg(kept_now), conj(*same)))
     if of.name == "client":
         shown = var("msg.certificate", own.client_certificate.domain)
         keeps("send", "Certificate", eq(after("client_certificate", shown.domain), shown))

@@ -4,6 +4,7 @@ A server that accepted a client's Certificate waits for ChangeCipherSpec without
 """
 
 from model.flaws import Flaw
+from model.generations.tls12_client import SPEC
 from model.message import ChangeCipherSpec
 from model.patch import with_rows
 from model.principal import server
@@ -19,7 +20,7 @@ FLAW = Flaw(
     patches={
         "server": with_rows(
             receive("server", ChangeCipherSpec, "WAIT_CERTIFICATE_VERIFY", "WAIT_FIN",
-                    rfc="5246 7.4.8", do={"read_key": activated(server)})
+                    rfc="5246 7.4.8", checks=SPEC, do={"read_key": activated(server)})
         )
     },
     shows="a_server_that_authenticated_a_client_talked_to_it",
