@@ -20,7 +20,7 @@ from properties import Case, Property
 if TYPE_CHECKING:
     from checker.engines.symbolic import Proof, Prover
 
-PROOF_SECONDS = 30.0
+PROOF_SECONDS = 60.0
 FEW_QUERIES = 1_500
 """Questions to the solver that suffice for most properties."""
 SHOW_SECONDS = 60.0

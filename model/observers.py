@@ -116,7 +116,6 @@ def _of_compatibility(own: Fields, of: Role) -> list[Observer]:
     ]
 
 
-HELLO = {"client_random": "random", "legacy_version": "legacy_version"}
 KEPT = {
     "client": {
         "ServerHello": {
@@ -127,7 +126,7 @@ KEPT = {
         "ServerKeyExchange": {"server_share": "share", "group": "group"},
     },
     "server": {
-        "ClientHello": HELLO,
+        "ClientHello": {"client_random": "random", "legacy_version": "legacy_version"},
         "SecondClientHello": {"client_random": "random"},
         "Certificate": {"client_certificate": "certificate"},
     },

@@ -34,7 +34,7 @@ from model.scenario import SCENARIOS, Scenario, scenario
 
 MORE = 1 << 25
 """The largest number of states of a mutant."""
-LATE = 500_000
+LATE = 10_000_000
 """A scenario without an adversary, or with few properties, comes after smaller ones than this."""
 PARTS = ((2_000_000, 4),)
 """Pairs (states, n): the mutants of a scenario of at most so many states are done in n jobs."""

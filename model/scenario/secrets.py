@@ -102,12 +102,12 @@ SCENARIOS = (
     ),
     Scenario(
         "leaks-key-update-client-auth",
-        "the same, with a client that the server authenticates",
+        "the same, with a client that the server authenticates; either end may lose them",
         {**TLS13, "updates": (True,)},
         {**TLS13},
         ("symbolic",),
         extensions=("key_update",),
-        capabilities=("reveal_client_traffic_secret",),
+        capabilities=("reveal_client_traffic_secret", "reveal_server_traffic_secret"),
         about=("SEC-8",),
     ),
     Scenario(
