@@ -269,10 +269,12 @@ def test_every_survivor_on_record_has_a_reason_and_every_reason_a_survivor() -> 
     found = [
         (x["scenario"], x["row"], x["kind"], x["what"]) for x in recorded().get("survivor", ())
     ]
-    assert [x for x in found if not any(r.fits(*x) for r in reasons())] == []
-    assert [r for r in reasons() if not any(r.fits(*x) for x in found)] == []
     assert all(r.reason for r in reasons())
     assert not Reason("*", "a_row", "check", "*", "why").fits("s", "another_row", "check", "x")
+    if not recorded():
+        pytest.skip("no whole run is on record: python -m checker mutants --write")
+    assert [x for x in found if not any(r.fits(*x) for r in reasons())] == []
+    assert [r for r in reasons() if not any(r.fits(*x) for x in found)] == []
 
 
 # -- tightness -------------------------------------------------------------------------------------
