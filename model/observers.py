@@ -126,7 +126,7 @@ KEPT = {
         "ServerKeyExchange": {"server_share": "share", "group": "group"},
     },
     "server": {
-        "ClientHello": {"client_random": "random", "legacy_version": "legacy_version"},
+        "ClientHello": {"client_random": "random"},
         "SecondClientHello": {"client_random": "random"},
         "Certificate": {"client_certificate": "certificate"},
     },
