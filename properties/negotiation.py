@@ -201,3 +201,12 @@ def the_version_is_one_decision(w: World) -> list[Implication]:
         )
         for r in w.runs
     ]
+
+
+@invariant("NEG-15", "8446 4.1.3", ("tls13", "adversary"))
+def the_session_id_is_echoed(w: World) -> list[Implication]:
+    """A TLS 1.3 client gets back the session id that it sent, empty or made up, and takes no other
+    for a resumption."""
+    return [
+        when(conj(is_open(c), c.version == "TLS13")).then(c.session_id == "none") for c in w.clients
+    ]
