@@ -151,14 +151,14 @@ def configurations(system: System) -> int:
 
 def _shown(system: System, p: Property, request: Request) -> Result:
     """The result where a solver found a violation: only a search's replayed trace confirms it."""
-    path = violation(system, p, request)
-    if path is not None:
-        return judge(p, Finding("search", False, "", bad=path), system)
     short = replace(
         request,
         seconds=request.seconds or SHOW_SECONDS,
         states=request.states or WITNESS_STATES,
     )
+    path = violation(system, p, short)
+    if path is not None:
+        return judge(p, Finding("search", False, "", bad=path), system)
     (r,) = search(system, [p], short)
     if r.verdict == PROVED:
         r.error, r.verdict = True, UNKNOWN

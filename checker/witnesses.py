@@ -86,11 +86,13 @@ def witnesses(system: System, props: Sequence[Property], request: Request) -> Re
 def violation(system: System, p: Property, request: Request) -> Described | None:
     """A path to a violation of an invariant on which one client and one server alone take steps.
 
-    None if there is none, or if the system has no other runs: a search of the whole is as quick.
+    None if there is none within the request's budget, or if the system has no other runs: a search
+    of the whole is as quick.
     """
     pair = _pair(system)
     if len(pair) < len(system.runs):
-        for found in _among(system, request, pair, [Question(p.name, p.bad(system))]):
+        bad = Question(p.name, p.bad(system))
+        for found in _among(system, request, pair, [bad], request.budget):
             route = found.route()
             return None if route is None else described(found.reference.compiled, route)
     return None
@@ -102,25 +104,30 @@ def _pair(system: System) -> list[str]:
 
 
 def _found(
-    compiled: Compiled, asked: Sequence[Question], request: Request, states: int
+    compiled: Compiled, asked: Sequence[Question], request: Request, budget: Budget
 ) -> Iterator[tuple[Question, Callable[[], Route]]]:
     """A path to each question that a search answers, the latest first: it may serve the others."""
     engine = searcher(compiled, Options(backend=request.backend))
     enough = Watch(stop=lambda: all(q.state is not None for q in asked))
-    engine.search(asked, Budget(states=states, memory=request.memory), enough)
+    engine.search(asked, budget, enough)
     answers = [(q.state, i) for i, q in enumerate(asked) if q.state is not None]
     for state, i in sorted(answers, reverse=True):
         yield asked[i], partial(engine.path, state)
 
 
 def _among(
-    system: System, request: Request, runs: Sequence[str], asked: Sequence[Question]
+    system: System,
+    request: Request,
+    runs: Sequence[str],
+    asked: Sequence[Question],
+    budget: Budget | None = None,
 ) -> Iterator[Candidate]:
-    """Paths of the system on which only these runs take steps."""
+    """Paths of the system on which only these runs take steps; by default, in `WITNESS_STATES`."""
     compiled = copy.copy(system.compile(*(q.expr for q in asked)))
     compiled.steps = tuple(s for s in compiled.steps if s.run in runs)
     reference = Reference(compiled)
-    for q, path in _found(compiled, asked, request, WITNESS_STATES):
+    budget = budget or Budget(states=WITNESS_STATES, memory=request.memory)
+    for q, path in _found(compiled, asked, request, budget):
         yield Candidate(q, reference, path)
 
 
@@ -139,7 +146,8 @@ def _among_honest(
         route = carried(reference, described(compiled, path()))
         return route if route and reference.predicate(q.expr)(route[-1][1]) else None
 
-    for q, path in _found(compiled, asked, request, HONEST_STATES):
+    budget = Budget(states=HONEST_STATES, memory=request.memory)
+    for q, path in _found(compiled, asked, request, budget):
         yield Candidate(q, reference, partial(carry, q, path))
 
 

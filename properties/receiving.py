@@ -55,7 +55,7 @@ def a_clean_end_is_told_to_the_peer(w: World) -> list[Implication]:
     after that."""
     return [
         *(when(r.end == "close_notify").then(~r.closed_silently) for r in w.runs),
-        *(when(r.said_close_notify).then(~r.sent_after_close) for r in w.runs),
+        *(when(begun(r)).then(~r.sent_after_close) for r in w.runs),
     ]
 
 

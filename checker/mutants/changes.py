@@ -82,9 +82,9 @@ class Changes:
             rows = {id(r): r for r in (*old.table, *new.table)}
             both = {id(r) for r in old.table} & {id(r) for r in new.table}
             differ = [r for i, r in rows.items() if i not in both]
-            # Which message begins a handshake on a connection that goes on is read from the table.
             if self._sends_less(old, new, differ):
                 return None
+            # Which message begins a handshake on a connection that goes on is read from the table.
             goes_on = any(x.takes_over for x in self.sound.runs)
             if goes_on and any(old.states[0] in r.sources for r in differ):
                 return None
@@ -97,7 +97,8 @@ class Changes:
     def _sends_less(self, old: Role, new: Role, differ: Iterable[Rule]) -> bool:
         """Whether other messages may lack a field, so that steps of their receiver differ."""
         if old.name not in self._shown:
-            parts = [e for x in old.sends.values() for e in x.values() if isinstance(e, Expr)]
+            times = (e for m in old.sends for e in old.times(m))
+            parts = [x for e in times for x in e.fields.values() if isinstance(x, Expr)]
             self._shown[old.name] = {n.removeprefix("own.") for n in variables(*parts)}
         shown = self._shown[old.name]
         may = any(r.kind == "send" or not shown.isdisjoint(r.do) for r in differ)

@@ -271,9 +271,11 @@ def test_every_survivor_on_record_has_a_reason_and_every_reason_a_survivor() -> 
     ]
     assert all(r.reason for r in reasons())
     assert not Reason("*", "a_row", "check", "*", "why").fits("s", "another_row", "check", "x")
-    if not recorded():
-        pytest.skip("no whole run is on record: python -m checker mutants --write")
     assert [x for x in found if not any(r.fits(*x) for r in reasons())] == []
+    if not recorded():  # then every reason is at least of a mutant that there is
+        places = ("half-close", "tls12-small", "tls13", "closure")
+        made = ((n, mutants_of(scenario(n).system())) for n in places)
+        found = [(n, m.row, m.kind, m.what) for n, every in made for m in every]
     assert [r for r in reasons() if not any(r.fits(*x) for x in found)] == []
 
 
