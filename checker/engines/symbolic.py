@@ -2,10 +2,9 @@
 
 `Prover` proves the properties of one system one by one: by PDR (`pdr.py`), which reuses the lemmas
 of earlier properties, and where PDR takes too long by Spacer. A variable is one Bool for each bit
-of its code. Spacer gets one disjunctive transition relation over primed variables. An inductive
-invariant from either is then checked by an ordinary solver in another form, in which each step's
-effects are substituted into the invariant: initial states inside, closed under every step, inside
-the property. Only then is a property PROVED. Bounded search unrolls the relation and claims no more
+of its code; the steps are one disjunctive transition relation over primed variables. An inductive
+invariant from either is then checked by an ordinary solver over that relation: initial states
+inside, closed under every step, inside the property. Only then is a property PROVED. Bounded search unrolls the relation and claims no more
 than the depth that it reached.
 """
 
@@ -15,12 +14,13 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import z3
 
 from checker.engines.pdr import OutOfTimeError, Pdr, ViolationError
-from model.expr import BOOL, TRUE, Domain, Expr, fold, variables
+from model.expr import BOOL, TRUE, Domain, Expr, fold
 from model.system import Compiled, Step, System
 
 Term = Any  # a z3 Bool, or a list of z3 Bools, least significant bit first
@@ -51,26 +51,62 @@ class CertificateError(Exception):
     """An invariant did not pass the re-check (exit status 4)."""
 
 
+# z3.And and the operators check the sorts of their arguments; for terms that are all Bools this is
+# most of their time.
+_CONTEXT = z3.main_ctx()
+
+
+def _bool(ast: Any) -> Any:
+    return z3.BoolRef(ast, _CONTEXT)
+
+
+def _many(make: Any, parts: Sequence[Any]) -> Any:
+    asts = (z3.Ast * len(parts))(*(p.ast for p in parts))
+    return _bool(make(_CONTEXT.ref(), len(parts), asts))
+
+
+def _all(parts: Sequence[Any]) -> Any:
+    return parts[0] if len(parts) == 1 else _many(z3.Z3_mk_and, parts)
+
+
+def _any(parts: Sequence[Any]) -> Any:
+    return parts[0] if len(parts) == 1 else _many(z3.Z3_mk_or, parts)
+
+
+def _not(a: Any) -> Any:
+    return _bool(z3.Z3_mk_not(_CONTEXT.ref(), a.ast))
+
+
+def _same(a: Any, b: Any) -> Any:
+    return _bool(z3.Z3_mk_eq(_CONTEXT.ref(), a.ast, b.ast))
+
+
+def _if(a: Any, b: Any, c: Any) -> Any:
+    return _bool(z3.Z3_mk_ite(_CONTEXT.ref(), a.ast, b.ast, c.ast))
+
+
+_BOOLS = (z3.BoolVal(False), z3.BoolVal(True))
+
+
 def bits_of(code: int, domain: Domain) -> list[Any]:
     """A code as constant bits."""
-    return [z3.BoolVal(bool(code >> i & 1)) for i in range(domain.bits)]
+    return [_BOOLS[code >> i & 1] for i in range(domain.bits)]
 
 
 def same_bits(a: Sequence[Any], b: Sequence[Any]) -> Any:
     """The term that `a` and `b` are equal bit by bit; equality with a constant is a literal."""
     parts = []
     for x, y in zip(a, b, strict=True):
-        if z3.is_true(y):
-            parts.append(x)
-        elif z3.is_false(y):
-            parts.append(z3.Not(x))
-        elif z3.is_true(x):
-            parts.append(y)
-        elif z3.is_false(x):
-            parts.append(z3.Not(y))
+        for p, q in ((x, y), (y, x)):
+            if q is _BOOLS[1]:
+                parts.append(p)
+                break
+            if q is _BOOLS[0]:
+                parts.append(_not(p))
+                break
         else:
-            parts.append(x == y)
-    return parts[0] if len(parts) == 1 else z3.And(parts)
+            parts.append(_same(x, y))
+    return _all(parts)
 
 
 def encode(expr: Expr, env: Mapping[str, Term], memo: dict[int, Term] | None = None) -> Term:
@@ -80,110 +116,41 @@ def encode(expr: Expr, env: Mapping[str, Term], memo: dict[int, Term] | None = N
         match e.op:
             case "const":
                 code = e.domain.code(e.payload)
-                return z3.BoolVal(bool(code)) if e.domain is BOOL else bits_of(code, e.domain)
+                return _BOOLS[code] if e.domain is BOOL else bits_of(code, e.domain)
             case "var":
                 return env[e.payload]
             case "eq":
-                return a[0] == a[1] if e.args[0].domain is BOOL else same_bits(a[0], a[1])
+                return _same(*a) if e.args[0].domain is BOOL else same_bits(*a)
             case "and":
-                return z3.And(a)
+                return _all(a)
             case "or":
-                return z3.Or(a)
+                return _any(a)
             case "not":
-                return z3.Not(a[0])
+                return _not(a[0])
             case "ite":
-                return [z3.If(a[0], x, y) for x, y in zip(a[1], a[2], strict=True)]
+                return [_if(a[0], x, y) for x, y in zip(a[1], a[2], strict=True)]
             case "le":
-                out: Any = z3.BoolVal(True)
+                out: Any = _BOOLS[1]
                 lists = [x if isinstance(x, list) else [x] for x in a]
                 for x, y in zip(*lists, strict=True):
-                    out = z3.Or(z3.And(z3.Not(x), y), z3.And(x == y, out))
+                    out = _any([_all([_not(x), y]), _all([_same(x, y), out])])
                 return out
             case "map":
                 domain = e.args[0].domain
                 operand = [a[0]] if domain is BOOL else a[0]
+                # Each value once for all bits of the result.
+                codes = [same_bits(operand, bits_of(domain.code(v), domain)) for v in domain.values]
 
-                def hits(values: list[Any]) -> Any:
-                    return z3.Or(
-                        [same_bits(operand, bits_of(domain.code(v), domain)) for v in values]
-                    )
+                def hits(bit: int) -> Any:
+                    values = (e.domain.code(v) >> bit & 1 for _, v in e.payload)
+                    found = [c for c, v in zip(codes, values, strict=True) if v]
+                    return _any(found) if found else _BOOLS[0]
 
-                if e.domain is BOOL:
-                    return hits([k for k, v in e.payload if v])
-                return [
-                    hits([k for k, v in e.payload if e.domain.code(v) >> i & 1])
-                    for i in range(e.domain.bits)
-                ]
+                return hits(0) if e.domain is BOOL else [hits(i) for i in range(e.domain.bits)]
             case _:
                 raise TypeError(f"a composite comparison was not grounded: {e}")
 
     return fold(expr, algebra, {} if memo is None else memo)
-
-
-class Refuter:
-    """Z3 asked whether any values of the variables make an expression true."""
-
-    def __init__(self) -> None:
-        self.terms: dict[tuple[str, Domain], tuple[Term, Any]] = {}
-        self.memo: dict[int, Term] = {}
-        self.answers: dict[int, bool] = {}
-
-    def impossible(self, expr: Expr) -> bool:
-        """Whether no values make `expr` true; False, too, if the solver gave up after 10 s."""
-        if expr.op == "const":
-            return not expr.payload
-        answer = self.answers.get(id(expr))
-        if answer is None:
-            env: dict[str, Term] = {}
-            solver = z3.SolverFor("QF_FD")
-            solver.set(timeout=10_000)
-            for n, d in variables(expr).items():
-                env[n], limit = self._term(n, d)
-                if limit is not None:
-                    solver.add(limit)
-            solver.add(encode(expr, env, self.memo))
-            answer = self.answers[id(expr)] = bool(solver.check() == z3.unsat)
-        return answer
-
-    def _term(self, name: str, domain: Domain) -> tuple[Term, Any]:
-        """The term of a variable, and the constraint that its code is one of the domain's."""
-        key = (name, domain)
-        if key not in self.terms:
-            if domain is BOOL:
-                self.terms[key] = z3.Bool(name), None
-            else:
-                bits = [z3.Bool(f"{name}/{i}") for i in range(domain.bits)]
-                limit = None
-                if len(domain.values) < 1 << domain.bits:
-                    codes = range(len(domain.values))
-                    limit = z3.Or([same_bits(bits, bits_of(c, domain)) for c in codes])
-                self.terms[key] = bits, limit
-        return self.terms[key]
-
-
-def _conjuncts(formula: Any) -> list[Any]:
-    """The conjuncts of a formula, nested ones flattened."""
-    out, stack = [], [formula]
-    while stack:
-        e = stack.pop()
-        if z3.is_and(e):
-            stack.extend(reversed(e.children()))
-        else:
-            out.append(e)
-    return out
-
-
-def _names(formula: Any) -> set[str]:
-    """The names of the Bools of a formula."""
-    out, seen, stack = set(), set(), [formula]
-    while stack:
-        e = stack.pop()
-        if e.get_id() not in seen:
-            seen.add(e.get_id())
-            stack.extend(e.children())
-            if not e.num_args():
-                out.add(e.decl().name())
-    return out
 
 
 def _text(invariant: Any) -> str:
@@ -236,7 +203,7 @@ class Prover:
             return NoProof("PDR found a violation", True, time.monotonic() - began)
         # Check the text itself, since the text is the certificate.
         text = self.symbolic.text(map(self.pdr.named, clauses), self.pdr.names_for(prop))
-        self.symbolic.check(z3.And(list(z3.parse_smt2_string(text))), prop)
+        self.symbolic.accept(text, prop)
         return Proof(text, len(clauses), time.monotonic() - began, "PDR")
 
 
@@ -249,8 +216,8 @@ class Symbolic:
         self.next = self._bools("'")
         self.memo: dict[int, Term] = {}
         self.inputs: dict[str, Any] = {}
-        self._steps: list[tuple[Step, Any, dict[str, tuple[Any, Any]]]] | None = None
-        self._clauses: dict[int, tuple[Any, set[str]]] = {}
+        self._accepted: dict[str, Any] = {}
+        self._held: Any = z3.Solver()
         self.initial = z3.And(
             [
                 z3.Or([self._is(n, d, v) for v in values])
@@ -296,17 +263,15 @@ class Symbolic:
             name = f"{step.run}:{n}"
             term = z3.Bool(name) if d is BOOL else [z3.Bool(f"{name}/{i}") for i in range(d.bits)]
             env[n] = term
-            for b in term if isinstance(term, list) else [term]:
-                self.inputs[str(b)] = b
-            if d is BOOL:
-                limits.append(z3.Or([term if v else z3.Not(term) for v in values]))
-            else:
-                limits.append(z3.Or([same_bits(term, bits_of(d.code(v), d)) for v in values]))
+            bits = term if isinstance(term, list) else [term]
+            self.inputs |= {str(b): b for b in bits}
+            limits.append(_any([same_bits(bits, bits_of(d.code(v), d)) for v in values]))
         memo = self.memo if not step.free else {}
-        guard = z3.And([encode(step.guard, env, memo), *limits])
+        guard = _all([encode(step.guard, env, memo), *limits])
         effects = {n: encode(e, env, memo) for n, e in step.effects.items()}
         return guard, effects
 
+    @cached_property
     def relation(self) -> Any:
         """The transition relation: a disjunction of steps, other variables keeping their values.
 
@@ -315,23 +280,22 @@ class Symbolic:
         by_run: dict[str, list[Step]] = {}
         for s in self.compiled.steps:
             by_run.setdefault(s.run, []).append(s)
+        keeps = {n: self._set(n, self.now[n]) for n in self.compiled.names}
         runs = []
         for steps in by_run.values():
-            touched = {n for s in steps for n in s.effects}
+            touched = sorted({n for s in steps for n in s.effects})
             moves = []
             for s in steps:
                 guard, effects = self.parts(s)
-                move = [guard]
-                for n in sorted(touched):
-                    move.append(self._set(n, effects.get(n, self.now[n])))
-                moves.append(z3.And(move))
-            frame = [self._set(n, self.now[n]) for n in self.compiled.names if n not in touched]
-            runs.append(z3.And([z3.Or(moves), *frame]))
-        return z3.Or(runs)
+                sets = [self._set(n, effects[n]) if n in effects else keeps[n] for n in touched]
+                moves.append(_all([guard, *sets]))
+            frame = [keep for n, keep in keeps.items() if n not in touched]
+            runs.append(_all([_any(moves), *frame]))
+        return _any(runs) if runs else _BOOLS[0]
 
     def _set(self, name: str, value: Term) -> Any:
         target = self.next[name]
-        return same_bits(target, value) if isinstance(target, list) else target == value
+        return same_bits(target, value) if isinstance(target, list) else _same(target, value)
 
     def prove(self, prop: Expr, seconds: float = 30.0) -> Proof | NoProof:
         """A proof of `prop` in every reachable state, by Spacer, its invariant re-checked."""
@@ -346,7 +310,7 @@ class Symbolic:
             return Proof(_text(formula), 1, time.monotonic() - began, "induction")
         except CertificateError:
             pass
-        relation = self.relation()
+        relation = self.relation
         inv = z3.Function("Inv", *[z3.BoolSort()] * len(self.flat), z3.BoolSort())
         bad = z3.Not(self.formula(prop))
         fp = z3.Fixedpoint()
@@ -428,47 +392,43 @@ class Symbolic:
 
         CertificateError if one fails.
         """
-        self._refute("an initial state is outside", self.initial, z3.Not(invariant))
+        self._closed(z3.Solver(), invariant)
+        self._implied(invariant, prop)
+
+    def accept(self, text: str, prop: Expr) -> None:
+        """Check that the assertions of `text` imply `prop` and, with all accepted before, are kept.
+
+        All that are accepted are one invariant. So only the new ones are to be checked, and a proof
+        that shares its clauses with earlier ones costs little. CertificateError if a fact fails.
+        """
+        lines = [x for x in text.splitlines() if x.startswith("(assert")]
+        new = [x for x in lines if x not in self._accepted]
+        if new:
+            heads = (f"(declare-fun {b} () Bool)" for b in self.flat)
+            parsed = list(z3.parse_smt2_string("\n".join([*heads, *new])))
+            self._closed(self._held, z3.And(parsed))
+            self._accepted |= zip(new, parsed, strict=True)
+        self._implied(z3.And([self._accepted[x] for x in lines]), prop)
+
+    def _implied(self, invariant: Any, prop: Expr) -> None:
         self._refute("the property is not implied", invariant, z3.Not(self.formula(prop)))
-        solver = z3.Solver()
-        solver.add(invariant)
-        clauses = [self._clause(c) for c in _conjuncts(invariant)]
-        for s, guard, writes in self._substitutions():
-            # A clause that reads nothing that the step writes stays true.
-            touched = [(c, names) for c, names in clauses if not names.isdisjoint(writes)]
-            if not touched:
-                continue
-            read = set[str]().union(*(names for _, names in touched))
-            after = z3.substitute(
-                z3.And([c for c, _ in touched]), *[w for n, w in writes.items() if n in read]
-            )
-            solver.push()
-            solver.add(guard, z3.Not(after))
-            if solver.check() != z3.unsat:
-                raise CertificateError(f"the invariant is not closed under {s.label}")
-            solver.pop()
 
-    def _clause(self, clause: Any) -> tuple[Any, set[str]]:
-        """A clause with the names of its Bools; cached, since properties share clauses."""
-        key = clause.get_id()
-        if key not in self._clauses:
-            self._clauses[key] = clause, _names(clause)
-        return self._clauses[key]
+    def _closed(self, solver: Any, clauses: Any) -> None:
+        """Check that `clauses` are initially true, and kept by each step where `solver` holds.
 
-    def _substitutions(self) -> Iterator[tuple[Step, Any, dict[str, tuple[Any, Any]]]]:
-        """Each step, its guard, and the Bools that it writes with their new values, by name."""
-        if self._steps is None:
-            self._steps = []
-            for s in self.compiled.steps:
-                guard, effects = self.parts(s)
-                writes: dict[str, tuple[Any, Any]] = {}
-                for n, value in effects.items():
-                    targets = self.now[n] if isinstance(self.now[n], list) else [self.now[n]]
-                    values = value if isinstance(value, list) else [value]
-                    for b, v in zip(targets, values, strict=True):
-                        writes[b.decl().name()] = b, v
-                self._steps.append((s, guard, writes))
-        yield from self._steps
+        The solver holds them from then on.
+        """
+        self._refute("an initial state is outside", self.initial, z3.Not(clauses))
+        after = z3.substitute(clauses, *zip(self.flat, self.flat_next, strict=True))
+        if not solver.assertions():
+            solver.add(self.relation)
+        solver.push()
+        solver.add(clauses, z3.Not(after))
+        kept = solver.check() == z3.unsat
+        solver.pop()
+        if not kept:
+            raise CertificateError("the invariant is not closed under the steps")
+        solver.add(clauses)
 
     def _refute(self, what: str, *formulas: Any) -> None:
         solver = z3.Solver()
@@ -482,7 +442,7 @@ class Symbolic:
         -1 if a violation was found; None if not even depth 0 was decided in time.
         """
         began = time.monotonic()
-        relation = self.relation()
+        relation = self.relation
         solver = z3.Solver()
         frames = [self.flat]
         solver.add(self.initial)

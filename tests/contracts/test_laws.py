@@ -108,7 +108,7 @@ def test_every_edge_of_the_reference_is_in_the_relation(name: str) -> None:
     """And no other: the one disjunction over primed variables is the graph's own edges."""
     c, (engine, _), graph = compiled(name), symbolic(name), reference(name)
     solver = z3.Solver()
-    solver.add(engine.relation())
+    solver.add(engine.relation)
 
     def at(env: Any, state: State) -> list[Any]:
         return [
