@@ -11,6 +11,7 @@ from checker.engines.interface import (
     STOPPED,
     UNWATCHED,
     Engine,
+    Final,
     Finding,
     Follows,
     Question,
@@ -84,30 +85,33 @@ def search(
     return out
 
 
-def temporal(system: System, props: Sequence[Property]) -> list[Result]:
-    """The results of properties of whole runs ("ends", "leads_to"), on the reference's graph."""
-    from checker.engines.liveness import Ends, Lassos
+def temporal(system: System, props: Sequence[Property], *, fired: bool = False) -> list[Result]:
+    """The results of properties of whole runs ("ends", "leads_to"), on one graph for all.
 
+    The explicit engine explores it; with `fired`, the reference engine.
+    """
+    from checker.engines.liveness import Liveness
+
+    asked = [p for p in props if p.temporal]
+    if not asked:
+        return []
+    bad = {p.name: _broken(p, system) for p in asked}
+    seen = _witnesses(asked, system)
+    questions = [*(q for qs in bad.values() for q in qs), *_every(seen)]
+    engine = Liveness(system.compile(*(e for q in questions for e in q.exprs)), fired=fired)
+    found = engine.search(questions)
     out = []
-    for kind, engine_of in (("ends", Ends), ("leads_to", Lassos)):
-        asked = [p for p in props if p.kind == kind]
-        bad = {p.name: _broken(p, system) for p in asked}
-        seen = _witnesses(asked, system)
-        questions = [*(q for qs in bad.values() for q in qs), *_every(seen)]
-        if not questions:
-            continue
-        engine = engine_of(system.compile(*(e for q in questions for e in q.exprs)))
-        found = engine.search(questions)
-        for p in asked:
-            method = "reference" + (f", {p.fairness} fairness" if p.fairness else "")
-            out.append(judge(p, _finding(method, found, engine, bad[p.name], seen[p.name]), system))
+    for p in asked:
+        method = "reference" if fired else "search"
+        method += f", {p.fairness} fairness" if p.fairness else ""
+        out.append(judge(p, _finding(method, found, engine, bad[p.name], seen[p.name]), system))
     return out
 
 
 def _broken(p: Property, system: System) -> Sequence[Question]:
     """The questions about a property of whole runs; an answer to any of them is a violation."""
     if p.kind == "ends":
-        return [Question(p.name, p.bad(system))]
+        return [Final(p.name, p.bad(system))]
     return [
         Follows(p.name, conj(i.given, neg(i.holds)), holds=i.holds, fairness=p.fairness)
         for i in p.implications(system)

@@ -31,10 +31,15 @@ class Question:
 
 
 @dataclass
+class Final(Question):
+    """A question that is asked only of the states in which a fair run can stay for ever."""
+
+
+@dataclass
 class Follows(Question):
     """Whether some fair run reaches a state with `expr` and from there on never `holds`.
 
-    The answer is a lasso: `state` is its number, not that of a state.
+    The answer is a lasso: `state` is its number, which is that of no state.
     """
 
     holds: Expr = TRUE

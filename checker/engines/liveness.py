@@ -18,15 +18,18 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import networkx as nx
+import numpy as np
 
+from checker.engines.explicit import Explicit, numpy_function
 from checker.engines.interface import (
     UNLIMITED,
     UNWATCHED,
     Budget,
+    Final,
     Follows,
     Label,
     Question,
@@ -35,6 +38,8 @@ from checker.engines.interface import (
     Watch,
 )
 from checker.engines.reference import EngineError, Reference
+from model.expr import Expr
+from model.system import Compiled
 
 Node = Any
 
@@ -54,9 +59,9 @@ def fair_component(
     while waiting:
         part = graph.subgraph(waiting.pop())
         for found in nx.strongly_connected_components(part):
-            inside = graph.subgraph(found)
-            if not inside.number_of_edges():
+            if len(found) == 1 and not part.has_edge(*found, *found):
                 continue
+            inside = graph.subgraph(found)
             taken = {key for _, _, key in inside.edges(keys=True)}
             possible = [{key for _, _, key in graph.out_edges(n, keys=True)} for n in found]
             if fairness == "weak":
@@ -137,7 +142,7 @@ def _steps(graph: nx.MultiDiGraph[Any], nodes: Sequence[Node]) -> list[tuple[Lab
 
 
 def _lasso(
-    graph: nx.MultiDiGraph[Any], starts: Iterable[Node], without: set[Node], fairness: str
+    graph: nx.MultiDiGraph[Any], starts: Collection[Node], without: set[Node], fairness: str
 ) -> tuple[list[Node], Node, list[tuple[Label, Node]]] | None:
     """A lasso that stays in the states `without` after some state of `starts`; None if none exists.
 
@@ -164,57 +169,89 @@ def _lasso(
     return [*stem, *middle[1:]], end, [] if stuck else _loop(graph, end, part, fairness)
 
 
-class Ends(Reference):
-    """The reference engine, asked only about the states of bottom components."""
+class Liveness:
+    """The engine for questions about whole runs, on the graph that another engine explores.
 
-    def search(
-        self,
-        questions: Sequence[Question] = (),
-        budget: Budget = UNLIMITED,
-        watch: Watch = UNWATCHED,
-    ) -> Search:
-        """Explore all states, then answer questions by those of bottom components only."""
-        found = super().search((), budget, watch)
-        if found.complete:
-            final = set[Node]().union(*bottoms(self.graph))
-            for q in questions:
-                true = self.predicate(q.expr)
-                hits = (i for i, s in enumerate(self.order) if s in final and true(s))
-                q.state = next(hits, None)
-        return found
+    The states are numbered as that engine does: the explicit one or, with `fired`, the reference.
+    """
 
-
-class Lassos(Reference):
-    """The reference engine, which answers a question `Follows` by a lasso."""
-
-    def search(
-        self,
-        questions: Sequence[Question] = (),
-        budget: Budget = UNLIMITED,
-        watch: Watch = UNWATCHED,
-    ) -> Search:
-        """Explore all states, then look for a lasso for each question `Follows`."""
+    def __init__(self, compiled: Compiled, *, fired: bool = False) -> None:
+        self.compiled = compiled
+        self.engine = Reference(compiled) if fired else Explicit(compiled)
+        self.graph: nx.MultiDiGraph[int] = nx.MultiDiGraph()
         self.lassos: list[Route] = []
-        plain = [q for q in questions if not isinstance(q, Follows)]
-        found = super().search(plain, budget, watch)
-        if found.complete:
-            for q in questions:
-                if isinstance(q, Follows):
-                    self._answer(q)
+
+    def search(
+        self,
+        questions: Sequence[Question] = (),
+        budget: Budget = UNLIMITED,
+        watch: Watch = UNWATCHED,
+    ) -> Search:
+        """Explore all states, then answer the questions about whole runs."""
+        plain = [q for q in questions if not isinstance(q, Final | Follows)]
+        found = self.engine.search(plain, budget, watch)
+        if not found.complete:
+            return found
+        self.graph = _numbered(self.engine)
+        final = set[int]().union(*bottoms(self.graph))
+        for q in questions:
+            if isinstance(q, Final):
+                q.state = min(final & self._where(q.expr), default=None)
+            elif isinstance(q, Follows):
+                self._answer(q)
         return found
 
     def path(self, state: int) -> Route:
-        """The lasso numbered `state`: its stem, then its loop once."""
-        return self.lassos[state]
+        """A shortest path to a state, or the lasso of that number: its stem, then its loop once."""
+        n = state - len(self.graph)
+        return self.engine.path(state) if n < 0 else self.lassos[n]
+
+    def _where(self, expr: Expr) -> set[int]:
+        """The numbers of the states in which `expr` is true."""
+        if isinstance(self.engine, Reference):
+            true = self.engine.predicate(expr)
+            return {i for i, s in enumerate(self.engine.order) if true(s)}
+        value = numpy_function(self.compiled.narrow(expr), self.compiled.index)
+        columns = self.engine.unpack(np.concatenate(self.engine.words, axis=1))
+        hit = np.broadcast_to(value(columns, {}, np), len(self.graph))
+        return set(np.flatnonzero(hit).tolist())
 
     def _answer(self, q: Follows) -> None:
-        begins, holds = self.predicate(q.expr), self.predicate(q.holds)
-        without = {n for n in self.graph if not holds(n)}
-        lasso = _lasso(self.graph, filter(begins, self.graph), without, q.fairness)
+        without = {*self.graph} - self._where(q.holds)
+        lasso = _lasso(self.graph, self._where(q.expr) & without, without, q.fairness)
         if lasso is None:
             return
         stem, end, loop = lasso
         if loop and loop[-1][1] != end:
             raise EngineError("the loop of a lasso does not close")
-        q.state, q.loop = len(self.lassos), len(stem) - 1
-        self.lassos.append([*self.route(stem), *((self.steps[label], n) for label, n in loop)])
+        steps = {s.label: s for s in self.compiled.steps}
+        taken = [*_steps(self.graph, stem), *loop]
+        q.state, q.loop = len(self.graph) + len(self.lassos), len(stem) - 1
+        self.lassos.append(
+            [(None, self._state(stem[0])), *((steps[k], self._state(n)) for k, n in taken)]
+        )
+
+    def _state(self, n: int) -> tuple[Any, ...]:
+        return self.engine.order[n] if isinstance(self.engine, Reference) else self.engine.state(n)
+
+
+def _numbered(engine: Explicit | Reference) -> nx.MultiDiGraph[int]:
+    """The graph that the engine has explored: numbered states, edges with the labels of steps."""
+    graph: nx.MultiDiGraph[int] = nx.MultiDiGraph()
+    if isinstance(engine, Reference):
+        number = {s: i for i, s in enumerate(engine.order)}
+        for s, i in number.items():
+            graph.add_node(i, **engine.graph.nodes[s])
+        for a, b, key in engine.graph.edges(keys=True):
+            graph.add_edge(number[a], number[b], key=key)
+        return graph
+    rows = {c.tobytes(): i for i, c in enumerate(np.concatenate(engine.words, axis=1).T)}
+    for depth, (start, words) in enumerate(zip(engine.starts, engine.words, strict=True)):
+        numbers = range(start, start + words.shape[1])
+        graph.add_nodes_from(numbers, depth=depth, initial=depth == 0)
+    for start, words in zip(engine.starts, engine.words, strict=True):
+        for after, before, via in engine.expand(words, start, {}):
+            label = engine.compiled.steps[via[0]].label
+            reached = (rows[c.tobytes()] for c in after.T)
+            graph.add_edges_from((a, b, label) for a, b in zip(before.tolist(), reached))
+    return graph

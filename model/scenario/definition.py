@@ -36,8 +36,9 @@ class Scenario:
     """The configuration of the clients: by variable, the possible values."""
     server: Config
     """The configuration of the servers."""
-    methods: tuple[str, ...] = ("explicit", "symbolic")
-    """The methods of decision: "explicit" is search, "symbolic" is proof."""
+    methods: tuple[str, ...] = ()
+    """The methods of decision: "explicit" is search, "symbolic" is proof. By default both; search
+    alone on the reliable network, which has few states, and queues, which proofs find hard."""
     clients: int = 1
     """The number of client runs."""
     servers: int = 1
@@ -71,6 +72,11 @@ class Scenario:
     about: tuple[str, ...] = ()
     """The ids of the properties to check; empty for all that apply. A search over fewer variables
     has fewer states."""
+
+    def __post_init__(self) -> None:
+        if not self.methods:
+            methods = ("explicit", "symbolic")[: 1 if self.network == "reliable" else 2]
+            object.__setattr__(self, "methods", methods)
 
     @property
     def features(self) -> frozenset[str]:
