@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from checker.engines.interface import Described
@@ -67,13 +68,19 @@ def every_variable(system: System) -> Compiled:
     return system.compile(*(var(n, v.domain) for n, v in system.variables.items()))
 
 
+@lru_cache(maxsize=8)
+def machines_of(system: System) -> Reference:
+    """The reference engine for paths of the system, over all variables."""
+    return Reference(every_variable(system))
+
+
 def replay(system: System, path: Described, goal: Expr | None, name: str = "") -> Trace:
     """The trace of `path`, replayed on the machines.
 
     EngineError if a step does not replay, or the last state does not satisfy `goal`, if given.
     """
-    full = every_variable(system)
-    reference = Reference(full)
+    reference = machines_of(system)
+    full = reference.compiled
     first = {n: path[0][1].get(n, v.initial[0]) for n, v in system.variables.items()}
     machines = _machines(system, first)
     state = tuple(first[n] for n in full.names)

@@ -16,7 +16,7 @@ from checker.engines.choice import Options, searcher
 from checker.engines.interface import Budget, Described, Label, Question, Route, Watch, described
 from checker.engines.reference import Reference, State
 from checker.request import Request
-from checker.trace import every_variable, replay
+from checker.trace import machines_of, replay
 from model.adversary.network import Adversary
 from model.adversary.reliable import Overheard
 from model.expr import FALSE
@@ -140,7 +140,7 @@ def _among_honest(
         return
     honest = replace(system, network=Overheard(adversary=system.network))
     compiled = honest.compile(*(q.expr for q in asked))
-    reference = Reference(every_variable(system))
+    reference = machines_of(system)
 
     def carry(q: Question, path: Callable[[], Route]) -> Route | None:
         route = carried(reference, described(compiled, path()))

@@ -252,6 +252,6 @@ def _numbered(engine: Explicit | Reference) -> nx.MultiDiGraph[int]:
     for start, words in zip(engine.starts, engine.words, strict=True):
         for after, before, via in engine.expand(words, start, {}):
             label = engine.compiled.steps[via[0]].label
-            reached = (rows[c.tobytes()] for c in after.T)
-            graph.add_edges_from((a, b, label) for a, b in zip(before.tolist(), reached))
+            reached = [rows[c.tobytes()] for c in after.T]
+            graph.add_edges_from((a, b, label) for a, b in zip(before, reached, strict=True))
     return graph

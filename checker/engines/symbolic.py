@@ -4,15 +4,15 @@
 of earlier properties, and where PDR takes too long by Spacer. A variable is one Bool for each bit
 of its code; the steps are one disjunctive transition relation over primed variables. An inductive
 invariant from either is then checked by an ordinary solver over that relation: initial states
-inside, closed under every step, inside the property. Only then is a property PROVED. Bounded search unrolls the relation and claims no more
-than the depth that it reached.
+inside, closed under every step, inside the property. Only then is a property PROVED. Bounded
+search unrolls the relation and claims no more than the depth that it reached.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any

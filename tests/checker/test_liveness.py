@@ -35,14 +35,11 @@ def follows(w: World) -> list[Implication]:
 
 def judged(system: System, props: Sequence[Property]) -> list[Result]:
     """The results on the explicit engine's graph, which the reference engine shares."""
-    out = temporal(system, props)
-    for r, fired in zip(out, temporal(system, props, fired=True), strict=True):
-        assert (r.verdict, r.states, r.depth, r.cases) == (
-            fired.verdict,
-            fired.states,
-            fired.depth,
-            fired.cases,
-        )
+    out, fired = temporal(system, props), temporal(system, props, fired=True)
+    for a, b in zip(out, fired, strict=True):
+        # Of several lassos, each may find another one.
+        same = (a.depth, a.states, a.cases) == (b.depth, b.states, b.cases)
+        assert a.verdict == b.verdict and (same or a.verdict == VIOLATED)
     return out
 
 
