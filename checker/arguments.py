@@ -108,7 +108,12 @@ ARGUMENTS: dict[str, list[Any]] = {
         arg("--cluster", metavar="ADDRESS", help="search on a Dask cluster: its scheduler"),
         arg("--stop-at-first", action="store_true", help="end a search at its first violation"),
         arg("--rfc", metavar="NUMBER", help="group the verdicts by the sections of an RFC"),
-        FORMAT,
+        arg(
+            "--format",
+            choices=("text", "json", "jsonl"),
+            default="text",
+            help="jsonl: a line for each verdict as soon as it is there",
+        ),
         OUTPUT,
         arg("--certificates", metavar="DIR", help="write each proof as a file there"),
     ],

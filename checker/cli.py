@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from checker import output
 from checker.arguments import KINDS, parser
+from checker.signals import stoppable
 from model.near import UsageError, meant
 from model.rule import ModelError
 
 if TYPE_CHECKING:
     from checker.request import Request
+    from checker.verdict import Result
     from checker.verify import Outcome
 
 
@@ -25,7 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
     args = parser().parse_args(argv)
     try:
-        return COMMANDS[args.command](args)
+        with stoppable():
+            return COMMANDS[args.command](args)
     except BrokenPipeError:
         output.mute()
         return 141  # the status of a process ended by SIGPIPE
@@ -123,7 +126,24 @@ def _verify(args: argparse.Namespace) -> int:
         requirements(args.rfc)
     for line in notes:
         note(line)
-    outcome = verify(request, progress, note=note)
+    stream = output.Stream(args.output)
+    streamed = args.format == "jsonl" or (args.format == "text" and not args.rfc)
+    streamed &= not _by_property(request)
+    told: list[Result] = []
+
+    def report(results: Sequence[Result]) -> None:
+        told.extend(results)
+        progress("")
+        if args.format == "jsonl":
+            stream.say(machine_readable.as_lines(results))
+        elif streamed:
+            stream.say(f"{text.table(results)}\n\n")
+
+    try:
+        outcome = verify(request, progress, note=note, report=report)
+    except BrokenPipeError:
+        output.mute()
+        return exit_status(told)
     progress("")
     results = outcome.results
     if results and all(r.error and r.reason.startswith(IDLE) for r in results):
@@ -131,25 +151,24 @@ def _verify(args: argparse.Namespace) -> int:
             f"{request.patch}: {results[0].reason}; in {results[0].scenario} it can "
             "never take what it should: look at its states, its guard, and the scenario"
         )
-    status = exit_status(
-        results, odd_cases=bool(outcome.odd_cases), interrupted=outcome.interrupted
-    )
-    if args.rfc:
+    if args.rfc and args.format != "jsonl":
         out = _by_section(args, scenarios_of(request), results)
         out += "\n\n" + text.summary(results) if args.format == "text" else ""
     elif args.format == "json":
-        out = machine_readable.as_json(
-            results,
-            left_out(request),
-            outcome.rows,
-            interrupted=outcome.interrupted,
-            odd_cases=outcome.odd_cases,
-        )
+        out = machine_readable.as_json(outcome, left_out(request))
+    elif args.format == "jsonl":
+        out = machine_readable.last_line(outcome, left_out(request))
     else:
-        out = _as_text(request, outcome)
+        out = _as_text(request, outcome, table=not streamed)
         out += "\n\ninterrupted: these are the results so far" if outcome.interrupted else ""
-    _give(out, args.output)
-    return status
+    stream.say(f"{out}\n")
+    stream.close()
+    return exit_status(results, odd_cases=bool(outcome.odd_cases), interrupted=outcome.interrupted)
+
+
+def _by_property(request: Request) -> bool:
+    """Whether the table of verdicts is by property, over many scenarios."""
+    return bool(request.drop and not request.flaw and not request.scenario)
 
 
 def _give(text: str, path: str | None = None) -> None:
@@ -160,8 +179,8 @@ def _give(text: str, path: str | None = None) -> None:
         output.say(f"{text}\n")
 
 
-def _as_text(request: Request, outcome: Outcome) -> str:
-    """The table of verdicts, a chart of each violation shown, and the summary."""
+def _as_text(request: Request, outcome: Outcome, *, table: bool) -> str:
+    """The table of verdicts if asked for, a chart of each violation shown, and the summary."""
     from checker.attack import telling
     from checker.patched import fallen
     from checker.report import text
@@ -178,9 +197,9 @@ def _as_text(request: Request, outcome: Outcome) -> str:
         found = patch_of(request)
         best = telling(shown, found[0].shows if found else "")
         shown = [best] if best else []
-    many = request.drop and not request.flaw and not request.scenario
-    table = (text.by_property if many else text.table)(results)
-    parts = [table, *(text.chart(r.trace) for r in shown)]
+    form = text.by_property if _by_property(request) else text.table
+    parts = [form(results)] if table else []
+    parts += [text.chart(r.trace) for r in shown]
     parts += [
         f"{r.property}: the invariant that says otherwise\n\n{r.certificate}"
         for r in results

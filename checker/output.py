@@ -56,6 +56,35 @@ def write(path: str, text: str) -> None:
         beside.unlink(missing_ok=True)
 
 
+class Stream:
+    """Text written piece by piece: to stdout at once, or to the file `path` when closed."""
+
+    def __init__(self, path: str | None = None) -> None:
+        self.path = path
+        self.parts: list[str] = []
+
+    def say(self, text: str) -> None:
+        """Write a piece."""
+        if self.path is None:
+            say(text)
+        else:
+            self.parts.append(text)
+
+    def close(self) -> None:
+        """Write the file; if its disk is full, elsewhere, which the UsageError says."""
+        if self.path is None:
+            return
+        text = "".join(self.parts)
+        try:
+            write(self.path, text)
+        except OSError as e:
+            with tempfile.NamedTemporaryFile(
+                "w", suffix=f"-{Path(self.path).name}", delete=False, encoding="utf-8"
+            ) as file:
+                file.write(text)
+            raise UsageError(f"{self.path}: {e.strerror}; the result is in {file.name}") from None
+
+
 def say(text: str) -> None:
     """Write to stdout; UsageError if stdout is full or closed."""
     if sys.stdout is None:

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import Any, Self
 
+from checker.signals import left_to_parent
+
 
 class LateError(Exception):
     """A job gave no answer in time."""
@@ -92,6 +94,8 @@ class _Worker:
     began: float = 0.0
 
     def kill(self) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # a compiler, too
         self.process.kill()
         self.process.join()
         self.pipe.close()
@@ -117,7 +121,7 @@ class Pool:
         self._context: Any = multiprocessing.get_context("fork" if fork else "spawn")
         self._threads = self._context.RawValue("i", 1)
         self._tell = {"line": line, "note": note}
-        self._size = workers or cores()
+        self.size = workers or cores()
         self._fresh = fresh
         self._workers: dict[Any, _Worker] = {}
         self._waiting: deque[Job] = deque()
@@ -141,7 +145,7 @@ class Pool:
             self._begin()
             busy = self._busy()
             self._threads.value = share(
-                [w.job.threaded for w in busy if w.job], len(self._waiting), self._size
+                [w.job.threaded for w in busy if w.job], len(self._waiting), self.size
             )
             ready: list[Any] = wait([w.pipe for w in busy], timeout=0.2)
             for pipe in ready:
@@ -159,7 +163,7 @@ class Pool:
 
     def _begin(self) -> None:
         """Give waiting jobs to idle or new processes."""
-        while self._waiting and len(self._busy()) < self._size:
+        while self._waiting and len(self._busy()) < self.size:
             job = self._waiting.popleft()
             if job.prepare is not None:
                 job.prepare()
@@ -208,7 +212,7 @@ class Pool:
 
 def _work(pipe: Any, threads: Any, parent: int) -> None:
     """The body of a process: take job after job from `pipe`."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    left_to_parent()
     if sys.platform == "linux":
         import ctypes
 

@@ -270,29 +270,32 @@ def methods_of(request: Request, where: Scenario) -> list[str]:
     return list(where.methods)
 
 
-def tasks_of(request: Request) -> list[Task]:
-    """The searches and proofs of a request, the long ones first."""
+def tasks_of(request: Request, where: Scenario) -> list[Task]:
+    """The searches and proofs of a scenario, in the order in which they run."""
     out: list[Task] = []
-    for where in scenarios_of(request):
-        props = properties_of(request, where)
-        if not props:
-            continue
-        methods = methods_of(request, where)
-        for m in methods:
-            names = _proofs(request, where, props) if m == SYMBOLIC else ()
-            if names or m != SYMBOLIC:
-                out.append(Task(request, where.name, m, names))
-        if request.patch and methods == [SYMBOLIC]:
-            out.append(Task(request, where.name, ROWS))
-        if any(p.temporal for p in props) and REFERENCE not in methods:
-            out.append(Task(request, where.name, LIVENESS))
+    props = properties_of(request, where)
+    if not props:
+        return out
+    methods = methods_of(request, where)
+    for m in methods:
+        names = _proofs(request, where, props) if m == SYMBOLIC else ()
+        if names or m != SYMBOLIC:
+            out.append(Task(request, where.name, m, names))
+    if request.patch and methods == [SYMBOLIC]:
+        out.append(Task(request, where.name, ROWS))
+    if any(p.temporal for p in props) and REFERENCE not in methods:
+        out.append(Task(request, where.name, LIVENESS))
+    return sorted(out, key=lambda t: ORDER.index(t.method))
 
-    def rank(t: Task) -> tuple[int, int]:
-        # Proofs about many runs take long: they start first, so that none is left for the end.
-        where = scenario(t.scenario)
-        return ORDER.index(t.method), -(where.clients + where.servers) if t.properties else 0
 
-    return sorted(out, key=rank)
+def size(where: Scenario) -> int:
+    """The pinned number of states of a scenario; of one that is only proved, `PROVED_ALONE`."""
+    pinned: int = expectations().get("states", {}).get(where.name, PROVED_ALONE)
+    return pinned
+
+
+PROVED_ALONE = 5_000_000
+"""A search of about so many states takes as long as the proofs of a scenario that is too large."""
 
 
 def _proofs(request: Request, where: Scenario, props: Sequence[Property]) -> tuple[str, ...]:

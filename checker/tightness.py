@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from checker.engines.choice import EXPLICIT
-from checker.mutants.run import Asked, Judged, judged, size
-from checker.request import declared
+from checker.mutants.run import Asked, Judged, judged
+from checker.request import declared, size
 from checker.verdict import PROVED
 from model.near import UsageError
 from model.scenario import SCENARIOS, Scenario, scenario

@@ -1,14 +1,16 @@
 """Verification: the tasks of a request, run in processes, and their results merged.
 
-Tasks (the search or the proofs of a scenario) are independent. Each runs in a process of its own,
-as many at a time as there are cores, so that a solver that hangs can be killed. The proofs of one
-scenario run one after another, since the lemmas of one help the next.
+The tasks of a scenario (its search, its proofs) run one after another in a process, and share what
+is built for its system; as many scenarios at a time as there are cores. Where there are more cores
+than scenarios, each task has a process. The process of a solver that hangs is killed, and another
+one goes on. Small scenarios come first; results are given as soon as those before are there, so
+that their order is always the same.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from checker.by_proof import PROOF_SECONDS, SHOW_SECONDS
@@ -17,7 +19,7 @@ from checker.decide import run_task
 from checker.engines.choice import EXPLICIT, ROWS, SYMBOLIC
 from checker.engines.interface import Watch
 from checker.patched import IDLE, Fires, known
-from checker.pool import DiedError, Job, LateError, Link, Pool
+from checker.pool import DiedError, Job, LateError, Link, Pool, Reply
 from checker.request import (
     Request,
     Task,
@@ -25,11 +27,12 @@ from checker.request import (
     declared,
     properties_of,
     scenarios_of,
+    size,
     system_of,
     tasks_of,
 )
 from checker.verdict import HOLDS_TO_DEPTH, PROVED, UNKNOWN, VIOLATED, Result
-from model.scenario import scenario
+from model.scenario import Scenario, scenario
 from model.solver import UndecidedError, within
 from properties import catalogue
 
@@ -40,7 +43,7 @@ class Outcome:
 
     results: list[Result] = field(default_factory=list)
     interrupted: bool = False
-    rows: Mapping[str, Fires] = field(default_factory=dict)
+    rows: dict[str, Fires] = field(default_factory=dict)
     """By scenario: whether the rows of a patch ever fire."""
     odd_cases: Sequence[Odd] = ()
     """The cases that no scenario reaches, and those that are declared so and reached."""
@@ -51,11 +54,13 @@ def verify(
     progress: Callable[[str], None] | None = None,
     workers: int | None = None,
     note: Callable[[str], None] | None = None,
+    report: Callable[[Sequence[Result]], None] | None = None,
 ) -> Outcome:
     """The outcome of every task of the request, results merged by property and scenario.
 
-    At most `workers` tasks run at a time (default: the cores that this process may use). `progress`
-    gets passing lines, `note` permanent ones.
+    At most `workers` processes run at a time (default: the cores that this process may use).
+    `progress` gets passing lines, `note` permanent ones, `report` the results of each scenario in
+    its turn.
     """
     outcome = Outcome()
     try:
@@ -65,22 +70,139 @@ def verify(
     except UndecidedError as e:
         outcome.results = _unknown(request, str(e))
         return outcome
-    found: list[tuple[Task, list[Result]]] = []
+    every = sorted(scenarios_of(request), key=size)
+    courses: list[_Course] = []
+    told = 0
+    began = time.monotonic()
+
+    def line(text: str) -> None:
+        if progress is not None:
+            left = _left(courses, time.monotonic() - began) if len(courses) > 1 else ""
+            progress(f"{left}{text}")
+
     try:
-        with Pool(workers, progress, note, fresh=True) as pool:
-            found += _in_processes(tasks_of(request), pool)
-            found += _in_processes(_left(request, found), pool)
+        with Pool(workers, line, note, fresh=True) as pool:
+            apart = len(every) < pool.size
+            courses += [_Course(pool, request, where, apart=apart) for where in every]
+            for reply in pool.replies():
+                next(c for c in courses if reply.job in c.jobs).take(reply)
+                while told < len(courses) and not courses[told].jobs:
+                    told += 1
+                    _tell(outcome, courses[told - 1], report)
     except KeyboardInterrupt:
         outcome.interrupted = True
-    outcome.results = merge(request, found)
-    outcome.rows = known(r for _, part in found for r in part)
+    for course in courses[told:]:
+        _tell(outcome, course, report)
     if everything(request) and not outcome.interrupted:
         outcome.odd_cases = odd(outcome.results)
-    for r in outcome.results:
-        rows = outcome.rows.get(r.scenario, {})
-        if request.flaw and rows and set(rows.values()) == {False}:
-            r.error, r.reason = True, f"{IDLE}: {', '.join(rows)}"
     return outcome
+
+
+def _left(courses: Sequence[_Course], seconds: float) -> str:
+    """How many scenarios are done, and about how long the others take if they took `seconds`."""
+    done = [c for c in courses if not c.jobs]
+    work = sum(c.work for c in done)
+    left = seconds / work * sum(c.work for c in courses if c.jobs) if done else 0.0
+    about = f", about {left:.0f} s left" if done else ""
+    return f"{len(done)} of {len(courses)} scenarios{about}; "
+
+
+def _tell(
+    outcome: Outcome, course: _Course, report: Callable[[Sequence[Result]], None] | None
+) -> None:
+    """Add the results of a scenario to the outcome, and report them."""
+    results = merge(course.request, course.where, course.found)
+    outcome.rows |= known(course.found)
+    rows = outcome.rows.get(course.where.name, {})
+    for r in results:
+        if course.request.flaw and rows and set(rows.values()) == {False}:
+            r.error, r.reason = True, f"{IDLE}: {', '.join(rows)}"
+    outcome.results += results
+    if report is not None and results:
+        report(results)
+
+
+SCENARIO = 4_000_000
+"""A scenario takes as long as the search of so many states, besides its own search."""
+
+
+class _Course:
+    """The tasks of one scenario: those left by job, and the results found."""
+
+    def __init__(self, pool: Pool, request: Request, where: Scenario, *, apart: bool) -> None:
+        self.pool, self.request, self.where = pool, request, where
+        self.found: list[Result] = []
+        self.jobs: dict[Job, list[Task]] = {}
+        self.work = size(where) + SCENARIO
+        if apart:
+            for task in tasks_of(request, where):
+                self._begin([task])
+        elif properties_of(request, where):
+            self._begin(None)
+
+    def _begin(self, tasks: list[Task] | None, *, first: bool = False) -> None:
+        """Give a process the tasks; None for all of the scenario, listed when it starts."""
+        job = Job(_run, linked=True)
+        self.jobs[job] = tasks or []
+
+        def prepare() -> None:
+            if tasks is None:
+                self.jobs[job] = tasks_of(self.request, self.where)
+            elif len(self.jobs) > 1 and not self.request.patch:
+                # Processes for one system share what is built before the fork.
+                _ = system_of(self.request, self.where).values
+            job.args = (tuple(self.jobs[job]),)
+            self._now(job)
+
+        job.prepare = prepare
+        self.pool.add(job, first=first)
+
+    def _now(self, job: Job) -> None:
+        """Set what the pool knows of a job by the task that is under way."""
+        task = next(iter(self.jobs[job]), None)
+        job.limit = limit(task) if task else None
+        job.threaded = task is not None and task.method == EXPLICIT
+
+    def take(self, reply: Reply) -> None:
+        """Take a reply; the failure of one task, or of one proof, does not stop the others."""
+        left = self.jobs[reply.job]
+        if reply.part:
+            results, done = reply.value
+            self.found += results
+            if done:
+                task = left.pop(0)
+                left += self._undecided(task, results)
+            else:
+                names = {r.property for r in results}
+                rest = tuple(n for n in left[0].properties if n not in names)
+                left[0] = replace(left[0], properties=rest)
+            self._now(reply.job)
+            return
+        del self.jobs[reply.job]
+        if reply.problem is not None:
+            task = left.pop(0)
+            if task.method == SYMBOLIC:
+                # Only the proof under way is lost: a new process takes the remaining ones.
+                if task.properties[1:]:
+                    left.insert(0, replace(task, properties=task.properties[1:]))
+                task = replace(task, properties=task.properties[:1])
+            e = reply.problem
+            told = isinstance(e, LateError | DiedError)
+            why = str(e) if told else f"{type(e).__name__}: {e}"
+            self.found += _failed(task, why, error=not told)
+        if left:
+            self._begin(left, first=True)
+
+    def _undecided(self, task: Task, results: Sequence[Result]) -> list[Task]:
+        """The proofs of what a search of a patched system, too large for it, left undecided."""
+        request = task.request
+        if not request.patch or request.engine or request.bounded or request.first:
+            return []
+        if task.method != EXPLICIT:
+            return []
+        open_ = (r.property for r in results if r.verdict == UNKNOWN and not r.error)
+        names = tuple(n for n in open_ if catalogue()[n].kind == "invariant")
+        return [replace(task, method=SYMBOLIC, properties=names)] if names else []
 
 
 def _unknown(request: Request, why: str) -> list[Result]:
@@ -92,33 +214,13 @@ def _unknown(request: Request, why: str) -> list[Result]:
     ]
 
 
-def _left(request: Request, found: Sequence[tuple[Task, list[Result]]]) -> list[Task]:
-    """The proofs of what a search of a patched system, too large for it, left undecided."""
-    if not request.patch or request.engine or request.bounded or request.first:
-        return []
+def merge(request: Request, where: Scenario, found: Sequence[Result]) -> list[Result]:
+    """One result for each property of a scenario; engines that disagree are an error."""
     out = []
-    for task, results in found:
-        if task.method != EXPLICIT:
-            continue
-        open_ = (r.property for r in results if r.verdict == UNKNOWN and not r.error)
-        names = tuple(n for n in open_ if catalogue()[n].kind == "invariant")
-        if names:
-            out.append(replace(task, method=SYMBOLIC, properties=names))
-    return out
-
-
-def merge(request: Request, found: Sequence[tuple[Task, list[Result]]]) -> list[Result]:
-    """One result for each property and scenario; engines that disagree are an error."""
-    by_key: dict[tuple[str, str], list[Result]] = {}
-    for _, part in found:
-        for r in part:
-            by_key.setdefault((r.scenario, r.property), []).append(r)
-    out = []
-    for where in scenarios_of(request):
-        for p in properties_of(request, where):
-            results = by_key.get((where.name, p.name))
-            if results:
-                out.append(combined(sorted(results, key=lambda r: r.method != "search")))
+    for p in properties_of(request, where):
+        results = [r for r in found if r.property == p.name]
+        if results:
+            out.append(combined(sorted(results, key=lambda r: r.method != "search")))
     return out
 
 
@@ -165,11 +267,16 @@ def combined(results: list[Result]) -> Result:
     return first
 
 
-def _run(link: Link, task: Task) -> list[Result]:
-    """The results of a task; each proof is given early, as a part of the answer."""
-    report = link.part if task.method == SYMBOLIC else None
-    done = run_task(task, Watch(line=link.line, note=link.note, threads=link.threads), report)
-    return [] if report else done
+def _run(link: Link, tasks: Sequence[Task]) -> None:
+    """Decide tasks; the results are given as parts of the answer, each proof at once.
+
+    A part is a list of results, and whether the task is done.
+    """
+    watch = Watch(line=link.line, note=link.note, threads=link.threads)
+    for task in tasks:
+        each = task.method == SYMBOLIC
+        results = run_task(task, watch, (lambda r: link.part(([r], False))) if each else None)
+        link.part(([] if each else results, True))
 
 
 def _failed(task: Task, why: str, *, error: bool) -> list[Result]:
@@ -187,42 +294,6 @@ def _failed(task: Task, why: str, *, error: bool) -> list[Result]:
             Result(p.name, p.id, where.name, UNKNOWN, verdict, why or reason, method, error=error)
         )
     return out
-
-
-def _in_processes(tasks: Sequence[Task], pool: Pool) -> Iterator[tuple[Task, list[Result]]]:
-    """The results of tasks as they come; the failure of one proof does not stop the others."""
-    several = Counter(t.scenario for t in tasks)
-    left: dict[Job, Task] = {}
-
-    def begin(task: Task, *, first: bool = False) -> None:
-        def build() -> None:
-            # Tasks on one system share what is built before the fork.
-            if several[task.scenario] > 1 and not task.request.patch:
-                _ = system_of(task.request, scenario(task.scenario)).values
-
-        job = Job(_run, (task,), True, limit(task), task.method == EXPLICIT, build)
-        left[pool.add(job, first=first)] = task
-
-    for t in tasks:
-        begin(t)
-    for reply in pool.replies():
-        task = left[reply.job]
-        if reply.part:
-            names = tuple(n for n in task.properties if n != reply.value.property)
-            left[reply.job] = replace(task, properties=names)
-            yield task, [reply.value]
-            continue
-        if reply.problem is None:
-            yield task, reply.value
-            continue
-        if task.method == SYMBOLIC:
-            # Only the proof under way is lost: a new task takes the remaining ones.
-            if task.properties[1:]:
-                begin(replace(task, properties=task.properties[1:]), first=True)
-            task = replace(task, properties=task.properties[:1])
-        e = reply.problem
-        told = isinstance(e, LateError | DiedError)
-        yield task, _failed(task, str(e) if told else f"{type(e).__name__}: {e}", error=not told)
 
 
 def limit(task: Task) -> float | None:

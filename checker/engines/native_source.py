@@ -372,6 +372,8 @@ def load(source: str, folder: Path | None = None) -> ctypes.CDLL:
 def _prune(folder: Path, made: Path) -> None:
     """Delete the objects used least recently, until the others take at most `CACHED` bytes.
 
+    What compilers left behind whose process was killed goes, too.
+
     Another process may have deleted an object meanwhile, or may still have one open: an open object
     stays mapped.
     """
@@ -379,11 +381,24 @@ def _prune(folder: Path, made: Path) -> None:
     for path in folder.glob("*.so"):
         with suppress(FileNotFoundError):
             infos[path] = path.stat()
+    for path in folder.glob("build-*"):
+        pid = path.name.split("-")[1]
+        if pid.isdigit() and not _runs(int(pid)):
+            shutil.rmtree(path, ignore_errors=True)
     held = 0
     for path in sorted(infos, key=lambda p: (p == made, infos[p].st_mtime), reverse=True):
         held += infos[path].st_size
         if held > CACHED and path != made:
             path.unlink(missing_ok=True)
+
+
+def _runs(pid: int) -> bool:
+    """Whether there is a process of that number."""
+    try:
+        os.kill(pid, 0)
+    except OSError as e:
+        return not isinstance(e, ProcessLookupError)
+    return True
 
 
 def _load_temporary(command: list[str], source: str) -> ctypes.CDLL:
@@ -410,7 +425,7 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 def _build(command: list[str], source: str, folder: Path, target: Path) -> None:
     """Compile into `folder` under another name, then rename: no reader sees half an object."""
-    with tempfile.TemporaryDirectory(dir=folder, prefix="build-") as name:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f"build-{os.getpid()}-") as name:
         text, made = Path(name) / "search.c", Path(name) / "search.so"
         text.write_text(source, encoding="utf-8")
         done = _run([*command, *FLAGS, "-o", str(made), str(text)])

@@ -25,7 +25,7 @@ from checker.engines.choice import EXPLICIT
 from checker.mutants.family import EQUIVALENT, KILLED, SURVIVES, UNDECIDED, Family
 from checker.mutants.generate import Mutant, mutants_of
 from checker.pool import Job, Link, Pool
-from checker.request import Request, declared, expectations, properties_of
+from checker.request import Request, declared, properties_of, size
 from checker.trace import Trace
 from checker.verdict import PROVED
 from model.near import UsageError
@@ -116,12 +116,6 @@ def digest(where: str, key: tuple[str, str, str], asked: Asked) -> str:
     """The name of a judgement in a record."""
     text = "\0".join((identity(), where, *key, str(asked.every)))
     return hashlib.sha256(text.encode()).hexdigest()[:20]
-
-
-def size(of: Scenario) -> int:
-    """The pinned number of states of a scenario; larger than any other if there is none."""
-    pinned: int = expectations().get("states", {}).get(of.name, 1 << 40)
-    return pinned
 
 
 def scenarios(where: str | None) -> list[Scenario]:

@@ -1,0 +1,43 @@
+"""The signals that ask a command to end: it prints what it has, and leaves nothing running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+STOPS = tuple(getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n))
+"""Ctrl-C, a time-out or a batch system, a closed terminal."""
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """A block in which each signal of `STOPS` does what Ctrl-C does; only the first one counts."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {n: signal.getsignal(n) for n in STOPS}
+
+    def stop(number: int, frame: object) -> None:
+        for n in STOPS:
+            signal.signal(n, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for n, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as under nohup
+            signal.signal(n, stop)
+    try:
+        yield
+    finally:
+        for n, handler in before.items():
+            signal.signal(n, handler)
+
+
+def left_to_parent() -> None:
+    """Let this process, and those that it starts, be ended by its parent alone."""
+    for n in STOPS:
+        signal.signal(n, signal.SIG_IGN)
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)
