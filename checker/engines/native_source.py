@@ -11,19 +11,19 @@ A compiled object is cached under the hash of its source, in a folder that only 
 from __future__ import annotations
 
 import ctypes
+import functools
 import hashlib
 import os
 import platform
 import shlex
 import shutil
-import stat
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
+from checker import cache
 from checker.engines.words import Layout
 from model.expr import Expr, fold
 from model.system import Compiled
@@ -291,8 +291,6 @@ class Program:
 
 
 # -- compiler and cache ----------------------------------------------------------------------------
-CACHED = 1 << 26
-"""Bytes of compiled searches that are kept."""
 
 
 def _compiler() -> list[str]:
@@ -315,26 +313,6 @@ def available() -> str:
     return ""
 
 
-def cache_folder() -> Path:
-    """The default folder of compiled searches."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification says that a relative path is to be ignored.
-    root = Path(base) if os.path.isabs(base) else Path.home() / ".cache"
-    return root / "tls-handshake-model-checker"
-
-
-def _refuse_shared(path: Path, folder: bool) -> None:
-    """Raise NativeError if another user can write `path`, or its type is not the expected one."""
-    info = path.lstat()
-    kind = stat.S_ISDIR(info.st_mode) if folder else stat.S_ISREG(info.st_mode)
-    if not kind:
-        raise NativeError(f"{path} is not a {'folder' if folder else 'file'}")
-    if info.st_uid != os.geteuid():
-        raise NativeError(f"{path} belongs to user {info.st_uid}: code there is not run")
-    if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise NativeError(f"{path} can be written by others: code there is not run; chmod go-w it")
-
-
 def load(source: str, folder: Path | None = None) -> ctypes.CDLL:
     """The shared object of a C source, compiled unless it is in `folder` (default: the cache).
 
@@ -344,69 +322,29 @@ def load(source: str, folder: Path | None = None) -> ctypes.CDLL:
     command = _compiler()
     if not command:
         raise NativeError(available() or "no C compiler")
-    where = cache_folder() if folder is None else folder
+    where = cache.folder() if folder is None else folder
+    key = "\0".join((*command, _version(*command), *FLAGS, platform.machine(), source))
+    target = where / f"{hashlib.sha256(key.encode()).hexdigest()}.so"
     try:
-        where.mkdir(mode=0o700, parents=True, exist_ok=True)
+        cache.made(where)
+        if cache.read(target) is None:
+            _build(command, source, where, target)
+    except cache.UnsafeError as e:
+        raise NativeError(str(e)) from e
     except OSError as e:
         if folder is not None:
-            raise NativeError(f"the cache folder {where} cannot be made: {e.strerror}") from e
-        return _load_temporary(command, source)
-    _refuse_shared(where, True)
-    version = _run([*command, "--version"]).stdout
-    key = "\0".join((*command, version, *FLAGS, platform.machine(), source))
-    target = where / f"{hashlib.sha256(key.encode()).hexdigest()}.so"
-    if not target.exists():
-        try:
-            _build(command, source, where, target)
-        except OSError as e:
-            if folder is not None:
-                raise NativeError(f"{where} cannot be written: {e.strerror}") from e
-            return _load_temporary(command, source)
-        _prune(where, target)
-    _refuse_shared(target, False)
-    with suppress(OSError):  # a folder that is only read
-        os.utime(target)
+            raise NativeError(f"the cache folder {where} cannot be used: {e.strerror}") from e
+        # The object stays mapped when its file is gone.
+        with tempfile.TemporaryDirectory() as name:
+            target = Path(name) / "search.so"
+            _build(command, source, Path(name), target)
+            return _open(target)
     return _open(target)
 
 
-def _prune(folder: Path, made: Path) -> None:
-    """Delete the objects used least recently, until the others take at most `CACHED` bytes.
-
-    What compilers left behind whose process was killed goes, too.
-
-    Another process may have deleted an object meanwhile, or may still have one open: an open object
-    stays mapped.
-    """
-    infos = {}
-    for path in folder.glob("*.so"):
-        with suppress(FileNotFoundError):
-            infos[path] = path.stat()
-    for path in folder.glob("build-*"):
-        pid = path.name.split("-")[1]
-        if pid.isdigit() and not _runs(int(pid)):
-            shutil.rmtree(path, ignore_errors=True)
-    held = 0
-    for path in sorted(infos, key=lambda p: (p == made, infos[p].st_mtime), reverse=True):
-        held += infos[path].st_size
-        if held > CACHED and path != made:
-            path.unlink(missing_ok=True)
-
-
-def _runs(pid: int) -> bool:
-    """Whether there is a process of that number."""
-    try:
-        os.kill(pid, 0)
-    except OSError as e:
-        return not isinstance(e, ProcessLookupError)
-    return True
-
-
-def _load_temporary(command: list[str], source: str) -> ctypes.CDLL:
-    # The object stays mapped when its file is gone.
-    with tempfile.TemporaryDirectory() as name:
-        target = Path(name) / "search.so"
-        _build(command, source, Path(name), target)
-        return _open(target)
+@functools.cache
+def _version(*command: str) -> str:
+    return _run([*command, "--version"]).stdout
 
 
 def _open(target: Path) -> ctypes.CDLL:
@@ -424,8 +362,8 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _build(command: list[str], source: str, folder: Path, target: Path) -> None:
-    """Compile into `folder` under another name, then rename: no reader sees half an object."""
-    with tempfile.TemporaryDirectory(dir=folder, prefix=f"build-{os.getpid()}-") as name:
+    """Compile into `folder` under another name, then write `target`: no reader sees half of it."""
+    with cache.building(folder) as name:
         text, made = Path(name) / "search.c", Path(name) / "search.so"
         text.write_text(source, encoding="utf-8")
         done = _run([*command, *FLAGS, "-o", str(made), str(text)])
@@ -434,5 +372,4 @@ def _build(command: list[str], source: str, folder: Path, target: Path) -> None:
             first = next((x for x in lines if "error" in x.lower()), lines[0] if lines else "")
             said = first.replace(f"{name}/", "") or f"exit status {done.returncode}"
             raise NativeError(f"{shlex.join(command)} failed: {said}")
-        made.chmod(0o700)
-        made.replace(target)
+        cache.write(target, made.read_bytes())

@@ -336,11 +336,11 @@ def test_the_objects_used_least_recently_are_deleted(
     for age, path in ((20, second), (10, first)):
         os.utime(path, (time.time() - age,) * 2)
     size = sum(p.stat().st_size for p in (first, second))
-    monkeypatch.setattr(native_source, "CACHED", size + 100)
+    monkeypatch.setattr(native_source.cache, "CACHED", size + 100)
     Native(many(2), cache=tmp_path).search()
     assert len(objects()) == 2
     assert first in objects() and second not in objects()
     # The one just made is there whatever its size.
-    monkeypatch.setattr(native_source, "CACHED", 0)
+    monkeypatch.setattr(native_source.cache, "CACHED", 0)
     Native(many(3), cache=tmp_path).search()
     assert len(objects()) == 1

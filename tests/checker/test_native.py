@@ -9,7 +9,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -449,6 +449,20 @@ def test_objects_are_kept_and_used_again(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert kept.stat().st_ino == before.st_ino
 
 
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-1], lambda b: b"", lambda b: b[:99] + b"x" + b[100:]]
+)
+def test_a_damaged_object_is_made_anew(damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    Native(compiled("toy"), cache=tmp_path).search()
+    (kept,) = tmp_path.iterdir()
+    whole = kept.read_bytes()
+    kept.unlink()  # the object that this process has open stays as it is
+    kept.write_bytes(damage(whole))
+    kept.chmod(0o700)
+    assert Native(compiled("toy"), cache=tmp_path).search().states == 11
+    assert kept.read_bytes() == whole
+
+
 def test_a_folder_that_others_can_write_is_refused(tmp_path: Path) -> None:
     engine = Native(compiled("toy"), cache=tmp_path / "objects")
     engine.search()
@@ -484,15 +498,15 @@ def test_what_belongs_to_someone_else_is_refused(
 
 def test_the_default_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert native_source.cache_folder() == tmp_path / "tls-handshake-model-checker"
+    assert native_source.cache.folder() == tmp_path / "tls-handshake-model-checker"
     assert Native(compiled("toy")).search().states == 11
-    assert len(list(native_source.cache_folder().iterdir())) == 1
+    assert len(list(native_source.cache.folder().iterdir())) == 1
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert native_source.cache_folder() == tmp_path / ".cache" / "tls-handshake-model-checker"
+    assert native_source.cache.folder() == tmp_path / ".cache" / "tls-handshake-model-checker"
     # Where no folder can be made, the object is compiled into a temporary one.
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert Native(compiled("toy")).search().states == 11
-    with pytest.raises(NativeError, match="cannot be made"):
+    with pytest.raises(NativeError, match="cannot be used"):
         Native(compiled("toy"), cache=tmp_path / "file" / "x").search()
