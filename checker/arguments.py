@@ -23,6 +23,7 @@ ABOUT = {
     "mutants": "change each row in every way, and see which property notices",
     "tightness": "which mutants break a property, and which it alone notices",
     "export": "write a scenario for another model checker",
+    "cache": "what is kept of earlier runs: compiled searches and answers",
 }
 """What each command is for."""
 KINDS = ("properties", "scenarios", "capabilities", "flaws", "rules", "engines")
@@ -106,6 +107,7 @@ ARGUMENTS: dict[str, list[Any]] = {
             "folder when memory is short; none: never",
         ),
         arg("--cluster", metavar="ADDRESS", help="search on a Dask cluster: its scheduler"),
+        arg("--fresh", action="store_true", help="use nothing that is kept of earlier runs"),
         arg("--stop-at-first", action="store_true", help="end a search at its first violation"),
         arg("--rfc", metavar="NUMBER", help="group the verdicts by the sections of an RFC"),
         arg(
@@ -137,6 +139,7 @@ ARGUMENTS: dict[str, list[Any]] = {
         arg("--version", choices=("1.0", "1.1", "1.2", "1.3"), help="default: 1.2 or 1.3"),
         FORMAT,
     ],
+    "cache": [arg("--clear", action="store_true", help="delete it")],
     "coverage": [SCENARIO, FLAW, SECONDS, STATES, FORMAT],
     "mutants": [
         arg("--scenario", help="one scenario; default: all default ones, until one kills"),

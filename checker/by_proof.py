@@ -18,7 +18,8 @@ from model.system import System
 from properties import Case, Property
 
 if TYPE_CHECKING:
-    from checker.engines.symbolic import Proof, Prover
+    from checker.engines.symbolic import Invariant, Proof, Prover
+    from checker.kept import Kept
 
 PROOF_SECONDS = 60.0
 FEW_QUERIES = 1_500
@@ -34,11 +35,13 @@ def prove(
     watch: Watch = UNWATCHED,
     *,
     witness: bool = True,
+    kept: Kept | None = None,
 ) -> Iterator[Result]:
     """The results of invariants, proved one by one; an error is the result of that invariant only.
 
-    With `witness`, a search looks for the cases of each invariant, since a proof does not show that
-    a case is ever reached. Without, the search of the scenario does.
+    Proofs in `kept` are checked again first, and those found are put there. With `witness`, a
+    search looks for the cases of each invariant, since a proof does not show that a case is ever
+    reached. Without, the search of the scenario does.
     """
     from checker.engines.symbolic import Prover
 
@@ -48,6 +51,8 @@ def prove(
     seen: Reached | None = None
     proved = 0
     waiting = asked
+    known = kept.proofs() if kept else {}
+    proofs: dict[str, Invariant] = {}
     for queries in (FEW_QUERIES, 0):
         # A property that takes long waits for the lemmas of the others.
         todo, waiting = waiting, []
@@ -57,9 +62,11 @@ def prove(
             try:
                 if witness and seen is None:
                     seen = witnesses(system, asked, request)
-                prover = prover or Prover(system, list(formulas.values()))
+                if prover is None:
+                    prover = Prover(system, list(formulas.values()))
+                    prover.recall(known.values())
                 cases = None if seen is None else seen[p.name]
-                r = prove_one(system, p, request, prover, queries, cases)
+                r = prove_one(system, p, request, prover, queries, cases, known.get(p.name), proofs)
                 if r is None:
                     waiting.append(p)
                     continue
@@ -71,6 +78,8 @@ def prove(
             r.seconds = time.monotonic() - began
             proved += r.certificate is not None
             yield r
+    if kept and proofs != known:
+        kept.keep_proofs({**known, **proofs})
 
 
 def prove_one(
@@ -80,19 +89,27 @@ def prove_one(
     prover: Prover,
     queries: int,
     cases: Mapping[Case, bool | None] | None,
+    known: Invariant | None,
+    proofs: dict[str, Invariant],
 ) -> Result | None:
     """The result of one property; None if `queries` (0: no limit) questions did not decide it.
 
-    `cases` says which cases are reached; None if a search looks for that.
+    `cases` says which cases are reached; None if a search looks for that. `known` may prove the
+    property; an invariant that does is added to `proofs`.
     """
-    from checker.engines.symbolic import Proof, Symbolic
+    from checker.engines.symbolic import NoProof, Proof, Symbolic
 
     seconds = request.seconds or PROOF_SECONDS
     holds = p.holds(system)
-    found = prover.tried(holds, seconds, queries) if queries else prover.prove(holds, seconds)
+    found: Proof | NoProof | None = prover.recalled(holds, known) if known else None
+    found = found or (
+        prover.tried(holds, seconds, queries) if queries else prover.prove(holds, seconds)
+    )
     if found is None:
         return None
     if isinstance(found, Proof):
+        if found.found is not None:
+            proofs[p.name] = found.found
         if request.certificates:
             from checker.certificate import Subject, keep
 
@@ -115,7 +132,7 @@ def prove_one(
 def _proved(proof: Proof, system: System, cases: Mapping[Case, bool | None] | None) -> Finding:
     n = configurations(system)
     return Finding(
-        _method(proof, n),
+        _method(n),
         True,
         cases=cases,
         certificate=proof.invariant,
@@ -130,18 +147,15 @@ def _unseen(finding: Finding, prover: Prover, p: Property, request: Request) -> 
     never = neg(p.witness(prover.system))
     found = prover.prove(never, request.seconds or PROOF_SECONDS)
     if isinstance(found, Proof):
-        method = _method(found, finding.configurations or 1)
+        method = _method(finding.configurations or 1)
         never_reached = dict.fromkeys(finding.cases or (), False)
         return replace(finding, method=method, certificate=None, cases=never_reached)
     return replace(finding, complete=False, reason="witness not found")
 
 
-def _method(proof: Proof, configurations: int) -> str:
-    def counted(n: int, what: str) -> str:
-        return f"{n:,} {what}{'' if n == 1 else 's'}"
-
-    size = counted(proof.clauses, "clause")
-    return f"proof ({proof.method}, {size}, {counted(configurations, 'configuration')})"
+def _method(configurations: int) -> str:
+    """The basis of a proof; not which clauses were found, since these may be kept ones."""
+    return f"proof ({configurations:,} configurations)" if configurations > 1 else "proof"
 
 
 def configurations(system: System) -> int:

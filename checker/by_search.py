@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from checker.engines.choice import REFERENCE, searcher
+from checker.engines.choice import REFERENCE, identified, searcher
 from checker.engines.interface import (
     STOPPED,
     UNWATCHED,
+    Described,
     Engine,
     Final,
     Finding,
@@ -19,6 +20,7 @@ from checker.engines.interface import (
     Watch,
     described,
 )
+from checker.kept import KEEP, Kept
 from checker.patched import changed_rows
 from checker.request import Request, declared, system_of
 from checker.verdict import VIOLATED, Result, judge
@@ -37,12 +39,14 @@ def search(
     *,
     whole: bool = False,
     until: str = "",
+    kept: Kept | None = None,
 ) -> list[Result]:
     """The results of invariants and goals, by breadth-first search; violations are replayed.
 
     `patched` has, for each patched row, the condition that it fires (see `checker.patched`): the
     results say of each whether that ever holds. Without `whole`, the search stops once every
-    property, or the one named `until`, has its answer.
+    property, or the one named `until`, has its answer. A whole search is taken from `kept`, if it
+    is there, and put there, if it is large.
     """
     bad = {p.name: Question(p.name, p.bad(system)) for p in props}
     seen = _witnesses(props, system)
@@ -65,16 +69,29 @@ def search(
         fires = not fired or any(q.state is not None for q in fired)
         return not whole and fires and all(q.state is not None for q in answers)
 
-    found = engine.search(
-        questions, request.budget, _told(system, watch, lambda: first() or answered())
-    )
+    def searched(q: Question) -> Described:
+        assert q.state is not None
+        return described(compiled, engine.path(q.state))
+
+    path: Callable[[Question], Described] = searched
+    method = "reference" if request.engine == REFERENCE else "search"
+    identity = identified(compiled, questions) if kept and whole else ""
+    known = kept.search(system, identity, questions) if kept and whole else None
+    if known is not None:
+        found, paths = known
+        method, path = f"{method} kept", lambda q: paths[q.state or 0]
+    else:
+        found = engine.search(
+            questions, request.budget, _told(system, watch, lambda: first() or answered())
+        )
+        if kept is not None and whole and found.complete and found.states >= KEEP:
+            kept.keep_search(identity, found, questions, path)
     stopped = found.reason == STOPPED
     if not found.complete and first():
         found.reason = "the search stopped at the first violation"
-    method = "reference" if request.engine == REFERENCE else "search"
     out = []
     for p in props:
-        finding = _finding(method, found, engine, [bad[p.name]], seen[p.name])
+        finding = _finding(method, found, path, [bad[p.name]], seen[p.name])
         out.append(judge(p, replace(finding, stopped=stopped), system))
     rows: dict[str, bool | None] = {}
     for q in fired:
@@ -100,11 +117,16 @@ def temporal(system: System, props: Sequence[Property], *, fired: bool = False) 
     questions = [*(q for qs in bad.values() for q in qs), *_every(seen)]
     engine = Liveness(system.compile(*(e for q in questions for e in q.exprs)), fired=fired)
     found = engine.search(questions)
+
+    def path(q: Question) -> Described:
+        assert q.state is not None
+        return described(engine.compiled, engine.path(q.state))
+
     out = []
     for p in asked:
         method = "reference" if fired else "search"
         method += f", {p.fairness} fairness" if p.fairness else ""
-        out.append(judge(p, _finding(method, found, engine, bad[p.name], seen[p.name]), system))
+        out.append(judge(p, _finding(method, found, path, bad[p.name], seen[p.name]), system))
     return out
 
 
@@ -130,7 +152,7 @@ def _every(seen: Mapping[str, Mapping[Case, Question]]) -> list[Question]:
 def _finding(
     method: str,
     found: Search,
-    engine: Engine,
+    path: Callable[[Question], Described],
     bad: Sequence[Question],
     seen: Mapping[Case, Question],
 ) -> Finding:
@@ -147,7 +169,7 @@ def _finding(
     )
     for q in bad:
         if q.state is not None:
-            out.bad = described(engine.compiled, engine.path(q.state))
+            out.bad = path(q)
             out.loop = q.loop if isinstance(q, Follows) else None
             break
     return out

@@ -105,6 +105,7 @@ def _verify(args: argparse.Namespace) -> int:
         args.stop_at_first,
         args.certificates or "",
         args.all,
+        not args.fresh,
         backend=args.backend or "",
         checkpoint=args.checkpoint or args.resume or "",
         resume=args.resume is not None,
@@ -360,6 +361,21 @@ def _export(args: argparse.Namespace) -> int:
     return 0
 
 
+def _cache(args: argparse.Namespace) -> int:
+    from checker import cache
+
+    where = cache.folder()
+    if args.clear:
+        cache.clear(where)
+    sizes = {p: info.st_size for p, info in cache.files(where).items()}
+    lines = [f"{where}: {sum(sizes.values()):,} bytes, of {cache.CACHED:,} at most"]
+    for what, suffix in (("compiled", ".so"), ("searches", ".search"), ("proofs", ".proofs")):
+        found = [n for p, n in sizes.items() if p.suffix == suffix]
+        lines.append(f"{what:10}{len(found):5} files {sum(found):13,} bytes")
+    _give("\n".join(lines))
+    return 0
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "verify": _verify,
     "certify": _certify,
@@ -372,5 +388,6 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "mutants": _mutants,
     "tightness": _tightness,
     "export": _export,
+    "cache": _cache,
 }
 """The function of each command."""

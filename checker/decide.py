@@ -10,6 +10,7 @@ from checker.by_proof import PROOF_SECONDS, prove
 from checker.by_search import patched_rows, search, temporal
 from checker.engines.choice import LIVENESS, REFERENCE, ROWS, SYMBOLIC
 from checker.engines.interface import UNWATCHED, Watch
+from checker.kept import Kept
 from checker.patched import by_solver
 from checker.request import Task, asked, declared, patch_of, searched, system_of
 from checker.verdict import UNKNOWN, VACUOUS, VIOLATED, Result
@@ -35,11 +36,17 @@ def run_task(
         fires = by_solver(system, rows, request.seconds or PROOF_SECONDS)
         return [Result("", "", where.name, UNKNOWN, rows=fires)]
     props = asked(task, where)
+    # Of a changed or bounded question nothing is kept.
+    known = (
+        Kept(where.name, watch.note)
+        if request.kept and not request.patch and not request.bounded
+        else None
+    )
     began = time.monotonic()
     if task.method == SYMBOLIC:
         results = []
         alone = request.engine == SYMBOLIC or where.name not in searched()
-        for r in prove(system, props, request, watch, witness=alone):
+        for r in prove(system, props, request, watch, witness=alone, kept=known):
             r.declared, r.reason = _declared(found, r, where)
             results.append(r)
             if report is not None:
@@ -54,7 +61,7 @@ def run_task(
         by = replace(request, engine=task.method)
         if request.patch and request.bounded is None:
             by = replace(by, states=PATCHED_STATES)  # what is larger is proved
-        results += search(system, single, by, watch, patched, whole=whole)
+        results += search(system, single, by, watch, patched, whole=whole, kept=known)
     if task.method in (LIVENESS, REFERENCE):
         results += temporal(system, props, fired=task.method == REFERENCE)
     for r in results:

@@ -49,6 +49,7 @@ class Request(Options):
     first: bool = False  # a search stops at the first violation that is not declared
     certificates: str = ""  # a folder for the proofs, a file each
     every: bool = False  # scenarios that are not default ones, too
+    kept: bool = False  # use what is kept of earlier runs, and keep what is found
 
     @property
     def budget(self) -> Budget:

@@ -7,13 +7,13 @@ a real `transitions` machine, which must take the named row and reach the named 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from checker.engines.interface import Described
-from checker.engines.reference import EngineError, Reference
+from checker.engines.reference import EngineError, Reference, State
 from model.expr import Expr, const, substitute, var, variables
 from model.machine import JUNK, Run
 from model.schedule import TRAFFIC
@@ -74,10 +74,17 @@ def machines_of(system: System) -> Reference:
     return Reference(every_variable(system))
 
 
-def replay(system: System, path: Described, goal: Expr | None, name: str = "") -> Trace:
+def replay(
+    system: System,
+    path: Described,
+    goal: Expr | None,
+    name: str = "",
+    reached: Callable[[State], object] = lambda state: None,
+) -> Trace:
     """The trace of `path`, replayed on the machines.
 
-    EngineError if a step does not replay, or the last state does not satisfy `goal`, if given.
+    `reached` is called with each state, over all variables. EngineError if a step does not replay,
+    or the last state does not satisfy `goal`, if given.
     """
     reference = machines_of(system)
     full = reference.compiled
@@ -88,11 +95,11 @@ def replay(system: System, path: Described, goal: Expr | None, name: str = "") -
         r.name: reference.predicate(system.network.knows(system, r, TRAFFIC)) for r in system.runs
     }
     steps: list[TraceStep] = []
+    reached(state)
     for i, (label, described) in enumerate(path[1:], 1):
         assert label is not None
         wanted = {full.index[n]: v for n, v in described.items() if n in full.index}
-        ways = reference.successors(state, label)
-        found = next((w for w in ways if all(w[2][k] == v for k, v in wanted.items())), None)
+        found = reference.toward(state, label, wanted)
         if found is None:
             raise EngineError(f"step {i} of the trace does not replay: {label}")
         step, fields, after = found
@@ -114,6 +121,7 @@ def replay(system: System, path: Described, goal: Expr | None, name: str = "") -
         if step.rule.kind == "send":
             fields = {**fields, **run.message(step.rule.event).fields}
         state = after
+        reached(state)
         steps.append(
             TraceStep(
                 step.run,

@@ -41,8 +41,8 @@ class Result:
     verdict: str
     declared: str = PROVED
     reason: str = ""
-    # "search", "reference", "bounded", "search+proof (...)" or a proof: what found the invariant,
-    # its size and its configurations, as in "proof (PDR, 3 clauses, 4 configurations)".
+    # "search", "reference", "bounded", "proof (4 configurations)" or "search+proof (...)"; "search
+    # kept" where the number of states is that of an earlier search of the same system.
     method: str = ""
     states: int | None = None  # searched; None for a proof alone
     depth: int | None = None  # of the search or of a violation, or the bound

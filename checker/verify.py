@@ -220,7 +220,7 @@ def merge(request: Request, where: Scenario, found: Sequence[Result]) -> list[Re
     for p in properties_of(request, where):
         results = [r for r in found if r.property == p.name]
         if results:
-            out.append(combined(sorted(results, key=lambda r: r.method != "search")))
+            out.append(combined(sorted(results, key=lambda r: not r.method.startswith("search"))))
     return out
 
 

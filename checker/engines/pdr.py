@@ -19,6 +19,7 @@ from __future__ import annotations
 import heapq
 import math
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -443,42 +444,78 @@ class Pdr:
                 if not self.frames[j]:
                     return sorted(m for frame in self.frames[j + 1 :] for m in frame)
 
-    def _keep(self, found: Sequence[int], holds: int, cone: frozenset[str]) -> list[int]:
-        """Keep the clauses found as lemmas; return those that the property's proof needs."""
-        candidates = sorted({*found, *(x.mask for x in self.lemmas if x.needs <= cone)})
-        for m in candidates:
+    def suggest(self, clauses: Iterable[Iterable[tuple[str, int]]]) -> None:
+        """Take as lemmas those of the clauses that are together an invariant."""
+        position = {x: i for i, x in enumerate(self.positions)}
+        masks = sorted({sum(1 << position[x] for x in {*c}) for c in clauses})
+        left = [m for m in masks if not self.meets_initial(m) and self.covers(m)]
+        self.most, self.deadline = math.inf, math.inf
+        self._assumable(left)
+        waiting = deque(left)
+        needed: dict[int, list[int]] = {}
+        while waiting:
+            m = waiting.popleft()
+            asked = [self.moves, *(self.switch[x] for x in left), *(self.later[i] for i in bits(m))]
+            if self._ask(self.keeper, asked):
+                left.remove(m)
+                # What needed the clause is asked about again.
+                waiting.extend(x for x in needed if m in needed[x] and x in left)
+                needed = {x: n for x, n in needed.items() if m not in n and x != m}
+            else:
+                needed[m] = self._used(left)
+        self._lemmas(left, needed)
+
+    def _assumable(self, masks: Iterable[int]) -> None:
+        """Make a literal for each clause, to assume it in `keeper`."""
+        for m in masks:
             if m not in self.switch:
                 self.switch[m] = self.gates.new()
                 self.keeper.add([(-self.switch[m], *(self.is_[i] for i in bits(m)))])
-        mask_of = {self.switch[m]: m for m in candidates}
 
-        def used(assumptions: Sequence[int]) -> list[int]:
-            if self._ask(self.keeper, [*assumptions, *mask_of]):
-                raise AssertionError("the clauses found are not closed")
-            return sorted(mask_of[x] for x in self.keeper.core() if x in mask_of)
+    def _used(self, masks: Sequence[int]) -> list[int]:
+        """Those of the clauses that the last answer of `keeper` needed."""
+        mask_of = {self.switch[m]: m for m in masks}
+        return sorted(mask_of[x] for x in self.keeper.core() if x in mask_of)
 
+    def _closure(
+        self, masks: Iterable[int], needed: dict[int, list[int]], among: Sequence[int]
+    ) -> list[int]:
+        """The clauses `masks` and all that these need in turn to stay true.
+
+        `needed` is known for some clauses; for others it is found, and added.
+        """
+        stack, out = list(masks), set()
+        switches = [self.switch[m] for m in among]
+        while stack:
+            m = stack.pop()
+            if m in out:
+                continue
+            out.add(m)
+            if m not in needed:
+                # Assume the clause itself first: most clauses need little else.
+                later = (self.later[i] for i in bits(m))
+                if self._ask(self.keeper, [self.moves, self.switch[m], *later, *switches]):
+                    raise AssertionError("the clauses found are not closed")
+                needed[m] = self._used(among)
+            stack += needed[m]
+        return sorted(out)
+
+    def _keep(self, found: Sequence[int], holds: int, cone: frozenset[str]) -> list[int]:
+        """Keep the clauses found as lemmas; return those that the property's proof needs."""
+        candidates = sorted({*found, *(x.mask for x in self.lemmas if x.needs <= cone)})
+        self._assumable(candidates)
+        if self._ask(self.keeper, [-holds, *(self.switch[m] for m in candidates)]):
+            raise AssertionError("the clauses found do not imply the property")
         needed: dict[int, list[int]] = {}
+        proof = self._closure(self._used(candidates), needed, candidates)
+        self._lemmas(candidates, needed)
+        return proof
 
-        def close(masks: Iterable[int]) -> list[int]:
-            """The clauses `masks` and all that these need in turn to stay true."""
-            stack, out = list(masks), set()
-            while stack:
-                m = stack.pop()
-                if m in out:
-                    continue
-                out.add(m)
-                if m not in needed:
-                    # Assume the clause itself first: most clauses need little else.
-                    needed[m] = used(
-                        [self.moves, self.switch[m], *(self.later[i] for i in bits(m))]
-                    )
-                stack += needed[m]
-            return sorted(out)
-
-        proof = close(used([-holds]))
+    def _lemmas(self, masks: Sequence[int], needed: dict[int, list[int]]) -> None:
+        """Add clauses that are closed together to the lemmas; `needed` as for `_closure`."""
         old = {x.mask: x.needs for x in self.lemmas}
         # All or none: a lemma without those that it needs, as when time ends here, is no lemma.
-        closures = {m: close([m]) for m in candidates if m not in old}
+        closures = {m: self._closure([m], needed, masks) for m in masks if m not in old}
         for m, closure in closures.items():
             names = {self.positions[i][0] for c in closure for i in bits(c)}
             # A lemma is only used where all the lemmas that it needs are used.
@@ -487,7 +524,6 @@ class Pdr:
             if needs not in self.groups:
                 self.groups[needs] = self.gates.new()
             self.solver.add([(-self.groups[needs], *(self.is_[i] for i in bits(m)))])
-        return proof
 
     def named(self, mask: int) -> list[tuple[str, int]]:
         """The clause as pairs of a variable and a code."""

@@ -25,6 +25,7 @@ from checker.engines.interface import (
     UNLIMITED,
     UNWATCHED,
     Budget,
+    Label,
     Question,
     Route,
     Search,
@@ -35,14 +36,17 @@ from model.expr import (
     Expr,
     conj,
     conjuncts,
+    const,
+    eq,
     projected,
     python_function,
+    substitute,
     var,
     variables,
 )
 from model.machine import JUNK, Run
 from model.rule import Rule
-from model.system import OK, Compiled, Instance, Step
+from model.system import OK, Compiled, Instance, Step, bind
 
 State = tuple[Any, ...]
 
@@ -169,39 +173,87 @@ class Reference:
             here = self._groups[label[0]]
             groups = {label[0]: [e for e in here if any(s.label == label for s, _, _ in e.rows)]}
         for run, events in groups.items():
-            names = self.own[run]
-            own = tuple(state[i] for _, i in names)
-            local = own[0] if names and names[0][0] == "state" else self.only[run]
-            earlier = self.before[run]
-            before = earlier.values(state) if earlier is not None else ()
+            local = self._local(run, state)
             for event in events:
-                under = event.key(state)
                 for fields in event.messages(state, local):
-                    given = {**fields, **under} if under else fields
-                    result = self.fire(run, own, before, event.trigger, given)
-                    if result is None:
+                    taken = self._taken(run, event, state, fields)
+                    if taken is None:
                         continue
-                    rule, after = result
-                    if rule.under is not event.under:
-                        continue  # among the steps of the other key
-                    step = self.steps.get((run, rule.name, event.source))
-                    if step is None:
-                        raise EngineError(
-                            f"the machine of {run} took row {rule.name} from {event.source}, "
-                            "which the system does not have as a step"
-                        )
-                    if not self._room[step.label](state, {})[0]:
-                        continue
-                    nxt = list(state)
-                    for (_, i), value in zip(names, after, strict=True):
-                        nxt[i] = value
-                    changed, values = self._network[step.label]
-                    for n, value in zip(changed, values(state, {}), strict=True):
-                        nxt[self.position[n]] = value
-                    dst = tuple(nxt)
+                    step, dst = taken
                     if label in (None, step.label) and (step.label, dst) not in seen:
                         seen.add((step.label, dst))
                         yield step, fields, dst
+
+    def _local(self, run: str, state: State) -> str:
+        """The local state of a run."""
+        names = self.own[run]
+        first: str = state[names[0][1]] if names and names[0][0] == "state" else self.only[run]
+        return first
+
+    def _taken(
+        self, run: str, event: _Event, state: State, fields: Mapping[str, Any]
+    ) -> tuple[Step, State] | None:
+        """The step that the run's machine takes on a message, and the state then; None if none."""
+        names = self.own[run]
+        own = tuple(state[i] for _, i in names)
+        earlier = self.before[run]
+        before = earlier.values(state) if earlier is not None else ()
+        result = self.fire(run, own, before, event.trigger, {**fields, **event.key(state)})
+        if result is None:
+            return None
+        rule, after = result
+        if rule.under is not event.under:
+            return None  # among the steps of the other key
+        step = self.steps.get((run, rule.name, event.source))
+        if step is None:
+            raise EngineError(
+                f"the machine of {run} took row {rule.name} from {event.source}, "
+                "which the system does not have as a step"
+            )
+        if not self._room[step.label](state, {})[0]:
+            return None
+        nxt = list(state)
+        for (_, i), value in zip(names, after, strict=True):
+            nxt[i] = value
+        changed, values = self._network[step.label]
+        for n, value in zip(changed, values(state, {}), strict=True):
+            nxt[self.position[n]] = value
+        return step, tuple(nxt)
+
+    def toward(
+        self, state: State, label: Label, wanted: Mapping[int, Any]
+    ) -> tuple[Step, dict[str, Any], State] | None:
+        """The step of that label to a state with the values `wanted`, by position, if there is one.
+
+        Only one message is fired: that which the step's expressions say leads there.
+        """
+        for event in self._groups[label[0]]:
+            for k, (step, _, _) in enumerate(event.rows):
+                if step.label == label:
+                    fields = self._message(event, k, state, wanted)
+                    taken = None if fields is None else self._taken(label[0], event, state, fields)
+                    if fields is None or taken is None or taken[0] is not step:
+                        continue
+                    if all(taken[1][i] == v for i, v in wanted.items()):
+                        return step, fields, taken[1]
+        return None
+
+    def _message(
+        self, event: _Event, k: int, state: State, wanted: Mapping[int, Any]
+    ) -> dict[str, Any] | None:
+        """The fields of a message for row `k` of an event that leads to the values `wanted`."""
+        step = event.rows[k][0]
+
+        def leaf(v: Expr) -> Expr:
+            i = self.position.get(v.payload)
+            return v if i is None else const(state[i], v.domain)
+
+        now = {
+            n: substitute(e, leaf) for n, e in step.effects.items() if self.position[n] in wanted
+        }
+        goals = [eq(e, const(wanted[self.position[n]], e.domain)) for n, e in now.items()]
+        p = assignment(conj(substitute(step.full, leaf), *goals))
+        return None if p is None else event.message_for(k, state, p)
 
     def explore(
         self,
@@ -468,6 +520,11 @@ class _Event:
                     seen.add(key)
                     yield fields
 
+    def message_for(self, k: int, state: State, p: Mapping[str, Any]) -> dict[str, Any]:
+        """The message for row `k` with the parameters `p`."""
+        names, values = self.bound
+        return self._message(k, state, dict(zip(names, values(state, {}), strict=True)), p)
+
     def _message(
         self, k: int, state: State, fixed: Mapping[str, Any], p: Mapping[str, Any]
     ) -> dict[str, Any]:
@@ -490,6 +547,19 @@ class _Event:
             for name in sealed:
                 out[name] = self.expected[k][name](state, plain)
         return out
+
+
+def assignment(expr: Expr) -> dict[str, Any] | None:
+    """Values of variables that make `expr` true, whatever the others are; None if none do."""
+    if expr.op == "const":
+        return {} if expr.payload else None
+    read = variables(expr)
+    name = min(read, key=lambda n: (len(read[n].values), n))
+    for v in read[name].values:
+        found = assignment(bind(expr, {name: v}))
+        if found is not None:
+            return {name: v, **found}
+    return None
 
 
 def _reads(rule: Rule) -> set[str]:

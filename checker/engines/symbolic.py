@@ -23,7 +23,17 @@ from checker.engines.pdr import OutOfTimeError, Pdr, ViolationError
 from model.expr import BOOL, TRUE, Domain, Expr, fold
 from model.system import Compiled, Step, System
 
+Clause = Sequence[tuple[str, Any]]
+"""Pairs of a variable and a value: some variable has the value beside it."""
 Term = Any  # a z3 Bool, or a list of z3 Bools, least significant bit first
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """Clauses that are true in every reachable state, in a form that can be kept."""
+
+    clauses: Sequence[Clause]
+    names: Sequence[str]  # the variables about whose codes the proof may need to know
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,7 @@ class Proof:
     # What found it: "values" (which values occur is enough), "induction" (the property itself is
     # inductive), "PDR" or "Spacer".
     method: str
+    found: Invariant | None = None  # of a proof by PDR
 
 
 @dataclass(frozen=True)
@@ -170,7 +181,61 @@ class Prover:
         self.system = system
         self.compiled = system.compile(*props)
         self.symbolic = Symbolic(self.compiled)
-        self.pdr = Pdr(self.compiled)
+        self.domains = dict(zip(self.compiled.names, self.compiled.domains, strict=True))
+        self.candidates: list[Clause] = []
+
+    @cached_property
+    def pdr(self) -> Pdr:
+        """The prover, made when it is first needed."""
+        out = Pdr(self.compiled)
+        out.suggest([[(n, self.domains[n].code(v)) for n, v in c] for c in self.candidates])
+        return out
+
+    def recall(self, proofs: Iterable[Invariant]) -> bool:
+        """Whether the clauses of proofs found earlier are one invariant of the system as it is now.
+
+        If they are not, those that still are will help to find others.
+        """
+        found = [self._present(x) for x in proofs]
+        text = self._text(
+            [c for x in found for c in x.clauses], {n for x in found for n in x.names}
+        )
+        try:
+            self.symbolic.accept(text, TRUE)
+        except CertificateError:
+            self.candidates = [c for x in found for c in x.clauses]
+            return False
+        return True
+
+    def recalled(self, prop: Expr, found: Invariant) -> Proof | None:
+        """A proof by clauses that `recall` found to be an invariant; None if they are none."""
+        try:
+            return self._checked(prop, self._present(found), time.monotonic())
+        except CertificateError:
+            return None
+
+    def _present(self, found: Invariant) -> Invariant:
+        """The invariant without variables that the system lacks, and values that they never have.
+
+        Such a value cannot make a clause true.
+        """
+        known = self.domains
+        clauses = [
+            [(n, v) for n, v in c if n in known and v in known[n].codes] for c in found.clauses
+        ]
+        return Invariant(clauses, [n for n in found.names if n in known])
+
+    def _text(self, clauses: Iterable[Clause], names: Iterable[str]) -> str:
+        codes = ([(n, self.domains[n].code(v)) for n, v in c] for c in clauses)
+        return self.symbolic.text(codes, names)
+
+    def _checked(self, prop: Expr, found: Invariant, began: float) -> Proof:
+        """The proof by these clauses; CertificateError if they do not pass the re-check."""
+        # Check the text itself, since the text is the certificate.
+        text = self._text(found.clauses, found.names)
+        self.symbolic.accept(text, prop)
+        spent = time.monotonic() - began
+        return Proof(text, len(found.clauses), spent, "PDR", found)
 
     def tried(self, prop: Expr, seconds: float, queries: int) -> Proof | NoProof | None:
         """The outcome of PDR alone, with at most so many `queries`; None if they do not suffice."""
@@ -201,10 +266,8 @@ class Prover:
             clauses = self.pdr.prove(prop, seconds, queries)
         except ViolationError:
             return NoProof("PDR found a violation", True, time.monotonic() - began)
-        # Check the text itself, since the text is the certificate.
-        text = self.symbolic.text(map(self.pdr.named, clauses), self.pdr.names_for(prop))
-        self.symbolic.accept(text, prop)
-        return Proof(text, len(clauses), time.monotonic() - began, "PDR")
+        named = [[(n, self.domains[n].values[k]) for n, k in self.pdr.named(c)] for c in clauses]
+        return self._checked(prop, Invariant(named, self.pdr.names_for(prop)), began)
 
 
 class Symbolic:
@@ -359,14 +422,16 @@ class Symbolic:
             return joined("and", [b if code >> i & 1 else f"(not {b})" for i, b in enumerate(bits)])
 
         def joined(op: str, parts: Sequence[str]) -> str:
-            return parts[0] if len(parts) == 1 else f"({op} {' '.join(parts)})"
+            if len(parts) < 2:
+                return parts[0] if parts else "false"
+            return f"({op} {' '.join(parts)})"
 
         every = [list(c) for c in clauses]
         for n in names:
             size = len(domains[n].values)
             if size < 1 << domains[n].bits:
                 every.append([(n, code) for code in range(size)])
-        lines = sorted(f"(assert {joined('or', sorted(has(*x) for x in c))})" for c in every)
+        lines = sorted({f"(assert {joined('or', sorted(has(*x) for x in c))})" for c in every})
         heads = [f"(declare-fun {b} () Bool)" for b in sorted(bools)]
         return "\n".join([*heads, *lines, "(check-sat)", ""])
 

@@ -52,8 +52,8 @@ def test_what_is_never_reached_is_vacuous_not_proved() -> None:
     assert [r.verdict for r in results] == [PROVED, PROVED, VACUOUS]
     assert [r.witness for r in results] == [True, True, False]
     assert results[0].configurations == 1
-    assert results[0].method.endswith(", 1 configuration)")
-    assert (results[2].certificate, results[2].method[:7]) == (None, "proof (")
+    assert results[0].method == "proof"
+    assert (results[2].certificate, results[2].method) == (None, "proof")
     assert results[2].reason == "no case of it is ever reached"
 
 

@@ -1,0 +1,171 @@
+"""Answers kept between runs, and checked again before they count.
+
+A scenario has two files in the user's cache: of its search, the number of states with a path to
+each answer; of its proofs, the clauses of each. A path is replayed on the machines, and clauses are
+checked by the solver on the system as it is now. Only the number of states of a whole search is
+taken over, if the system and the questions are the same; then the verdict says `kept`.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from checker import cache
+from checker.engines.interface import Described, Label, Question, Search
+from checker.engines.reference import EngineError, State
+from checker.trace import machines_of, replay
+from model.system import System
+
+if TYPE_CHECKING:
+    from checker.engines.symbolic import Invariant
+
+KEEP = 1_000_000
+"""A search of fewer states is quicker made anew than its paths are replayed."""
+
+
+class Kept:
+    """What is kept of one scenario: its proofs, by property, and its search."""
+
+    def __init__(self, name: str, note: Callable[[str], None], folder: Path | None = None) -> None:
+        self.name, self.note = name, note
+        self.folder = folder or cache.folder()
+
+    def read(self, kind: str) -> dict[str, Any]:
+        """What is kept of a kind, "search" or "proofs"; empty if there is nothing that fits."""
+        path = self._path(kind)
+        try:
+            data = cache.read(path)
+            if data is None:
+                if path.exists():
+                    self._unfit(kind)
+                return {}
+            found: dict[str, Any] = json.loads(zlib.decompress(data))
+        except (OSError, cache.UnsafeError, ValueError, zlib.error) as e:
+            self.note(f"{self.name}: what is kept of its {kind} is not used: {e}")
+            return {}
+        return found
+
+    def write(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Keep data of a kind; what cannot be kept is found again next time."""
+        try:
+            cache.made(self.folder)
+            cache.write(self._path(kind), zlib.compress(json.dumps(data).encode(), 6))
+        except (OSError, cache.UnsafeError) as e:
+            self.note(f"{self.name}: its {kind} cannot be kept: {e}")
+
+    def _path(self, kind: str) -> Path:
+        return self.folder / f"{self.name}.{kind}"
+
+    def _unfit(self, kind: str) -> None:
+        self.note(f"{self.name}: what is kept of its {kind} does not fit, and is made anew")
+
+    # -- proofs ----------------------------------------------------------------------------------
+    def proofs(self) -> dict[str, Invariant]:
+        """The invariants kept, by property."""
+        from checker.engines.symbolic import Invariant
+
+        try:
+            return {
+                p: Invariant([[(n, v) for n, v in c] for c in x["clauses"]], x["names"])
+                for p, x in self.read("proofs").items()
+            }
+        except (KeyError, TypeError, ValueError, AttributeError):
+            self._unfit("proofs")
+            return {}
+
+    def keep_proofs(self, proofs: Mapping[str, Invariant]) -> None:
+        """Keep invariants, by property."""
+        self.write("proofs", {p: vars(x) for p, x in proofs.items()})
+
+    # -- searches --------------------------------------------------------------------------------
+    def search(
+        self, system: System, identity: str, questions: Sequence[Question]
+    ) -> tuple[Search, dict[int, Described]] | None:
+        """The whole search kept of a system and its questions, and a path to each answer.
+
+        `identity` is a digest of both. None if no such search is kept, or a path does not replay.
+        """
+        data = self.read("search")
+        if data.get("identity") != identity:
+            return None
+        try:
+            paths = [_path(p) for p in data["paths"]]
+            found = Search(complete=True, levels=[int(n) for n in data["levels"]])
+            answers = _answers(system, paths, questions)
+        except (KeyError, TypeError, ValueError, EngineError):
+            self._unfit("search")
+            return None
+        if {*answers} != {*data["answered"]}:
+            self._unfit("search")
+            return None
+        for i, q in enumerate(questions):
+            q.state = i if i in answers else None
+        return found, answers
+
+    def keep_search(
+        self,
+        identity: str,
+        found: Search,
+        questions: Sequence[Question],
+        path: Callable[[Question], Described],
+    ) -> None:
+        """Keep a whole search, with paths on which all answers lie."""
+        paths: list[Described] = []
+        on: set[tuple[Any, ...]] = set()
+        # The state of an answer may lie on the path to a later one.
+        for _, i in sorted(
+            ((q.state, i) for i, q in enumerate(questions) if q.state is not None), reverse=True
+        ):
+            described = path(questions[i])
+            states = [tuple(values.values()) for _, values in described]
+            if states[-1] not in on:
+                paths.append(described)
+                on |= {*states}
+        data = {
+            "identity": identity,
+            "levels": found.levels,
+            "answered": [i for i, q in enumerate(questions) if q.state is not None],
+            "paths": [_changes(p) for p in paths],
+        }
+        self.write("search", data)
+
+
+def _answers(
+    system: System, paths: Sequence[Described], questions: Sequence[Question]
+) -> dict[int, Described]:
+    """The shortest part of a replayed path that answers each question, by the question's number."""
+    reference = machines_of(system)
+    holds = [reference.predicate(q.expr) for q in questions]
+    out: dict[int, Described] = {}
+    for path in paths:
+        states: list[State] = []
+        replay(system, path, None, reached=states.append)
+        for k, true in enumerate(holds):
+            at = next((i for i, s in enumerate(states) if true(s)), None)
+            if at is not None and (k not in out or at + 1 < len(out[k])):
+                out[k] = path[: at + 1]
+    return out
+
+
+def _changes(path: Described) -> list[Any]:
+    """A path as plain data: each step with the values that it changes."""
+    out: list[Any] = []
+    before: Mapping[str, Any] = {}
+    for label, values in path:
+        out.append([label, {n: v for n, v in values.items() if n not in before or before[n] != v}])
+        before = values
+    return out
+
+
+def _path(data: Sequence[Any]) -> Described:
+    """A path from plain data (see `_changes`)."""
+    out: list[tuple[Label | None, Mapping[str, Any]]] = []
+    values: dict[str, Any] = {}
+    for label, changed in data:
+        values = {**values, **changed}
+        out.append((tuple(label) if label else None, values))
+    return out
