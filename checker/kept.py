@@ -43,7 +43,9 @@ class Kept:
                 if path.exists():
                     self._unfit(kind)
                 return {}
-            found: dict[str, Any] = json.loads(zlib.decompress(data))
+            found = json.loads(zlib.decompress(data))
+            if not isinstance(found, dict):
+                raise ValueError("it is no answer")
         except (OSError, cache.UnsafeError, ValueError, zlib.error) as e:
             self.note(f"{self.name}: what is kept of its {kind} is not used: {e}")
             return {}

@@ -1,0 +1,236 @@
+"""What is kept between runs is checked again: wrong, old and damaged answers change no verdict."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from checker import cache, kept
+from checker.by_proof import prove
+from checker.by_search import search
+from checker.cli import main
+from checker.kept import Kept
+from checker.request import Request, properties_of, system_of
+from checker.verdict import VIOLATED, Result
+from model.scenario import scenario
+from properties import Property
+
+WHERE = "tls12-small"
+NOTES: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, in which a search of any size is kept."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(kept, "KEEP", 1)
+    monkeypatch.setattr("checker.by_search.KEEP", 1)
+    NOTES.clear()
+    return cache.folder()
+
+
+def asked(where: str = WHERE) -> list[Property]:
+    """Invariants and a goal, of which one is violated in tls13."""
+    ids = ("ORD-1", "AUT-1", "SEC-1", "LIV-5", "AUT-18S", "KEY-2")
+    return [p for p in properties_of(Request(), scenario(where)) if p.id in ids]
+
+
+def searched(flaw: str | None = None, where: str = WHERE) -> list[Result]:
+    """The results of a search that may use and keep answers."""
+    system = system_of(Request(flaw=flaw), scenario(where))
+    return search(system, asked(where), Request(), whole=True, kept=Kept(where, NOTES.append))
+
+
+def proved() -> list[Result]:
+    """The results of proofs that may use and keep clauses."""
+    system = system_of(Request(), scenario(WHERE))
+    return [*prove(system, asked(), Request(), witness=False, kept=Kept(WHERE, NOTES.append))]
+
+
+def told(results: list[Result]) -> list[Any]:
+    """What must not depend on what was kept."""
+    return [
+        (r.id, r.verdict, r.states, r.depth, r.cases, r.trace and [s.rule for s in r.trace.steps])
+        for r in results
+    ]
+
+
+def rewritten(path: Path, change: Callable[[Any], None]) -> None:
+    """Change what a file says, and make its checksum fit."""
+    data = cache.read(path)
+    assert data is not None
+    found = json.loads(zlib.decompress(data))
+    change(found)
+    cache.write(path, zlib.compress(json.dumps(found).encode()))
+
+
+@pytest.mark.parametrize(("where", "violated"), [(WHERE, 0), ("tls13", 1)])
+def test_a_kept_search_gives_the_same_results(where: str, violated: int) -> None:
+    first, second = searched(where=where), searched(where=where)
+    assert sum(r.verdict == VIOLATED for r in second) == violated
+    assert {r.method for r in first} == {"search"}
+    assert {r.method for r in second} == {"search kept"}
+    assert told(first) == told(second)
+    assert not NOTES
+
+
+def test_the_search_of_another_system_is_not_used() -> None:
+    sound = searched()
+    flawed = searched("early_ccs")
+    assert {r.method for r in flawed} == {"search"}
+    assert {r.id for r in flawed if r.verdict == VIOLATED} > {
+        r.id for r in sound if r.verdict == VIOLATED
+    }
+
+
+def _no_step(data: Any) -> None:
+    data["paths"][0] = [data["paths"][0][0], *data["paths"][0][2:]]
+
+
+def _no_path(data: Any) -> None:
+    del data["paths"][0]
+
+
+def _other_value(data: Any) -> None:
+    name = next(iter(data["paths"][0][1][1]))
+    data["paths"][0][1][1][name] = "no such value"
+
+
+def _more_answers(data: Any) -> None:
+    data["answered"] = [*range(40)]
+
+
+def _no_levels(data: Any) -> None:
+    del data["levels"]
+
+
+@pytest.mark.parametrize("change", [_no_step, _no_path, _other_value, _more_answers, _no_levels])
+def test_a_path_that_does_not_replay_is_not_believed(
+    change: Callable[[Any], None], folder: Path
+) -> None:
+    first = searched()
+    rewritten(folder / f"{WHERE}.search", change)
+    again = searched()
+    assert {r.method for r in again} == {"search"}
+    assert told(again) == told(first)
+    assert [f"{WHERE}: what is kept of its search does not fit, and is made anew"] == NOTES
+
+
+@pytest.mark.parametrize("kind", ["search", "proofs"])
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-1], lambda b: b"", lambda b: b[:9] + b"?" + b[10:]]
+)
+def test_a_damaged_file_is_made_anew(
+    damage: Callable[[bytes], bytes], kind: str, folder: Path
+) -> None:
+    decide = searched if kind == "search" else proved
+    first = decide()
+    path = folder / f"{WHERE}.{kind}"
+    path.write_bytes(damage(path.read_bytes()))
+    assert told(decide()) == told(first)
+    assert [f"{WHERE}: what is kept of its {kind} does not fit, and is made anew"] == NOTES
+    NOTES.clear()
+    decide()
+    assert not NOTES
+
+
+def test_what_others_can_write_is_not_used(folder: Path) -> None:
+    first = searched()
+    (folder / f"{WHERE}.search").chmod(0o666)
+    assert {r.method for r in searched()} == {"search"}
+    assert "can be written by others" in NOTES[0]
+    assert told(searched()) == told(first)
+
+
+def test_kept_clauses_are_checked_by_the_solver_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = proved()
+    monkeypatch.setattr("checker.engines.symbolic.Pdr", None)  # nothing is proved anew
+    second = [r for r in proved() if r.certificate]
+    assert told(second) == told([r for r in first if r.certificate])
+    assert len(second) == len(asked()) - 1  # a goal is not proved
+
+
+def test_clauses_that_are_no_invariant_prove_nothing(folder: Path) -> None:
+    """A clause that is false in a reachable state, and all the true ones beside it."""
+    first = proved()
+
+    def change(data: Any) -> None:
+        for found in data.values():
+            found["clauses"] = [[["client0.verified", False]], *found["clauses"]]
+
+    rewritten(folder / f"{WHERE}.proofs", change)
+    again = proved()
+    assert told(again) == told(first)
+    for r in again:
+        assert r.certificate is None or "(assert (not client0.verified))" not in r.certificate
+
+
+def test_true_clauses_that_do_not_imply_the_property_prove_nothing(folder: Path) -> None:
+    first = proved()
+
+    def change(data: Any) -> None:
+        one = next(iter(data.values()))
+        for name in data:
+            data[name] = {**one, "clauses": []}
+
+    rewritten(folder / f"{WHERE}.proofs", change)
+    assert told(proved()) == told(first)
+
+
+def test_names_and_values_of_another_system_are_no_error(folder: Path) -> None:
+    first = proved()
+
+    def change(data: Any) -> None:
+        for found in data.values():
+            found["names"] += ["client7.state"]
+            found["clauses"] += [[["client7.state", "X"]], [["client0.state", "NO SUCH"]]]
+
+    rewritten(folder / f"{WHERE}.proofs", change)
+    assert told(proved()) == told(first)
+
+
+@pytest.mark.parametrize("data", [b"[]", b"{}", b"3", b'{"x": 3}', b"{", b'{"x": {"clauses": 3}}'])
+def test_what_is_no_answer_is_made_anew(data: bytes, folder: Path) -> None:
+    first = proved()
+    cache.write(folder / f"{WHERE}.proofs", zlib.compress(data))
+    cache.write(folder / f"{WHERE}.search", zlib.compress(data))
+    assert told(proved()) == told(first)
+    assert {r.method for r in searched()} == {"search"}
+
+
+def test_nothing_is_kept_of_a_patch_or_under_a_bound(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def names() -> set[str]:
+        return {p.name for p in folder.glob(f"{WHERE}.*")} if folder.is_dir() else set()
+
+    common = ["verify", "ORD-1", "--scenario", WHERE]
+    main([*common, "--drop", "client_receive_server_hello_WAIT_SH_to_WAIT_CERTIFICATE:sentinel"])
+    main([*common, "--states", "10", "--engine", "explicit"])
+    assert not names()
+    main(common)
+    assert names() == {f"{WHERE}.proofs"}  # a search with a narrower question is not whole
+    before = (folder / f"{WHERE}.proofs").stat().st_mtime_ns
+    main([*common, "--fresh"])
+    assert (folder / f"{WHERE}.proofs").stat().st_mtime_ns == before
+    capsys.readouterr()
+    assert main(["cache"]) == 0
+    assert "proofs        1 files" in capsys.readouterr().out
+    assert main(["cache", "--clear"]) == 0
+    assert not names()
+
+
+def test_the_clauses_that_still_hold_help_after_an_edit() -> None:
+    """Of a flawed system: the properties that do not fall are proved, the one that falls is not."""
+    proved()
+    system = system_of(Request(flaw="early_ccs"), scenario(WHERE))
+    request = replace(Request(), states=100_000)
+    results = prove(system, asked(), request, witness=False, kept=Kept(WHERE, NOTES.append))
+    alone = prove(system, asked(), request, witness=False)
+    assert {r.id: r.verdict for r in results} == {r.id: r.verdict for r in alone}
