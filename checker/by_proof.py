@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from checker.engines.symbolic import Invariant, Proof, Prover
     from checker.kept import Kept
 
-PROOF_SECONDS = 60.0
 FEW_QUERIES = 1_500
 """Questions to the solver that suffice for most properties."""
 SHOW_SECONDS = 60.0
@@ -43,7 +42,7 @@ def prove(
     search looks for the cases of each invariant, since a proof does not show that a case is ever
     reached. Without, the search of the scenario does.
     """
-    from checker.engines.symbolic import Prover
+    from checker.engines.symbolic import QUERIES, Prover
 
     asked = [p for p in props if p.kind == "invariant"]
     formulas = {p.name: p.holds(system) for p in asked}
@@ -53,7 +52,7 @@ def prove(
     waiting = asked
     known = kept.proofs() if kept else {}
     proofs: dict[str, Invariant] = {}
-    for queries in (FEW_QUERIES, 0):
+    for queries in (FEW_QUERIES, QUERIES):
         # A property that takes long waits for the lemmas of the others.
         todo, waiting = waiting, []
         for p in todo:
@@ -92,24 +91,18 @@ def prove_one(
     known: Invariant | None,
     proofs: dict[str, Invariant],
 ) -> Result | None:
-    """The result of one property; None if `queries` (0: no limit) questions did not decide it.
+    """The result of one property; None if few `queries` to the solver did not decide it.
 
     `cases` says which cases are reached; None if a search looks for that. `known` may prove the
     property; an invariant that does is added to `proofs`.
     """
-    from checker.engines.symbolic import NoProof, Proof, Symbolic
+    from checker.engines.symbolic import Proof, Symbolic
 
-    seconds = request.seconds or PROOF_SECONDS
     holds = p.holds(system)
-    found: Proof | NoProof | None = prover.recalled(holds, known) if known else None
-    found = found or (
-        prover.tried(holds, seconds, queries) if queries else prover.prove(holds, seconds)
-    )
-    if found is None:
-        return None
+    proof = prover.recalled(holds, known) if known else None
+    found = proof or prover.prove(holds, queries, request.seconds or math.inf)
     if isinstance(found, Proof):
-        if found.found is not None:
-            proofs[p.name] = found.found
+        proofs[p.name] = found.found
         if request.certificates:
             from checker.certificate import Subject, keep
 
@@ -120,7 +113,9 @@ def prove_one(
             finding = _unseen(finding, prover, p, request)
         return judge(p, finding, system)
     if not found.violated:
-        cleared = Symbolic(system.compile(holds)).bounded(holds, 40, seconds / 3)
+        if queries == FEW_QUERIES:
+            return None
+        cleared = Symbolic(system.compile(holds)).bounded(holds, 40)
         if cleared != -1:
             finding = Finding("bounded", False, found.reason, cases=cases, cleared=cleared)
             return judge(p, finding, system)
@@ -145,7 +140,7 @@ def _unseen(finding: Finding, prover: Prover, p: Property, request: Request) -> 
     from checker.engines.symbolic import Proof
 
     never = neg(p.witness(prover.system))
-    found = prover.prove(never, request.seconds or PROOF_SECONDS)
+    found = prover.prove(never, seconds=request.seconds or math.inf)
     if isinstance(found, Proof):
         method = _method(finding.configurations or 1)
         never_reached = dict.fromkeys(finding.cases or (), False)

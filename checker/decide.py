@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from checker.by_proof import PROOF_SECONDS, prove
+from checker.by_proof import prove
 from checker.by_search import patched_rows, search, temporal
 from checker.engines.choice import LIVENESS, REFERENCE, ROWS, SYMBOLIC
 from checker.engines.interface import UNWATCHED, Watch
@@ -33,7 +33,7 @@ def run_task(
     system = system_of(request, where)
     if task.method == ROWS:
         rows = patched_rows(request, where, system)
-        fires = by_solver(system, rows, request.seconds or PROOF_SECONDS)
+        fires = by_solver(system, rows, request.seconds)
         return [Result("", "", where.name, UNKNOWN, rows=fires)]
     props = asked(task, where)
     # Of a changed or bounded question nothing is kept.

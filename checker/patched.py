@@ -6,6 +6,7 @@ one. A row that only takes less fires where the sound row would have taken a mes
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from checker.request import declared
@@ -92,15 +93,15 @@ Fires = Mapping[str, bool | None]
 """By patched row: whether it ever fires; None if that is not known."""
 
 
-def by_solver(system: System, rows: Mapping[str, Expr], seconds: float) -> Fires:
-    """Whether the rows ever fire, by proof, in about so many seconds for all."""
+def by_solver(system: System, rows: Mapping[str, Expr], seconds: float | None = None) -> Fires:
+    """Whether the rows ever fire, by proof, in about so many seconds for all if given."""
     from checker.engines.symbolic import Proof, Prover
 
     never = {name: neg(e) for name, e in rows.items()}
     prover = Prover(system, list(never.values()))
     out: dict[str, bool | None] = {}
     for name, holds in never.items():
-        found = prover.prove(holds, seconds / len(never))
+        found = prover.prove(holds, seconds=seconds / len(never) if seconds else math.inf)
         out[name] = False if isinstance(found, Proof) else True if found.violated else None
     return out
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from checker.by_proof import PROOF_SECONDS, SHOW_SECONDS
+from checker.by_proof import SHOW_SECONDS
 from checker.cases import Odd, everything, odd
 from checker.decide import run_task
 from checker.engines.choice import EXPLICIT, ROWS, SYMBOLIC
@@ -296,6 +296,10 @@ def _failed(task: Task, why: str, *, error: bool) -> list[Result]:
     return out
 
 
+HUNG = 1_800.0
+"""Seconds after which a proof without a limit is taken for one whose solver hangs."""
+
+
 def limit(task: Task) -> float | None:
     """The seconds after which a task is stopped from outside.
 
@@ -303,5 +307,5 @@ def limit(task: Task) -> float | None:
     """
     seconds = task.request.seconds
     if task.method in (SYMBOLIC, ROWS):
-        return 2 * (seconds or PROOF_SECONDS) + (seconds or SHOW_SECONDS)
+        return 2 * (seconds or HUNG) + (seconds or SHOW_SECONDS)
     return 2 * seconds + SHOW_SECONDS if seconds else None

@@ -42,7 +42,7 @@ ENGINES = {
         (*SEARCH, "checkpoint", "resume", "cluster", "stop-at-first"),
     ),
     SYMBOLIC: Kind(
-        "unbounded proof by PDR, then Spacer (Z3), each invariant re-checked",
+        "unbounded proof by PDR, each invariant re-checked by Z3",
         "proved",
         # Searches confirm a violation that a solver found, and look for interesting cases.
         (*SEARCH, "certificates"),

@@ -35,6 +35,8 @@ from model.system import Compiled
 
 STARTS = 1024
 """Initial states of the walk."""
+HARD = 20
+"""A question that the solver does not answer in its budget of conflicts counts as so many."""
 LARGEST = 256
 """The most values of a variable for which the walk is done."""
 
@@ -117,7 +119,7 @@ class Pdr:
         self.lemmas: list[Lemma] = []
         self.groups: dict[frozenset[str], int] = {}
         self.switch: dict[int, int] = {}
-        self.queries = 0
+        self.queries = self.began = 0
         self.deadline = 0.0
         self.most: float = math.inf
         self.frames: list[set[int]] = []
@@ -250,11 +252,14 @@ class Pdr:
     def _ask(self, solver: Sat, assumptions: Sequence[int]) -> bool:
         self.queries += 1
         while True:
-            if time.process_time() > self.deadline or self.queries > self.most:
-                raise OutOfTimeError
+            if self.queries > self.most:
+                raise OutOfTimeError(f"after {self.most - self.began:,.0f} questions to the solver")
+            if time.process_time() > self.deadline:
+                raise OutOfTimeError("when its time ended")
             answer = solver.solve(assumptions)
             if answer is not None:
                 return answer
+            self.queries += HARD
 
     def _frame(self, level: int) -> list[int]:
         """The assumptions that select the states of frame `level`."""
@@ -403,13 +408,13 @@ class Pdr:
                     heapq.heappush(queue, (level + 1, serial, mask))
 
     # -- properties ------------------------------------------------------------------------------
-    def prove(self, prop: Expr, seconds: float, queries: float = math.inf) -> list[int]:
+    def prove(self, prop: Expr, queries: float, seconds: float = math.inf) -> list[int]:
         """The clauses of an invariant that implies `prop`, as masks.
 
-        ViolationError if `prop` can be violated; OutOfTimeError after `seconds` of this process's
-        CPU time (so the machine's load changes no verdict) or so many `queries` to the solver.
+        ViolationError if `prop` can be violated; OutOfTimeError after so many `queries` to the
+        solver or `seconds` of this process's CPU time.
         """
-        self.most = self.queries + queries
+        self.began, self.most = self.queries, self.queries + queries
         self.deadline = time.process_time() + seconds
         folded = self.compiled.narrow(prop)
         begin = len(self.gates.clauses)

@@ -1,11 +1,11 @@
 """The symbolic engine: unbounded proofs, each invariant re-checked by a plain solver.
 
-`Prover` proves the properties of one system one by one: by PDR (`pdr.py`), which reuses the lemmas
-of earlier properties, and where PDR takes too long by Spacer. A variable is one Bool for each bit
-of its code; the steps are one disjunctive transition relation over primed variables. An inductive
-invariant from either is then checked by an ordinary solver over that relation: initial states
-inside, closed under every step, inside the property. Only then is a property PROVED. Bounded
-search unrolls the relation and claims no more than the depth that it reached.
+`Prover` proves the properties of one system one by one: by PDR (`pdr.py`), over a SAT solver, which
+reuses the lemmas of earlier properties. The invariant that it finds is checked by Z3 in another
+encoding: a variable is one Bool for each bit of its code, the steps are one relation over primed
+variables. Initial states inside, closed under every step, inside the property: only then is
+a property PROVED. Bounded search unrolls the relation and claims no more than the depth that it
+reached.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -26,6 +26,12 @@ from model.system import Compiled, Step, System
 Clause = Sequence[tuple[str, Any]]
 """Pairs of a variable and a value: some variable has the value beside it."""
 Term = Any  # a z3 Bool, or a list of z3 Bools, least significant bit first
+
+
+QUERIES = 200_000
+"""Questions to the solver after which a proof is given up; the hardest one here takes 40,000."""
+WORK = 20_000_000
+"""Z3's units of work for a depth of a bounded search: some seconds."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +47,8 @@ class Proof:
     """An inductive invariant that was re-checked."""
 
     invariant: str  # SMT-LIB text over the Bools `variable/bit`
-    clauses: int
+    found: Invariant
     seconds: float
-    # What found it: "values" (which values occur is enough), "induction" (the property itself is
-    # inductive), "PDR" or "Spacer".
-    method: str
-    found: Invariant | None = None  # of a proof by PDR
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,6 @@ class NoProof:
 
     reason: str
     violated: bool  # the solver found a violation; else it gave up
-    seconds: float
 
 
 class CertificateError(Exception):
@@ -164,12 +165,6 @@ def encode(expr: Expr, env: Mapping[str, Term], memo: dict[int, Term] | None = N
     return fold(expr, algebra, {} if memo is None else memo)
 
 
-def _text(invariant: Any) -> str:
-    solver = z3.Solver()
-    solver.add(invariant)
-    return str(solver.to_smt2())
-
-
 class Prover:
     """Proofs for one system, in which lemmas of one property serve the next.
 
@@ -234,38 +229,24 @@ class Prover:
         # Check the text itself, since the text is the certificate.
         text = self._text(found.clauses, found.names)
         self.symbolic.accept(text, prop)
-        spent = time.monotonic() - began
-        return Proof(text, len(found.clauses), spent, "PDR", found)
+        return Proof(text, found, time.monotonic() - began)
 
-    def tried(self, prop: Expr, seconds: float, queries: int) -> Proof | NoProof | None:
-        """The outcome of PDR alone, with at most so many `queries`; None if they do not suffice."""
-        try:
-            return self._by_pdr(prop, seconds, queries)
-        except OutOfTimeError:
-            return None
+    def prove(
+        self, prop: Expr, queries: float = QUERIES, seconds: float = math.inf
+    ) -> Proof | NoProof:
+        """A proof of `prop` in every reachable state, by PDR.
 
-    def prove(self, prop: Expr, seconds: float = 30.0) -> Proof | NoProof:
-        """A proof of `prop` in every reachable state, by PDR in 2/3 of the time, then by Spacer."""
-        began = time.monotonic()
-        try:
-            return self._by_pdr(prop, seconds * 2 / 3)
-        except OutOfTimeError:
-            tried = f"PDR gave up after {seconds * 2 / 3:.0f} s"
-            found = Symbolic(self.system.compile(prop)).prove(prop, seconds / 3)
-            spent = time.monotonic() - began
-            if isinstance(found, NoProof):
-                why = found.reason if found.violated else f"{tried}, {found.reason}"
-                return NoProof(why, found.violated, spent)
-            return replace(found, seconds=spent)
-
-    def _by_pdr(self, prop: Expr, seconds: float, queries: float = math.inf) -> Proof | NoProof:
+        The prover gives up after so many `queries` to the solver, or `seconds` of CPU time.
+        """
         began = time.monotonic()
         if self.compiled.narrow(prop) is TRUE:
-            return self.symbolic.settled(prop, began)
+            return self._checked(prop, Invariant([], []), began)  # by the values that occur
         try:
-            clauses = self.pdr.prove(prop, seconds, queries)
+            clauses = self.pdr.prove(prop, queries, seconds)
         except ViolationError:
-            return NoProof("PDR found a violation", True, time.monotonic() - began)
+            return NoProof("PDR found a violation", True)
+        except OutOfTimeError as e:
+            return NoProof(f"PDR gave up {e}", False)
         named = [[(n, self.domains[n].values[k]) for n, k in self.pdr.named(c)] for c in clauses]
         return self._checked(prop, Invariant(named, self.pdr.names_for(prop)), began)
 
@@ -360,52 +341,6 @@ class Symbolic:
         target = self.next[name]
         return same_bits(target, value) if isinstance(target, list) else _same(target, value)
 
-    def prove(self, prop: Expr, seconds: float = 30.0) -> Proof | NoProof:
-        """A proof of `prop` in every reachable state, by Spacer, its invariant re-checked."""
-        began = time.monotonic()
-        if self.compiled.narrow(prop) is TRUE:
-            return self.settled(prop, began)
-        # A property that is inductive itself needs no search. (If no state at all contradicts it,
-        # Spacer answers with quantifiers.)
-        formula = self.formula(prop)
-        try:
-            self.check(formula, prop)
-            return Proof(_text(formula), 1, time.monotonic() - began, "induction")
-        except CertificateError:
-            pass
-        relation = self.relation
-        inv = z3.Function("Inv", *[z3.BoolSort()] * len(self.flat), z3.BoolSort())
-        bad = z3.Not(self.formula(prop))
-        fp = z3.Fixedpoint()
-        fp.set(engine="spacer", timeout=int(seconds * 1000))
-        fp.set("xform.slice", False)
-        fp.set("xform.inline_eager", False)
-        fp.set("xform.inline_linear", False)
-        fp.register_relation(inv)
-        for b in (*self.flat, *self.flat_next, *self.inputs.values()):
-            fp.declare_var(b)
-        fp.rule(inv(*self.flat), self.initial)
-        fp.rule(inv(*self.flat_next), [inv(*self.flat), relation])
-        try:
-            answer = fp.query(z3.And(inv(*self.flat), bad))
-        except z3.Z3Exception as e:  # Spacer raises `canceled` when its time ends
-            why = e.value.decode() if isinstance(e.value, bytes) else e
-            return NoProof(f"Spacer gave up: {why}", False, time.monotonic() - began)
-        if answer == z3.sat:
-            return NoProof("Spacer found a violation", True, time.monotonic() - began)
-        if answer == z3.unknown:
-            why = fp.reason_unknown()
-            return NoProof(f"Spacer gave up: {why}", False, time.monotonic() - began)
-        invariant = self._invariant(fp.get_answer())
-        self.check(invariant, prop)
-        clauses = len(z3.simplify(invariant).children()) or 1
-        return Proof(_text(invariant), clauses, time.monotonic() - began, "Spacer")
-
-    def settled(self, prop: Expr, began: float) -> Proof:
-        """The proof of a property that is true by the values that occur: any state satisfies it."""
-        self.check(z3.BoolVal(True), prop)
-        return Proof(_text(z3.BoolVal(True)), 0, time.monotonic() - began, "values")
-
     def text(self, clauses: Iterable[Sequence[tuple[str, int]]], names: Iterable[str]) -> str:
         """An invariant as SMT-LIB text, one sorted assertion a line.
 
@@ -434,23 +369,6 @@ class Symbolic:
         lines = sorted({f"(assert {joined('or', sorted(has(*x) for x in c))})" for c in every})
         heads = [f"(declare-fun {b} () Bool)" for b in sorted(bools)]
         return "\n".join([*heads, *lines, "(check-sat)", ""])
-
-    def _invariant(self, answer: Any) -> Any:
-        """The `body` of Spacer's answer `forall x. Inv(x) = body`, over the present state."""
-        stack = [answer]
-        while stack:
-            e = stack.pop()
-            if z3.is_quantifier(e) and e.is_forall():
-                body = e.body()
-                names = [z3.Bool(f"?{i}") for i in range(e.num_vars())]
-                body = z3.substitute_vars(body, *reversed(names))
-                stack.append(body)
-            elif z3.is_and(e):
-                stack.extend(e.children())
-            elif z3.is_eq(e) and e.arg(0).decl().name() == "Inv":
-                pairs = list(zip(e.arg(0).children(), self.flat, strict=True))
-                return z3.substitute(e.arg(1), *[(a, b) for a, b in pairs if z3.is_const(a)])
-        raise CertificateError(f"Spacer's answer has no definition of the invariant: {answer}")
 
     def check(self, invariant: Any, prop: Expr) -> None:
         """Check the three facts by which `invariant` proves `prop`.
@@ -501,22 +419,19 @@ class Symbolic:
         if solver.check() != z3.unsat:
             raise CertificateError(f"the certificate fails: {what}")
 
-    def bounded(self, prop: Expr, depth: int, seconds: float) -> int | None:
+    def bounded(self, prop: Expr, depth: int, work: int = WORK) -> int | None:
         """The depth, up to `depth`, within which no violation was found.
 
-        -1 if a violation was found; None if not even depth 0 was decided in time.
+        -1 if a violation was found; None if not even depth 0 was decided. `work` is Z3's measure of
+        what it may do at each depth: the same on every machine, however busy.
         """
-        began = time.monotonic()
         relation = self.relation
         solver = z3.Solver()
         frames = [self.flat]
         solver.add(self.initial)
         cleared = -1
         for k in range(depth + 1):
-            left = seconds - (time.monotonic() - began)
-            if left <= 0:
-                break
-            solver.set(timeout=max(1, int(left * 1000)))
+            solver.set("rlimit", work)
             here = frames[-1]
             swap = list(zip(self.flat, here, strict=True))
             solver.push()

@@ -4,7 +4,7 @@ python -m tests.benchmarks.proofs [--all] [--runs N] [SCENARIO ...]
 
 Times are CPU seconds for each property, medians of several runs, each run in a new process.
 `shared` is what `verify` does: one prover for all properties, which reuses its clauses. `alone` is
-a new prover for each property, `unguided` the same without the walk, `Spacer` only Spacer. Times
+a new prover for each property, `unguided` the same without the walk. Times
 include the re-check of the invariant, but not the compiling of the system. A method that ended
 without a proof counts as over the limit.
 """
@@ -19,12 +19,11 @@ import sys
 import time
 from collections.abc import Sequence
 
-METHODS = ("shared", "alone", "unguided", "Spacer")
+METHODS = ("shared", "alone", "unguided")
 COMPARED = {
     "tls12-small": METHODS,
     "tls13": METHODS,
-    # In larger scenarios, Spacer runs into the limit for many properties.
-    "two-clients": METHODS[:3],
+    "two-clients": METHODS,
 }
 RUNS = 3
 SECONDS = 30.0
@@ -37,7 +36,7 @@ def measure(method: str, scenario: str) -> dict[str, float | None]:
     For `alone` and `unguided` these include the set-up of a prover for each property.
     """
     from checker.engines.pdr import Pdr
-    from checker.engines.symbolic import Proof, Prover, Symbolic
+    from checker.engines.symbolic import Proof, Prover
     from checker.request import Request, declared, properties_of
     from model.scenario import scenario as find
 
@@ -52,15 +51,11 @@ def measure(method: str, scenario: str) -> dict[str, float | None]:
     shared = Prover(system, list(laws.values())) if method == "shared" else None
     out: dict[str, float | None] = {}
     for name, law in laws.items():
-        compiled = system.compile(law)
         began = time.process_time()
-        if method == "Spacer":
-            found = Symbolic(compiled).prove(law, SECONDS)
-        else:
-            prover = shared or Prover(system, [law])
-            if method == "unguided":
-                prover.pdr = Pdr(prover.compiled, guided=False)
-            found = prover.prove(law, SECONDS)
+        prover = shared or Prover(system, [law])
+        if method == "unguided":
+            prover.pdr = Pdr(prover.compiled, guided=False)
+        found = prover.prove(law, seconds=SECONDS)
         done = isinstance(found, Proof)
         out[name] = round(time.process_time() - began, 3) if done else None
     return out

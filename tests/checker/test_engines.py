@@ -17,7 +17,7 @@ from checker.engines import explicit, words
 from checker.engines.explicit import Explicit
 from checker.engines.interface import Budget, Question, Watch
 from checker.engines.reference import EngineError, Reference
-from checker.engines.symbolic import CertificateError, NoProof, Proof, Symbolic
+from checker.engines.symbolic import CertificateError, NoProof, Proof, Prover, Symbolic
 from checker.engines.words import Layout, Visited, in_order, unique
 from model.adversary.reliable import Reliable
 from model.expr import FALSE, TRUE, Domain, Expr, implies, mapping, neg, var
@@ -322,35 +322,27 @@ def test_symbolic_and_explicit_agree_on_a_law(name: str, law: Expr, holds: bool)
     assert engine.search([q]).complete
     assert (q.state is None) is holds
     symbolic = Symbolic(c)
-    answer = symbolic.prove(law, 20)
+    answer = Prover(SYSTEMS[name], [law]).prove(law)
     if holds:
         assert isinstance(answer, Proof)
         assert "(check-sat)" in answer.invariant
-        assert symbolic.bounded(law, 6, 20) == 6
+        assert symbolic.bounded(law, 6) == 6
     else:
         assert q.state is not None
         assert isinstance(answer, NoProof)
         assert answer.violated
         depth = len(engine.path(q.state)) - 1
-        assert symbolic.bounded(law, 6, 20) == -1
+        assert symbolic.bounded(law, 6) == -1
         if depth:
             # The shortest counterexample has as many steps as the first bound that finds one.
-            assert symbolic.bounded(law, depth - 1, 20) == depth - 1
-            assert symbolic.bounded(law, depth, 20) == -1
-
-
-def test_a_proof_that_gets_no_time_says_so() -> None:
-    c = compiled("counters")
-    law = of("counters", "keeper", "state") != "KEPT"
-    answer = Symbolic(c).prove(neg(law) | law, 0.0)
-    # With nothing to do it may still be done in time; it is never called violated.
-    assert isinstance(answer, Proof) or not answer.violated
+            assert symbolic.bounded(law, depth - 1) == depth - 1
+            assert symbolic.bounded(law, depth) == -1
 
 
 def proof_of(name: str, law: Expr) -> tuple[Symbolic, Any]:
     """An engine and the invariant of a proved law, read back from its text."""
     symbolic = Symbolic(SYSTEMS[name].compile(law))
-    proof = symbolic.prove(law, 20)
+    proof = Prover(SYSTEMS[name], [law]).prove(law)
     assert isinstance(proof, Proof)
     return symbolic, z3.And(list(z3.parse_smt2_string(proof.invariant)))
 
@@ -384,24 +376,18 @@ def test_an_altered_invariant_is_refused() -> None:
 @pytest.mark.parametrize("law", [LAWS[0][1], LAWS[4][1], TRUE], ids=str)
 def test_nothing_is_proved_without_its_check(monkeypatch: pytest.MonkeyPatch, law: Expr) -> None:
     name = "counters" if law is LAWS[4][1] else "toy"
-    symbolic = Symbolic(SYSTEMS[name].compile(law))
 
-    def refuse(invariant: Any, prop: Expr) -> None:
+    def refuse(self: Symbolic, text: str, prop: Expr) -> None:
         raise CertificateError("refused")
 
-    monkeypatch.setattr(symbolic, "check", refuse)
+    monkeypatch.setattr(Symbolic, "accept", refuse)
     with pytest.raises(CertificateError, match="refused"):
-        symbolic.prove(law, 20)
-
-
-def test_spacers_answer_without_an_invariant_is_refused() -> None:
-    with pytest.raises(CertificateError, match="no definition of the invariant"):
-        Symbolic(compiled("toy"))._invariant(z3.BoolVal(True) == z3.BoolVal(False))
+        Prover(SYSTEMS[name], [law]).prove(law)
 
 
 def test_a_bounded_search_without_time_clears_nothing() -> None:
     # FALSE is broken in every initial state, so depth 0 must not be called clear.
-    assert Symbolic(compiled("toy")).bounded(FALSE, 5, 0.0) != 0
+    assert Symbolic(compiled("toy")).bounded(FALSE, 5, 1) != 0
 
 
 def counting(size: int, *, stops: bool) -> Compiled:

@@ -94,5 +94,5 @@ def test_every_invariant_is_proved_where_all_extensions_are(where: Scenario) -> 
         if p.kind == "invariant" and set(p.needs) <= where.features and p.id not in left_out
     }
     prover = Prover(system, list(asked.values()))
-    found = {name: prover.prove(holds, 120) for name, holds in asked.items()}
+    found = {name: prover.prove(holds) for name, holds in asked.items()}
     assert {n: f.reason for n, f in found.items() if isinstance(f, NoProof)} == {}
