@@ -107,7 +107,7 @@ def prove_one(
             from checker.certificate import Subject, keep
 
             about = Subject(system.name, p.name, request.flaw or "", "; ".join(request.drop))
-            keep(request.certificates, system, holds, found.invariant, about)
+            keep(request.certificates, system, holds, prover.reduced(found, holds), about)
         finding = _proved(found, system, cases)
         if cases is not None and True not in cases.values():
             finding = _unseen(finding, prover, p, request)

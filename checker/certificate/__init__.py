@@ -151,18 +151,17 @@ def digest(lines: Iterable[str]) -> str:
 
 
 def write(system: System, prop: Expr, found: str, subject: Subject) -> str:
-    """The certificate of a proof, its invariant `found` (SMT-LIB over `variable/bit`) made smaller.
+    """The certificate of a proof by the invariant `found` (SMT-LIB over `variable/bit`).
 
     RefusedError if `found` is no inductive invariant that implies `prop` in `system`; ValueError if
     `found` cannot be read.
     """
     around = frame(system, prop, subject)
     clauses = invariant.read(found, around.bits)
-    failing = Inductive(around)
-    wrong = failing(clauses)
+    wrong = Inductive(around)(clauses)
     if wrong is not None:
         raise RefusedError(f"the certificate fails: {QUERIES[wrong]}")
-    return around.text(invariant.reduced(clauses, lambda c: failing(c) is None))
+    return around.text(clauses)
 
 
 class Inductive:

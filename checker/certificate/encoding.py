@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from model.expr import BOOL, Domain, Expr, Value, fold, variables
@@ -68,6 +69,7 @@ def sort(domain: Domain) -> str:
     return "Bool" if domain is BOOL else f"(_ BitVec {domain.bits})"
 
 
+@cache
 def symbol(name: str) -> str:
     """`name` as an SMT-LIB symbol."""
     return name if all(c.isalnum() or c in "._/" for c in name) else f"|{name}|"

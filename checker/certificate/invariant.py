@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from typing import Any
 
 _TOKEN = re.compile(r'\s*(?:;[^\n]*|(\|[^|]*\||"[^"]*"|[()]|[^\s()|;"]+))')
@@ -155,20 +154,6 @@ def read(text: str, names: Mapping[str, str]) -> tuple[Formula, ...]:
     return clauses(junction("and", (formula(e, names) for e in asserted)))
 
 
-# -- making smaller --------------------------------------------------------------------------------
-def weaker(parts: tuple[Formula, ...]) -> Iterator[tuple[Formula, ...]]:
-    """The invariants with one clause removed."""
-    for i in range(len(parts)):
-        yield parts[:i] + parts[i + 1 :]
-
-
-def stronger(parts: tuple[Formula, ...]) -> Iterator[tuple[Formula, ...]]:
-    """The invariants with one literal replaced by `false`."""
-    for i, c in enumerate(parts):
-        for d in replaced(c, lambda _: FALSE):
-            yield clauses(junction("and", (*parts[:i], d, *parts[i + 1 :])))
-
-
 def replaced(f: Formula, change: Callable[[Formula], Formula]) -> Iterator[Formula]:
     """The formulas that `change` to a single literal of `f` gives."""
     if f.kind == "literal":
@@ -177,25 +162,3 @@ def replaced(f: Formula, change: Callable[[Formula], Formula]) -> Iterator[Formu
     for i, p in enumerate(f.parts):
         for q in replaced(p, change):
             yield junction(f.kind, (*f.parts[:i], q, *f.parts[i + 1 :]))
-
-
-def reduced(
-    parts: tuple[Formula, ...], good: Callable[[tuple[Formula, ...]], bool]
-) -> tuple[Formula, ...]:
-    """A minimal part of the invariant `parts` that `good` accepts.
-
-    From the result no clause can be removed, and no literal can be replaced by `false`. So no sign
-    can be changed either: if F with a literal l and F with (not l) in the place of l were both
-    inductive, so would be their conjunction, which is F with `false` for l.
-    """
-    changed = True
-    while changed:
-        changed = False
-        for variants in (weaker, stronger):
-            at = 0
-            while (smaller := next(islice(variants(parts), at, None), None)) is not None:
-                if good(smaller):
-                    parts, changed = smaller, True
-                else:
-                    at += 1
-    return parts

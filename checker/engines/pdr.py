@@ -470,6 +470,52 @@ class Pdr:
                 needed[m] = self._used(left)
         self._lemmas(left, needed)
 
+    def reduced(self, clauses: Iterable[Iterable[tuple[str, int]]], prop: Expr) -> list[int]:
+        """A minimal part of an invariant that implies `prop`, as masks.
+
+        No clause can be left out, and no value in one, so that it is still such an invariant.
+        """
+        position = {x: i for i, x in enumerate(self.positions)}
+        left = sorted({sum(1 << position[x] for x in {*c}) for c in clauses})
+        self.most = self.deadline = math.inf
+        begin = len(self.gates.clauses)
+        holds = self.gates.encode(self.compiled.narrow(prop), self.env, self.memo)
+        self._sync(begin)
+
+        def kept(m: int, among: Sequence[int]) -> bool:
+            """Whether no step leaves the clause where all of `among` are true."""
+            later = (self.later[i] for i in bits(m))
+            if self._ask(self.keeper, [self.moves, *later, *(self.switch[x] for x in among)]):
+                return False
+            needed[m] = self._used(among)
+            return True
+
+        self._assumable(left)
+        needed: dict[int, list[int]] = {}
+        before: list[int] = []
+        while before != left:
+            before = list(left)
+            for m in before:
+                rest = [x for x in left if x != m]
+                if self._ask(self.keeper, [-holds, *(self.switch[x] for x in rest)]):
+                    continue
+                if all(m not in needed.get(x, left) or kept(x, rest) for x in rest):
+                    left = rest
+            for m in list(left):
+                for i in bits(m):
+                    smaller = m & ~(1 << i)
+                    if self.meets_initial(smaller):
+                        continue
+                    self._assumable([smaller])
+                    changed = [smaller if x == m else x for x in left]
+                    if kept(smaller, changed):
+                        # The others are still kept: more is assumed.
+                        for n in needed.values():
+                            n[:] = [smaller if x == m else x for x in n]
+                        left, m = changed, smaller
+            left = sorted(set(left))
+        return left
+
     def _assumable(self, masks: Iterable[int]) -> None:
         """Make a literal for each clause, to assume it in `keeper`."""
         for m in masks:

@@ -209,6 +209,11 @@ class Prover:
         except CertificateError:
             return None
 
+    def reduced(self, proof: Proof, prop: Expr) -> str:
+        """The text of a minimal part of the proof's invariant; of codes it says nothing."""
+        codes = ([(n, self.domains[n].code(v)) for n, v in c] for c in proof.found.clauses)
+        return self.symbolic.text(map(self.pdr.named, self.pdr.reduced(codes, prop)), [])
+
     def _present(self, found: Invariant) -> Invariant:
         """The invariant without variables that the system lacks, and values that they never have.
 
