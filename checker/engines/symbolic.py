@@ -30,8 +30,8 @@ Term = Any  # a z3 Bool, or a list of z3 Bools, least significant bit first
 
 QUERIES = 200_000
 """Questions to the solver after which a proof is given up; the hardest one here takes 40,000."""
-WORK = 20_000_000
-"""Z3's units of work for a depth of a bounded search: some seconds."""
+WORK = 1_000_000
+"""Z3's units of work for each depth of a bounded search: less than a second."""
 
 
 @dataclass(frozen=True)
