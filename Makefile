@@ -72,7 +72,7 @@ $(STAMP)base: pyproject.toml $(VENV)/.made
 	@touch $@
 
 $(STAMP)test: pyproject.toml $(VENV)/.made
-	$(PIP) --editable '.[test,live,cluster,solvers]'
+	$(PIP) --editable '.[test,live,solvers]'
 	@touch $@
 
 # pygraphviz bundles Graphviz: it is needed only where no `dot` is installed.
@@ -82,5 +82,5 @@ $(STAMP)dot: pyproject.toml $(VENV)/.made
 	@touch $@
 
 $(STAMP)check: $(STAMP)test $(STAMP)dot
-	$(PIP) --editable '.[test,live,cluster,solvers,dev]'
+	$(PIP) --editable '.[test,live,solvers,dev]'
 	@touch $@

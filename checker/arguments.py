@@ -106,7 +106,6 @@ ARGUMENTS: dict[str, list[Any]] = {
             help="keep the states in files there, not in memory; default: in the temporary "
             "folder when memory is short; none: never",
         ),
-        arg("--cluster", metavar="ADDRESS", help="search on a Dask cluster: its scheduler"),
         arg("--fresh", action="store_true", help="use nothing that is kept of earlier runs"),
         arg("--stop-at-first", action="store_true", help="end a search at its first violation"),
         arg("--rfc", metavar="NUMBER", help="group the verdicts by the sections of an RFC"),

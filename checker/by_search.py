@@ -25,9 +25,9 @@ from checker.patched import changed_rows
 from checker.request import Request, declared, system_of
 from checker.verdict import VIOLATED, Result, judge
 from model.expr import FALSE, Expr, conj, neg
-from model.scenario import Scenario, scenario
+from model.scenario import Scenario
 from model.system import Compiled, System
-from properties import Case, Property, catalogue
+from properties import Case, Property
 
 
 def search(
@@ -53,7 +53,7 @@ def search(
     fired = [Question(n, e) for n, e in (patched or {}).items()]
     questions = [*bad.values(), *_every(seen), *fired]
     compiled = system.compile(*(q.expr for q in questions))
-    engine = _engine(compiled, request, props, bool(fired))
+    engine = _engine(compiled, request)
     answers = [
         q
         for p in props
@@ -191,43 +191,13 @@ def _told(system: System, watch: Watch, stop: Callable[[], bool]) -> Watch:
     )
 
 
-def _engine(
-    compiled: Compiled, request: Request, props: Sequence[Property], patched: bool
-) -> Engine:
-    """The engine that the request asks for; with a cluster, `rebuilt` is its recipe."""
+def _engine(compiled: Compiled, request: Request) -> Engine:
+    """The engine that the request asks for."""
     if request.engine == REFERENCE:
         from checker.engines.reference import Reference
 
         return Reference(compiled)
-    recipe = None
-    if request.cluster:
-        from checker.engines.cluster import Recipe
-
-        names = tuple(p.name for p in props)
-        arguments = (compiled.system.name, request.flaw, request.drop, names, patched)
-        recipe = Recipe(__name__, "rebuilt", arguments)
-    return searcher(compiled, request, recipe=recipe)
-
-
-def rebuilt(
-    where: str,
-    flaw: str | None,
-    drop: tuple[str, ...],
-    names: tuple[str, ...],
-    patched: bool,
-) -> tuple[Compiled, list[Expr]]:
-    """The compiled system of a search and its questions in order, from names alone.
-
-    Workers of a cluster call this function: see `Recipe`.
-    """
-    request = Request(scenario=where, flaw=flaw, drop=drop)
-    system = system_of(request, scenario(where))
-    props = [catalogue()[n] for n in names]
-    seen = _every(_witnesses(props, system))
-    exprs = [*(p.bad(system) for p in props), *(q.expr for q in seen)]
-    if patched:
-        exprs += patched_rows(request, scenario(where), system).values()
-    return system.compile(*exprs), exprs
+    return searcher(compiled, request)
 
 
 def patched_rows(request: Request, where: Scenario, system: System) -> dict[str, Expr]:

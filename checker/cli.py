@@ -110,7 +110,6 @@ def _verify(args: argparse.Namespace) -> int:
         checkpoint=args.checkpoint or args.resume or "",
         resume=args.resume is not None,
         spill=args.spill or "",
-        cluster=args.cluster or "",
     )
     if args.all and args.flaw:
         raise UsageError("--all cannot be combined with --flaw (a flaw has its own scenario)")

@@ -64,7 +64,7 @@ class Request(Options):
     @property
     def bounded(self) -> str | None:
         """The first option that bounds a search or says how to make it; None if there is none."""
-        asked = ("states", "memory", "checkpoint", "resume", "cluster", "spill")
+        asked = ("states", "memory", "checkpoint", "resume", "spill")
         return next((n for n in asked if self.flags.get(n)), None)
 
     @property
@@ -77,7 +77,6 @@ class Request(Options):
             "backend": self.backend,
             "spill": self.spill,
             "resume" if self.resume else "checkpoint": self.checkpoint,
-            "cluster": self.cluster,
             "stop-at-first": self.first,
             "certificates": self.certificates,
         }

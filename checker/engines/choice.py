@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from checker.engines.interface import Engine, Question
 from model.near import UsageError
 from model.system import Compiled
-
-if TYPE_CHECKING:
-    from checker.engines.cluster import Recipe
 
 EXPLICIT, REFERENCE, SYMBOLIC, LIVENESS = "explicit", "reference", "symbolic", "liveness"
 ROWS = "rows"
@@ -39,7 +35,7 @@ ENGINES = {
     EXPLICIT: Kind(
         "breadth-first search compiled to C or, without a compiler, to numpy",
         "searched",
-        (*SEARCH, "checkpoint", "resume", "cluster", "stop-at-first"),
+        (*SEARCH, "checkpoint", "resume", "stop-at-first"),
     ),
     SYMBOLIC: Kind(
         "unbounded proof by PDR, each invariant re-checked by Z3",
@@ -63,7 +59,6 @@ class Options:
     # The folder for files of states; empty: the temporary folder once memory is short; "none": no
     # files at all.
     spill: str = ""
-    cluster: str = ""  # the address of a Dask scheduler that searches instead
 
     @property
     def folder(self) -> str:
@@ -90,14 +85,6 @@ def in_c(options: Options) -> bool:
     from checker.engines.native_source import available
 
     why = available()
-    if options.cluster:
-        from checker.engines import cluster
-
-        if options.backend or options.checkpoint or options.folder:
-            raise UsageError("--cluster goes with none of --backend, --checkpoint, --spill")
-        if cluster.available():
-            raise UsageError(f"--cluster: {cluster.available()}")
-        return False
     if options.folder and not Path(options.folder).is_dir():
         raise UsageError(f"--spill: there is no folder {options.folder}; make it first, or none")
     if options.backend == "c" and why:
@@ -116,7 +103,7 @@ def fallback(options: Options) -> str:
     """The reason why a search runs in numpy unasked, and the remedy; empty if none does."""
     from checker.engines.native_source import available
 
-    why = "" if options.backend or options.cluster else available()
+    why = "" if options.backend else available()
     return f"{why}: searches run in numpy, which takes longer; install gcc or clang" if why else ""
 
 
@@ -133,14 +120,8 @@ def searcher(
     options: Options = PLAIN,
     *,
     edges: bool = False,
-    recipe: Recipe | None = None,
 ) -> Engine:
-    """The engine of a breadth-first search; without a `recipe`, never a cluster."""
-    if options.cluster and recipe is not None:
-        from checker.engines.cluster import Cluster
-
-        # Nobody closes the engine: the cluster drops its states when this process ends.
-        return Cluster(compiled, recipe, options.cluster)
+    """The engine of a breadth-first search."""
     if not in_c(options):
         from checker.engines.explicit import Explicit
 

@@ -594,7 +594,7 @@ def test_a_drop_everywhere_is_a_line_a_property() -> None:
     ("options", "said"),
     [
         (["--engine", "reference", "--backend", "c"], "--engine reference cannot be combined with"),
-        (["--engine", "symbolic", "--cluster", "tcp://x:1"], "with --cluster, which is for expl"),
+        (["--engine", "symbolic", "--checkpoint", "x"], "with --checkpoint, which is for expl"),
         (["--flaw", "early_ccs", "--certificates", "kept"], "which is for symbolic"),
         (["--resume", "kept"], "--resume: kept keeps no search that is asked for"),
         (["--spill", "kept"], "--spill: there is no folder kept"),
