@@ -32,6 +32,7 @@ from checker.request import (
     tasks_of,
 )
 from checker.verdict import HOLDS_TO_DEPTH, PROVED, UNKNOWN, VIOLATED, Result
+from model.near import UsageError
 from model.scenario import Scenario, scenario
 from model.solver import UndecidedError, within
 from properties import catalogue
@@ -179,6 +180,8 @@ class _Course:
             self._now(reply.job)
             return
         del self.jobs[reply.job]
+        if isinstance(reply.problem, UsageError):
+            raise reply.problem  # a mistake in the question, such as a folder of another search
         if reply.problem is not None:
             task = left.pop(0)
             if task.method == SYMBOLIC:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import zlib
@@ -9,13 +10,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from checker import cache
 from checker.engines.interface import Question
 from checker.engines.native_calls import DONE, NEVER
 from checker.engines.native_source import NativeError
+from model.near import UsageError
 from model.system import Compiled
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
+
+
+class CheckpointError(NativeError, UsageError):
+    """A folder that keeps no search that can go on, or not this one."""
 
 
 class Kept(Protocol):
@@ -55,14 +62,14 @@ class Checkpoint:
         self.engine, self.questions, self.identity = engine, questions, identity
         self.rows = 0
         self.sums = [0, 0, 0]
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         manifest = folder / MANIFEST
         self.files: list[IO[bytes]] = []
         self._lock()
         found = manifest.exists()
         if found and not engine.resume:
             self.close()
-            raise NativeError(f"{folder} keeps a search: resume it, or remove the folder")
+            raise CheckpointError(f"{folder} keeps a search: resume it, or remove the folder")
         try:
             data = self._read(manifest) if found else None
             for name in self.NAMES:
@@ -95,20 +102,58 @@ class Checkpoint:
             f.close()
 
     def _read(self, manifest: Path) -> dict[str, Any]:
-        """The manifest; NativeError if it is unreadable or of another search."""
+        """The manifest; CheckpointError if it is damaged, of another search or of another user."""
         try:
-            data: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
+            cache.refuse_shared(self.folder, is_folder=True)
+            cache.refuse_shared(manifest)
+            data = json.loads(manifest.read_text(encoding="utf-8"))
             version, identity = data["format"], data["system"]
-        except (OSError, ValueError, KeyError, TypeError) as e:
-            raise NativeError(f"{manifest} is not a manifest: {e}") from e
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
+            raise CheckpointError(f"{manifest} is not a manifest: {e}") from e
+        except cache.UnsafeError as e:
+            raise CheckpointError(str(e)) from e
         if version != FORMAT:
-            raise NativeError(f"{manifest} has format {version}, not {FORMAT}")
+            raise CheckpointError(f"{manifest} has format {version}, not {FORMAT}")
         if identity != self.identity:
-            raise NativeError(
+            raise CheckpointError(
                 f"{self.folder} keeps the search of another system or of other questions "
                 f"({data.get('name')}); name another folder"
             )
-        return data
+        if data.pop("sum", None) != _sum(data):
+            raise CheckpointError(f"{manifest} is damaged: its checksum does not fit")
+        wrong = self._wrong(data)
+        if wrong:
+            raise CheckpointError(f"{manifest} is damaged: {wrong}")
+        return dict(data)
+
+    def _wrong(self, data: Mapping[str, Any]) -> str:
+        """The first value of a manifest that is out of range; empty if none is.
+
+        A checksum can be made for any values, and these say where C reads and writes.
+        """
+        count, bounds = data.get("count"), data.get("bounds")
+        if not _within(count, 0, 1 << 32):
+            return "count"
+        most, steps = int(count or 0) + 1, len(self.engine.compiled.steps)
+        if not isinstance(bounds, list) or not _list(bounds, lambda n: _within(n, 0, most)):
+            return "bounds"
+        if bounds != sorted({0, *bounds}):
+            return "bounds"
+        fits = {
+            "next": _within(data.get("next"), 0, bounds[-1] + 1),
+            "asked": _within(data.get("asked"), 0, most),
+            "seen": _list(data.get("seen"), lambda n: n is None or _within(n, 0, count))
+            and len(data["seen"]) == len(self.questions),
+            "edges": _list(
+                data.get("edges"),
+                lambda e: (
+                    _list(e, lambda n: _within(n, 0, 1 << 63)) and len(e) == 2 and e[0] < steps
+                ),
+            ),
+            "sums": _list(data.get("sums"), lambda n: _within(n, 0, 1 << 32))
+            and len(data["sums"]) == len(self.NAMES),
+        }
+        return next((name for name, fit in fits.items() if not fit), "")
 
     def _restore(self, data: Mapping[str, Any]) -> None:
         """Read the arrays into the engine, and build the index again."""
@@ -124,11 +169,11 @@ class Checkpoint:
                 while got < len(view):
                     n = f.readinto(view[got:])  # type: ignore[attr-defined]
                     if not n:
-                        raise NativeError(f"{self.NAMES[k]} in {self.folder} is too short")
+                        raise CheckpointError(f"{self.NAMES[k]} in {self.folder} is too short")
                     got += n
                 total = zlib.crc32(view, total)
             if total != data["sums"][k]:
-                raise NativeError(f"{self.NAMES[k]} in {self.folder} is damaged")
+                raise CheckpointError(f"{self.NAMES[k]} in {self.folder} is damaged")
             self.sums[k] = total
         if lib.search_restore(engine.head, rows, engine.crew()) != DONE:
             raise NativeError(f"no memory for the index of the {rows} states in {self.folder}")
@@ -180,7 +225,7 @@ class Checkpoint:
         }
         temporary = self.folder / f"{MANIFEST}.new"
         with temporary.open("w", encoding="utf-8") as out:
-            json.dump(data, out)
+            json.dump(data | {"sum": _sum(data)}, out)
             out.flush()
             os.fsync(out.fileno())
         temporary.replace(self.folder / MANIFEST)
@@ -190,3 +235,18 @@ class Checkpoint:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _sum(data: Mapping[str, Any]) -> str:
+    """The checksum of a manifest's other values."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def _list(value: Any, fits: Callable[[Any], bool]) -> bool:
+    """Whether a value is a list of values that fit."""
+    return isinstance(value, list) and all(map(fits, value))
+
+
+def _within(value: Any, low: int, high: Any) -> bool:
+    """Whether a value is a whole number from `low` up to `high`, without `high` itself."""
+    return type(value) is int and low <= value < high

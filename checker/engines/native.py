@@ -121,8 +121,11 @@ class Native:
         head = self.head.contents
         while row >= (self.bounds[1] if len(self.bounds) > 1 else head.count):
             via = ctypes.c_uint16.from_address(head.via + 2 * row).value
+            before = ctypes.c_uint32.from_address(head.parent + 4 * row).value
+            if before >= row or via >= len(self.compiled.steps):
+                raise NativeError(f"row {row} of the search has no step before it")
             out.append((self.compiled.steps[via], self.state(row)))
-            row = ctypes.c_uint32.from_address(head.parent + 4 * row).value
+            row = before
         out.append((None, self.state(row)))
         return out[::-1]
 

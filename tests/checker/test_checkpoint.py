@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from checker.engines import native, native_source
+from checker.engines.checkpoint import CheckpointError
 from checker.engines.interface import Budget, Question, Search, Watch
 from checker.engines.native import Native
 from checker.engines.native_source import NativeError
@@ -58,6 +60,48 @@ def test_a_stopped_search_goes_on(
             assert engine.path(q.state)
 
 
+def summed(data: dict[str, Any]) -> str:
+    """A manifest whose checksum fits."""
+    rest = {k: v for k, v in data.items() if k != "sum"}
+    return json.dumps(
+        {**rest, "sum": hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()}
+    )
+
+
+OUTSIDE: dict[str, list[Any]] = {
+    "count": [-1, 1 << 32, 1.5, None, "1", True],
+    "bounds": [[], [1], [0, 3, 2], [0, 1 << 40], [0, 0], [0, None], {"0": 1}, 3],
+    "next": [-1, 1 << 20, None, "0"],
+    "asked": [-1, 1 << 20, 0.5],
+    "seen": [[3], {}, None],
+    "edges": [[[1 << 20, 1]], [[-1, 1]], [[0, -1]], [[0]], [0], 3],
+    "sums": [[0, 0], [0, 0, -1], [0, 0, 0, 0], None],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(n, v) for n, vs in OUTSIDE.items() for v in vs])
+def test_a_manifest_that_says_what_cannot_be_is_refused(
+    name: str, value: Any, cache: Path, tmp_path: Path
+) -> None:
+    """With a checksum that fits: what it says decides where C reads and writes."""
+    Native(compiled("toy"), cache=cache, checkpoint=tmp_path).search(budget=Budget(states=5))
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(summed({**json.loads(manifest.read_text()), name: value}))
+    with pytest.raises(CheckpointError, match=f"is damaged: {name}$"):
+        Native(compiled("toy"), cache=cache, checkpoint=tmp_path, resume=True).search()
+
+
+@pytest.mark.parametrize("name", list(OUTSIDE))
+def test_a_manifest_without_a_value_is_refused(name: str, cache: Path, tmp_path: Path) -> None:
+    Native(compiled("toy"), cache=cache, checkpoint=tmp_path).search(budget=Budget(states=5))
+    manifest = tmp_path / "manifest.json"
+    data = json.loads(manifest.read_text())
+    del data[name]
+    manifest.write_text(summed(data))
+    with pytest.raises(CheckpointError, match="is damaged"):
+        Native(compiled("toy"), cache=cache, checkpoint=tmp_path, resume=True).search()
+
+
 def test_a_checkpoint_of_another_search_is_refused(cache: Path, tmp_path: Path) -> None:
     folder = tmp_path / "kept"
     Native(compiled("toy"), cache=cache, checkpoint=folder).search(budget=Budget(states=5))
@@ -77,8 +121,9 @@ def test_a_checkpoint_of_another_search_is_refused(cache: Path, tmp_path: Path) 
         ("{", "is not a manifest"),
         ("[]", "is not a manifest"),
         (json.dumps({**data, "format": 99}), "has format 99"),
-        (json.dumps({**data, "sums": [0, 0, 0]}), r"words\.bin in .* is damaged"),
-        (json.dumps({**data, "count": 1 << 20}), r"words\.bin in .* is too short"),
+        (json.dumps({**data, "next": 0}), "its checksum does not fit"),
+        (summed({**data, "sums": [0, 0, 0]}), r"words\.bin in .* is damaged"),
+        (summed({**data, "count": 1 << 20}), r"words\.bin in .* is too short"),
     ):
         manifest.write_text(bad)
         with pytest.raises(NativeError, match=said):
@@ -162,7 +207,7 @@ def test_a_checkpoint_has_one_writer(cache: Path, tmp_path: Path) -> None:
         watch=Watch(progress=progress)
     )
     assert found.complete
-    assert len(other) == 5
+    assert len(other) >= 5
 
 
 def test_states_can_lie_on_a_disk(cache: Path, tmp_path: Path) -> None:
