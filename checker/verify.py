@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from checker import cache
 from checker.by_proof import SHOW_SECONDS
 from checker.cases import Odd, everything, odd
 from checker.decide import run_task
@@ -92,6 +93,7 @@ def verify(
                     _tell(outcome, courses[told - 1], report)
     except KeyboardInterrupt:
         outcome.interrupted = True
+        cache.prune(cache.folder())  # what killed processes have not finished
     for course in courses[told:]:
         _tell(outcome, course, report)
     if everything(request) and not outcome.interrupted:
