@@ -57,12 +57,16 @@ COMPOSITE = Domain("composite", ())
 class Expr:
     """A node: operator, arguments, domain, and payload (a constant, variable name or table)."""
 
-    __slots__ = ("args", "domain", "op", "payload", "serial")
+    __slots__ = ("args", "domain", "op", "payload", "reads", "serial")
 
     def __init__(self, op: str, args: tuple[Expr, ...], domain: Domain, payload: Any) -> None:
         self.op, self.args, self.domain, self.payload = op, args, domain, payload
         # The order of creation, by which operands are sorted: two runs build the same nodes.
         self.serial = len(_interned)
+        # The variables in the expression, a bit for each.
+        self.reads = 1 << _bits.setdefault(payload, len(_bits)) if op == "var" else 0
+        for a in args:
+            self.reads |= a.reads
 
     def __bool__(self) -> bool:
         raise TypeError(
@@ -115,6 +119,8 @@ class Expr:
 
 
 _interned: dict[tuple[Any, ...], Expr] = {}
+_bits: dict[Any, int] = {}
+"""By name of a variable: the number of its bit in `Expr.reads`."""
 
 
 def _make(op: str, args: tuple[Expr, ...], domain: Domain, payload: Hashable = None) -> Expr:
@@ -285,15 +291,19 @@ def substitute(
     leaf: Callable[[Expr], Expr],
     on_same: Callable[[Expr, tuple[Expr, ...]], Expr] | None = None,
     memo: dict[int, Expr] | None = None,
+    among: Iterable[str] | None = None,
 ) -> Expr:
-    """`expr` rebuilt with every variable `v` replaced by `leaf(v)`.
+    """`expr` rebuilt with every variable `v` replaced by `leaf(v)`, or only those `among` others.
 
     `on_same(node, parts)` replaces a comparison of composites; `parts` are rewritten already.
     Calls with the same functions may share a `memo`.
     """
     done: dict[int, Expr] = {} if memo is None else memo
+    mask = -1 if among is None else sum(1 << _bits[n] for n in {*among} if n in _bits)
 
     def go(e: Expr) -> Expr:
+        if not e.reads & mask and on_same is None:
+            return e
         hit = done.get(id(e))
         if hit is not None:
             return hit
@@ -406,7 +416,8 @@ def projected(
         out = []
         for value in d.values:
             told = const(value, d)
-            out.append(go(substitute(e, lambda v, c=told: c if v.payload == name else v)))  # type: ignore[misc]
+            told = substitute(e, lambda v, c=told: c if v.payload == name else v, among=[name])  # type: ignore[misc]
+            out.append(go(told))
             if out[-1] is TRUE:
                 break
         return disj(*out)
