@@ -41,7 +41,7 @@ LARGEST = 256
 """The most values of a variable for which the walk is done."""
 
 
-def walk(compiled: Compiled, *, width: int = 12, levels: int = 60, seed: int = 1) -> list[Any]:
+def walk(compiled: Compiled, *, width: int = 32, levels: int = 30, seed: int = 1) -> list[Any]:
     """Reached states from many random walks at once: one array of codes for each variable.
 
     At each level at most `width` successors by each step go on, drawn at random; at most two by a
