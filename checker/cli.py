@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.traceback:
             raise
         says, status = _failed(e)
-        sys.stderr.write(f"{says}\n")
+        sys.stderr.write(f"{output.printable(says)}\n")
         return status
 
 
@@ -68,7 +68,7 @@ def progress(line: str) -> None:
     import time
 
     if sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[K{line}")
+        sys.stderr.write(f"\r\x1b[K{output.printable(line)}")
         sys.stderr.flush()
         return
     told[0] = told[0] or time.monotonic()
@@ -81,7 +81,7 @@ def progress(line: str) -> None:
 def note(line: str) -> None:
     """Write a permanent line to stderr."""
     start = "\r\x1b[K" if sys.stderr.isatty() else ""
-    sys.stderr.write(f"{start}{line}\n")
+    sys.stderr.write(f"{start}{output.printable(line)}\n")
     sys.stderr.flush()
 
 
@@ -264,7 +264,7 @@ def _diagrams(args: argparse.Namespace) -> int:
 def _monitor(args: argparse.Namespace) -> int:
     from checker.report.monitor import main as watch
 
-    return watch(args)
+    return watch(args, progress)
 
 
 def _audit(args: argparse.Namespace) -> int:

@@ -46,7 +46,7 @@ class Kept:
             found = json.loads(zlib.decompress(data))
             if not isinstance(found, dict):
                 raise ValueError("it is no answer")
-        except (OSError, cache.UnsafeError, ValueError, zlib.error) as e:
+        except (OSError, cache.UnsafeError, ValueError, RecursionError, zlib.error) as e:
             self.note(f"{self.name}: what is kept of its {kind} is not used: {e}")
             return {}
         return found

@@ -85,12 +85,20 @@ class Stream:
             raise UsageError(f"{self.path}: {e.strerror}; the result is in {file.name}") from None
 
 
+def printable(text: str) -> str:
+    """The text with control characters escaped: foreign text cannot speak to a terminal."""
+    return text.translate(_ESCAPED)
+
+
+_ESCAPED = {n: repr(chr(n))[1:-1] for n in (*range(32), *range(127, 160)) if chr(n) not in "\n\t"}
+
+
 def say(text: str) -> None:
-    """Write to stdout; UsageError if stdout is full or closed."""
+    """Write to stdout, escaped as by `printable`; UsageError if stdout is full or closed."""
     if sys.stdout is None:
         raise UsageError("stdout: expected a place to write, got: it is closed")
     try:
-        sys.stdout.write(text)
+        sys.stdout.write(printable(text))
         sys.stdout.flush()
     except BrokenPipeError:
         raise

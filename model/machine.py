@@ -70,6 +70,7 @@ class Callables:
         self.send: dict[str, Callable[[Any, Mapping[str, Any]], tuple[Any, ...]]] = {}
         self.triggers: dict[str, dict[str, Any]] = {}
         self.needed: dict[tuple[str, str], set[str]] = {}
+        self.rows: dict[tuple[str, str], list[Rule]] = {}
         self.messages = {f"receive_{snake(m.name)}": m for m in role.alphabet}
         for r in role.rules:
             self.condition[r.name] = python_function({"guard": r.guard}, "own, msg", _read)
@@ -78,6 +79,7 @@ class Callables:
             self.triggers.setdefault(r.trigger, {}).update(r.choices)
             for state in r.sources:
                 self.needed.setdefault((r.trigger, state), set()).update(r.choices)
+                self.rows.setdefault((r.trigger, state), []).append(r)
         # The record keys of rows that take another key than the read key.
         self.under = {
             r.name: python_function({"under": r.under}, "own, msg", _read)
@@ -261,7 +263,7 @@ class Run:
                 raise CallError(f"{where}: {name}: {e}") from None
 
     def _refusal(self, trigger: str, fields: Mapping[str, Any]) -> str:
-        rows = [r for r in self.role.rules if r.trigger == trigger and self.state in r.sources]
+        rows = self._compiled.rows.get((trigger, self.state), ())
         given = ", ".join(f"{k}={v}" for k, v in fields.items())
         return (
             f"{self.role.name} {self.me} in {self.state}: {trigger}({given}) is not enabled; "
@@ -294,7 +296,7 @@ class Run:
             names = ", ".join(m.name for m in self.role.alphabet)
             raise CallError(f"{self.role.name} knows no message {sent.message}: one of {names}")
         trigger = f"receive_{snake(sent.message)}"
-        rows = [r for r in self.role.rules if r.trigger == trigger and self.state in r.sources]
+        rows = self._compiled.rows.get((trigger, self.state), ())
         under = sent.under if sent.under == "plaintext" else None
         if rows and not any(self.takes_record(r, under) for r in rows):
             return self.receive_undecryptable_record()  # type: ignore[attr-defined, no-any-return]

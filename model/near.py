@@ -12,8 +12,18 @@ LISTED = 12
 """The number of known names that an error lists if no name is near."""
 
 
+SHOWN = 80
+"""The longest part of a foreign text that an error shows."""
+
+
 class UsageError(LookupError):
     """A mistake of the user; the text has expected against got and near names. Exit status 2."""
+
+
+def shown(text: object) -> str:
+    """A foreign text quoted, with control characters escaped, and shortened."""
+    out = repr(text)
+    return out if len(out) <= SHOWN else f"{out[:SHOWN]}... ({len(out):,} characters)"
 
 
 def meant(what: str, name: str, known: Iterable[str]) -> str:
@@ -32,7 +42,7 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     names = list(dict.fromkeys(known))
     more = ", ..." if len(names) > LISTED else ""
     some = f": expected one of {', '.join(names[:LISTED])}{more}" if names else ": there is none"
-    return f"no {what} is called {name!r}{hint(name, names) or some}"
+    return f"no {what} is called {shown(name)}{hint(name, names) or some}"
 
 
 def hint(word: object, known: Iterable[object]) -> str:
@@ -40,6 +50,8 @@ def hint(word: object, known: Iterable[object]) -> str:
     plain: dict[str, str] = {}
     for k in known:
         plain.setdefault(_plain(k), str(k))
+    if len(str(word)) > SHOWN:
+        return ""
     near = [plain[n] for n in difflib.get_close_matches(_plain(word), plain, 3, 0.4)]
     return f"; did you mean {_either(near)}?" if near else ""
 

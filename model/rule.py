@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from functools import cached_property
+from functools import cache, cached_property
 
 from model.expr import COMPOSITE, TRUE, Domain, Expr, Value, conj, eq, var
 
@@ -31,6 +31,7 @@ class ModelError(Exception):
     """A malformed table; the text names the file or role, the row and the field. Exit status 4."""
 
 
+@cache
 def snake(name: str) -> str:
     """`ServerHelloDone` as `server_hello_done`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

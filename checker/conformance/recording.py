@@ -20,7 +20,7 @@ from typing import Any
 from checker.conformance.wire import RecordingError
 from model.expr import BOOL, COMPOSITE, Domain
 from model.extensions import extensions
-from model.near import hint
+from model.near import hint, shown
 from model.role import Role
 from model.roles import role
 from model.rule import Message
@@ -82,6 +82,12 @@ def choices_of(direction: str, message: str) -> Mapping[str, Domain]:
     return out
 
 
+TITLE = 200
+"""The most characters of a recording's title."""
+LARGEST = 1 << 28
+"""The most characters of a file: some million messages."""
+
+
 def parse(text: str, title: str) -> list[Recording]:
     """The recordings in a JSON lines text; RecordingError, with the line number, for bad lines."""
     done: list[Recording] = []
@@ -98,13 +104,18 @@ def parse(text: str, title: str) -> list[Recording]:
             continue
         try:
             item = json.loads(line)
-        except json.JSONDecodeError as e:
+        except (json.JSONDecodeError, RecursionError) as e:
             raise RecordingError(
-                f"line {number}: expected one JSON object a line, got {line.strip()[:60]!r}: {e}"
+                f"line {number}: expected one JSON object a line, got {shown(line.strip())}: {e}"
             ) from None
         if isinstance(item, dict) and "recording" in item and set(item) <= {"recording", "resumes"}:
             close()
             name = str(item["recording"])
+            if len(name) > TITLE:
+                raise RecordingError(
+                    f"line {number}: expected a title of at most {TITLE} characters, "
+                    f"got {len(name):,}"
+                )
             before = _earlier(number, done, item["resumes"]) if "resumes" in item else None
         else:
             now.append(_parse_message(number, item))
@@ -119,12 +130,13 @@ def _earlier(number: int, done: Iterable[Recording], title: object) -> Recording
     found = next((r for r in done if r.title == title), None)
     if found is None:
         raise RecordingError(
-            f"line {number}: expected resumes to name a recording above it, got {title!r}"
+            f"line {number}: expected resumes to name a recording above it, got {shown(title)}"
             + hint(title, [r.title for r in done])
         )
     if found.before is not None:
         raise RecordingError(
-            f"line {number}: {title!r} is a resumption itself; the model resumes full handshakes"
+            f"line {number}: {shown(title)} is a resumption itself; "
+            "the model resumes full handshakes"
         )
     return found
 
@@ -138,17 +150,17 @@ def _parse_message(number: int, item: object) -> Recorded:
     for key in item:
         if key not in known:
             raise RecordingError(
-                f"{where}: expected the keys {', '.join(known)}, got {key!r}{hint(key, known)}"
+                f"{where}: expected the keys {', '.join(known)}, got {shown(key)}{hint(key, known)}"
             )
     direction, name, fields = item.get("direction"), item.get("message"), item.get("fields", {})
     if direction not in DIRECTIONS:
         raise RecordingError(
-            f"{where}: expected direction {' or '.join(DIRECTIONS)}, got {direction!r}"
+            f"{where}: expected direction {' or '.join(DIRECTIONS)}, got {shown(direction)}"
         )
     known_messages = alphabet()
     if not isinstance(name, str) or name not in known_messages:
         raise RecordingError(
-            f"{where}: expected a message of {', '.join(known_messages)}, got {name!r}"
+            f"{where}: expected a message of {', '.join(known_messages)}, got {shown(name)}"
             + hint(name, known_messages)
         )
     if not isinstance(fields, dict):
@@ -176,17 +188,17 @@ def _parse_value(
     """The value of a field; RecordingError, with near names, if it is not in the domain."""
     if field not in domains:
         raise RecordingError(
-            f"{where}: expected the fields {', '.join(domains) or '(none)'}, got {field!r}"
+            f"{where}: expected the fields {', '.join(domains) or '(none)'}, got {shown(field)}"
             + hint(field, domains)
         )
     domain = domains[field]
     if domain is COMPOSITE:
         if not isinstance(value, list):
-            raise RecordingError(f"{where}, {field}: expected a list of values, got {value!r}")
+            raise RecordingError(f"{where}, {field}: expected a list of values, got {shown(value)}")
         return tuple(value)
     if domain is BOOL:
         if not isinstance(value, bool):  # 1 would pass for true
-            raise RecordingError(f"{where}, {field}: expected true or false, got {value!r}")
+            raise RecordingError(f"{where}, {field}: expected true or false, got {shown(value)}")
         return value
     try:
         domain.code(value)
@@ -203,7 +215,11 @@ def read(path: str) -> list[Recording]:
     """The recordings in a file; RecordingError if the file cannot be opened or read."""
     try:
         with open(path, encoding="utf-8") as f:
-            text = f.read()
+            text = f.read(LARGEST + 1)
+        if len(text) > LARGEST:
+            raise RecordingError(f"expected at most {LARGEST:,} characters in a file; split it")
+    except RecordingError as e:
+        raise RecordingError(f"{path}: {e}") from None
     except (OSError, UnicodeDecodeError) as e:
         raise RecordingError(f"{path}: expected a recording in JSON lines, got: {e}") from None
     try:

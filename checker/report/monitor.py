@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from checker import output
 from checker.conformance import live
@@ -66,8 +66,11 @@ def _fields(message: str, names: Sequence[str]) -> str:
     return ", ".join(out) or "-"
 
 
-def main(args: Namespace) -> int:
-    """The exit status of `monitor`: 0 all legal, 1 an illegal message, 2 unusable input."""
+def main(args: Namespace, progress: Callable[[str], object] = str) -> int:
+    """The exit status of `monitor`: 0 all legal, 1 an illegal message, 2 unusable input.
+
+    Each recording is reported as soon as it is held against the machines.
+    """
     try:
         if bool(args.file) == args.live:
             raise RecordingError(
@@ -80,16 +83,18 @@ def main(args: Namespace) -> int:
             output.check_file("--record", args.record)
         recordings = live.record_all() if args.live else read(str(args.file))
     except (RecordingError, live.LiveError) as e:
-        sys.stderr.write(f"monitor: {e}\n")
+        sys.stderr.write(output.printable(f"monitor: {e}\n"))
         return 2
     if args.record:
         output.write(args.record, dump(recordings))
-    reports = [watch(r) for r in recordings]
-    refused = sum(not r.ok for r in reports)
-    total = count(len(reports), "recording")
-    parts = [
-        *map(render, reports),
-        f"{total}: {len(reports) - refused} accepted, {refused} refused\n",
-    ]
-    output.say("\n\n".join(parts))
+    refused = 0
+    for i, recording in enumerate(recordings, 1):
+        report = watch(recording)
+        refused += not report.ok
+        progress("")
+        output.say(f"{render(report)}\n\n")
+        progress(f"{i:,} of {len(recordings):,} recordings")
+    progress("")
+    total = count(len(recordings), "recording")
+    output.say(f"{total}: {len(recordings) - refused} accepted, {refused} refused\n")
     return 1 if refused else 0

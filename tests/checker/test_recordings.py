@@ -504,3 +504,34 @@ def test_a_missing_package_is_one_clear_error(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(args(live=True)) == 2
     assert "pip install '.[live]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" * 100_000 + "]" * 100_000, "(200,002 characters)"),
+        ('{"a":' * 5_000 + "1" + "}" * 5_000, "expected one JSON object a line"),
+        (json.dumps({"direction": "client->server", "message": "M" * 10**6}), "characters)"),
+        (json.dumps({"recording": "t" * 10**6}), "a title of at most 200 characters"),
+        (json.dumps({"direction": "\x1b]0;title\x07", "message": "Finished"}), r"\x1b]0;title\x07"),
+    ],
+)
+def test_hostile_text_is_one_short_error(
+    text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "hostile.jsonl"
+    path.write_text(text + "\n")
+    assert main(args(str(path))) == 2
+    err = capsys.readouterr().err
+    assert said in err and len(err) < 1_000 and "\x1b" not in err
+
+
+def test_a_title_cannot_speak_to_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "title.jsonl"
+    hello = {"direction": "client->server", "message": "ClientHello"}
+    path.write_text(f"{json.dumps({'recording': chr(27) + '[31mred'})}\n{json.dumps(hello)}\n")
+    main(args(str(path)))
+    out = capsys.readouterr().out
+    assert r"\x1b[31mred" in out and "\x1b" not in out
