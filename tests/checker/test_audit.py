@@ -15,7 +15,6 @@ from checker.conformance.weakening import consequences
 from model.flaws import flaws
 from model.patch import patched
 from model.roles import role
-from tests.sizes import deep_but
 
 UNEXPECTED = "Alert Fatal (Unexpected message) & ConnectionClosed"
 
@@ -110,7 +109,7 @@ def test_laxer_a_message_that_is_ignored(check) -> None:
     assert result.verdict == "LAXER"
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_laxer_a_message_that_ends_the_wait_for_others(check) -> None:
     result = check(dot(SERVER, "cke Finished connected ChangeCipherSpec & Finished"))
     (d,) = [d for d in result.divergences if d.kind == "laxer"]
@@ -119,7 +118,7 @@ def test_laxer_a_message_that_ends_the_wait_for_others(check) -> None:
     assert {"KEY-2", "KEY-4", "ORD-10", "ORD-12"} <= falls
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_laxer_a_check_that_is_left_out(check) -> None:
     result = check(dot(CLIENT, "certificate EmptyCertificate done Empty", role="client"))
     (d,) = result.divergences
@@ -128,6 +127,7 @@ def test_laxer_a_check_that_is_left_out(check) -> None:
     assert "AUT-15" in {p["id"] for p in consequences(d.weakening)}
 
 
+@pytest.mark.scenario
 def test_laxer_the_keys_change_though_nothing_completes(check) -> None:
     broken = "Alert Fatal (Bad record MAC) & ConnectionClosed"
     more = ["cke ChangeCipherSpec early Empty"]
@@ -354,10 +354,9 @@ PUBLISHED = [
 ]
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
-    ("name", "config"),
-    deep_but(PUBLISHED[:1], PUBLISHED),
-    ids=lambda x: x if isinstance(x, str) else x.role,
+    ("name", "config"), PUBLISHED, ids=lambda x: x if isinstance(x, str) else x.role
 )
 def test_a_published_flaw_is_named(check, name: str, config: Configuration) -> None:
     flawed = patched(role(config.role), flaws()[name].patches[config.role])
@@ -520,7 +519,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert set(document["results"][0]) >= {"file", "role", "version", "verdict", "states"}
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_machines_that_behave_alike_stand_in_one_row(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -437,7 +437,7 @@ def test_without_a_clause_or_with_a_sign_changed_it_is_refused(name: str) -> Non
 @each_solver
 @pytest.mark.parametrize(
     ("name", "every"),
-    [("toy-0", 1), ("forger-4", 1), pytest.param("tls12-small NEG-7", 3, marks=pytest.mark.deep)],
+    deep_but([("forger-4", 1)], [("toy-0", 1), ("forger-4", 1), ("tls12-small NEG-7", 3)]),
 )
 def test_each_solver_refuses_the_altered_file(name: str, every: int, solver: str) -> None:
     """By the whole way of a file, with the query that fails and the steps that leave."""

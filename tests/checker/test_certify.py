@@ -15,12 +15,12 @@ from checker.certificate import (
     check,
     solvers,
 )
-from checker.certificate.check import Certified, certify, judged
+from checker.certificate.check import Certified, certify, clauses_of, judged
 from checker.report import certificates as report
 from tests.checker.test_certificate import (
     THREE,
+    around,
     checked,
-    clauses,
     each_solver,
     subject,
     verified,
@@ -118,10 +118,13 @@ def run(capsys: pytest.CaptureFixture[str], status: int, *words: str) -> str:
 
 @pytest.mark.scenario
 def test_the_command_says_what_it_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = written("tls12-small NEG-7")
+    words = ("NEG-7", "--scenario", "tls12-small", "--engine", "symbolic")
+    (made,) = verified(tmp_path / "made", "0", *words).values()
+    text = made.decode()
+    _, clause = clauses_of(text, around("tls12-small NEG-7"))
     good, bad, other = (tmp_path / n for n in ("good.smt2", "bad.smt2", "other.smt2"))
-    good.write_bytes(text.encode())
-    bad.write_bytes(text.replace(f"{clauses('tls12-small NEG-7')[1].text}\n", "").encode())
+    good.write_bytes(made)
+    bad.write_bytes(text.replace(f"{clause.text}\n", "").encode())
     other.write_bytes(b"\xff")
     assert run(capsys, 0, str(good), "--solver", "z3") == (
         f"ACCEPTED   {good}  2 clauses, by z3\n\n1 certificate: 1 accepted\n"
@@ -221,7 +224,7 @@ def test_a_flawed_model_has_certificates_of_its_own(
     assert cli.main(["verify", "--flaw", "mine.py", "--certificates", str(tmp_path)]) == 2
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_a_proof_that_the_second_encoder_refuses_is_an_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,6 +24,7 @@ from checker.engines.native_source import NativeError
 from tests.checker import test_native
 from tests.checker.test_engines import compiled, many, of
 from tests.checker.test_native import ROOT, arrays, asked, compiled_small, copies
+from tests.sizes import deep_but
 
 pytestmark = test_native.pytestmark
 cache = test_native.cache
@@ -210,6 +211,7 @@ def test_a_checkpoint_has_one_writer(cache: Path, tmp_path: Path) -> None:
     assert len(other) >= 5
 
 
+@pytest.mark.deep
 def test_states_can_lie_on_a_disk(cache: Path, tmp_path: Path) -> None:
     _, questions, c = asked("tls12-small")
     whole, spilled = copies(questions), copies(questions)
@@ -233,7 +235,7 @@ def test_states_can_lie_on_a_disk(cache: Path, tmp_path: Path) -> None:
     assert (again.complete, again.levels) == (True, wanted.levels)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", deep_but([2], [1, 2]))
 def test_states_go_to_a_disk_when_the_budget_ends(
     threads: int, monkeypatch: pytest.MonkeyPatch, cache: Path, tmp_path: Path
 ) -> None:
@@ -264,6 +266,7 @@ def test_states_go_to_a_disk_when_the_budget_ends(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.deep
 def test_the_index_stays_in_memory(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     monkeypatch.setattr(native, "SLICE", 64)
     c = compiled_small()
@@ -278,6 +281,7 @@ def test_the_index_stays_in_memory(monkeypatch: pytest.MonkeyPatch, cache: Path)
     assert found.states > 3 * alone.states
 
 
+@pytest.mark.scenario
 def test_states_go_to_a_disk_when_the_system_has_little_left(
     monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
@@ -311,6 +315,7 @@ def test_states_go_to_a_disk_when_the_system_has_little_left(
     assert len(notes) == 1
 
 
+@pytest.mark.scenario
 def test_an_index_that_does_not_fit_ends_the_search(
     monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
@@ -328,6 +333,7 @@ def test_an_index_that_does_not_fit_ends_the_search(
     assert Native(compiled_small(), cache=cache, overflow=True).search().complete
 
 
+@pytest.mark.scenario
 def test_no_disk_for_the_states(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     def none(size: int) -> Path:
         raise native.room.RoomError(f"{size} bytes: none")
@@ -350,6 +356,7 @@ def test_no_disk_for_the_states(monkeypatch: pytest.MonkeyPatch, cache: Path) ->
     assert 0 < found.states < 339_975
 
 
+@pytest.mark.deep
 def test_a_search_goes_on_though_memory_is_short(
     monkeypatch: pytest.MonkeyPatch, cache: Path, tmp_path: Path
 ) -> None:

@@ -55,12 +55,15 @@ def test_checks_are_listed_in_the_spelling_of_drop(capsys: pytest.CaptureFixture
     assert "known CA" not in out
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_what_a_rule_touches(capsys: pytest.CaptureFixture[str]) -> None:
     rule = "server_receive_certificate_CONNECTED_to_PH_WAIT_CV"
     given = ("list", "--touching", rule.upper(), "--format", "json")
     data = json.loads(run(*given, status=0, capsys=capsys))
     assert {"scenario": "honest-post-handshake-auth", "states": 21888} in data["scenarios"]
+
+
+def test_a_rule_that_is_none_touches_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no rule is called 'client_nothing'; did you mean client_" in run(
         "list", "--touching", "client_nothing", status=2, capsys=capsys
     )

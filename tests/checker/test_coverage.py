@@ -10,9 +10,8 @@ from checker.cli import main
 from checker.coverage import coverage
 from checker.request import Request
 
-pytestmark = pytest.mark.scenario
 
-
+@pytest.mark.scenario
 def test_every_rule_is_taken_or_listed() -> None:
     found = coverage(Request(scenario="tls12-small"))
     assert found.reason == "" and found.accepted + len(found.never) == 121
@@ -21,6 +20,7 @@ def test_every_rule_is_taken_or_listed() -> None:
     assert "client_receive_encrypted_extensions_WAIT_EE_to_WAIT_CERT_CR" in found.impossible
 
 
+@pytest.mark.scenario
 def test_a_check_decides_where_it_alone_refuses() -> None:
     found = coverage(Request(scenario="tls12-small"))
     # With one version at each end there is no sentinel to find.
@@ -29,11 +29,13 @@ def test_a_check_decides_where_it_alone_refuses() -> None:
     assert ("client_receive_finished_WAIT_FIN_to_CONNECTED", "verify_data") not in found.idle
 
 
+@pytest.mark.deep
 def test_a_flaws_row_is_covered() -> None:
     found = coverage(Request(scenario="tls12-small", flaw="early_ccs"))
     assert found.taken["server_early_change_cipher_spec"] > 0
 
 
+@pytest.mark.scenario
 def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["coverage", "--scenario", "tls12-small"]) == 0
     assert "rules never taken: " in capsys.readouterr().out

@@ -43,6 +43,7 @@ def judged(system: System, props: Sequence[Property]) -> list[Result]:
     return out
 
 
+@pytest.mark.deep
 def test_both_graphs_give_the_same_verdicts_of_a_scenario() -> None:
     system = scenario("retry-early-data-honest").system()
     props = [p for p in catalogue().values() if p.temporal]
@@ -231,6 +232,7 @@ def test_spin_agrees_on_a_weakened_honest_scenario(name: str) -> None:
     assert agrees(MUTANTS[name].system, catalogue()[name]) == VIOLATED
 
 
+@pytest.mark.scenario
 def test_the_export_of_a_scenario_has_its_whole_runs_beside_what_is_searched() -> None:
     text = export("promela", "honest")
     assert [a.name for a in asked_temporal("honest")] == TEMPORAL

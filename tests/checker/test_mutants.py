@@ -169,6 +169,7 @@ def small() -> Family:
     return Family(system, props, kept, lambda p: declared(p.name, where.name)[0] == "PROVED")
 
 
+@pytest.mark.deep
 def test_a_killed_mutant_of_tls_has_a_trace_that_replays_to_the_violation(small: Family) -> None:
     fates = {}
     for m in small.changes:
@@ -184,6 +185,7 @@ def test_a_killed_mutant_of_tls_has_a_trace_that_replays_to_the_violation(small:
     assert Counter(fates.values())[KILLED] > len(fates) / 2
 
 
+@pytest.mark.deep
 def test_every_property_that_falls_is_found(small: Family) -> None:
     m = next(m for m in small.changes if (m.row, m.what) == (TRUST, "known CA"))
     one, every = small.judge(m), small.judge(m, every=True)
@@ -198,6 +200,7 @@ def spent() -> float:
     return sum(os.times()[:4])
 
 
+@pytest.mark.deep
 def test_the_mutants_of_a_row_take_less_than_ten_seconds(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -216,6 +219,7 @@ def test_the_mutants_of_a_row_take_less_than_ten_seconds(
     assert len(record.read_text().splitlines()) == len(lines) + 1
 
 
+@pytest.mark.scenario
 def test_what_was_not_tried_in_time_is_undecided() -> None:
     row = "client_send_client_hello_START_to_WAIT_SH"
     *_, fates = judged(scenarios("honest-half-close"), Asked(row), seconds=0, workers=1)
@@ -265,6 +269,7 @@ def test_every_kind_has_its_words() -> None:
     assert WORDS.keys() == {*KINDS, "field", "secret"}
 
 
+@pytest.mark.deep
 def test_every_survivor_on_record_has_a_reason_and_every_reason_a_survivor() -> None:
     found = [
         (x["scenario"], x["row"], x["kind"], x["what"]) for x in recorded().get("survivor", ())

@@ -37,8 +37,9 @@ pytestmark = pytest.mark.skipif(bool(available()), reason=available() or "-")
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for all tests, and not the user's."""
-    return tmp_path_factory.mktemp("cache") / "objects"
+    """One cache for all tests, those of other processes too, and not the user's."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache" / "objects"
 
 
 @pytest.fixture(autouse=True)
@@ -52,12 +53,11 @@ def compiled_small() -> Compiled:
 
 
 # -- agreement -----------------------------------------------------------------------------------
-def chain(c: Compiled, engine: Native, row: int) -> None:
+def chain(judge: Explicit, engine: Native, row: int) -> None:
     """Each step of a path is one of the numpy engine's edges, from an initial state."""
     path = engine.path(row)
     assert path[0][0] is None
-    assert path[0][1] in c.initial_states()
-    judge = Explicit(c)
+    assert path[0][1] in judge.compiled.initial_states()
     for (_, a), (step, b) in itertools.pairwise(path):
         assert step is not None
         action = next(x for x in judge.actions if x.step is step)
@@ -80,7 +80,7 @@ def test_toys(name: str, full: bool, levels: list[int], edges: int, cache: Path)
         assert {engine.state(i) for i in range(a, b)} == {judge.state(i) for i in range(a, b)}
     for row in range(total):
         assert len(engine.path(row)) - 1 == np.searchsorted(starts, row, side="right") - 1
-        chain(c, engine, row)
+        chain(judge, engine, row)
     plain = Native(c, cache=cache).search()
     assert (plain.levels, plain.edges) == (levels, {})
     with pytest.raises(IndexError, match=f"row {total} of {total}"):
@@ -106,7 +106,13 @@ def copies(questions: Sequence[Question]) -> list[Question]:
     return [Question(q.name, q.expr) for q in questions]
 
 
-ASKED = [("tls12-small", None), ("tls13", None), ("honest", None), ("tls12-small", "early_ccs")]
+ASKED = [
+    ("retry-early-data-honest", None),
+    ("tls12-small", None),
+    ("tls13", None),
+    ("honest", None),
+    ("tls12-small", "early_ccs"),
+]
 
 
 @pytest.mark.parametrize(("name", "flaw"), deep_but(ASKED[:1], ASKED))
@@ -131,7 +137,7 @@ def test_scenarios(name: str, flaw: str | None, cache: Path) -> None:
     assert (counted.levels, counted.edges) == (wanted.levels, wanted.edges)
     rows = random.Random(1).sample(range(found.states), 40)
     for row in rows:
-        chain(c, engine, row)
+        chain(judge, engine, row)
 
 
 def test_states_of_several_words(cache: Path) -> None:
@@ -170,7 +176,7 @@ def together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native_source, "TOGETHER", 1)
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 @pytest.mark.usefixtures("together")
 @pytest.mark.parametrize(
     ("name", "flaw"), [("tls12-small", None), ("tls13", None), ("tls12-small", "early_ccs")]
@@ -211,6 +217,7 @@ def test_threads_meet_where_hashes_are_equal(
         assert engine.head.contents.batches
 
 
+@pytest.mark.scenario
 @pytest.mark.usefixtures("together")
 def test_the_number_of_threads_may_change(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     monkeypatch.setattr(native, "SLICE", 256)
@@ -224,6 +231,7 @@ def test_the_number_of_threads_may_change(monkeypatch: pytest.MonkeyPatch, cache
     assert arrays(engine) == arrays(alone)
 
 
+@pytest.mark.scenario
 @pytest.mark.usefixtures("together")
 @pytest.mark.parametrize("states", [0, 1, 2, 100, 5_000, 40_001, 339_974, 339_975])
 def test_a_limit_ends_threads_at_the_same_row(states: int, cache: Path) -> None:
@@ -238,6 +246,7 @@ def test_a_limit_ends_threads_at_the_same_row(states: int, cache: Path) -> None:
     assert engine.head.contents.next == alone.head.contents.next
 
 
+@pytest.mark.scenario
 @pytest.mark.usefixtures("together")
 def test_a_checkpoint_does_not_know_the_threads(
     monkeypatch: pytest.MonkeyPatch, cache: Path, tmp_path: Path
@@ -266,6 +275,7 @@ def test_a_checkpoint_does_not_know_the_threads(
         assert kept.read_bytes() == wanted.read_bytes()
 
 
+@pytest.mark.deep
 @pytest.mark.usefixtures("together")
 def test_threads_find_the_first_row_of_each_question(
     monkeypatch: pytest.MonkeyPatch, cache: Path
@@ -283,8 +293,11 @@ def test_threads_find_the_first_row_of_each_question(
     assert again == whole
 
 
+SHARES = [(0.0, False), (1.29, False), (1.31, True), (2.0, True)]
+
+
 @pytest.mark.usefixtures("together")
-@pytest.mark.parametrize(("used", "kept"), [(0.0, False), (1.29, False), (1.31, True), (2.0, True)])
+@pytest.mark.parametrize(("used", "kept"), deep_but(SHARES[1:3], SHARES))
 def test_threads_that_are_not_run_are_given_up(
     used: float, kept: bool, monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
@@ -340,6 +353,7 @@ def test_a_budget_ends_the_search_as_in_the_other_engine(
         assert engine.path(row)
 
 
+@pytest.mark.scenario
 def test_time_and_memory_end_a_search_within_a_level(
     monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
@@ -374,6 +388,7 @@ def test_an_interrupted_search_keeps_what_it_found(cache: Path) -> None:
     assert len(engine.path(3)) == 2
 
 
+@pytest.mark.scenario
 @pytest.mark.usefixtures("together")
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_signal_ends_a_search(threads: int, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
@@ -430,11 +445,11 @@ def test_no_compiler_is_a_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert available() == "no C compiler: neither cc nor gcc"
 
 
-def test_a_compiler_that_fails_says_why(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+def test_a_compiler_that_fails_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(native_source, "MIX", "nothing_of_this_name")
     with pytest.raises(NativeError, match=r"failed: search\.c:\d+.*nothing_of_this_name"):
-        Native(compiled("toy"), cache=cache).search()
-    assert [p for p in cache.iterdir() if p.name.startswith("build-")] == []
+        Native(compiled("toy"), cache=tmp_path).search()
+    assert [p for p in tmp_path.iterdir() if p.name.startswith("build-")] == []
 
 
 def test_objects_are_kept_and_used_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

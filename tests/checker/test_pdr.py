@@ -245,6 +245,7 @@ def test_a_certificate_is_sorted_and_speaks_of_what_the_property_depends_on() ->
         symbolic.check(z3.And(list(z3.parse_smt2_string(r.certificate))), p.holds(system))
 
 
+@pytest.mark.deep
 def test_clauses_are_shared() -> None:
     """A property asked second takes what the first found: fewer questions than if asked alone."""
     system = scenario("tls12-small").system()
@@ -257,6 +258,7 @@ def test_clauses_are_shared() -> None:
     assert 0 < both.pdr.queries - before < alone.pdr.queries / 2
 
 
+@pytest.mark.deep
 def test_only_clauses_within_what_a_property_depends_on_are_shared() -> None:
     system = scenario("tls12-small").system()
     one, two = (p.holds(system) for p in invariants("tls12-small") if p.id in ("ORD-13", "SEC-1"))
@@ -272,7 +274,7 @@ def test_only_clauses_within_what_a_property_depends_on_are_shared() -> None:
 
 
 BROKEN = [(f.name, end) for f in flaws().values() for end, broken in f.breaks.items() if broken]
-QUICK = [("goto_fail", "client"), ("key_update_truncation", "client"), ("selfie", "server")]
+QUICK = [("selfie", "server")]
 
 
 @pytest.mark.parametrize(("flaw", "end"), deep_but(QUICK, BROKEN))
@@ -304,7 +306,7 @@ def test_without_time_nothing_is_proved(queries: float, seconds: float, said: st
     assert isinstance(answer, NoProof) and answer.reason == f"PDR gave up {said}"
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_time_that_ends_is_unknown_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     def late(self: Pdr, prop: Expr, *more: float) -> list[int]:
         raise OutOfTimeError("late")
@@ -323,6 +325,11 @@ def test_clauses_that_are_no_invariant_are_an_error(monkeypatch: pytest.MonkeyPa
     law = LAWS[0][1]
     with pytest.raises(CertificateError, match="the property is not implied"):
         Prover(SYSTEMS["toy"], [law]).prove(law)
+
+
+@pytest.mark.deep
+def test_a_refused_proof_is_unknown_and_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pdr, "prove", lambda self, prop, *more: [])
     props = [p for p in invariants("tls12-small") if p.id in ("SEC-1", "AUT-15")]
     results = list(prove(scenario("tls12-small").system(), props, Request()))
     by_id = {r.id: r for r in results}
@@ -332,7 +339,7 @@ def test_clauses_that_are_no_invariant_are_an_error(monkeypatch: pytest.MonkeyPa
     assert exit_status(results) == 4
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_an_error_in_one_proof_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     original = Pdr.prove
     calls = []
@@ -379,7 +386,7 @@ def test_a_proof_that_does_not_stop_is_stopped_and_the_next_ones_go_on(
     assert results["KEY-2"].reason == "no answer within 15 s"
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_a_violation_that_only_the_prover_looks_for_is_shown_by_search() -> None:
     (p,) = (p for p in invariants("two-clients") if p.id == "GLOBAL")
     (r,) = prove(scenario("two-clients").system(), [p], Request())

@@ -30,6 +30,7 @@ from checker.verdict import Result, exit_status
 from checker.verify import combined, verify
 from model.scenario import SCENARIOS
 from properties import Case, find
+from tests.sizes import deep_but
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -116,11 +117,13 @@ def test_each_engine_by_name(engine: str, capsys: pytest.CaptureFixture[str]) ->
 def test_a_budget_that_ends_before_the_answer_is_unknown(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    out = run("verify", "ORD-1", "--scenario", "tls12", "--states", "1000", status=3, capsys=capsys)
+    command = ["verify", "ORD-1", "--scenario", "integrity-only", "--states", "1000"]
+    out = run(*command, status=3, capsys=capsys)
     assert "UNKNOWN" in out
     assert "the budget of 1000 states ended before the search" in out
 
 
+@pytest.mark.scenario
 def test_a_budget_that_does_not_gives_the_true_verdict(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -137,7 +140,7 @@ def test_a_budget_that_does_not_gives_the_true_verdict(
     assert "PROVED" in out
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_a_violation_within_the_budget_is_definite(capsys: pytest.CaptureFixture[str]) -> None:
     out = run(
         "verify", "GLOBAL", "--scenario", "tls13", "--states", "10000", status=0, capsys=capsys
@@ -147,15 +150,15 @@ def test_a_violation_within_the_budget_is_definite(capsys: pytest.CaptureFixture
 
 @pytest.mark.scenario
 def test_time_and_memory_budgets(capsys: pytest.CaptureFixture[str]) -> None:
-    out = run("verify", "ORD-1", "--scenario", "tls12", "--time", "0.01", status=3, capsys=capsys)
+    command = ["verify", "ORD-1", "--scenario", "integrity-only"]
+    out = run(*command, "--time", "0.01", status=3, capsys=capsys)
     assert "the time budget of 0.01 s ended" in out
-    command = ["verify", "ORD-1", "--scenario", "tls12", "--memory", "10K"]
-    out = run(*command, "--spill", "none", status=3, capsys=capsys)
+    out = run(*command, "--memory", "10K", "--spill", "none", status=3, capsys=capsys)
     assert "the memory budget of 10240 bytes ended" in out
     assert "disk" not in out
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 @pytest.mark.skipif(bool(available()), reason=available())
 def test_a_memory_budget_moves_states_to_a_disk(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -345,8 +348,7 @@ def test_an_error_of_one_engine_is_not_hidden_by_the_other() -> None:
     assert "! P" in table([merged])
 
 
-@pytest.mark.scenario
-@pytest.mark.parametrize("violated", ["search", "prove"])
+@pytest.mark.parametrize("violated", deep_but(["prove"], ["search", "prove"]))
 def test_every_engine_is_asked_and_both_artefacts_are_shown(
     violated: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -398,7 +400,7 @@ def test_a_proof_completes_an_unfinished_search_if_either_saw_a_witness() -> Non
 
 
 # -- the chart and the graph ---------------------------------------------------------------------
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_a_chart_tells_who_sent_what_and_what_is_known() -> None:
     request = Request(properties=("SEC-1",), flaw="goto_fail")
     (result,) = run_task(Task(request, "tls12", "explicit"))
@@ -424,7 +426,7 @@ def test_the_graph_of_a_scenario() -> None:
         checker.graph("hones")
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_stop_at_first(capsys: pytest.CaptureFixture[str]) -> None:
     """Both tell the same shortest violation; only one decides the rest."""
     drop = ["--drop", "client_receive_finished_WAIT_FIN_to_CONNECTED:session_id"]
@@ -469,6 +471,7 @@ def test_what_the_back_end_cannot_do_is_a_usage_error(
     assert "need the search in C" in capsys.readouterr().err
 
 
+@pytest.mark.deep
 def test_never_a_disk_is_no_wish_for_c(capsys: pytest.CaptureFixture[str]) -> None:
     run(
         "verify",
@@ -506,6 +509,7 @@ def test_a_search_gets_the_cores_that_would_be_idle(
     assert share([m == "explicit" for m in methods], waiting, workers) == each
 
 
+@pytest.mark.scenario
 @pytest.mark.skipif(bool(available()), reason=available())
 def test_the_last_search_has_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     real = Native.search
@@ -525,6 +529,7 @@ def test_the_last_search_has_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cores() == len(os.sched_getaffinity(0))
 
 
+@pytest.mark.scenario
 def test_both_back_ends_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     out = []
     for backend in ("numpy", *(() if available() else ("c",))):
@@ -562,6 +567,7 @@ def test_progress_without_a_terminal_is_a_line_now_and_then(
 SIGNATURE = "client_receive_certificate_verify_WAIT_CV_to_WAIT_FINISHED:signature"
 
 
+@pytest.mark.deep
 def test_a_search_stops_when_what_is_asked_is_answered(capsys: pytest.CaptureFixture[str]) -> None:
     """A shortest attack, and no number of states: the rest was not looked at."""
     command = ["verify", "AUT-1", "--drop", SIGNATURE, "--scenario", "tls13"]
@@ -576,6 +582,7 @@ def test_a_search_stops_when_what_is_asked_is_answered(capsys: pytest.CaptureFix
     assert "stopped" not in out
 
 
+@pytest.mark.scenario
 def test_a_drop_everywhere_is_a_line_a_property() -> None:
     trace = run_task(Task(Request(("SEC-1",), flaw="early_ccs"), "tls12-small", "explicit"))[
         0

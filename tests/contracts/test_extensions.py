@@ -37,13 +37,7 @@ WHOLE = [
         "retry-honest",
     )
 ]
-QUICK = [
-    ("half-close", "server"),
-    ("tls12-ems", "client"),
-    ("leaks-early-data", "client"),
-    ("honest-ignored-records", "both"),
-    ("retry-honest", "both"),
-]
+QUICK = [("half-close", "server")]
 
 
 @pytest.mark.parametrize(("name", "end"), deep_but(QUICK, [*ALONE, *WHOLE]))

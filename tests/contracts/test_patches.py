@@ -138,7 +138,7 @@ def fresh(of: Role, name: str) -> Run:
     return Run(of, name)
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10**9))
 def test_what_a_patched_system_can_do_its_machines_do(seed: int) -> None:

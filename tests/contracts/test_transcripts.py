@@ -263,7 +263,7 @@ def after(r: Rule, e: Expr) -> Expr:
     return substitute(e, then)
 
 
-QUICK = ["", "early_data", "psk_suites"]
+QUICK = [""]
 
 
 @pytest.mark.parametrize("names", deep_but(QUICK, map("+".join, SETS)))

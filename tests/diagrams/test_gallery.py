@@ -36,7 +36,6 @@ from model.extensions import extensions, with_needed
 from model.flaws import flaws
 from model.roles import role
 from model.rule import SAME, Rule
-from tests.sizes import deep_but
 
 ROOT = Path(gallery.__file__).parents[1]
 DOT = "digraph toy {\n\ta -> b\n}\n"
@@ -185,7 +184,8 @@ def test_reasons_are_the_variables_that_decide() -> None:
     assert reasons(~(a & (b | ~c)), state) == ["b", "c"]
 
 
-@pytest.mark.parametrize("name", deep_but(["goto_fail"], ["selfie", "goto_fail"]))
+@pytest.mark.deep
+@pytest.mark.parametrize("name", ["selfie", "goto_fail"])
 def test_the_chart_of_a_flaw_is_the_trace_of_the_command(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

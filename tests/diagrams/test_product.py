@@ -12,7 +12,7 @@ from model.scenario import scenario
 SMALL = "retry-early-data-honest"
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_pairs_of_local_states_and_the_moves_between_them() -> None:
     depth, moves = by_local_states(scenario(SMALL).system())
     graph = checker.graph(SMALL)
@@ -20,5 +20,9 @@ def test_pairs_of_local_states_and_the_moves_between_them() -> None:
     assert depth["START", "START"] == 0
     assert depth["CONNECTED", "CONNECTED"] > 8
     assert {pair for ends in moves for pair in ends} <= set(depth)
+
+
+@pytest.mark.scenario
+def test_the_picture_has_the_local_states() -> None:
     text = product(scenario(SMALL)).source
     assert "WAIT_SH" in text

@@ -120,7 +120,7 @@ def test_the_rows_beside_a_very_large_one_are_told_in_a_second() -> None:
             assert time.monotonic() - began < 1
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_the_steps_of_a_very_large_row_are_made_in_seconds() -> None:
     where = scenario("tls12-small")
     row = receive("server", ClientHello, "START", SAME, rfc="x", when=crossed(), label="large")

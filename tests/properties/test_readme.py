@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.scenario
-
 PYTEST = ["-m", "pytest", "-q", "-c", "pyproject.toml", "-p", "no:cacheprovider"]
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "properties/README.md").read_text(), re.DOTALL)
@@ -36,6 +34,7 @@ def run(*args: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.deep
 def test_the_decorated_function_is_a_property_and_holds(tmp_path: Path) -> None:
     file = tmp_path / "example.py"
     file.write_text(BLOCKS[0] + COMMAND)
@@ -44,6 +43,7 @@ def test_the_decorated_function_is_a_property_and_holds(tmp_path: Path) -> None:
     assert re.search(r"MY-1 .* PROVED", done.stdout)
 
 
+@pytest.mark.scenario
 def test_the_pytest_example_passes(tmp_path: Path) -> None:
     file = tmp_path / "test_example.py"
     file.write_text(BLOCKS[1])
@@ -52,6 +52,7 @@ def test_the_pytest_example_passes(tmp_path: Path) -> None:
     assert "3 passed" in done.stdout
 
 
+@pytest.mark.deep
 def test_a_failing_property_prints_its_chart(tmp_path: Path) -> None:
     file = tmp_path / "test_wrong.py"
     file.write_text(
