@@ -9,6 +9,7 @@ that their order is always the same.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -85,6 +86,8 @@ def verify(
     try:
         with Pool(workers, line, note, fresh=True) as pool:
             apart = len(every) < pool.size
+            if not apart:
+                _loaded()
             courses += [_Course(pool, request, where, apart=apart) for where in every]
             for reply in pool.replies():
                 next(c for c in courses if reply.job in c.jobs).take(reply)
@@ -99,6 +102,13 @@ def verify(
     if everything(request) and not outcome.interrupted:
         outcome.odd_cases = odd(outcome.results)
     return outcome
+
+
+def _loaded() -> None:
+    """Import what every process needs, before they are forked."""
+    import checker.engines.liveness
+    import checker.engines.native
+    import checker.engines.symbolic  # noqa: F401
 
 
 def _left(courses: Sequence[_Course], seconds: float) -> str:
@@ -277,6 +287,7 @@ def _run(link: Link, tasks: Sequence[Task]) -> None:
 
     A part is a list of results, and whether the task is done.
     """
+    gc.set_threshold(200_000, 50, 50)  # expressions are many, and live as long as the process
     watch = Watch(line=link.line, note=link.note, threads=link.threads)
     for task in tasks:
         each = task.method == SYMBOLIC
