@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from checker.engines.choice import REFERENCE, identified, searcher
+from checker.engines.choice import REFERENCE, searcher
 from checker.engines.interface import (
     STOPPED,
     UNWATCHED,
@@ -20,7 +20,7 @@ from checker.engines.interface import (
     Watch,
     described,
 )
-from checker.kept import KEEP, Kept
+from checker.kept import KEEP, Kept, identity_of
 from checker.patched import changed_rows
 from checker.request import Request, declared, system_of
 from checker.verdict import VIOLATED, Result, judge
@@ -75,7 +75,7 @@ def search(
 
     path: Callable[[Question], Described] = searched
     method = "reference" if request.engine == REFERENCE else "search"
-    identity = identified(compiled, questions) if kept and whole else ""
+    identity = identity_of(compiled, questions) if kept and whole else ""
     known = kept.search(system, identity, questions) if kept and whole else None
     if known is not None:
         found, paths = known

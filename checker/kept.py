@@ -8,6 +8,7 @@ taken over, if the system and the questions are the same; then the verdict says 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,8 @@ from checker import cache
 from checker.engines.interface import Described, Label, Question, Search
 from checker.engines.reference import EngineError, State
 from checker.trace import machines_of, replay
-from model.system import System
+from model.expr import Expr, fold
+from model.system import Compiled, System
 
 if TYPE_CHECKING:
     from checker.engines.symbolic import Invariant
@@ -134,6 +136,30 @@ class Kept:
             "paths": [_changes(p) for p in paths],
         }
         self.write("search", data)
+
+
+def identity_of(compiled: Compiled, questions: Sequence[Question]) -> str:
+    """A digest of a system and of the questions of a search.
+
+    The digest depends on what the expressions say, not on the order in which they were made.
+    """
+
+    def algebra(e: Expr, args: list[bytes]) -> bytes:
+        parts = sorted(args) if e.op in ("and", "or", "eq") else args
+        about = repr((e.op, e.payload, e.domain.values)).encode()
+        return hashlib.blake2b(b"\0".join([about, *parts]), digest_size=16).digest()
+
+    memo: dict[int, bytes] = {}
+    out = hashlib.sha256(repr((compiled.names, compiled.initial)).encode())
+    for d in compiled.domains:
+        out.update(repr(d.values).encode())
+    for s in compiled.steps:
+        out.update(repr((s.label, sorted(s.free.items()), sorted(s.effects))).encode())
+        for e in (s.guard, *(s.effects[n] for n in sorted(s.effects))):
+            out.update(fold(e, algebra, memo))
+    for q in questions:
+        out.update(fold(compiled.narrow(q.expr), algebra, memo))
+    return out.hexdigest()
 
 
 def _answers(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from checker.engines.interface import Engine, Question
+from checker.engines.interface import Engine
 from model.near import UsageError
 from model.system import Compiled
 
@@ -105,14 +105,6 @@ def fallback(options: Options) -> str:
 
     why = "" if options.backend else available()
     return f"{why}: searches run in numpy, which takes longer; install gcc or clang" if why else ""
-
-
-def identified(compiled: Compiled, questions: Sequence[Question]) -> str:
-    """A digest of a system and of the questions of a search, the same in every process."""
-    from checker.engines.native_source import Program
-    from checker.engines.words import Layout
-
-    return Program(compiled, Layout(compiled), [q.expr for q in questions], False).identity()
 
 
 def searcher(

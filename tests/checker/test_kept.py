@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -242,3 +245,30 @@ def test_the_clauses_that_still_hold_help_after_an_edit() -> None:
     results = prove(system, asked(), request, witness=False, kept=Kept(WHERE, NOTES.append))
     alone = prove(system, asked(), request, witness=False)
     assert {r.id: r.verdict for r in results} == {r.id: r.verdict for r in alone}
+
+
+def test_the_digest_of_a_system_is_the_same_in_every_process() -> None:
+    """However the expressions were made before: other systems first, or none."""
+    code = (
+        "import sys\n"
+        "from checker.kept import identity_of\n"
+        "from checker.engines.interface import Question\n"
+        "from model.scenario import scenario\n"
+        "for name in sys.argv[1:]:\n"
+        "    system = scenario(name).system()\n"
+        "    q = Question('q', system.of('client0', 'verified'))\n"
+        "    said = identity_of(system.compile(q.expr), [q])\n"
+        "print(said)\n"
+    )
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", code, *names, WHERE],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for names, seed in ([[], "0"], [["tls13", "anonymous"], "1"])
+    ]
+    assert said[0] == said[1] != ""
