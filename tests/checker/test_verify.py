@@ -167,10 +167,10 @@ def test_a_memory_budget_moves_states_to_a_disk(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)
     command = ["verify", "ORD-1", "--scenario", "tls12", "--format", "json", "--memory"]
-    assert cli.main([*command, "30M"]) == 0
+    assert cli.main([*command, "50M"]) == 0
     out = capsys.readouterr()
     assert re.search(
-        r"^tls12: the memory budget of 31457280 bytes ended: [\d,]+ bytes of states go to files in "
+        r"^tls12: the memory budget of 52428800 bytes ended: [\d,]+ bytes of states go to files in "
         + re.escape(str(tmp_path)),
         out.err,
         re.MULTILINE,
