@@ -35,6 +35,19 @@ def stoppable() -> Iterator[None]:
             signal.signal(n, handler)
 
 
+@contextmanager
+def whole() -> Iterator[None]:
+    """A block that no signal of `STOPS` ends halfway: one that comes is taken at its end."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def left_to_parent() -> None:
     """Let this process, and those that it starts, be ended by its parent alone."""
     for n in STOPS:

@@ -33,6 +33,7 @@ from checker.request import (
     system_of,
     tasks_of,
 )
+from checker.signals import whole
 from checker.verdict import HOLDS_TO_DEPTH, PROVED, UNKNOWN, VIOLATED, Result
 from model.near import UsageError
 from model.scenario import Scenario, scenario
@@ -90,10 +91,11 @@ def verify(
                 _loaded()
             courses += [_Course(pool, request, where, apart=apart) for where in every]
             for reply in pool.replies():
-                next(c for c in courses if reply.job in c.jobs).take(reply)
-                while told < len(courses) and not courses[told].jobs:
-                    told += 1
-                    _tell(outcome, courses[told - 1], report)
+                with whole():
+                    next(c for c in courses if reply.job in c.jobs).take(reply)
+                    while told < len(courses) and not courses[told].jobs:
+                        _tell(outcome, courses[told], report)
+                        told += 1
     except KeyboardInterrupt:
         outcome.interrupted = True
         cache.prune(cache.folder())  # what killed processes have not finished

@@ -103,7 +103,16 @@ def certified(where: str) -> dict[str, bytes]:
 def verified(folder: Path, seed: str, *words: str) -> dict[str, bytes]:
     """The files that `verify` writes into `folder`."""
     done = subprocess.run(
-        [sys.executable, "-m", "checker", "verify", *words, "--certificates", str(folder)],
+        [
+            sys.executable,
+            "-m",
+            "checker",
+            "verify",
+            "--fresh",
+            *words,
+            "--certificates",
+            str(folder),
+        ],
         env={**os.environ, "PYTHONHASHSEED": seed},
         capture_output=True,
         text=True,
