@@ -127,7 +127,7 @@ def test_laxer_a_check_that_is_left_out(check) -> None:
     assert "AUT-15" in {p["id"] for p in consequences(d.weakening)}
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_laxer_the_keys_change_though_nothing_completes(check) -> None:
     broken = "Alert Fatal (Bad record MAC) & ConnectionClosed"
     more = ["cke ChangeCipherSpec early Empty"]

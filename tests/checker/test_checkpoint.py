@@ -281,7 +281,7 @@ def test_the_index_stays_in_memory(monkeypatch: pytest.MonkeyPatch, cache: Path)
     assert found.states > 3 * alone.states
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_states_go_to_a_disk_when_the_system_has_little_left(
     monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:

@@ -147,6 +147,7 @@ def test_a_damaged_file_is_made_anew(
     assert not NOTES
 
 
+@pytest.mark.deep
 def test_what_others_can_write_is_not_used(folder: Path) -> None:
     first = searched()
     (folder / f"{WHERE}.search").chmod(0o666)
@@ -214,6 +215,7 @@ def test_what_is_no_answer_is_made_anew(data: bytes, folder: Path) -> None:
     assert {r.method for r in searched()} == {"search"}
 
 
+@pytest.mark.deep
 def test_nothing_is_kept_of_a_patch_or_under_a_bound(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -123,7 +123,7 @@ def test_a_component_is_found_exactly_where_the_definition_has_one(
         assert fair(graph, frozenset(found), fairness)
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_honest_runs_end_only_under_strong_fairness() -> None:
     """A peer that keeps the channel full of data leaves no room for close_notify."""
 

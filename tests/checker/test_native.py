@@ -115,7 +115,8 @@ ASKED = [
 ]
 
 
-@pytest.mark.parametrize(("name", "flaw"), deep_but(ASKED[:1], ASKED))
+@pytest.mark.deep
+@pytest.mark.parametrize(("name", "flaw"), ASKED)
 def test_scenarios(name: str, flaw: str | None, cache: Path) -> None:
     system, questions, c = asked(name, flaw)
     mine, theirs = copies(questions), copies(questions)
@@ -353,7 +354,7 @@ def test_a_budget_ends_the_search_as_in_the_other_engine(
         assert engine.path(row)
 
 
-@pytest.mark.scenario
+@pytest.mark.deep
 def test_time_and_memory_end_a_search_within_a_level(
     monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
