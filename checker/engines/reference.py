@@ -173,10 +173,11 @@ class Reference:
             here = self._groups[label[0]]
             groups = {label[0]: [e for e in here if any(s.label == label for s, _, _ in e.rows)]}
         for run, events in groups.items():
-            local = self._local(run, state)
+            now = self._now(run, state)
             for event in events:
-                for fields in event.messages(state, local):
-                    taken = self._taken(run, event, state, fields)
+                under = event.key(state)
+                for fields in event.messages(state, now[0]):
+                    taken = self._taken(run, event, state, now, {**fields, **under})
                     if taken is None:
                         continue
                     step, dst = taken
@@ -184,21 +185,25 @@ class Reference:
                         seen.add((step.label, dst))
                         yield step, fields, dst
 
-    def _local(self, run: str, state: State) -> str:
-        """The local state of a run."""
-        names = self.own[run]
-        first: str = state[names[0][1]] if names and names[0][0] == "state" else self.only[run]
-        return first
-
-    def _taken(
-        self, run: str, event: _Event, state: State, fields: Mapping[str, Any]
-    ) -> tuple[Step, State] | None:
-        """The step that the run's machine takes on a message, and the state then; None if none."""
+    def _now(self, run: str, state: State) -> tuple[str, State, State]:
+        """The local state of a run, its variables, and those of the handshake before."""
         names = self.own[run]
         own = tuple(state[i] for _, i in names)
+        local = own[0] if names and names[0][0] == "state" else self.only[run]
         earlier = self.before[run]
-        before = earlier.values(state) if earlier is not None else ()
-        result = self.fire(run, own, before, event.trigger, {**fields, **event.key(state)})
+        return local, own, earlier.values(state) if earlier is not None else ()
+
+    def _taken(
+        self,
+        run: str,
+        event: _Event,
+        state: State,
+        now: tuple[str, State, State],
+        fields: Mapping[str, Any],
+    ) -> tuple[Step, State] | None:
+        """The step that the run's machine takes on a message, and the state then; None if none."""
+        _, own, before = now
+        result = self.fire(run, own, before, event.trigger, fields)
         if result is None:
             return None
         rule, after = result
@@ -213,7 +218,7 @@ class Reference:
         if not self._room[step.label](state, {})[0]:
             return None
         nxt = list(state)
-        for (_, i), value in zip(names, after, strict=True):
+        for (_, i), value in zip(self.own[run], after, strict=True):
             nxt[i] = value
         changed, values = self._network[step.label]
         for n, value in zip(changed, values(state, {}), strict=True):
@@ -231,8 +236,11 @@ class Reference:
             for k, (step, _, _) in enumerate(event.rows):
                 if step.label == label:
                     fields = self._message(event, k, state, wanted)
-                    taken = None if fields is None else self._taken(label[0], event, state, fields)
-                    if fields is None or taken is None or taken[0] is not step:
+                    if fields is None:
+                        continue
+                    given = {**fields, **event.key(state)}
+                    taken = self._taken(label[0], event, state, self._now(label[0], state), given)
+                    if taken is None or taken[0] is not step:
                         continue
                     if all(taken[1][i] == v for i, v in wanted.items()):
                         return step, fields, taken[1]
