@@ -364,9 +364,9 @@ class Values:
         held: dict[str, set[Value]] = {n: set(v.initial) for n, v in system.variables.items()}
         waiting = list(system.raw_steps)
         fireable: list[Step] = []
-        reads = {id(s): frozenset(variables(s.full, *s.effects.values())) for s in waiting}
-        changed = set(held)
-        while changed:
+        grown = True
+        while grown:
+            grown = False
             self.domain = {
                 n: v.domain
                 if len(held[n]) == len(v.domain.values)
@@ -374,18 +374,10 @@ class Values:
                 for n, v in system.variables.items()
             }
             self._memo: dict[int, Expr] = {}
-            # What a step reads is as it was: the step can do what it could, and no more.
-            known = [s for s in fireable if not changed.isdisjoint(reads[id(s)])]
-            ready = {
-                id(s)
-                for s in waiting
-                if (not reads[id(s)] or not changed.isdisjoint(reads[id(s)])) and self._can_fire(s)
-            }
-            new = [s for s in waiting if id(s) in ready]
-            waiting = [s for s in waiting if id(s) not in ready]
-            fireable += new
-            changed = set()
-            for s in (*known, *new):
+            ready = [s for s in waiting if self._can_fire(s)]
+            waiting = [s for s in waiting if not any(s is r for r in ready)]
+            fireable.extend(ready)
+            for s in fireable:
                 guard = None
                 for n, e in s.effects.items():
                     small = self.narrow(e)
@@ -394,7 +386,7 @@ class Values:
                     for value in possible(small, guard):
                         if value not in held[n]:
                             held[n].add(value)
-                            changed.add(n)
+                            grown = True
         order = {id(s): i for i, s in enumerate(system.raw_steps)}
         fireable.sort(key=lambda s: order[id(s)])
         self.fireable = [(s, self.narrow(s.full)) for s in fireable]
