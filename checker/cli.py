@@ -113,6 +113,8 @@ def _verify(args: argparse.Namespace) -> int:
     )
     if args.all and args.flaw:
         raise UsageError("--all cannot be combined with --flaw (a flaw has its own scenario)")
+    if args.rfc and args.format == "jsonl":
+        raise UsageError("--rfc cannot be combined with --format jsonl (sections come at the end)")
     notes = checked(request)
     if request.certificates:
         if request.flaw and request.flaw.partition("@")[0].endswith(".py"):
@@ -151,7 +153,7 @@ def _verify(args: argparse.Namespace) -> int:
             f"{request.patch}: {results[0].reason}; in {results[0].scenario} it can "
             "never take what it should: look at its states, its guard, and the scenario"
         )
-    if args.rfc and args.format != "jsonl":
+    if args.rfc:
         out = _by_section(args, scenarios_of(request), results)
         out += "\n\n" + text.summary(results) if args.format == "text" else ""
     elif args.format == "json":
