@@ -8,6 +8,7 @@ taken over, if the system and the questions are the same; then the verdict says 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import zlib
@@ -15,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import checker.engines
 from checker import cache
 from checker.engines.interface import Described, Label, Question, Search
 from checker.engines.reference import EngineError, State
@@ -139,7 +141,7 @@ class Kept:
 
 
 def identity_of(compiled: Compiled, questions: Sequence[Question]) -> str:
-    """A digest of a system and of the questions of a search.
+    """A digest of a system, of the questions of a search, and of the engines that search.
 
     The digest depends on what the expressions say, not on the order in which they were made.
     """
@@ -150,7 +152,7 @@ def identity_of(compiled: Compiled, questions: Sequence[Question]) -> str:
         return hashlib.blake2b(b"\0".join([about, *parts]), digest_size=16).digest()
 
     memo: dict[int, bytes] = {}
-    out = hashlib.sha256(repr((compiled.names, compiled.initial)).encode())
+    out = hashlib.sha256(repr((engines(), compiled.names, compiled.initial)).encode())
     for d in compiled.domains:
         out.update(repr(d.values).encode())
     for s in compiled.steps:
@@ -159,6 +161,16 @@ def identity_of(compiled: Compiled, questions: Sequence[Question]) -> str:
             out.update(fold(e, algebra, memo))
     for q in questions:
         out.update(fold(compiled.narrow(q.expr), algebra, memo))
+    return out.hexdigest()
+
+
+@functools.cache
+def engines() -> str:
+    """A digest of the engines' texts: a number of states stands only while they are the same."""
+    folder = Path(str(checker.engines.__file__)).parent
+    out = hashlib.sha256()
+    for path in sorted(p for p in folder.iterdir() if p.suffix in (".py", ".c")):
+        out.update(path.read_bytes())
     return out.hexdigest()
 
 

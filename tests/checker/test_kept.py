@@ -94,6 +94,14 @@ def test_the_search_of_another_system_is_not_used() -> None:
     }
 
 
+def test_the_search_of_other_engines_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = searched()
+    monkeypatch.setattr(kept, "engines", lambda: "changed")
+    again = searched()
+    assert {r.method for r in again} == {"search"}
+    assert told(again) == told(first)
+
+
 def _no_step(data: Any) -> None:
     data["paths"][0] = [data["paths"][0][0], *data["paths"][0][2:]]
 
