@@ -70,7 +70,8 @@ def without_fields(role: Role, message: str, *names: str) -> Role:
             f: tuple(p for i, p in enumerate(e) if i not in left) if isinstance(e, tuple) else e
             for f, e in sends[message].items()
         }
-    return replace(role, table=tuple(rows), observers=observers, sends=sends)
+    covered = {**role.covered, message: tuple(f for f in layout if f not in names)}
+    return replace(role, table=tuple(rows), observers=observers, sends=sends, covered=covered)
 
 
 @on_role

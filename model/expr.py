@@ -11,7 +11,7 @@ symbolic engine).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -284,6 +284,20 @@ def same(composite: Expr, *parts: Expr) -> Expr:
     if composite.domain is not COMPOSITE:
         raise TypeError(f"same() needs a composite field, got {composite}")
     return _make("same", (composite, *parts), BOOL)
+
+
+def comparisons(*exprs: Expr) -> Iterator[Expr]:
+    """The comparisons of composites in expressions, each once, those of the first one first."""
+    seen: set[int] = set()
+    for expr in exprs:
+        stack = [expr]
+        while stack:
+            e = stack.pop()
+            if id(e) not in seen:
+                seen.add(id(e))
+                if e.op == "same":
+                    yield e
+                stack.extend(e.args)
 
 
 def substitute(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from model.expr import BOOL, FALSE, TRUE, Domain, Expr, conj, disj, eq, neg, same, var
+from model.expr import BOOL, FALSE, TRUE, Domain, Expr, conj, const, disj, eq, ite, neg, same, var
 from model.flights import observers as of_places
 from model.generations.records import READ_CLOSED, fatal
 from model.generations.tls12_server import decrypts, version_inside
@@ -42,6 +42,16 @@ def latch(
     name: str, kind: str, event: str, condition: Expr, *, transient: bool = False
 ) -> Observer:
     return Observer(name, kind, event, var(f"own.{name}", BOOL) | condition, transient)
+
+
+def held(of: Fields, **values: Expr) -> Expr:
+    """When the observed row leaves a run with these values of its variables."""
+    return conj(*(eq(after(n, of[n].domain), e) for n, e in values.items()))
+
+
+def keeps(kind: str, event: str, *said: Expr) -> Observer:
+    """The observer of an event after which a run holds something else than was said."""
+    return latch("kept_other", kind, event, neg(conj(*said)))
 
 
 def composites(role: str) -> tuple[Observer, ...]:
@@ -143,9 +153,8 @@ def _of_keeping(of: Role, own: Fields) -> list[Observer]:
     later = {"CONNECTED", "READ_CLOSED", "CLOSING"} & {*of.states}
     out = []
 
-    def keeps(kind: str, message: str, *same: Expr) -> None:
-        other = conj(neg(state.one_of(*sorted(later))), neg(conj(*same)))
-        out.append(latch("kept_other", kind, message, other))
+    def main(kind: str, message: str, *same: Expr) -> None:
+        out.append(keeps(kind, message, disj(state.one_of(*sorted(later)), conj(*same))))
 
     fields = {m.name: m.f for m in of.alphabet}
     for message, kept in KEPT[of.name].items():
@@ -154,25 +163,71 @@ def _of_keeping(of: Role, own: Fields) -> list[Observer]:
         f = fields[message]
         same = [eq(after(v, own[v].domain), f[x]) for v, x in kept.items()]
         kept_now: Expr = TRUE
+        if message == "ServerHello":
+            # A sentinel is a part of the random: see `take_hello`.
+            same.append(disj(f.random == "adversary",
+                             held(own, sentinel=f.sentinel)))
+            group = const("ecdh", own.group.domain)
+            same.append(ite(f.version == "TLS13", held(own, server_share=f.key_share, group=group),
+                            f.key_share == "none"))
         if message.endswith("ClientHello"):
             # Of a hello that is answered with HelloRetryRequest the extension keeps its own.
-            kept_now = after("client_random", ClientOwner) != "none"
+            kept_now = neg(after("state", of.state_domain).one_of(*({"SEND_HRR"} & {*of.states})))
             offer = after("client_offer", ClientOwner)
             share = after("exchange", ClientOwner)
             is_13 = after("version", own.version.domain) == "TLS13"
-            same += [disj(offer == "adversary", eq(offer, f.offer)),
-                     disj(neg(is_13), eq(share, f.key_share))]
+            # With another share than its own the hello is nobody's: see `offer` of the server.
+            mine = eq(f.key_share, ite(f.shares == "one", f.offer, const("none", ClientOwner)))
+            same += [eq(offer, ite(mine, f.offer, const("adversary", ClientOwner))),
+                     disj(neg(is_13), eq(share, f.key_share)),
+                     disj(neg(is_13), f.version == "TLS13"),
+                     held(own, legacy_version=f.legacy_version)]
             if message == "ClientHello":
                 highest = after("client_version", own.version.domain)
                 same.append(disj(eq(highest, f.version), eq(highest, f.legacy_version)))
-        keeps("receive", message, disj(neg(kept_now), conj(*same)))
+        main("receive", message, disj(neg(kept_now), conj(*same)))
     if of.name == "client":
         shown = var("msg.certificate", own.client_certificate.domain)
-        keeps("send", "Certificate", eq(after("client_certificate", shown.domain), shown))
+        main("send", "Certificate", eq(after("client_certificate", shown.domain), shown))
         its_own = disj(shown == "empty", conj(shown == "honest", own.has_certificate))
         out.append(latch("showed_others", "send", "Certificate", neg(its_own)))
         unsigned = conj(neg(state.one_of(*sorted(later))), own.client_certificate != "honest")
         out.append(latch("showed_others", "send", "CertificateVerify", unsigned))
+    return out
+
+
+SENT_UNDER = {
+    **dict.fromkeys(
+        ("ClientHello", "SecondClientHello", "HelloRetryRequest", "ServerHello"), "plaintext"
+    ),
+    **dict.fromkeys(("EarlyData", "EndOfEarlyData"), "early"),
+    **dict.fromkeys(
+        ("EncryptedExtensions", "CertificateRequest", "Certificate", "CertificateVerify",
+         "Finished"),
+        "handshake",
+    ),
+    **dict.fromkeys(("ApplicationData", "KeyUpdate", "NewSessionTicket"), "application"),
+}
+"""By message of TLS 1.3: the key under which it is sent, up to the end of the handshake; after that
+all are under the application key (RFC 8446 5.1, 7.3, A)."""
+
+
+def _of_write_keys(of: Role, own: Fields) -> list[Observer]:
+    """The observers of messages that are sent under another key than theirs."""
+    later = {"CONNECTED", "READ_CLOSED"} & {*of.states}
+    done = var("own.state", of.state_domain).one_of(*sorted(later))
+    out = []
+    for m in of.sends:
+        if m in (*UNOBSERVED, "CloseNotify", "ChangeCipherSpec") and m != "ApplicationData":
+            continue
+        # Below TLS 1.3 keys change by the sender's own ChangeCipherSpec (RFC 5246 7.1).
+        last = m in ("Finished", "ApplicationData")
+        below = own.write_key.one_of(*(["application"] if last else ["plaintext", "previous"]))
+        due = own.write_key == SENT_UNDER.get(m, "plaintext")
+        if m != "EarlyData":  # sent before there is a version
+            due = ite(own.version == "TLS13", due, below)
+        right = ite(done, own.write_key == "application", due)
+        out.append(latch("wrote_other_key", "send", m, neg(right)))
     return out
 
 
@@ -191,7 +246,7 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
     own: Fields = client if of.name == "client" else server
     legacy = own.version <= "TLS12"
     out = [*_of_messages(of, peer), *of_places(of, own), *_of_compatibility(own, of)]
-    out += [*_of_keeping(of, own), *_of_sending(of)]
+    out += [*_of_keeping(of, own), *_of_sending(of), *_of_write_keys(of, own)]
     for m in of.alphabet:
         if m.form is Form.RECORD:
             # RFC 8446 5: an unprotected ChangeCipherSpec is dropped.

@@ -228,13 +228,19 @@ class Role:
             value = known.get(v.payload)
             return v if value is None else value
 
+        observed: set[str] = set()
         for o in self.observers:
             if o.kind == kind and o.event == rule.event:
                 if o.transient and rule.target == self.closed:
                     continue
-                if o.variable in do:
+                if o.variable in observed:
+                    # Observers of one event follow each other.
+                    known[f"own.{o.variable}"] = do[o.variable]
+                elif o.variable in do:
                     raise ModelError(f"{rule.location}: observer and row both set {o.variable}")
                 do[o.variable] = substitute(o.value, filled)
+                known.pop(f"own.{o.variable}", None)
+                observed.add(o.variable)
         return replace(rule, do=do)
 
     def _after(self, rule: Rule, name: str, domain: Domain) -> Expr:

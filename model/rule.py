@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cache, cached_property
 
-from model.expr import COMPOSITE, TRUE, Domain, Expr, Value, conj, eq, var
+from model.expr import COMPOSITE, TRUE, Domain, Expr, Value, comparisons, conj, eq, var
 
 UNEXPECTED_MESSAGE = "unexpected_message"
 SAME = "="
@@ -201,6 +201,14 @@ class Rule:
     def guard(self) -> Expr:
         """The conjunction of `when` and every check."""
         return conj(self.when, *(c.expr for c in self.checks))
+
+    @cached_property
+    def proofs(self) -> Mapping[str, tuple[Expr, ...]]:
+        """By composite field: the comparisons in the row, that of its own checks first."""
+        out: dict[str, dict[Expr, None]] = {}
+        for node in comparisons(self.guard, *self.do.values()):
+            out.setdefault(node.args[0].payload.removeprefix("msg."), {})[node] = None
+        return {name: tuple(nodes) for name, nodes in out.items()}
 
     def key(self, read: Expr | None) -> Expr | None:
         """The record key that the row takes, where the run's read key is `read`."""

@@ -273,7 +273,18 @@ class System:
                 if len(bound) != len(parts):
                     return FALSE
                 return conj(*(eq(a, b) for a, b in zip(bound, parts, strict=True)))
-            return var(f"msg.{name}{OK}", BOOL)
+            right = var(f"msg.{name}{OK}", BOOL)
+            expected = rule.proofs[name][0]
+            if node is expected:
+                return right
+            # A made-up composite is the one that the row expects, or junk.
+            other = tuple(map(ground, expected.args[1:]))
+            if len(other) != len(parts):
+                return FALSE
+            return conj(right, *(eq(a, b) for a, b in zip(other, parts, strict=True)))
+
+        if any(len(nodes) > 1 for nodes in rule.proofs.values()):
+            memo = {}  # what is made of a comparison depends on the row
 
         def ground(e: Expr) -> Expr:
             return substitute(e, leaf, on_same, memo)

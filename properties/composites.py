@@ -7,16 +7,30 @@ the record keys are made of both hellos, so that a Finished that nobody compares
 
 from __future__ import annotations
 
-from model.expr import Expr, conj, disj, neg
+from collections.abc import Iterable
+
+from model.expr import Expr, conj, const, disj, neg
+from model.extensions import extensions
 from model.extensions.post_handshake_auth import CONTEXTS
 from model.observers import SIGNED_SUITES
-from model.transcript import RSA_SUITES
+from model.role import Role
+from model.transcript import HELLOS, LAYOUT, RSA_SUITES, SECRET, SIGNED_PARAMS
 from properties import Implication, View, World, invariant, when
 
 
 def right_finished(r: View) -> Expr:
     """When every Finished that the run accepted in the handshake was the expected one."""
     return neg(r.wrong_finished)
+
+
+def declared(role: Role, group: str) -> list[str]:
+    """The fields that the role's extensions add to a group of covered fields."""
+    return [f for n in role.extensions for f in extensions()[n].covers.get(group, ())]
+
+
+def covers(r: View, group: str, fields: Iterable[str]) -> Expr:
+    """Whether a composite or a secret of the run is made of all these fields."""
+    return const({*fields} <= {*r.run.role.covered[group]})
 
 
 @invariant("AUT-24", "5246 7.4.9; 8446 4.4.4")
@@ -55,6 +69,46 @@ def each_signature_of_parameters_accepted_is_the_expected_one(w: World) -> list[
 def each_binder_accepted_is_the_expected_one(w: World) -> list[Implication]:
     """A server selects a key only with the binder that it computes itself."""
     return [when(s.psk != "none").then(neg(s.wrong_binder)) for s in w.servers]
+
+
+@invariant("AUT-30", "5246 7.4.3, 7.4.8, 7.4.9; 8446 4.4")
+def each_proof_covers_the_whole_handshake(w: World) -> list[Implication]:
+    """Finished and CertificateVerify cover every field of the handshake so far, Finished the
+    secret too, and the signature of parameters both randoms and the parameters: each field by
+    itself, whatever else would bind it."""
+    out = []
+    for r in w.runs:
+        role = r.run.role
+        whole = [*role.covered["flight"], *declared(role, role.name)]
+        secret = [f"secret.{f}" for f in role.covered["secret"]]
+        for message, given, fields in (
+            ("Finished", r.saw_finished, [*whole, *secret]),
+            ("CertificateVerify", r.saw_certificate_verify, whole),
+        ):
+            head = [f for f in LAYOUT[message] if f in ("label", "key")]
+            out.append(when(given).then(covers(r, message, [*head, *fields])))
+        if r.role == "client":
+            signed = ["key", *SIGNED_PARAMS, *declared(role, "signed")]
+            given = conj(r.suite.one_of(*SIGNED_SUITES), r.saw_server_key_exchange)
+            out.append(when(given).then(covers(r, "ServerKeyExchange", signed)))
+    return out
+
+
+@invariant("KEY-21", "5246 8.1; 7627 3, 4; 8446 7.1")
+def each_secret_is_made_of_all_that_it_should_be(w: World) -> list[Implication]:
+    """The secret of a handshake is made of the exchange and both randoms, with the extended master
+    secret of the whole handshake, and in TLS 1.3 of both hellos."""
+    out = []
+    for r in w.runs:
+        role = r.run.role
+        made = covers(r, "secret", [*SECRET, *declared(role, "secret")])
+        if "ems" in role.variables:
+            hashed = [f"hash.{f}" for f in role.covered["flight"]]
+            out.append(when(r.ems & r.keyed).then(covers(r, "secret", hashed)))
+        out.append(when(conj(r.version != "TLS13", r.keyed)).then(made))
+        hellos = covers(r, "hellos", [*HELLOS, *declared(role, "hellos")])
+        out.append(when(conj(r.version == "TLS13", r.keyed)).then(conj(made, hellos)))
+    return out
 
 
 @invariant("KEY-15", "5246 7.4.7.1", ("rsa",))

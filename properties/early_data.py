@@ -137,3 +137,28 @@ def a_key_change_is_at_a_message_boundary(w: World) -> list[Implication]:
         ).then(s.saw_end_of_early_data)
         for s in w.servers
     ]
+
+
+@invariant("EDT-8", "8446 4.2.10", NEEDS)
+def records_are_passed_over_only_for_early_data_not_accepted(w: World) -> list[Implication]:
+    """A server passes over records that do not decrypt only if early data was offered and not
+    accepted, before the client's flight, and at most two."""
+    return [
+        when(s.passed_over != "0").then(conj(s.passed_over != "more", neg(s.passed_undue)))
+        for s in w.servers
+    ]
+
+
+@invariant("EDT-9", "8446 4.2.10", NEEDS)
+def early_data_is_sent_only_if_it_may_be(w: World) -> list[Implication]:
+    """A client sends early data only if its hello offered it and no answer has refused it."""
+    return [when(c.sent_early).then(neg(c.early_unasked)) for c in w.clients]
+
+
+@invariant("EDT-10", "8446 4.2.10, 5.3", NEEDS)
+def accepted_early_data_is_taken_once_under_its_key(w: World) -> list[Implication]:
+    """A server delivers no record of accepted early data twice, and none under another key."""
+    return [
+        when(s.early_accepted).then(neg(s.early_twice | s.early_not_in_early_keys))
+        for s in w.servers
+    ]

@@ -44,6 +44,21 @@ def a_requested_update_is_answered_before_the_next_data(w: World) -> list[Implic
             for r in w.runs]
 
 
+@invariant("KEY-18", "8446 4.6.3, 5.3, 7.2", ("key_update",))
+def every_record_is_read_in_its_generation(w: World) -> list[Implication]:
+    """A record under an application key is read only with the key of its generation."""
+    return [when(r.read_key == "application").then(neg(r.other_generation)) for r in w.runs]
+
+
+@invariant("KEY-19", "8446 4.6.3", ("key_update",))
+def a_key_update_asks_or_does_not(w: World) -> list[Implication]:
+    """A KeyUpdate is sent and taken only with one of the two requests that are defined."""
+    return [
+        *(when(r.saw_key_update).then(neg(r.undefined_request)) for r in w.runs),
+        *(when(r.write_generation != "0").then(neg(r.undefined_request)) for r in w.runs),
+    ]
+
+
 @reachable("KEY-11C", "8446 4.6.3", ("key_update",))
 def can_crossing_requests_take_both_ends_two_generations_up(w: World) -> Expr:
     """Both ends can ask at once and both answer."""

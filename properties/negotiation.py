@@ -139,7 +139,7 @@ def the_suite_is_the_best_both_know(w: World) -> list[Implication]:
     ]
 
 
-@invariant("NEG-9", "5246 7.4.3", ("tls12", "signed-params"))
+@invariant("NEG-9", "5246 7.4.3", ("tls12", "params"))
 def parameters_fit_the_negotiated_suite(w: World) -> list[Implication]:
     """The group in ServerKeyExchange has the kind and strength of the negotiated suite."""
     return [

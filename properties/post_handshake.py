@@ -68,8 +68,25 @@ def a_connection_authenticated_later_is_secret(w: World) -> list[Implication]:
 
 @invariant("PHA-2C", "8446 4.6.2", ("post_handshake_auth",))
 def nothing_comes_between_the_messages_of_an_answer(w: World) -> list[Implication]:
-    """Certificate, CertificateVerify and Finished of an answer are sent in a row."""
-    return [when(c.answered_1 | c.answered_2).then(neg(c.broke_answer)) for c in w.clients]
+    """Certificate, CertificateVerify and Finished of an answer are sent and accepted in a row."""
+    return [
+        *(when(c.answered_1 | c.answered_2).then(neg(c.broke_answer)) for c in w.clients),
+        *(when(s.request_1).then(neg(s.broke_answer)) for s in w.servers),
+    ]
+
+
+@invariant("PHA-8", "8446 4.3.2, 4.6.2", ("post_handshake_auth",))
+def each_context_is_asked_and_answered_once(w: World) -> list[Implication]:
+    """A client takes a request only with a context that is new, in the main handshake with none,
+    and answers only what it was asked, with a proof of the certificate shown. A server takes an
+    answer only for an open request."""
+    return [
+        *(
+            when(c.version == "TLS13").then(neg(c.wrong_context | c.unasked_answer))
+            for c in w.clients
+        ),
+        *(when(s.version == "TLS13").then(neg(s.wrong_context)) for s in w.servers),
+    ]
 
 
 @invariant("PHA-3", "8446 4.6.2", ("post_handshake_auth",))

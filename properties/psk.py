@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from model.expr import Expr, conj, disj, eq, ite, neg
+from model.expr import BOOL, TRUE, Expr, conj, disj, eq, implies, ite, neg
+from model.extensions.psk import EARLIER
+from model.extensions.psk import SESSION as SESSIONS
 from model.schedule import RESUMPTION
 from properties import Implication, View, World, invariant, when
-from properties.authentication import agree, is_open, paired
+from properties.authentication import agree, before, is_open, paired
 from properties.retry import field_of
 
 NEEDS = ("tls13", "psk")
@@ -146,4 +148,52 @@ def what_a_hello_answers_was_offered(w: World) -> list[Implication]:
         if "early_offered" in c.run.role.variables:
             given = conj(c.version == "TLS13", neg(c.early_offered))
             out.append(when(given).then(neg(c.early_accepted)))
+    return out
+
+
+@invariant("RES-12", "8446 4.2.11, 4.6.1, 7.1", NEEDS)
+def a_resumption_key_is_that_of_the_handshake_before(w: World) -> list[Implication]:
+    """An end that offers or selects a resumption key has the session of its own earlier handshake,
+    and any other end has none."""
+    out = []
+    for r in w.runs:
+        b = before(r)
+        used = (r.offered_psk if r.role == "client" else r.psk) == "resumption"
+        kept = {n: getattr(r, f"session_{n}") for n in SESSIONS[r.role]}
+        nothing = {n: e if e.domain is BOOL else e != "none" for n, e in kept.items()}
+        out.append(when(neg(used)).then(neg(disj(*nothing.values()))))
+        if b is not None:
+            made = {n: r.system.at(r.run, e) for n, e in EARLIER[r.role].items()}
+            same = [eq(kept[n], made[n]) for n in kept]
+            if r.role == "client":
+                same.append(eq(r.offered_ticket, b.ticket))
+            out.append(when(used).then(conj(*same)))
+    return out
+
+
+@invariant("RES-13", "8446 4.2.11; 9257 4", NEEDS)
+def a_key_is_offered_only_by_who_has_it(w: World) -> list[Implication]:
+    """A client offers only a key that it has, and a ticket only with a resumption key."""
+    return [
+        when(c.version == "TLS13").then(
+            conj(
+                implies(c.offered_psk == "external", c.has_external & ~c.shares_with_adversary),
+                implies(c.offered_psk == "adversary", c.has_external & c.shares_with_adversary),
+                implies(c.offered_psk == "resumption", c.resumes),
+                eq(c.offered_ticket != "none", c.offered_psk == "resumption"),
+            )
+        )
+        for c in w.clients
+    ]
+
+
+@invariant("KEY-20", "8446 4.1.1, 4.2.9, 7.1", ("tls13",))
+def without_a_key_there_is_an_exchange(w: World) -> list[Implication]:
+    """A handshake of TLS 1.3 without a pre-shared key uses a share of each end."""
+    out = []
+    for r in w.runs:
+        share = r.server_share if r.role == "client" else r.exchange
+        alone = r.psk == "none" if "psk" in r.run.role.variables else TRUE
+        given = conj(is_open(r), r.version == "TLS13", r.keyed, alone)
+        out.append(when(given).then(share != "none"))
     return out

@@ -66,9 +66,16 @@ def every_change_cipher_spec_is_well_formed(w: World) -> list[Implication]:
     return [when(begun(r)).then(~r.bad_ccs) for r in w.runs]
 
 
+@invariant("KEY-17", "5246 7.1; 8446 5.1, 7.3, A")
+def every_message_is_sent_under_its_key(w: World) -> list[Implication]:
+    """A run sends each message under the key that its place in the handshake demands: below TLS 1.3
+    in the clear up to its own ChangeCipherSpec, in TLS 1.3 by the message."""
+    return [when(begun(r)).then(~r.wrote_other_key) for r in w.runs]
+
+
 @invariant("NEG-17", "5246 7.4.1.2, 7.4.1.3, 7.4.2, 7.4.3; 8446 4.1.2, 4.1.3, 4.4.2")
 def what_a_message_says_is_what_is_kept(w: World) -> list[Implication]:
-    """A run keeps of the hellos, the Certificate messages and the server's share what they say."""
+    """A run keeps of each message of the handshake what the message says."""
     return [when(begun(r)).then(~r.kept_other) for r in w.runs]
 
 

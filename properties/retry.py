@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model.expr import Expr, conj, const, disj, eq, implies, ite, neg
+from model.expr import FALSE, Expr, conj, const, disj, eq, implies, ite, neg
 from model.extensions.retry import SUPPORTED, NamedGroup
 from properties import Implication, View, World, invariant, when
 from properties.authentication import agree, by_key, is_open, paired, server_authenticated
@@ -24,6 +24,11 @@ def field_of(r: View, message: str, field: str) -> Expr:
 def supports(r: View, group: Expr) -> Expr:
     """When the run supports `group`."""
     return disj(*((group == g) & getattr(r, f"supports_{g}") for g in SUPPORTED))
+
+
+def alone(s: View) -> Expr:
+    """When the server uses a pre-shared key without shares; false without the extension."""
+    return s.psk_ke if "psk_ke" in s.run.role.variables else FALSE
 
 
 def chosen(r: View) -> Expr:
@@ -169,3 +174,26 @@ def the_group_is_the_one_both_ends_would_choose(w: World) -> list[Implication]:
                 )
             )
     return out
+
+
+@invariant("NEG-18", "8446 4.2.7, 4.2.8, 4.1.1", NEEDS)
+def a_share_is_of_a_group_that_was_listed_and_is_supported(w: World) -> list[Implication]:
+    """A server goes on only with a hello whose share is of a group that the hello lists, and uses
+    the share only of a group that it supports."""
+    return [
+        when(conj(is_open(s), s.version == "TLS13", s.keyed)).then(
+            conj(neg(s.unlisted_share), supports(s, s.named_group) | alone(s))
+        )
+        for s in w.servers
+    ]
+
+
+@invariant("HRR-8", "8446 4.2.2", (*NEEDS, "cookie"))
+def a_server_that_wants_a_cookie_asks_for_it(w: World) -> list[Implication]:
+    """A server that wants a cookie goes on with certificates only after a HelloRetryRequest."""
+    return [
+        when(conj(is_open(s), s.version == "TLS13", s.keyed, s.asks_cookie)).then(
+            s.retried | by_key(s)
+        )
+        for s in w.servers
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model.expr import BOOL, Expr, conj, disj, eq, ite, neg, var
+from model.expr import BOOL, FALSE, Expr, conj, disj, eq, ite, neg, var
 from properties import Implication, View, World, ends, invariant, when
 from properties.authentication import (
     VIEW_FIELDS,
@@ -15,6 +15,7 @@ from properties.authentication import (
     server_authenticated,
     shared_key,
 )
+from properties.order import legacy
 
 EMS = "extended_master_secret"
 
@@ -33,10 +34,11 @@ def done(c: View, s: View) -> Expr:
 
 @invariant("KEY-13", "7627 4, 5.1", ("adversary", "certificates", EMS))
 def the_session_hash_is_used_if_both_hellos_ask_for_it(w: World) -> list[Implication]:
-    """The extended master secret is used only by an end that offered it, and with the honest server
-    exactly if both ends did."""
+    """The extended master secret is used only by an end that offered it, always by an end that
+    demands it, and with the honest server exactly if both ends offered it."""
     return [
         *(when(r.ems).then(r.offers_ems) for r in w.runs),
+        *(when(legacy(r) & r.requires_ems & is_open(r)).then(r.ems) for r in w.runs),
         *(
             when(conj(server_authenticated(c), paired(c, s))).then(
                 conj(eq(c.ems, s.ems), eq(c.ems, c.offers_ems & s.offers_ems))
@@ -141,6 +143,21 @@ def a_session_is_resumed_by_its_own_name(w: World) -> list[Implication]:
         out.append(when(resumed(s)).then(conj(b.keyed, named)))
     for c, b in later(w.clients):
         out.append(when(resumed(c)).then(conj(b.keyed, eq(c.offered_session, b.session_id))))
+    return out
+
+
+@invariant("RES-14", "5246 7.4.1.2, 7.4.1.3", ("resumption",))
+def a_client_offers_only_the_session_that_it_has(w: World) -> list[Implication]:
+    """A client offers the id of the session of its earlier handshake or none; a server that resumes
+    or closes goes on only with a session that is resumed."""
+    out = []
+    for c in w.clients:
+        b = before(c)
+        named = FALSE if b is None else conj(eq(c.offered_session, b.session_id), b.stored)
+        out.append(when(c.offered_session != "none").then(named))
+    for s in w.servers:
+        given = conj(is_open(s), legacy(s), s.requires_session)
+        out.append(when(given).then(s.resumed))
     return out
 
 

@@ -477,12 +477,8 @@ class _Event:
         self.bound = engine.function(bound)
         self.expected: dict[int, dict[str, Any]] = {}
         for k, s in enumerate(steps):
-            wanted = {}
             # What a check expects; where there is no check, what an observer does.
-            for e in (*s.rule.do.values(), s.rule.guard):
-                for node in _same_nodes(e):
-                    name = node.args[0].payload.removeprefix("msg.")
-                    wanted[name] = _parts(node, s, engine)
+            wanted = {name: _parts(nodes[0], s, engine) for name, nodes in s.rule.proofs.items()}
             self.expected[k] = wanted
         self._rows_by_state: dict[str, tuple[tuple[int, tuple[str, ...] | None], ...]] = {}
 
@@ -581,18 +577,6 @@ def _collect(fixed: Mapping[str, Any], name: str) -> tuple[Any, ...]:
     while f"{name}/{len(parts)}" in fixed:
         parts.append(fixed[f"{name}/{len(parts)}"])
     return tuple(parts)
-
-
-def _same_nodes(expr: Expr) -> Iterator[Expr]:
-    stack, seen = [expr], set()
-    while stack:
-        e = stack.pop()
-        if id(e) in seen:
-            continue
-        seen.add(id(e))
-        if e.op == "same":
-            yield e
-        stack.extend(e.args)
 
 
 def _parts(node: Expr, step: Step, engine: Reference) -> Callable[[State, Mapping[str, Any]], Any]:

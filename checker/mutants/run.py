@@ -18,7 +18,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import checker
+import checker.engines
+import checker.mutants
+import checker.trace
 import model
 import properties
 from checker.engines.choice import EXPLICIT
@@ -105,10 +107,11 @@ class Asked:
 def identity() -> str:
     """A digest of all that a judgement depends on besides scenario and mutant."""
     out = hashlib.sha256()
-    roots = [Path(str(m.__file__)).parent for m in (model, properties, checker)]
+    roots = [Path(m.__path__[0]) for m in (model, properties, checker.engines, checker.mutants)]
     for path in sorted(x for r in roots for x in r.rglob("*.*")):
         if path.suffix in (".py", ".c") or path.name == "expected.toml":
             out.update(path.read_bytes())
+    out.update(Path(checker.trace.__file__).read_bytes())
     return out.hexdigest()
 
 

@@ -19,14 +19,14 @@ the same server as the previous one.
 
 from __future__ import annotations
 
-from model.expr import BOOL, TRUE, Domain, const, eq, ite, mapping
+from model.expr import BOOL, TRUE, Domain, Expr, conj, const, eq, ite, mapping, var
 from model.extensions import Amend, Extension, takes
-from model.extensions.psk import SESSION_FIELDS, client_binder, kept, offered
+from model.extensions.psk import SESSION_FIELDS, Psk, client_binder, kept, offered
 from model.extensions.psk import client as psk_client
 from model.extensions.psk import server as psk_server
 from model.generations.negotiation import ch
 from model.message import Finished, UndecryptableRecord
-from model.observers import UNDER, latch
+from model.observers import UNDER, after, held, keeps, latch, saw
 from model.principal import ClientOwner, Key
 from model.principal import client as base_client
 from model.principal import server as base_server
@@ -35,6 +35,7 @@ from model.rule import SAME, Fields, Message, Rule, Variable, check, receive, se
 from model.schedule import EXTERNAL, RESUMPTION, KeySchedule
 
 Count = Domain("Count", (0, 1, 2))
+Passed = Domain("Passed", ("0", "1", "2", "more"))
 LIMIT = 2
 """The number of records that a server skips if early data was not accepted."""
 
@@ -65,6 +66,8 @@ VARIABLES = {
         "skipped": Variable(Count, (0,), write_once=False),
         "end_not_in_early_keys": _off(),
         "ends_early": _none(),
+        # For the properties: the records skipped, whatever the row counts.
+        "passed_over": Variable(Passed, ("0",), write_once=False),
     },
 }
 FIELDS = {
@@ -132,6 +135,21 @@ ROWS = (
     _skip(EarlyData),
     _skip(UndecryptableRecord),
 )
+
+_offer_kept = (after("version", base_server.version.domain) != "TLS13") | held(
+    server, early_offered=hello.early_data
+)
+
+
+def _passing(message: str, skipped: Expr) -> tuple[Observer, ...]:
+    """The observers of a record that is accepted though it does not decrypt."""
+    more = mapping(server.passed_over, {"0": "1", "1": "2", "2": "more", "more": "more"}, Passed)
+    due = conj(server.early_offered, ~server.early_accepted, ~base_server.verified, _none_yet)
+    return (
+        Observer("passed_over", "receive", message, ite(skipped, more, server.passed_over), True),
+        latch("passed_undue", "receive", message, skipped & ~due),
+    )
+
 
 _KEY = ("psk", *(f"session_{n}" for n in SESSION_FIELDS), "version", "random", "offer", "exchange")
 """The fields in the early key: the pre-shared key and the hello."""
@@ -224,11 +242,27 @@ EXTENSION = Extension(
             Observer("ends_early", "send", "EndOfEarlyData", _ends["client"]),
             latch("unoffered_answer", "receive", "EncryptedExtensions",
                   ee.early_data & (~client.early_offered | (psk_client.psk == "none"))),
+            keeps("receive", "EncryptedExtensions", held(client, early_accepted=ee.early_data)),
+            keeps("send", "ClientHello",
+                  held(client, early_offered=client.sends_early
+                       & (after("offered_psk", Psk) != "none"))),
+            # Once the answer has come, only accepted data is sent on.
+            latch("early_unasked", "send", "EarlyData",
+                  ~client.early_offered | (saw("EncryptedExtensions")
+                                           & ~client.early_accepted)),
         ),
         "server": (
             Observer("ends_early", "receive", "EndOfEarlyData", _ends["server"]),
             Observer("end_not_in_early_keys", "receive", "EndOfEarlyData",
                      server.end_not_in_early_keys | (UNDER != "early")),
+            keeps("receive", "ClientHello", _offer_kept),
+            latch("early_not_in_early_keys", "receive", "EarlyData",
+                  server.early_accepted & (UNDER != "early")),
+            latch("early_taken", "receive", "EarlyData", server.early_accepted),
+            latch("early_twice", "receive", "EarlyData",
+                  server.early_accepted & var("own.early_taken", BOOL)),
+            *_passing("EarlyData", ~server.early_accepted),
+            *_passing("UndecryptableRecord", TRUE),
         ),
     },
     again={"server": {"EarlyData": TRUE}},

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from model.expr import BOOL
 from model.extensions import ENDS, Amend, Extension, takes, unasked
+from model.observers import after, held, keeps
+from model.principal import Version
 from model.role import Role
 from model.rule import Fields, Rule, Variable, check
 from model.schedule import KeySchedule
@@ -57,6 +59,13 @@ EXTENSION = Extension(
     covers={"hellos": ("ems",), "secret": ("ems",)},
     schedule=dict.fromkeys(ENDS, KeySchedule(hashed=own.ems)),
     every=_every,
+    observers={
+        "client": (keeps("receive", "ServerHello", held(own, ems=flag)),),
+        "server": (
+            keeps("receive", "ClientHello",
+                  (after("version", Version) == "TLS13") | held(own, ems=flag & own.offers_ems)),
+        ),
+    },
     amends=(
         *(
             Amend(

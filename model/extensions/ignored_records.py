@@ -14,6 +14,7 @@ from __future__ import annotations
 from model.expr import BOOL, Domain, Expr, const, ite, mapping
 from model.extensions import ENDS, Amend, Extension
 from model.message import ALPHABET
+from model.observers import latch
 from model.principal import client, server
 from model.role import Observer
 from model.rule import SAME, Fields, Message, Rule, Variable, check, receive, send
@@ -92,5 +93,12 @@ EXTENSION = Extension(
     sends={end: {"EmptyRecord": {}} for end in ENDS},
     rows=(*_rows("client"), *_rows("server")),
     amends=(*_amends("client"), *_amends("server")),
-    observers={end: (*counter(end, "ignored"), *counter(end, "idle")) for end in ENDS},
+    observers={
+        end: (
+            *counter(end, "ignored"),
+            *counter(end, "idle"),
+            latch("empty_early", "receive", "EmptyRecord", ~of.verified),
+        )
+        for end, of in (("client", client), ("server", server))
+    },
 )

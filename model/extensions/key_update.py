@@ -16,8 +16,9 @@ anyway.
 
 from __future__ import annotations
 
-from model.expr import BOOL, TRUE, Domain, Expr, conj, const, eq, ite, mapping
+from model.expr import BOOL, TRUE, Domain, Expr, conj, const, eq, ite, mapping, neg
 from model.extensions import ENDS, Amend, Extension
+from model.observers import UNDER, held, keeps, latch
 from model.principal import client, server
 from model.role import Edition, Observer
 from model.rule import SAME, Fields, Message, Rule, Variable, check, choice, receive, send
@@ -177,6 +178,17 @@ def _observers(role: str) -> tuple[Observer, ...]:
             )
             for g in GENERATIONS
         ),
+        *(
+            latch("other_generation", "receive", m,
+                  (UNDER == "application") & neg(eq(record.generation, own.read_generation)))
+            for m in ("ApplicationData", "CloseNotify", "KeyUpdate")
+        ),
+        latch("undefined_request", "receive", "KeyUpdate", ~_defined),
+        latch("undefined_request", "send", "KeyUpdate", ~_defined),
+        keeps("receive", "KeyUpdate",
+              held(own, read_generation=following(own.read_generation),
+                   must_answer=own.must_answer | (update.request_update == "update_requested"))),
+        keeps("send", "KeyUpdate", held(own, **_sent(asks))),
         Observer("updates_taken", "receive", "KeyUpdate", following(own.updates_taken)),
         Observer("early_update", "receive", "KeyUpdate", own.early_update | ~of.verified),
         Observer(

@@ -13,12 +13,12 @@ rest of such an exchange.
 
 from __future__ import annotations
 
-from model.expr import BOOL, TRUE, Domain, Expr, conj, const, disj, ite, same
+from model.expr import BOOL, TRUE, Domain, Expr, conj, const, disj, ite, neg, same
 from model.extensions import Amend, Extension
 from model.generations.tls12_server import TRUST_CLIENT
 from model.message import CertificateMessage, CertificateRequest, CertificateVerify, Finished
-from model.observers import latch
-from model.principal import Certificate, client, server
+from model.observers import after, held, keeps, latch
+from model.principal import Certificate, ClientOwner, Version, client, server
 from model.role import Edition, Observer
 from model.rule import SAME, Fields, Rule, Variable, check, choice, receive, send, unread
 from model.transcript import certificate_verify, verify_data
@@ -215,6 +215,72 @@ def _answers(message: str) -> tuple[Edition, ...]:
     return tuple(out)
 
 
+def _same(of: Fields, name: str, chosen: Expr, value: Expr) -> Expr:
+    """When `name_k` becomes `value` for the chosen context k and stays for the others."""
+    return held(of, **_per_context(name, value, of, chosen))
+
+
+def _flags(of: Fields, name: str, chosen: Expr) -> Expr:
+    """When `name_k` becomes true for the chosen context k and stays for the others."""
+    return held(of, **{f"{name}_{k}": of[f"{name}_{k}"] | (chosen == k) for k in CONTEXTS})
+
+
+_answering = after("answering", Context)
+# An answer is sent under the application key, the messages of the main handshake are not.
+_later = conj(is_13["client"], client.write_key == "application")
+_first_asked = conj(~its.request_1, after("request_1", BOOL), ~after("request_2", BOOL))
+_next_asked = conj(
+    its.request_1, ~its.request_2, after("request_1", BOOL), after("request_2", BOOL)
+)
+_none_asked = held(its, request_1=its.request_1, request_2=its.request_2)
+_none = const("none", Context)
+_pha_kept = (after("version", Version) != "TLS13") | (
+    after("client_random", ClientOwner) == "none"
+) | held(its, pha_offered=hello.post_handshake_auth)
+OBSERVERS = {
+    "client": (
+        *(
+            Observer("broke_answer", "send", m, own.broke_answer | ~_idle)
+            for m in ("ApplicationData", "KeyUpdate")
+        ),
+        latch("wrong_context", "receive", "CertificateRequest",
+              ite(client.verified, neg(_fresh.expr), context != "none")),
+        latch("wrong_context", "receive", "Certificate", context != "none"),
+        keeps("receive", "CertificateRequest", ~client.verified | _flags(own, "asked", context)),
+        keeps("send", "Certificate", _same(own, "answer", _answering, answer)),
+        keeps("send", "CertificateVerify", _flags(own, "proved", own.answering)),
+        keeps("send", "Finished", _flags(own, "answered", own.answering), _answering == "none"),
+        latch("unasked_answer", "send", "Certificate",
+              _later & neg(conj(_at("asked", own, _answering), _unset("answer", own, _answering)))),
+        latch("unasked_answer", "send", "Finished", _later & (_idle | (_shows & ~_proved))),
+    ),
+    "server": (
+        *(
+            Observer(
+                f"proof_seen_{k}", "receive", "CertificateVerify",
+                its[f"proof_seen_{k}"] | (its.checking == k),
+            )
+            for k in CONTEXTS
+        ),
+        *(
+            latch("wrong_answer", "receive", m, server.verified & ~right)
+            for m, right in _right.items()
+        ),
+        *(keeps("receive", m, _pha_kept) for m in ("ClientHello", "SecondClientHello")),
+        latch("wrong_context", "receive", "Certificate",
+              ite(server.verified, neg(_open.expr), context != "none")),
+        latch("broke_answer", "receive", "ApplicationData", its.checking != "none"),
+        keeps("send", "CertificateRequest",
+              ite(server.verified, _first_asked | _next_asked, _none_asked)),
+        keeps("receive", "Certificate",
+              ~server.verified | held(its, checking=context, presented=certificate)
+              & _same(its, "shown", context, certificate)),
+        keeps("receive", "Finished", _flags(its, "done", its.checking),
+              held(its, checking=_none, presented=const("none", Certificate))),
+    ),
+}
+"""By role: the observers."""
+
 _OFFER = {"post_handshake_auth": own.offers_pha}
 _CH = "server_receive_client_hello"
 _SECOND = "server_receive_second_client_hello"
@@ -279,23 +345,7 @@ EXTENSION = Extension(
         Amend("client_send_key_update", when=_idle, of="key_update"),
         Amend("client_send_key_update_answer", when=_idle, of="key_update"),
     ),
-    observers={
-        "client": tuple(
-            Observer("broke_answer", "send", m, own.broke_answer | ~_idle)
-            for m in ("ApplicationData", "KeyUpdate")
-        ),
-        "server": tuple(
-            Observer(
-                f"proof_seen_{k}", "receive", "CertificateVerify",
-                its[f"proof_seen_{k}"] | (its.checking == k),
-            )
-            for k in CONTEXTS
-        )
-        + tuple(
-            latch("wrong_answer", "receive", m, server.verified & ~right)
-            for m, right in _right.items()
-        ),
-    },
+    observers=OBSERVERS,
     again={
         "client": {"CertificateRequest": client.verified},
         "server": dict.fromkeys(("Certificate", "CertificateVerify", "Finished"), server.verified),

@@ -58,7 +58,7 @@ from model.generations.negotiation import (
     version,
 )
 from model.message import ClientHello, EncryptedExtensions, ServerHello
-from model.observers import after, latch
+from model.observers import after, held, keeps, latch
 from model.principal import Certificate, ClientOwner, Group, Key, ServerOwner, Shares, Suite
 from model.principal import client as base_client
 from model.principal import server as base_server
@@ -316,6 +316,7 @@ def server_binder() -> tuple[Expr, ...]:
 def binder_observers(message: str, binder: tuple[Expr, ...]) -> tuple[Observer, ...]:
     """The observers of a server for one of a client's hellos, with the binder that is expected."""
     chosen, mode = after("psk", Psk) != "none", after("psk_ke", BOOL)
+    named = conj(chosen, eq(after("psk", Psk), kind), after("psk_ke", BOOL) == ~dhe)
     no_mode = ~hello.psk_ke & ~hello.psk_dhe_ke
     unnamed = conj(version == "TLS13", hello.identity != "none", no_mode)
     return (
@@ -324,6 +325,7 @@ def binder_observers(message: str, binder: tuple[Expr, ...]) -> tuple[Observer, 
               chosen & ~ite(mode, hello.psk_ke, hello.psk_dhe_ke)),
         Observer("names_no_mode", "receive", message, no_mode),
         latch("wrong_binder", "receive", message, chosen & ~same(hello.binder, *binder)),
+        keeps("receive", message, ~chosen | named),
     )
 
 
@@ -474,6 +476,12 @@ EXTENSION = Extension(
                 client.unoffered_answer
                 | ((answer.selected != "none") & (~_offers_now | (answer.selected != "0"))),
             ),
+            keeps("receive", "ServerHello",
+                  eq(after("psk", Psk),
+                     ite(answer.selected == "none", const("none", Psk), client.offered_psk))),
+            keeps("receive", "NewSessionTicket",
+                  (after("ticket", ServerOwner) == "none") | (client.ticket != "none")
+                  | held(client, ticket=NewSessionTicket.f.ticket)),
         ),
         "server": binder_observers("ClientHello", server_binder()),
     },

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 from model.expr import BOOL, Domain, conj, const, ite
 from model.extensions import Amend, Extension
-from model.generations.records import READ_CLOSED, failed
-from model.principal import STATES, client, server
+from model.generations.records import READ_CLOSED, failed, fatal
+from model.observers import after, held, keeps, latch
+from model.principal import STATES, End, client, server
 from model.role import Observer, Role
 from model.rule import SAME, Fields, Message, Rule, Variable, check, receive
 
@@ -99,10 +100,21 @@ EXTENSION = Extension(
     fields={m: FIELD for sent in _SENT.values() for m in sent},
     record=("followed",),
     sends=_SENDS,
-    observers=dict.fromkeys(
-        ("client", "server"),
-        (Observer("refused_followed", "reject", "Finished", own.refused_followed | followed),),
-    ),
+    observers={
+        end: (
+            Observer("refused_followed", "reject", "Finished", own.refused_followed | followed),
+            latch("fragment_of_13", "receive", "AlertFragment", of.version == "TLS13"),
+            # An alert that closes the run leaves nothing to be mixed.
+            latch("pieces_mixed", "receive", "Alert",
+                  (own.fragment != "none") & ~fatal(of)),
+            keeps("receive", "AlertFragment", (after("end", End) == "error") | conj(
+                own.fragment == "none",
+                held(own, fragment=ite(of.read_key == "plaintext",
+                                       const("plaintext", Fragment),
+                                       const("protected", Fragment))))),
+        )
+        for end, of in (("client", client), ("server", server))
+    },
     rows=(*_rows("client", client), *_rows("server", server)),
     every=_every,
 )

@@ -31,6 +31,7 @@ from model.generations.negotiation import (
 )
 from model.generations.tls12_client import SPEC
 from model.message import ChangeCipherSpec, ClientHello, Finished, ServerHello
+from model.observers import held, keeps
 from model.principal import CLIENT, OFFERED, SERVER, ServerOwner, client, server
 from model.role import Observer, Role
 from model.rule import Fields, Rule, Variable, check, receive, send
@@ -190,8 +191,11 @@ EXTENSION = Extension(
     },
     covers={"hellos": ("offered_session",)},
     observers={
-        role: (Observer("from_failed", "receive", hello, _failed),)
-        for role, hello in (("client", "ServerHello"), ("server", "ClientHello"))
+        "client": (Observer("from_failed", "receive", "ServerHello", _failed),),
+        "server": (
+            Observer("from_failed", "receive", "ClientHello", _failed),
+            keeps("receive", "ClientHello", held(own, offered_session=hello.session_id)),
+        ),
     },
     schedule=dict.fromkeys(
         ENDS,

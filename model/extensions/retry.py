@@ -24,6 +24,7 @@ from model.expr import BOOL, TRUE, Domain, Expr, conj, const, disj, eq, ite, neg
 from model.extensions import Amend, Extension, takes
 from model.generations.negotiation import ch, compression_null, offer, share_missing, version
 from model.message import ClientHello
+from model.observers import after, held, keeps, latch
 from model.principal import (
     Alert,
     ClientOwner,
@@ -198,6 +199,15 @@ ROWS = (
                 "named_group": hello.group, "keyed": TRUE}),
 )
 
+_asks_again = after("retried", BOOL)
+_first_kept = conj(
+    held(server, first_random=ch.random, first_offer=offer,
+         retry_group=ite(supported, const("none", NamedGroup), best_common()),
+         cookie=ite(server.asks_cookie, base_server.me, const("none", ServerOwner))),
+    ch.version == "TLS13",
+)
+_share_kept = (after("version", Version) != "TLS13") | held(server, named_group=hello.group)
+
 _nobody = const("none", ClientOwner)
 _client_hello = {
     "group": ite(base_client.shares == "one", client.first_group, const("none", NamedGroup)),
@@ -292,10 +302,23 @@ EXTENSION = Extension(
             Observer("wrong_retry_alert", "reject", "HelloRetryRequest",
                      client.wrong_retry_alert
                      | conj(client.retried, var("msg.alert", Alert) != "unexpected_message")),
+            keeps("receive", "HelloRetryRequest",
+                  held(client, retried=TRUE, retry_group=hrr.group, cookie=hrr.cookie),
+                  held(base_client, version=hrr.version, suite=hrr.suite)),
+            keeps("receive", "ServerHello",
+                  held(client, named_group=answer.group),
+                  (answer.group == "none") | (after("version", Version) == "TLS13")),
         ),
         "server": (
             Observer("wrong_cookie", "receive", "SecondClientHello",
                      server.wrong_cookie | (second.cookie != server.cookie)),
+            keeps("receive", "ClientHello", ite(_asks_again, _first_kept, _share_kept)),
+            keeps("receive", "SecondClientHello", _share_kept),
+            *(
+                latch("unlisted_share", "receive", m,
+                      (after("version", Version) == "TLS13") & _shared & ~listed)
+                for m in ("ClientHello", "SecondClientHello")
+            ),
         ),
     },
 )

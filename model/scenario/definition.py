@@ -17,7 +17,7 @@ from model.principal import OFFERED
 from model.role import Role
 from model.roles import role
 from model.system import Instance, Network, System
-from model.transcript import CERTIFICATE_SUITES, agree, same_keys
+from model.transcript import CERTIFICATE_SUITES, SKE_SUITES, agree, same_keys
 
 Config = Mapping[str, tuple[Value, ...]]
 
@@ -107,6 +107,8 @@ class Scenario:
             found.add("interleaved")
         if self._on("asks_renegotiation"):
             found.add("asked")
+        if self._on("asks_cookie"):
+            found.add("cookie")
         return found
 
     def _on(self, name: str) -> bool:
@@ -132,6 +134,8 @@ class Scenario:
             found.add("certificates")
         # The sentinel stops two ends whose highest version is TLS 1.3 before a signature.
         best = {v for c in ends for v in c["max_version"]}
+        if both & set(SKE_SUITES) and best != {"TLS13"}:
+            found.add("params")
         if both & {"DHE", "ECDHE", "RSA_EXPORT", "DHE_EXPORT"} and best != {"TLS13"}:
             found.add("signed-params")
         if any(True in c.get("sends_data", (True,)) for c in ends):

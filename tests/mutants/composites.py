@@ -1,8 +1,8 @@
 """Mutants that accept a composite without comparing it."""
 
 from model.message import ClientKeyExchange
-from model.patch import with_effects, without_check
-from tests.mutants import c, s
+from model.patch import with_effects, without_check, without_covered, without_fields
+from tests.mutants import both, c, s
 
 PROOF = "receive_certificate_verify_WAIT_CV_to_WAIT_FINISHED"
 
@@ -44,4 +44,8 @@ MUTANTS = {
         "post-handshake-auth",
         without_check("server_receive_finished_PH_WAIT_FINISHED_to_CONNECTED"),
     ),
+    "each_proof_covers_the_whole_handshake": both(
+        "tls12-small", without_fields("Finished", "suite")
+    ),
+    "each_secret_is_made_of_all_that_it_should_be": both("tls12-small", without_covered("group")),
 }

@@ -8,6 +8,7 @@ from model.rule import SAME, receive
 from tests.mutants import Mutant, c, s
 
 EE = "client_receive_encrypted_extensions_WAIT_EE_to_WAIT_CERT_CR"
+READS = "server_receive_early_data_NEGOTIATED_SEND_EE_SEND_FINISHED_WAIT_EOED_to_SAME"
 
 MUTANTS = {
     # The second hello offers early data as the first did.
@@ -42,5 +43,15 @@ MUTANTS = {
                 do={"early_delivered": TRUE}, label="any_record_as_early_data",
             )
         ),
+    ),
+    "records_are_passed_over_only_for_early_data_not_accepted": s(
+        "tls13-early-data", without_condition("server_skip_early_data", "own.early_offered")
+    ),
+    "early_data_is_sent_only_if_it_may_be": c(
+        "tls13-early-data",
+        without_condition("client_send_early_data_WAIT_SH_WAIT_EE_to_SAME", "own.early_offered"),
+    ),
+    "accepted_early_data_is_taken_once_under_its_key": s(
+        "tls13-early-data", without_condition(READS, "~own.early_delivered")
     ),
 }

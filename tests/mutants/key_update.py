@@ -27,4 +27,11 @@ MUTANTS = {
         without_check("client_receive_close_notify_CONNECTED_to_ANSWER_CLOSE", "key generation"),
         without_check("client_receive_close_notify_CLOSING_to_CLOSED", "key generation"),
     ),
+    "every_record_is_read_in_its_generation": c(
+        "key-update",
+        without_check("client_receive_application_data_CONNECTED_to_SAME", "key generation"),
+    ),
+    "a_key_update_asks_or_does_not": c(
+        "key-update", without_check("client_receive_key_update", "request_update")
+    ),
 }

@@ -61,4 +61,8 @@ MUTANTS = {
         "post-handshake-auth",
         without_check("server_receive_certificate_verify_PH_WAIT_CV_to_PH_WAIT_FINISHED"),
     ),
+    "each_context_is_asked_and_answered_once": c(
+        "post-handshake-auth",
+        without_check("client_receive_certificate_request_later", "new context"),
+    ),
 }

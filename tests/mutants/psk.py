@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from model.expr import FALSE, Expr, const, same, substitute
-from model.extensions.psk import SESSION_FIELDS, NewSessionTicket, client, server
+from model.extensions.psk import SESSION_FIELDS, NewSessionTicket, Psk, client, server
 from model.generations.negotiation import take_hello
 from model.message import CertificateRequest, ServerHello
 from model.patch import (
     on_role,
     patched,
+    with_effects,
     with_rows,
     without_check,
     without_covered,
     without_fields,
     without_rows,
 )
-from model.principal import ClientAuth
+from model.principal import ClientAuth, ServerOwner
 from model.role import Role
 from model.rule import SAME, Variable, receive, send
 from tests.mutants import both, c, s
@@ -120,4 +121,20 @@ MUTANTS = {
         "tls13-resumption", unbound()
     ),
     "the_session_id_is_echoed": c("tls13-psk", without_check(SH_PSK, "session id echo")),
+    "a_resumption_key_is_that_of_the_handshake_before": c(
+        "tls13-early-data",
+        with_effects(
+            "client_send_client_hello_START_to_WAIT_SH",
+            session_server_random=const("server0", ServerOwner),
+        ),
+    ),
+    "a_key_is_offered_only_by_who_has_it": c(
+        "tls13-early-data",
+        with_effects(
+            "client_send_client_hello_START_to_WAIT_SH", offered_psk=const("adversary", Psk)
+        ),
+    ),
+    "without_a_key_there_is_an_exchange": s(
+        "tls13", without_check("server_receive_client_hello_START_to_NEGOTIATED", "usable share")
+    ),
 }

@@ -12,7 +12,7 @@ from model.patch import (
     without_condition,
     without_effects,
 )
-from model.principal import ServerOwner
+from model.principal import Key, ServerOwner
 from model.rule import SAME, receive
 from tests.mutants import c, s
 
@@ -66,5 +66,12 @@ MUTANTS = {
     "an_end_takes_part_only_in_what_it_allows": s(
         "tls12-small",
         without_check("server_receive_client_hello_START_to_SEND_SH", "common suite"),
+    ),
+    "every_message_is_sent_under_its_key": c(
+        "tls13",
+        with_effects(
+            "client_receive_finished_WAIT_FINISHED_to_SEND_FINISHED",
+            write_key=const("application", Key),
+        ),
     ),
 }

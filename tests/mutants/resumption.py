@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model.expr import TRUE
+from model.expr import TRUE, const
 from model.extensions.resumption import hello
 from model.generations.negotiation import version
 from model.patch import (
@@ -13,6 +13,7 @@ from model.patch import (
     without_effects,
     without_rows,
 )
+from model.principal import ServerOwner
 from tests.mutants import Mutant, c, s
 
 CLIENT = "client_receive_server_hello_WAIT_SH_to_RES_WAIT_CCS"
@@ -38,5 +39,12 @@ MUTANTS = {
     "a_session_is_shared_by_those_who_know_each_other": Mutant("tls12-resumption", {}),
     "a_second_handshake_completes_and_resumes_if_it_may": s(
         "resumption-honest", without_rows("server_send_finished_RES_SEND_FIN_to_RES_WAIT_CCS")
+    ),
+    "a_client_offers_only_the_session_that_it_has": c(
+        "resumption-suites",
+        with_effects(
+            "client_send_client_hello_START_to_WAIT_SH",
+            offered_session=const("server1", ServerOwner),
+        ),
     ),
 }

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from model.extensions.retry import best_common, client
+from model.expr import neg
+from model.extensions.retry import best_common, client, needs_retry
 from model.patch import (
     with_effects,
     with_sent,
     without_check,
+    without_condition,
     without_covered,
     without_effects,
     without_fields,
+    without_rows,
 )
 from model.principal import server
 from tests.mutants import both, c, s
 
 ASKS = "server_receive_client_hello_START_to_SEND_HRR"
 SECOND = "server_receive_second_client_hello_WAIT_CH_to_NEGOTIATED"
+FIRST = "server_receive_client_hello_START_to_NEGOTIATED"
 
 MUTANTS = {
     # The second hello has the first share, whatever was asked for (wolfSSL 9362).
@@ -39,5 +43,11 @@ MUTANTS = {
         "tls13-retry",
         without_effects(ASKS, "cookie"),
         with_effects(ASKS, retry_group=best_common(), version=server.max_version),
+    ),
+    "a_share_is_of_a_group_that_was_listed_and_is_supported": s(
+        "tls13-retry", without_check(FIRST, "share in supported groups")
+    ),
+    "a_server_that_wants_a_cookie_asks_for_it": s(
+        "tls13-retry", without_rows(ASKS), without_condition(FIRST, str(neg(needs_retry)))
     ),
 }
