@@ -37,11 +37,12 @@ FLAW = Flaw(
         "both": (
             "a_verified_finished_means_one_transcript",
             "authenticated_ends_agree_on_what_was_negotiated",
+            "each_proof_covers_the_whole_handshake",
             "finished_covers_every_handshake_message",
             "the_suite_is_the_best_both_know",
         ),
-        "client": (),
-        "server": (),
+        "client": ("each_proof_covers_the_whole_handshake",),
+        "server": ("each_proof_covers_the_whole_handshake",),
     },
     idle={"client": _UNREACHED, "server": _UNREACHED},
 )

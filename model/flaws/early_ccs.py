@@ -25,6 +25,7 @@ def _row(role: str, own: Fields, states: tuple[str, ...]) -> Rule:
 _ONE_END = (
     "a_connected_run_writes_under_its_last_key",
     "change_cipher_spec_waits_for_a_key_exchange",
+    "every_message_is_sent_under_its_key",
     "one_change_cipher_spec_comes_before_each_finished",
     "no_key_is_derived_from_a_secret_that_was_never_set",
 )

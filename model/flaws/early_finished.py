@@ -31,6 +31,7 @@ FLAW = Flaw(
             "a_run_is_connected_only_with_a_verified_finished",
             "each_finished_accepted_is_the_expected_one",
             "each_message_is_accepted_in_its_place",
+            "every_message_is_sent_under_its_key",
             "matching_runs_have_the_same_keys",
             "a_verified_finished_means_one_transcript",
             "authenticated_ends_agree_on_what_was_negotiated",

@@ -24,5 +24,10 @@ FLAW = Flaw(
     },
     shows="each_generation_of_keys_is_entered_by_a_key_update",
     steps=16,
-    breaks={"client": ("each_generation_of_keys_is_entered_by_a_key_update",)},
+    breaks={
+        "client": (
+            "each_generation_of_keys_is_entered_by_a_key_update",
+            "every_record_is_read_in_its_generation",
+        )
+    },
 )
