@@ -19,5 +19,10 @@ FLAW = Flaw(
     },
     shows="no_key_is_derived_from_a_secret_that_was_never_set",
     steps=2,
-    breaks={"client": ("no_key_is_derived_from_a_secret_that_was_never_set",)},
+    breaks={
+        "client": (
+            "no_key_is_derived_from_a_secret_that_was_never_set",
+            "without_a_key_there_is_an_exchange",
+        )
+    },
 )
