@@ -31,6 +31,8 @@ class Change:
     """The label of each other step, by its label in the sound system, where it differs."""
     whole: bool = False
     """Whether more may differ than the steps of some events: variables, or what is known."""
+    open: bool = False
+    """Whether the steps are not made yet: what properties say of the mutant may be enough."""
 
 
 class Changes:
@@ -43,8 +45,11 @@ class Changes:
         """By role: the variables that the fields of its messages show."""
         self._sources: dict[tuple[str, str, int], list[tuple[Source, dict[int, Expr]]]] = {}
 
-    def of(self, mutant: Mutant) -> Change | None:
-        """The change of a mutant; None if it is no mutant of this system."""
+    def of(self, mutant: Mutant, *, steps: bool = True) -> Change | None:
+        """The change of a mutant; None if it is no mutant of this system.
+
+        Without `steps` those of a mutant that changes what a proof covers are left open.
+        """
         try:
             roles = self.roles | mutant.roles(self.roles)
             runs = tuple(replace(r, role=roles[r.role.name]) for r in self.sound.runs)
@@ -53,7 +58,9 @@ class Changes:
             network = self.sound.network
             if network.variables(system).keys() != network.variables(self.sound).keys():
                 triggers = None
-            steps = system.raw_steps if triggers is None else tuple(self._few(system, triggers))
+            if mutant.kind in COVERED and not steps:
+                return Change(system, (), (), {}, whole=True, open=True)
+            made = system.raw_steps if triggers is None else tuple(self._few(system, triggers))
         except ModelError:
             return None
         kept: dict[Any, list[Step]] = {}
@@ -61,7 +68,7 @@ class Changes:
             if triggers is None or s.run in triggers.get(s.rule.trigger, ()):
                 kept.setdefault(_content(s), []).append(s)
         new, labels = [], {}
-        for s in steps:
+        for s in made:
             same = kept.get(_content(s))
             if not same:
                 new.append(s)
@@ -104,8 +111,15 @@ class Changes:
         may = any(r.kind == "send" or not shown.isdisjoint(r.do) for r in differ)
         return may and old.lacking != new.lacking
 
+    def on(self, system: System, events: Iterable[tuple[str, str]]) -> list[Step]:
+        """The steps of a changed system on some events of its runs, with its own sources."""
+        triggers: dict[str, set[str]] = {}
+        for run, trigger in events:
+            triggers.setdefault(trigger, set()).add(run)
+        return list(Changes(system)._few(system, triggers))
+
     def _few(self, system: System, triggers: Mapping[str, set[str]]) -> Iterator[Step]:
-        """The steps of the runs on these events, with the sound system's sources."""
+        """The steps of the runs on these events, with the sources of `sound`."""
         rules: dict[int, tuple[Rule, ...]] = {}
         for run in system.runs:
             here = [t for t, names in triggers.items() if run.name in names]

@@ -56,7 +56,8 @@ class Judgement:
 class Family:
     """The mutants of a system, and the search of the sound system that judges them.
 
-    `expected` says of a property whether it must hold in the system.
+    `expected` says of a property whether it must hold in the system. Without `steps` the steps of
+    some mutants are not made (see `Changes.of`); `judge` then says nothing of those that need them.
     """
 
     def __init__(
@@ -66,10 +67,12 @@ class Family:
         mutants: Iterable[Mutant],
         expected: Callable[[Property], bool] = lambda p: True,
         states: int | None = None,
+        *,
+        steps: bool = True,
     ) -> None:
         self.sound = sound
-        changes = Changes(sound)
-        found = ((m, changes.of(m)) for m in mutants)
+        self.made = Changes(sound)
+        found = ((m, self.made.of(m, steps=steps)) for m in mutants)
         self.changes = {m: c for m, c in found if c is not None}
         self.props = [p for p in props if expected(p) and p.kind != "leads_to"]
         single = [p for p in self.props if not p.temporal]
@@ -104,8 +107,11 @@ class Family:
         found = ((i, p.bad(change.system)) for i, (p, seen) in enumerate(self.asked) if not seen)
         return {i: e for i, e in found if e is not self.bad[i]}
 
-    def judge(self, mutant: Mutant, *, every: bool = False) -> Judgement:
-        """What becomes of a mutant; with `every`, each property that falls is found."""
+    def judge(self, mutant: Mutant, *, every: bool = False) -> Judgement | None:
+        """What becomes of a mutant; with `every`, each property that falls is found.
+
+        None if that needs steps that were not made.
+        """
         change = self.changes[mutant]
         other = self.other.get(mutant)
         code = Code(self.joint, self.layout, self.planes, change, self.stuck, other)
@@ -116,7 +122,9 @@ class Family:
             paths = {p: base.path(at) for p, at in known.items()}
             if not every and self._kept(paths):
                 return self._killed(change, dict([min(paths.items(), key=lambda x: len(x[1]))]))
-            return self._alone(change, every)
+            return None if change.open else self._alone(change, every)
+        if change.open:
+            return None
         row = NEVER if code.never else base.first(code.differs, code.first, base.count)
         if row == NEVER:
             return Judgement(EQUIVALENT)
@@ -221,7 +229,7 @@ class Family:
 
     def _killed(self, change: Change, paths: Mapping[str, Any]) -> Judgement:
         """The judgement by paths to bad states, each replayed on the machines."""
-        steps = self._steps(change)
+        steps = self._steps(change, paths.values())
         try:
             traces = {
                 p.name: self._replayed(change, steps, p, self._described(change, paths[p.name]))
@@ -232,8 +240,11 @@ class Family:
             return Judgement(UNDECIDED, reason=f"the trace does not replay: {e}")
         return Judgement(KILLED, {n: len(x) for n, x in traces.items()}, traces)
 
-    def _steps(self, change: Change) -> list[Step]:
-        """The steps of the mutant, each with the row that its machine takes."""
+    def _steps(self, change: Change, paths: Iterable[Any]) -> list[Step]:
+        """The steps of the mutant that its paths may take, each with the row of its machine."""
+        if change.open:
+            taken = (self.joint.steps[via] for path in paths for via, _ in path if via >= 0)
+            return self.made.on(change.system, {(s.run, s.rule.trigger) for s in taken})
         if "raw_steps" in vars(change.system):
             return list(change.system.raw_steps)
         gone = {id(s) for s in change.gone}

@@ -33,6 +33,7 @@ from checker.verdict import PROVED
 from model.near import UsageError
 from model.roles import role
 from model.scenario import SCENARIOS, Scenario, scenario
+from properties import Property
 
 MORE = 1 << 25
 """The largest number of states of a mutant."""
@@ -156,24 +157,31 @@ def _judge(
     if not left:
         return 0
     props = properties_of(Request(), where)
-    link.line(f"{name}: {len(left)} mutants, the sound system first")
-    family = Family(system, props, left, lambda p: declared(p.name, name)[0] == PROVED, MORE)
-    for i, m in enumerate(family.changes, 1):
-        j = family.judge(m, every=asked.every)
-        about = (m.kind, m.row, m.what, m.file, m.rfc)
-        link.part(
-            Judged(
-                name,
-                *about,
-                j.fate,
-                j.falls,
-                j.reason,
-                digest(name, m.key, asked),
-                j.traces if asked.every else {},
-            )
-        )
-        link.line(f"{name}: {i} of {len(family.changes)} mutants")
-    return len(left)
+
+    def expected(p: Property) -> bool:
+        return declared(p.name, name)[0] == PROVED
+
+    count = len(left)
+    link.line(f"{name}: {count} mutants, the sound system first")
+    i = 0
+    for steps in (asked.every, True):
+        # Most mutants whose every step differs fall without their steps.
+        family = Family(system, props, left, expected, MORE, steps=steps)
+        left = []
+        for m in family.changes:
+            j = family.judge(m, every=asked.every)
+            if j is None:
+                left.append(m)
+                continue
+            i += 1
+            about = (m.kind, m.row, m.what, m.file, m.rfc)
+            known_by = digest(name, m.key, asked)
+            traces = j.traces if asked.every else {}
+            link.part(Judged(name, *about, j.fate, j.falls, j.reason, known_by, traces))
+            link.line(f"{name}: {i} of {count} mutants")
+        if not left:
+            break
+    return count
 
 
 def judged(
