@@ -18,7 +18,7 @@ from checker.engines.native_calls import Head, declare
 from checker.engines.native_source import ONE, ZERO, Circuit, Program, load
 from checker.engines.words import Layout
 from checker.mutants.changes import Change
-from model.expr import BOOL, Expr, conj, var
+from model.expr import BOOL, FALSE, Expr, conj, var
 from model.rule import Variable
 from model.system import Compiled, Step, System, Values
 
@@ -137,6 +137,7 @@ class Code:
         change: Change,
         stuck: Sequence[Expr] = (),
         bad: Mapping[int, Expr] | None = None,
+        due: Expr = FALSE,
     ) -> None:
         self.circuit = c = Gates(planes, 1 + 64 * layout.words)
         self.joint = joint
@@ -146,6 +147,7 @@ class Code:
         self.differs, self.first = c.literal(differs), len(c.made)
         self.never = differs == ZERO
         self.bad = {i: c.literal(c.truth(joint.narrow(e))) for i, e in (bad or {}).items()}
+        self.due = c.literal(c.truth(joint.narrow(due)))
         self.stuck = []
         if stuck:
             absent = {id(s) for s in change.gone}

@@ -26,7 +26,7 @@ from checker.mutants.changes import Change, Changes
 from checker.mutants.code import Code, Joint, SoundProgram, given, loaded
 from checker.mutants.generate import Mutant
 from checker.trace import Trace, replay
-from model.expr import Expr, Value
+from model.expr import FALSE, Expr, Value, disj
 from model.machine import CallError
 from model.system import Step, System
 from properties import Property
@@ -114,7 +114,8 @@ class Family:
         """
         change = self.changes[mutant]
         other = self.other.get(mutant)
-        code = Code(self.joint, self.layout, self.planes, change, self.stuck, other)
+        due = self._due(mutant) if change.open else FALSE
+        code = Code(self.joint, self.layout, self.planes, change, self.stuck, other, due)
         self._set(code)
         base = self.base
         if other and (known := self._known(base, 0, base.count)):
@@ -122,9 +123,12 @@ class Family:
             paths = {p: base.path(at) for p, at in known.items()}
             if not every and self._kept(paths):
                 return self._killed(change, dict([min(paths.items(), key=lambda x: len(x[1]))]))
-            return None if change.open else self._alone(change, every)
+            if not change.open:
+                return self._alone(change, every)
         if change.open:
-            return None
+            # Where no row for the message is ever due, nobody compares what it covers.
+            never = mutant.kind == "field" and self._never(code.due)
+            return Judgement(EQUIVALENT) if never else None
         row = NEVER if code.never else base.first(code.differs, code.first, base.count)
         if row == NEVER:
             return Judgement(EQUIVALENT)
@@ -135,6 +139,18 @@ class Family:
             if out is not None and (out.fate != SURVIVES or not whole):
                 return out
         return self._alone(change, every)
+
+    def _never(self, literal: int) -> bool:
+        """Whether no state of the sound system has what the literal says."""
+        return self.base.first(literal, len(self.code.circuit.made), self.base.count) == NEVER
+
+    def _due(self, mutant: Mutant) -> Expr:
+        """When a row that the mutant changes is due, as far as the local state goes."""
+        parts = []
+        for run in self.sound.runs:
+            for row in (r for r in run.role.table if r.name in mutant.rows):
+                parts.append(self.sound.of(run, "state").one_of(*row.sources))
+        return disj(*parts)
 
     def _added(self, row: int, change: Change, every: bool) -> Judgement | None:
         """The judgement by the states that the mutant adds to the sound ones.
@@ -242,14 +258,15 @@ class Family:
 
     def _steps(self, change: Change, paths: Iterable[Any]) -> list[Step]:
         """The steps of the mutant that its paths may take, each with the row of its machine."""
+        rows = {r.name: {x.name: x for x in r.role.rules} for r in change.system.runs}
         if change.open:
             taken = (self.joint.steps[via] for path in paths for via, _ in path if via >= 0)
-            return self.made.on(change.system, {(s.run, s.rule.trigger) for s in taken})
+            made = self.made.on(change.system, {(s.run, s.rule.trigger) for s in taken})
+            return [replace(s, rule=rows[s.run][s.rule.name]) for s in made]
         if "raw_steps" in vars(change.system):
             return list(change.system.raw_steps)
         gone = {id(s) for s in change.gone}
         kept = (s for s in self.sound.raw_steps if id(s) not in gone)
-        rows = {r.name: {x.name: x for x in r.role.rules} for r in change.system.runs}
         return [
             replace(s, rule=rows[s.run][change.labels.get(s.label, s.label)[1]])
             for s in (*kept, *change.new)
