@@ -27,6 +27,7 @@ def given(system: System, steps: Sequence[Step], values: Values | None = None) -
     """The system with other steps; `values` are those that occur, by default the least."""
     out = replace(system)
     out.__dict__["raw_steps"] = tuple(steps)
+    out.__dict__["variables"] = system.variables
     if values is not None:
         more = {"fireable": [(s, values.narrow(s.full)) for s in steps]}
         out.__dict__["values"] = SimpleNamespace(

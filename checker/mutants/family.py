@@ -14,7 +14,7 @@ No mutant is compiled: its steps are gates that `family.c` interprets for 64 sta
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from checker.engines.interface import Described
 from checker.engines.native_calls import DONE, LIMIT, NEVER
 from checker.engines.reference import EngineError
 from checker.engines.words import Layout
-from checker.mutants.changes import Change, Changes
+from checker.mutants.changes import Change, Changes, narrowed
 from checker.mutants.code import Code, Joint, SoundProgram, given, loaded
 from checker.mutants.generate import Mutant
 from checker.trace import Trace, replay
@@ -245,10 +245,13 @@ class Family:
 
     def _killed(self, change: Change, paths: Mapping[str, Any]) -> Judgement:
         """The judgement by paths to bad states, each replayed on the machines."""
-        steps = self._steps(change, paths.values())
+        made = (*self.joint.steps, *self.code.steps)
+        taken = [made[via] for path in paths.values() for via, _ in path if via >= 0]
+        small = narrowed(change.system, [s.rule for s in taken])
+        steps = self._steps(change, small, {(s.run, s.rule.trigger) for s in taken})
         try:
             traces = {
-                p.name: self._replayed(change, steps, p, self._described(change, paths[p.name]))
+                p.name: self._replayed(change, small, steps, p, paths[p.name])
                 for p in self.props
                 if p.name in paths
             }
@@ -256,29 +259,30 @@ class Family:
             return Judgement(UNDECIDED, reason=f"the trace does not replay: {e}")
         return Judgement(KILLED, {n: len(x) for n, x in traces.items()}, traces)
 
-    def _steps(self, change: Change, paths: Iterable[Any]) -> list[Step]:
-        """The steps of the mutant that its paths may take, each with the row of its machine."""
-        rows = {r.name: {x.name: x for x in r.role.rules} for r in change.system.runs}
+    def _steps(self, change: Change, small: System, events: Collection[Any]) -> list[Step]:
+        """The steps of the mutant on some events of its runs, with the rows of its machines."""
+        rows = {r.name: {x.name: x for x in r.role.rules} for r in small.runs}
         if change.open:
-            taken = (self.joint.steps[via] for path in paths for via, _ in path if via >= 0)
-            made = self.made.on(change.system, {(s.run, s.rule.trigger) for s in taken})
-            return [replace(s, rule=rows[s.run][s.rule.name]) for s in made]
-        if "raw_steps" in vars(change.system):
-            return list(change.system.raw_steps)
-        gone = {id(s) for s in change.gone}
-        kept = (s for s in self.sound.raw_steps if id(s) not in gone)
+            made: Iterable[Step] = self.made.on(change.system, events)
+        elif change.whole:
+            made = change.system.raw_steps
+        else:
+            gone = {id(s) for s in change.gone}
+            made = (*(s for s in self.sound.raw_steps if id(s) not in gone), *change.new)
         return [
             replace(s, rule=rows[s.run][change.labels.get(s.label, s.label)[1]])
-            for s in (*kept, *change.new)
+            for s in made
+            if (s.run, s.rule.trigger) in events
         ]
 
     def _replayed(
-        self, change: Change, steps: Sequence[Step], p: Property, path: Described
+        self, change: Change, small: System, steps: Sequence[Step], p: Property, found: Any
     ) -> Trace:
+        path = self._described(change, found)
         taken = {label for label, _ in path if label is not None}
         events = {(s.run, s.rule.trigger, s.source.name) for s in steps if s.label in taken}
         few = [s for s in steps if (s.run, s.rule.trigger, s.source.name) in events]
-        system = given(change.system, few, self.joint.system.values)
+        system = given(small, few, self.joint.system.values)
         return replay(system, path, p.bad(change.system), p.name)
 
     def _described(self, change: Change, path: Sequence[tuple[int, Sequence[Value]]]) -> Described:
