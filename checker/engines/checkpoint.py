@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -37,7 +37,8 @@ class Kept(Protocol):
     bounds: list[int]
     asked: int
 
-    def views(self, k: int, begin: int, end: int) -> list[memoryview]: ...
+    def saved(self, k: int, begin: int, end: int) -> Iterator[memoryview]: ...
+    def spaces(self, k: int, rows: int) -> Iterator[memoryview]: ...
     def crew(self) -> int: ...
 
 
@@ -164,7 +165,7 @@ class Checkpoint:
             raise NativeError(f"no room for the {rows} states kept in {self.folder}")
         for k, f in enumerate(self.files):
             total = 0
-            for view in self.engine.views(k, 0, rows):
+            for view in self.engine.spaces(k, rows):
                 got = 0
                 while got < len(view):
                     n = f.readinto(view[got:])  # type: ignore[attr-defined]
@@ -175,7 +176,7 @@ class Checkpoint:
             if total != data["sums"][k]:
                 raise CheckpointError(f"{self.NAMES[k]} in {self.folder} is damaged")
             self.sums[k] = total
-        if lib.search_restore(engine.head, rows, engine.crew()) != DONE:
+        if lib.search_restore(engine.head, rows) != DONE:
             raise NativeError(f"no memory for the index of the {rows} states in {self.folder}")
         self.rows = rows
         head.next = data["next"]
@@ -202,7 +203,7 @@ class Checkpoint:
         rows, sums = int(head.count), list(self.sums)
         for k, f in enumerate(self.files):
             f.seek(self.rows * engine.sizes[k])
-            for view in self.engine.views(k, self.rows, rows):
+            for view in self.engine.saved(k, self.rows, rows):
                 done = 0
                 while done < len(view):
                     done += f.write(view[done:])

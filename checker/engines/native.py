@@ -1,11 +1,12 @@
 """The explicit engine's second back end: the search as C, made from the same expressions.
 
 `Native` has the interface of `explicit.Explicit` and finds the same states, levels and edges.
-`native_source.py` writes the C and compiles it; `native.c` keeps the states.
+`collapse.py` writes a system as data for C that is the same for all systems and compiled once:
+`native.c` keeps the states, `views.c` computes successors, `chunks.c` is the index.
 
-Memory for a state: 8 bytes a word, 4 for the parent, 2 for the step, and 5 to 8 in the index. All
-but the index can be in files, from the start or once memory is short. Each thread has some
-megabytes for the batch in work.
+Memory for a state: 8 bytes, 4 for the parent and 2 for the step, which can be in files, from the
+start or once memory is short. The index takes one or two more, and what the steps do in each view a
+few megabytes for each thread.
 
 Checkpoints: states are only ever added, so a checkpoint appends the new states to its files, then
 replaces a manifest that says how much of the files is valid.
@@ -19,7 +20,7 @@ import os
 import tempfile
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from typing import Any
 
 from checker.engines import room
 from checker.engines.checkpoint import Checkpoint
+from checker.engines.collapse import COMPONENTS, Collapsed, source
 from checker.engines.interface import (
     STOPPED,
     UNLIMITED,
@@ -37,8 +39,17 @@ from checker.engines.interface import (
     Search,
     Watch,
 )
-from checker.engines.native_calls import BUDGET, DONE, LIMIT, NEVER, NO_DISK, NO_MEMORY, declare
-from checker.engines.native_source import NativeError, Program, load
+from checker.engines.native_calls import (
+    BUDGET,
+    DONE,
+    LIMIT,
+    NARROW,
+    NEVER,
+    NO_DISK,
+    NO_MEMORY,
+    declare,
+)
+from checker.engines.native_source import NativeError, load
 from checker.engines.words import Layout
 from model.system import Compiled, Step
 
@@ -48,6 +59,12 @@ SLICE = 1 << 14
 """States that a thread expands in one call to C; signals and budgets are checked between calls."""
 PIECE = 1 << 24
 """Bytes read or written at once."""
+ROWS = 1 << 16
+"""States whose words are read or written at once."""
+HELD = (8, 4, 2)
+"""The bytes of a state in each array."""
+INDEX = 4
+"""The bytes of a state in the index and in the tables of steps, usually less."""
 WINDOW, CORES, ALONE = 0.3, 1.3, 3.0
 """If several threads got less than CORES cores for WINDOW seconds, one works for ALONE seconds."""
 LOOK = 0.1
@@ -63,8 +80,17 @@ def _files(stack: ExitStack, folder: Path) -> list[int]:
     return [stack.enter_context(tempfile.TemporaryFile(dir=folder)).fileno() for _ in range(3)]
 
 
+def _free(lib: Any, head: Any, system: Collapsed) -> None:
+    """Free a search, which reads its system until then."""
+    lib.search_free(head)
+
+
 class _EndError(Exception):
     """The search ends for the reason given."""
+
+
+class _NarrowError(Exception):
+    """A component has more locals than a state's word has room for."""
 
 
 class Native:
@@ -96,6 +122,7 @@ class Native:
         self.checkpoint, self.every, self.resume = checkpoint, every, resume
         self.spill, self.overflow = spill, overflow and spill is None
         self.sizes = (8 * self.layout.words, 4, 2)
+        """The bytes of a state in each array of a checkpoint."""
         self.bounds: list[int] = [0]
         self.asked = 0
         self._threads: Callable[[], int] = lambda: 1
@@ -107,8 +134,8 @@ class Native:
     def state(self, row: int) -> tuple[Any, ...]:
         """The state numbered `row` in order of discovery."""
         self._check(row)
-        width = self.layout.words
-        cell = (ctypes.c_uint64 * width).from_address(self.head.contents.words + 8 * width * row)
+        cell = (ctypes.c_uint64 * self.layout.words)()
+        self.lib.collapse_read(self.head, row, row + 1, cell)
         return tuple(
             d.values[(cell[w] >> shift) & mask]
             for d, (w, shift, mask) in zip(self.compiled.domains, self.layout.slots, strict=True)
@@ -136,7 +163,7 @@ class Native:
 
     def views(self, k: int, begin: int, end: int) -> list[memoryview]:
         """The bytes of array `k` from row `begin` up to `end`, in pieces."""
-        head, size = self.head.contents, self.sizes[k]
+        head, size = self.head.contents, HELD[k]
         base = (head.words, head.parent, head.via)[k]
         return [
             memoryview(
@@ -144,6 +171,35 @@ class Native:
             ).cast("B")
             for at in range(begin * size, end * size, PIECE)
         ]
+
+    def saved(self, k: int, begin: int, end: int) -> Iterator[memoryview]:
+        """The bytes that a checkpoint keeps of array `k` from row `begin` up to `end`, in pieces.
+
+        Of the states these are the words: the numbers of locals depend on the threads.
+        """
+        if k:
+            yield from self.views(k, begin, end)
+            return
+        for first in range(begin, end, ROWS):
+            last = min(end, first + ROWS)
+            piece = (ctypes.c_char * ((last - first) * self.sizes[0]))()
+            self.lib.collapse_read(self.head, first, last, piece)
+            yield memoryview(piece).cast("B")
+
+    def spaces(self, k: int, rows: int) -> Iterator[memoryview]:
+        """Room for what `saved` gave of all rows: each piece is taken over before the next."""
+        if k:
+            yield from self.views(k, 0, rows)
+            return
+        for first in range(0, rows, ROWS):
+            last = min(rows, first + ROWS)
+            piece = (ctypes.c_char * ((last - first) * self.sizes[0]))()
+            yield memoryview(piece).cast("B")
+            code = self.lib.collapse_write(self.head, first, last, piece)
+            if code == NARROW:
+                raise _NarrowError
+            if code != DONE:
+                raise NativeError("no memory for the states")
 
     @property
     def held(self) -> int:
@@ -168,7 +224,14 @@ class Native:
         self._threads = watch.threads
         self._free()
         try:
-            self._run(result, run)
+            # Half a word for each of two components is room for the locals of all states.
+            for most in range(COMPONENTS, 1, -1):
+                try:
+                    self._run(result, run, most)
+                except _NarrowError:
+                    self._free()
+                else:
+                    break
         except KeyboardInterrupt:  # before the search began, or after it
             result.complete = False
             result.reason = "interrupted"
@@ -176,10 +239,14 @@ class Native:
             result.seconds = time.monotonic() - run.began
         return result
 
-    def _run(self, result: Search, run: _Run) -> None:
-        """Compile the search, load a saved one if there is one, and run it into `result`."""
-        source = Program(self.compiled, self.layout, [q.expr for q in run.questions], self.edges)
-        self.lib = declare(load(source.text(), self.cache))
+    def _run(self, result: Search, run: _Run, most: int) -> None:
+        """Compile the search, load a saved one if there is one, and run it into `result`.
+
+        _NarrowError if states have no room for the locals of `most` components.
+        """
+        asked = [q.expr for q in run.questions]
+        system = Collapsed(self.compiled, self.layout, asked, self.edges, most)
+        self.lib = declare(load(source(), self.cache, "-O2"))
         with ExitStack() as stack:
             files = [-1, -1, -1]
             if self.spill is not None:
@@ -187,21 +254,27 @@ class Native:
                 files = _files(stack, self.spill)
             elif self.overflow:
                 run.files = stack
-            self.head = self.lib.search_new(MOST, (ctypes.c_int * 3)(*files))
+            self.head = self.lib.collapse_new(system.address, MOST, (ctypes.c_int * 3)(*files))
             if not self.head:
                 raise NativeError("no memory for the arrays of the search")
-            self._finalizer = weakref.finalize(self, self.lib.search_free, self.head)
+            self._finalizer = weakref.finalize(self, _free, self.lib, self.head, system)
             kept: Checkpoint | None = None
             try:
                 if self.checkpoint is not None:
+                    whole = Collapsed(self.compiled, self.layout, asked, self.edges, 1)
                     kept = Checkpoint(
-                        self, run.questions, source.identity(), partial(self.expect, run)
+                        self, run.questions, whole.identity(), partial(self.expect, run)
                     )
                     stack.callback(kept.close)
                 self._search(result, run, kept)
                 result.complete = True
             except _EndError as e:
                 result.reason = str(e)
+            except _NarrowError:
+                if kept is not None:
+                    kept.save()
+                    self.resume = True
+                raise
             except KeyboardInterrupt:
                 result.reason = "interrupted"
             self._tell(result)
@@ -230,8 +303,9 @@ class Native:
         """Ask the questions of every row not asked about yet."""
         head = self.head.contents
         while self.asked < head.count:
-            end = min(head.count, self.asked + SLICE * 16)
-            self.lib.search_ask(self.head, self.asked, end, self.crew())
+            end = min(head.count, self.asked + SLICE * 64)
+            if self.lib.search_ask(self.head, self.asked, end, self.crew()) != DONE:
+                raise NativeError("no memory to ask the questions")
             self.asked = end
         for i, q in enumerate(questions):
             if q.state is None and head.seen[i] != NEVER:
@@ -277,10 +351,10 @@ class Native:
     def _expand(self, run: _Run) -> bool:
         """Expand some rows, and say whether any row is left to expand."""
         head, n = self.head.contents, self.crew()
-        most = SLICE if n == 1 else 2 * n * SLICE
+        most = SLICE if n == 1 else 8 * n * SLICE
         began, used, rows = time.monotonic(), time.process_time(), head.next
         code = self.lib.search_expand(self.head, self.bounds[-1], most, n)
-        if n > 1 and head.next - rows == most:
+        if n > 1 and head.next - rows >= 2 * n * SLICE:
             self._weigh(time.monotonic() - began, time.process_time() - used)
         if code in (BUDGET, NO_MEMORY):
             self._overflow(run, self._reason(code, run.budget))
@@ -290,7 +364,7 @@ class Native:
 
     def crew(self) -> int:
         """How many threads to use now."""
-        return 1 if time.monotonic() < self._alone else self._threads()
+        return 1 if self.edges or time.monotonic() < self._alone else self._threads()
 
     def _weigh(self, wall: float, used: float) -> None:
         """Go on with one thread for a while if other processes use the cores.
@@ -310,10 +384,12 @@ class Native:
                 values, self.compiled.domains, self.layout.slots, strict=True
             ):
                 words[w] |= d.code(v) << shift
-            self._failed(self.lib.search_begin(self.head, words), budget)
+            self._failed(self.lib.collapse_begin(self.head, words), budget)
 
     def _failed(self, code: int, budget: Budget) -> None:
         """Raise the error or the end of the search that a return value of C means, unless DONE."""
+        if code == NARROW:
+            raise _NarrowError
         if code == LIMIT and (budget.states is None or budget.states > MOST):
             raise NativeError(f"more than {MOST} states: the native engine cannot number them")
         if code != DONE:
@@ -347,18 +423,14 @@ class Native:
         total, left = found
         # The next index must fit into what is left.
         head.memory = held + left
-        if (
-            run.files is not None
-            and left < total // RESERVE
-            and head.count * sum(self.sizes) > SMALL
-        ):
+        if run.files is not None and left < total // RESERVE and head.count * sum(HELD) > SMALL:
             self._overflow(run, f"memory is short: {left:,} bytes are left of {total:,}")
 
     def expect(self, run: _Run, rows: int) -> None:
         """Move to a disk if `rows` states about to be read need more memory than is left."""
         found, most = room.memory(), run.budget.memory
         left = most if found is None or most is not None else found[1]
-        if run.files is not None and left is not None and rows * (sum(self.sizes) + 8) > left:
+        if run.files is not None and left is not None and rows * (sum(HELD) + INDEX) > left:
             self._overflow(run, f"{rows:,} states need more than {left:,} bytes", rows)
 
     def _overflow(self, run: _Run, reason: str, rows: int = 0) -> None:
@@ -368,7 +440,7 @@ class Native:
             there = "; the states are on a disk, their index is not" if self.overflow else ""
             raise _EndError(f"{reason}{there}")
         head = self.head.contents
-        size = max(rows, head.count) * sum(self.sizes)
+        size = max(rows, head.count) * sum(HELD)
         try:
             folder = room.disk(2 * size)  # it will grow
         except room.RoomError as e:

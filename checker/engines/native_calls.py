@@ -7,7 +7,7 @@ from typing import Any
 
 NEVER = (1 << 64) - 1
 """As a limit: none. As the answer to a question: none."""
-DONE, LIMIT, BUDGET, NO_MEMORY, NO_DISK = range(5)
+DONE, LIMIT, BUDGET, NO_MEMORY, NO_DISK, NARROW = range(6)
 
 
 class Head(ctypes.Structure):
@@ -41,17 +41,26 @@ class Head(ctypes.Structure):
 def declare(lib: ctypes.CDLL) -> ctypes.CDLL:
     """The library `lib`, its functions given their types."""
     head, u64 = ctypes.POINTER(Head), ctypes.c_uint64
+    if hasattr(lib, "collapse_new"):
+        mine: Any = (
+            ("collapse_new", head, [ctypes.c_void_p, u64, ctypes.POINTER(ctypes.c_int)]),
+            ("collapse_begin", ctypes.c_int, [head, ctypes.POINTER(u64)]),
+            ("collapse_read", None, [head, u64, u64, ctypes.c_void_p]),
+            ("collapse_write", ctypes.c_int, [head, u64, u64, ctypes.c_void_p]),
+        )
+    else:
+        mine = (("search_new", head, [u64, ctypes.POINTER(ctypes.c_int)]),)
     for name, result, arguments in (
-        ("search_new", head, [u64, ctypes.POINTER(ctypes.c_int)]),
+        *mine,
         ("search_free", None, [head]),
         ("search_bytes", u64, [head]),
         ("search_begin", ctypes.c_int, [head, ctypes.POINTER(u64)]),
-        ("search_ask", None, [head, u64, u64, ctypes.c_int]),
+        ("search_ask", ctypes.c_int, [head, u64, u64, ctypes.c_int]),
         ("search_expand", ctypes.c_int, [head, u64, u64, ctypes.c_int]),
         ("search_room", ctypes.c_int, [head, u64]),
         ("search_allocate", ctypes.c_int, [head, ctypes.c_int, ctypes.c_int]),
         ("search_move", ctypes.c_int, [head, ctypes.c_int, ctypes.c_int]),
-        ("search_restore", ctypes.c_int, [head, u64, ctypes.c_int]),
+        ("search_restore", ctypes.c_int, [head, u64]),
     ):
         f = getattr(lib, name)
         f.restype, f.argtypes = result, arguments

@@ -1,9 +1,10 @@
-"""The C of the native engine: written from the expressions of a system, compiled, and cached.
+"""Expressions as circuits, the steps of a system as C for mutants, and C compiled and cached.
 
 Guards and questions are evaluated for 64 states at a time. Each bit of the packed states is a
 plane, a 64-bit word with a bit for each of the 64 states; an expression is a circuit over planes.
-For each combination of a step's free parameters the C has code of its own, so that most effects are
-constants. `native.c` is the part that is the same for every system.
+A search reads circuits as data (see `collapse.py`). For the mutants of a system, whose sound steps
+are tried in every one, `Program` writes them as C: for each combination of a step's free parameters
+code of its own, so that most effects are constants.
 
 A compiled object is cached under the hash of its source, in a folder that only its owner can write.
 """
@@ -18,7 +19,6 @@ import platform
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,7 +28,8 @@ from checker.engines.words import Layout
 from model.expr import Expr, fold
 from model.system import Compiled
 
-FLAGS = ("-std=gnu11", "-O1", "-fPIC", "-shared", "-pthread", "-w")
+FLAGS = ("-std=gnu11", "-fPIC", "-shared", "-pthread", "-w")
+PLAIN = "-O1"
 """-O2 takes twice as long to compile plain operations on words, which then run no faster."""
 MIX = "h"
 """The last function applied to a hash `h`, as C text. Any function is right; a bad one is slow."""
@@ -41,6 +42,17 @@ ZERO, ONE = "0ull", "~0ull"
 
 class NativeError(Exception):
     """No usable compiler, cache or checkpoint, or a system too large for this engine."""
+
+
+def tuned() -> str:
+    """The definitions that the C text reads before all else."""
+    return f"#define MIX(h) ({MIX})\n#define TOGETHER {TOGETHER}ull\n"
+
+
+def kept(*names: str) -> str:
+    """The C texts that are the same for all systems."""
+    folder = Path(__file__).parent
+    return "\n".join((folder / n).read_text(encoding="utf-8") for n in names)
 
 
 # -- the C source ----------------------------------------------------------------------------------
@@ -178,7 +190,6 @@ class Program:
             for n, v in (
                 ("WORDS", layout.words),
                 ("WIDEST", 64 * self.widest),
-                ("EDGES", int(edges)),
                 ("STEPS", len(compiled.steps)),
                 ("QUESTIONS", len(asked)),
             )
@@ -187,22 +198,7 @@ class Program:
 
     def text(self) -> str:
         """The whole source."""
-        kept = Path(__file__).with_name("native.c").read_text(encoding="utf-8")
-        tuned = f"#define MIX(h) ({MIX})\n#define TOGETHER {TOGETHER}ull\n"
-        return f"{self.defines}{tuned}{kept}\n{self.made}"
-
-    def identity(self) -> str:
-        """A hash of the system and its questions, the same in every process."""
-        parts = [
-            sys.byteorder,
-            self.defines,
-            self.made,
-            repr(self.compiled.names),
-            repr(self.compiled.initial),
-        ]
-        parts += [repr(d.values) for d in self.compiled.domains]
-        parts += [repr(s.label) for s in self.compiled.steps]
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        return f"{self.defines}{tuned()}{kept('native.c', 'compiled.c')}\n{self.made}"
 
     def _ask(self, asked: Sequence[Expr]) -> str:
         """The C function that evaluates the questions."""
@@ -313,7 +309,7 @@ def available() -> str:
     return ""
 
 
-def load(source: str, folder: Path | None = None) -> ctypes.CDLL:
+def load(source: str, folder: Path | None = None, optimise: str = PLAIN) -> ctypes.CDLL:
     """The shared object of a C source, compiled unless it is in `folder` (default: the cache).
 
     If the default folder cannot be made, the object is compiled in a temporary folder. NativeError
@@ -322,6 +318,7 @@ def load(source: str, folder: Path | None = None) -> ctypes.CDLL:
     command = _compiler()
     if not command:
         raise NativeError(available() or "no C compiler")
+    command.append(optimise)
     where = cache.folder() if folder is None else folder
     key = "\0".join((*command, _version(*command), *FLAGS, platform.machine(), source))
     target = where / f"{hashlib.sha256(key.encode()).hexdigest()}.so"

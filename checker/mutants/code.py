@@ -14,8 +14,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from checker.engines.collapse import Gates
 from checker.engines.native_calls import Head, declare
-from checker.engines.native_source import ONE, ZERO, Circuit, Program, load
+from checker.engines.native_source import ONE, ZERO, Program, load
 from checker.engines.words import Layout
 from checker.mutants.changes import Change
 from model.expr import BOOL, FALSE, Expr, conj, var
@@ -91,31 +92,6 @@ class _Gate(ctypes.Structure):
 
 class _Bit(ctypes.Structure):
     _fields_ = tuple((n, ctypes.c_uint32) for n in ("literal", "word", "shift"))
-
-
-class Gates(Circuit):
-    """A circuit as numbers: each gate is a pair of literals."""
-
-    def __init__(self, planes: Mapping[str, list[str]], first: int) -> None:
-        super().__init__(planes)
-        self.first = first
-        self.made: list[tuple[int, int]] = []
-
-    def _gate(self, text: str) -> str:
-        name = self._gates.get(text)
-        if name is None:
-            a, b = text.split(" & ")
-            name = self._gates[text] = f"t{len(self.made)}"
-            self.made.append((self.literal(a), self.literal(b)))
-        return name
-
-    def literal(self, plane: str) -> int:
-        """The number of a plane, or of its complement."""
-        if plane in (ONE, ZERO):
-            return int(plane == ZERO)
-        name = plane.removeprefix("~")
-        number = 1 + int(name[2:-1]) if name[0] == "p" else self.first + int(name[1:])
-        return 2 * number + (name != plane)
 
 
 @dataclass(frozen=True)

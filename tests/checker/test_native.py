@@ -3,7 +3,6 @@ is safe; a search that is killed goes on."""
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 import os
 import random
@@ -16,10 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from checker.engines import native, native_source
+from checker.engines import collapse, native, native_source
 from checker.engines.explicit import Explicit
 from checker.engines.interface import Budget, Question, Watch, described
 from checker.engines.native import Native
+from checker.engines.native_calls import BUDGET, NEVER
 from checker.engines.native_source import NativeError, available
 from checker.request import Request, properties_of, system_of
 from checker.trace import replay
@@ -162,13 +162,49 @@ def test_states_whose_hashes_are_equal_are_told_apart(
     assert Native(compiled("counters"), cache=cache).search().levels == [16, 8, 16, 16, 6]
 
 
+@pytest.mark.scenario
+def test_components_that_have_no_room_are_joined(
+    monkeypatch: pytest.MonkeyPatch, cache: Path, tmp_path: Path
+) -> None:
+    """A search with too few bits for its locals goes on with fewer components where it was."""
+    _, questions, c = asked("two-clients-rsa")
+    few, budget = Budget(states=4_000), Budget(states=80_000)
+    whole, again = copies(questions), copies(questions)
+    roomy = Native(c, cache=cache)
+    wanted = roomy.search(whole, budget)
+    monkeypatch.setattr(collapse, "room", lambda count: 8 if count == 3 else 32)
+    made: list[int] = []
+    real = native.Collapsed
+    monkeypatch.setattr(native, "Collapsed", lambda *a: made.append(a[-1]) or real(*a))
+    kept = tmp_path / "kept"
+    Native(c, cache=cache, checkpoint=kept).search(copies(questions), few)
+    assert made == [4, 1]
+    engine = Native(c, cache=cache, checkpoint=kept, resume=True)
+    assert engine.search(again, budget).levels == wanted.levels
+    assert made == [4, 1, 4, 1, 3, 1, 2, 1]
+    assert again == whole
+    assert arrays(engine) == arrays(roomy)
+    # It is kept with two components, and read with two.
+    last = Native(c, cache=cache, checkpoint=kept, resume=True)
+    assert last.search(copies(questions), budget).levels == wanted.levels
+    assert arrays(last) == arrays(roomy)
+
+
+def test_components_are_what_no_step_writes_two_of() -> None:
+    c = asked("tls12-small")[2]
+    parts = collapse.components(c)
+    assert [sorted({n.partition(".")[0] for n in p}) for p in parts] == [["client0"], ["server0"]]
+    for step in c.steps:
+        assert sum(not step.effects.keys().isdisjoint(p) for p in parts) <= 1
+    assert sorted(n for p in parts for n in p) == sorted(c.names)
+    assert [len(collapse.components(many(5), most)) for most in (1, 2, 3, 9)] == [1, 2, 3, 5]
+
+
 # -- several threads -----------------------------------------------------------------------------
 def arrays(engine: Native) -> tuple[bytes, ...]:
-    """The states, their parents and their steps, as they lie in memory."""
-    head = engine.head.contents
-    sizes = (8 * engine.layout.words, 4, 2)
-    where = (head.words, head.parent, head.via)
-    return tuple(ctypes.string_at(a, n * head.count) for a, n in zip(where, sizes, strict=True))
+    """The states, their parents and their steps."""
+    count = engine.head.contents.count
+    return tuple(b"".join(engine.saved(k, 0, count)) for k in range(3))
 
 
 @pytest.fixture
@@ -274,6 +310,38 @@ def test_a_checkpoint_does_not_know_the_threads(
     for name in ("words.bin", "parent.bin", "via.bin"):
         kept, wanted = (tmp_path / f / name for f in ("kept", "alone"))
         assert kept.read_bytes() == wanted.read_bytes()
+
+
+@pytest.mark.scenario
+@pytest.mark.usefixtures("together")
+def test_an_index_that_cannot_grow_ends_threads_as_it_ends_one(
+    monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    """What threads added to the index in a batch that failed is taken out again."""
+    monkeypatch.setattr(native, "SLICE", 4_096)
+    _, _, c = asked("tls12-small")
+    alone = Native(c, cache=cache)
+    wanted = alone.search()
+    rows = [alone.state(i) for i in range(0, wanted.states, 997)]
+    engine = Native(c, cache=cache)
+    real, failed = Native._expand, 0
+
+    def expand(self: Native, run: Any) -> bool:
+        """A batch with hardly any memory first, then with enough."""
+        nonlocal failed
+        head = self.head.contents
+        head.memory = self.held + 3_000
+        before = (head.next, head.batches)
+        code = self.lib.search_expand(self.head, self.bounds[-1], 2 * native.SLICE, 2)
+        failed += code == BUDGET and before[1] == head.batches
+        head.memory = NEVER
+        return real(self, run) if head.next < self.bounds[-1] else head.next < head.count
+
+    monkeypatch.setattr(Native, "_expand", expand)
+    assert engine.search(watch=Watch(threads=lambda: 2)).levels == wanted.levels
+    assert failed > 3
+    assert rows == [engine.state(i) for i in range(0, wanted.states, 997)]
+    assert arrays(engine) == arrays(alone)
 
 
 @pytest.mark.deep
