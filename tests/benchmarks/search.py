@@ -21,7 +21,7 @@ import time
 from typing import Any
 
 SCENARIOS = ("tls12", "tls12-wide")
-LARGE = ("tls12-wide", "two-clients-rsa")
+LARGE = ("tls12-wide", "retry-psk")
 """The scenarios searched by several threads."""
 REFERENCE = "tls12-small"
 """The scenario of the reference engine, which finds only some thousand states a second."""
