@@ -454,6 +454,11 @@ static int view(Worker *k, u64 f, u64 row, u64 n, u32 *at)
     u32 locals[LANES];
     u64 new = 0;
     int code;
+    if (y->components == 1 && t->entry) {
+        /* No view comes twice. */
+        memset(t->entry, 0xFF, t->entries * sizeof(Entry));
+        t->count = t->used = 0;
+    }
     for (u64 i = 0; i < n; i++) {
         u32 me = field(x, state[i]);
         if (me >= t->locals && (code = grow(&t->sight, &t->locals, me + 1, 4, 0xFF, &k->bytes)))
