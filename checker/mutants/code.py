@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ from checker.engines.native_calls import Head, declare
 from checker.engines.native_source import ONE, ZERO, Program, load
 from checker.engines.words import Layout
 from checker.mutants.changes import Change
-from model.expr import BOOL, FALSE, Expr, conj, var
+from model.expr import BOOL, FALSE, Expr, Value, conj, var
 from model.rule import Variable
 from model.system import Compiled, Step, System, Values
 
@@ -102,6 +102,16 @@ class _Case:
     mask: str
     changes: Mapping[str, Expr]
 
+    @cached_property
+    def fixed(self) -> dict[str, Value]:
+        """The values that the step gives to variables, wherever it is taken."""
+        return {n: e.payload for n, e in self.changes.items() if e.op == "const"}
+
+    def agrees(self, other: _Case) -> bool:
+        """Whether no variable gets two different fixed values."""
+        mine, its = self.fixed, other.fixed
+        return all(mine[n] == v for n, v in its.items() if n in mine)
+
 
 class Code:
     """What a mutant's steps are for `family.c`."""
@@ -123,7 +133,9 @@ class Code:
         differs = c.either(self._unmatched(gone, new), self._unmatched(new, gone))
         self.differs, self.first = c.literal(differs), len(c.made)
         self.never = differs == ZERO
-        self.bad = {i: c.literal(c.truth(joint.narrow(e))) for i, e in (bad or {}).items()}
+        wrong = {i: c.truth(joint.narrow(e)) for i, e in (bad or {}).items()}
+        self.bad = {i: c.literal(x) for i, x in wrong.items()}
+        self.some = c.literal(reduce(c.either, wrong.values(), ZERO))
         self.due = c.literal(c.truth(joint.narrow(due)))
         self.stuck = []
         if stuck:
@@ -187,7 +199,8 @@ class Code:
             for n in by.get((o.step.run, o.step.rule.trigger, o.step.source.name), ()):
                 if found == ONE:
                     break
-                found = c.either(found, c.both(n.mask, self._equal(o.changes, n.changes)))
+                if o.agrees(n):
+                    found = c.either(found, c.both(n.mask, self._equal(o.changes, n.changes)))
             out = c.either(out, c.both(o.mask, c.invert(found)))
         return out
 

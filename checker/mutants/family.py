@@ -95,6 +95,7 @@ class Family:
         self.complete = self.base.search()
         self.slots = self.lib.family_slots(self.base.head)
         self.held = self.base.seen(0, self.base.count)
+        self.every = False
 
     def _set(self, code: Code) -> None:
         self.code = code  # keeps what C reads
@@ -113,7 +114,8 @@ class Family:
         None if that needs steps that were not made.
         """
         change = self.changes[mutant]
-        other = self.other.get(mutant)
+        self.every = every
+        other = {i: e for i, e in self.other.get(mutant, {}).items() if self.held[i] == NEVER}
         due = self._due(mutant) if change.open else FALSE
         code = Code(self.joint, self.layout, self.planes, change, self.stuck, other, due)
         self._set(code)
@@ -226,11 +228,14 @@ class Family:
         return out | self._known(rows, begin, end)
 
     def _known(self, rows: _Rows, begin: int, end: int) -> dict[str, int]:
-        """The same of the properties that say something else of the mutant."""
+        """The same of the properties that say something else of the mutant: those at the first
+        row where one is broken, or with `every` all that are."""
         gates, out = len(self.code.circuit.made), {}
-        for i, x in self.code.bad.items():
-            at = rows.first(x, gates, end, begin)
-            if at != NEVER and self.held[i] == NEVER:
+        some = rows.first(self.code.some, gates, end, begin)
+        last = end if self.every else some + 1
+        for i, x in self.code.bad.items() if some != NEVER else ():
+            at = rows.first(x, gates, last, some)
+            if at != NEVER:
                 out[self.asked[i][0].name] = at
         return out
 
