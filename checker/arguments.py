@@ -92,7 +92,12 @@ ARGUMENTS: dict[str, list[Any]] = {
             metavar="RULE[:CHECK]",
             help="drop one check of a rule; may be repeated, and goes with --flaw",
         ),
-        arg("--time", type=_positive(float), metavar="S", help="seconds for each task"),
+        arg(
+            "--time",
+            type=_positive(float),
+            metavar="S",
+            help="seconds for each search and each proof",
+        ),
         arg("--memory", type=_bytes, metavar="M", help="bytes for each search: 500M, 2G"),
         STATES,
         arg("--backend", choices=("c", "numpy"), help="of a search; default: C, if it can"),

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 FEW_QUERIES = 1_500
 """Questions to the solver that suffice for most properties."""
+DEPTH = 40
+"""The bound of the search for a violation where no proof was found."""
 SHOW_SECONDS = 60.0
 """The limit of the search for a trace of a violation that a solver found."""
 
@@ -52,6 +54,7 @@ def prove(
     waiting = asked
     known = kept.proofs() if kept else {}
     proofs: dict[str, Invariant] = {}
+    left = {p.name: request.seconds or math.inf for p in asked}
     for queries in (FEW_QUERIES, QUERIES):
         # A property that takes long waits for the lemmas of the others.
         todo, waiting = waiting, []
@@ -65,7 +68,10 @@ def prove(
                     prover = Prover(system, list(formulas.values()))
                     prover.recall(known.values())
                 cases = None if seen is None else seen[p.name]
-                r = prove_one(system, p, request, prover, queries, cases, known.get(p.name), proofs)
+                used = time.process_time()
+                budget = queries, left[p.name]
+                r = prove_one(system, p, request, prover, budget, cases, known.get(p.name), proofs)
+                left[p.name] -= time.process_time() - used
                 if r is None:
                     waiting.append(p)
                     continue
@@ -86,21 +92,23 @@ def prove_one(
     p: Property,
     request: Request,
     prover: Prover,
-    queries: int,
+    budget: tuple[int, float],
     cases: Mapping[Case, bool | None] | None,
     known: Invariant | None,
     proofs: dict[str, Invariant],
 ) -> Result | None:
-    """The result of one property; None if few `queries` to the solver did not decide it.
+    """The result of one property; None if few questions to the solver did not decide it.
 
-    `cases` says which cases are reached; None if a search looks for that. `known` may prove the
-    property; an invariant that does is added to `proofs`.
+    `budget` is the number of questions, and the seconds of CPU time, for its proof. `cases` says
+    which cases are reached; None if a search looks for that. `known` may prove the property; an
+    invariant that does is added to `proofs`.
     """
     from checker.engines.symbolic import Proof, Symbolic
 
+    queries, seconds = budget
     holds = p.holds(system)
     proof = prover.recalled(holds, known) if known else None
-    found = proof or prover.prove(holds, queries, request.seconds or math.inf)
+    found = proof or prover.prove(holds, queries, seconds)
     if isinstance(found, Proof):
         proofs[p.name] = found.found
         if request.certificates:
@@ -115,7 +123,8 @@ def prove_one(
     if not found.violated:
         if queries == FEW_QUERIES:
             return None
-        cleared = Symbolic(system.compile(holds)).bounded(holds, 40)
+        again = request.seconds or math.inf
+        cleared = Symbolic(system.compile(holds)).bounded(holds, DEPTH, seconds=again)
         if cleared != -1:
             finding = Finding("bounded", False, found.reason, cases=cases, cleared=cleared)
             return judge(p, finding, system)

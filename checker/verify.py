@@ -314,7 +314,7 @@ def _failed(task: Task, why: str, *, error: bool) -> list[Result]:
     return out
 
 
-HUNG = 1_800.0
+HUNG = 800.0
 """Seconds after which a proof without a limit is taken for one whose solver hangs."""
 
 
@@ -325,5 +325,6 @@ def limit(task: Task) -> float | None:
     """
     seconds = task.request.seconds
     if task.method in (SYMBOLIC, ROWS):
-        return 2 * (seconds or HUNG) + (seconds or SHOW_SECONDS)
+        # The cases, a proof, a bounded search, and two for a trace have these seconds each.
+        return 5 * (seconds or HUNG) + SHOW_SECONDS
     return 2 * seconds + SHOW_SECONDS if seconds else None

@@ -8,6 +8,8 @@ What is left is searched for there.
 from __future__ import annotations
 
 import copy
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -49,18 +51,20 @@ def witnesses(system: System, props: Sequence[Property], request: Request) -> Re
     """Which cases of the properties lie on a replayed path.
 
     After the honest network, a search lets one client and one server run alone, which is a part of
-    every larger system; the last search lets all runs. One path may serve several cases.
+    every larger system; the last search lets all runs. One path may serve several cases. All
+    searches together have the seconds of the request.
     """
+    ends = time.monotonic() + (request.seconds or math.inf)
     given = {(p.name, c): e for p in props for c, e in p.cases(system).items()}
     narrow = system.values.narrow
     reached = {k: False if narrow(e) is FALSE else None for k, e in given.items()}
     pair = _pair(system)
-    ways: list[Callable[[Sequence[Question]], Iterator[Candidate]]] = [
-        partial(_among_honest, system, request),
-        partial(_among, system, request, pair),
+    ways: list[Callable[[Request, Sequence[Question]], Iterator[Candidate]]] = [
+        partial(_among_honest, system),
+        partial(_among, system, pair),
     ]
     if len(pair) < len(system.runs):
-        ways.append(partial(_among, system, request, [r.name for r in system.runs]))
+        ways.append(partial(_among, system, [r.name for r in system.runs]))
 
     @cache
     def case(reference: Reference, k: tuple[str, Case]) -> Callable[[State], bool]:
@@ -68,10 +72,12 @@ def witnesses(system: System, props: Sequence[Property], request: Request) -> Re
 
     for way in ways:
         asked = {k: Question(str(k[1]), given[k]) for k, r in reached.items() if r is None}
-        if not asked:
+        left = ends - time.monotonic()
+        if not asked or left <= 0:
             break
         keys = {id(q): k for k, q in asked.items()}
-        for found in way([*asked.values()]):
+        short = replace(request, seconds=left) if request.seconds else request
+        for found in way(short, [*asked.values()]):
             k = keys[id(found.question)]
             route = found.route() if reached[k] is None else None
             if route is None:
@@ -92,7 +98,7 @@ def violation(system: System, p: Property, request: Request) -> Described | None
     pair = _pair(system)
     if len(pair) < len(system.runs):
         bad = Question(p.name, p.bad(system))
-        for found in _among(system, request, pair, [bad], request.budget):
+        for found in _among(system, pair, request, [bad], request.budget):
             route = found.route()
             return None if route is None else described(found.reference.compiled, route)
     return None
@@ -117,8 +123,8 @@ def _found(
 
 def _among(
     system: System,
-    request: Request,
     runs: Sequence[str],
+    request: Request,
     asked: Sequence[Question],
     budget: Budget | None = None,
 ) -> Iterator[Candidate]:
@@ -126,7 +132,7 @@ def _among(
     compiled = copy.copy(system.compile(*(q.expr for q in asked)))
     compiled.steps = tuple(s for s in compiled.steps if s.run in runs)
     reference = Reference(compiled)
-    budget = budget or Budget(states=WITNESS_STATES, memory=request.memory)
+    budget = budget or Budget(WITNESS_STATES, request.seconds, request.memory)
     for q, path in _found(compiled, asked, request, budget):
         yield Candidate(q, reference, path)
 
@@ -146,7 +152,7 @@ def _among_honest(
         route = carried(reference, described(compiled, path()))
         return route if route and reference.predicate(q.expr)(route[-1][1]) else None
 
-    budget = Budget(states=HONEST_STATES, memory=request.memory)
+    budget = Budget(HONEST_STATES, request.seconds, request.memory)
     for q, path in _found(compiled, asked, request, budget):
         yield Candidate(q, reference, partial(carry, q, path))
 

@@ -424,18 +424,24 @@ class Symbolic:
         if solver.check() != z3.unsat:
             raise CertificateError(f"the certificate fails: {what}")
 
-    def bounded(self, prop: Expr, depth: int, work: int = WORK) -> int | None:
+    def bounded(
+        self, prop: Expr, depth: int, work: int = WORK, seconds: float = math.inf
+    ) -> int | None:
         """The depth, up to `depth`, within which no violation was found.
 
         -1 if a violation was found; None if not even depth 0 was decided. `work` is Z3's measure of
-        what it may do at each depth: the same on every machine, however busy.
+        what it may do at each depth: the same on every machine, however busy. After `seconds` of
+        this process's CPU time no depth is begun.
         """
+        deadline = time.process_time() + seconds
         relation = self.relation
         solver = z3.Solver()
         frames = [self.flat]
         solver.add(self.initial)
         cleared = -1
         for k in range(depth + 1):
+            if time.process_time() >= deadline:
+                break
             solver.set("rlimit", work)
             here = frames[-1]
             swap = list(zip(self.flat, here, strict=True))

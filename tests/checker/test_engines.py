@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import z3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checker.engines import explicit, words
+from checker.engines import explicit, symbolic, words
 from checker.engines.explicit import Explicit
 from checker.engines.interface import Budget, Question, Watch
 from checker.engines.reference import EngineError, Reference
@@ -388,6 +389,14 @@ def test_nothing_is_proved_without_its_check(monkeypatch: pytest.MonkeyPatch, la
 def test_a_bounded_search_without_time_clears_nothing() -> None:
     # FALSE is broken in every initial state, so depth 0 must not be called clear.
     assert Symbolic(compiled("toy")).bounded(FALSE, 5, 1) != 0
+
+
+def test_a_bounded_search_ends_with_its_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr(symbolic, "time", SimpleNamespace(process_time=lambda: float(next(clock))))
+    assert Symbolic(compiled("toy")).bounded(TRUE, 9, seconds=0.0) is None
+    assert Symbolic(compiled("toy")).bounded(TRUE, 9, seconds=5.0) == 3  # the clock is read first
+    assert Symbolic(compiled("toy")).bounded(TRUE, 9) == 9
 
 
 def counting(size: int, *, stops: bool) -> Compiled:

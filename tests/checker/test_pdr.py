@@ -319,6 +319,34 @@ def test_time_that_ends_is_unknown_with_the_reason(monkeypatch: pytest.MonkeyPat
     assert exit_status([r]) == 3
 
 
+@pytest.mark.scenario
+def test_all_that_follows_a_proof_that_gave_up_has_the_time_of_the_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The proof itself has what is left after its first try, and the bounded search begins anew."""
+    given: list[float] = []
+
+    def late(self: Pdr, prop: Expr, queries: float, seconds: float) -> list[int]:
+        given.append(seconds)
+        busy = time.process_time() + 0.05
+        while time.process_time() < busy:
+            pass
+        raise OutOfTimeError("late")
+
+    def bounded(self: Symbolic, *asked: Any, seconds: float) -> int:
+        given.append(seconds)
+        return 3
+
+    monkeypatch.setattr(Pdr, "prove", late)
+    monkeypatch.setattr(Symbolic, "bounded", bounded)
+    props = [p for p in invariants("tls12-small") if p.id == "ORD-13"]
+    (r,) = prove(scenario("tls12-small").system(), props, Request(seconds=9.0), witness=False)
+    assert (r.verdict, r.depth) == ("HOLDS_TO_DEPTH", 3)
+    first, second, search = given
+    assert first == search == 9.0
+    assert 0 < second <= 8.95
+
+
 def test_clauses_that_are_no_invariant_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """What PDR says is not trusted: without its clauses the check fails, and that is told."""
     monkeypatch.setattr(Pdr, "prove", lambda self, prop, *more: [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -110,3 +111,26 @@ def test_a_variable_too_large_to_walk_is_proved_without_the_walk() -> None:
     assert isinstance(
         Prover(system, [system.of("t", "n") != 3]).prove(system.of("t", "n") != 3), Proof
     )
+
+
+@pytest.mark.scenario
+def test_all_searches_for_cases_share_the_time_of_the_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = itertools.count(step=4)
+    monkeypatch.setattr(witnesses, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    given: list[float | None] = []
+
+    class Empty:
+        def search(self, asked: Any, budget: Any, watch: Any) -> None:
+            given.append(budget.seconds)
+
+    monkeypatch.setattr(witnesses, "searcher", lambda *_: Empty())
+    props = cases(lambda w: w.clients[0].verified)
+    system = scenario("two-clients").system()
+    seen = witnesses.witnesses(system, props, Request(seconds=10.0))
+    assert given == [6.0, 2.0]  # the clock goes on by four seconds: none is left for the third
+    assert [*seen["case_0"].values()] == [None]
+    given.clear()
+    witnesses.witnesses(system, props, Request())
+    assert given == [None, None, None]
