@@ -3,7 +3,8 @@
 A scenario has two files in the user's cache: of its search, the number of states with a path to
 each answer; of its proofs, the clauses of each. A path is replayed on the machines, and clauses are
 checked by the solver on the system as it is now. Only the number of states of a whole search is
-taken over, if the system and the questions are the same; then the verdict says `kept`.
+taken over, with a digest of which questions it answered and which it did not, if the system and the
+questions are the same; then the verdict says `kept`.
 """
 
 from __future__ import annotations
@@ -102,10 +103,10 @@ class Kept:
             paths = [_path(p) for p in data["paths"]]
             found = Search(complete=True, levels=[int(n) for n in data["levels"]])
             answers = _answers(system, paths, questions)
-        except (KeyError, TypeError, ValueError, EngineError):
-            self._unfit("search")
-            return None
-        if {*answers} != {*data["answered"]}:
+            fits = data["asked"] == _asked(identity, found, questions, _depths(answers))
+        except (KeyError, TypeError, ValueError, AttributeError, EngineError):
+            fits = False
+        if not fits:
             self._unfit("search")
             return None
         for i, q in enumerate(questions):
@@ -121,12 +122,13 @@ class Kept:
     ) -> None:
         """Keep a whole search, with paths on which all answers lie."""
         paths: list[Described] = []
+        answers: dict[int, Described] = {}
         on: set[tuple[Any, ...]] = set()
         # The state of an answer may lie on the path to a later one.
         for _, i in sorted(
             ((q.state, i) for i, q in enumerate(questions) if q.state is not None), reverse=True
         ):
-            described = path(questions[i])
+            described = answers[i] = path(questions[i])
             states = [tuple(values.values()) for _, values in described]
             if states[-1] not in on:
                 paths.append(described)
@@ -134,7 +136,7 @@ class Kept:
         data = {
             "identity": identity,
             "levels": found.levels,
-            "answered": [i for i, q in enumerate(questions) if q.state is not None],
+            "asked": _asked(identity, found, questions, _depths(answers)),
             "paths": [_changes(p) for p in paths],
         }
         self.write("search", data)
@@ -172,6 +174,22 @@ def engines() -> str:
     for path in sorted(p for p in folder.iterdir() if p.suffix in (".py", ".c")):
         out.update(path.read_bytes())
     return out.hexdigest()
+
+
+def _depths(answers: Mapping[int, Described]) -> dict[int, int]:
+    """The number of steps to each answer."""
+    return {i: len(path) - 1 for i, path in answers.items()}
+
+
+def _asked(
+    identity: str, found: Search, questions: Sequence[Question], depths: Mapping[int, int]
+) -> str:
+    """A digest of a whole search: each question asked, with the depth of its answer or without one.
+
+    What has no answer cannot be checked again, so an answer that is left out must not pass for it.
+    """
+    said = [depths.get(i) for i in range(len(questions))]
+    return hashlib.sha256(json.dumps([identity, found.levels, said]).encode()).hexdigest()
 
 
 def _answers(
