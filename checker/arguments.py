@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from checker import output
 from checker.engines.choice import ENGINES
 from checker.verdict import EXIT
 
@@ -167,7 +169,7 @@ ARGUMENTS: dict[str, list[Any]] = {
 """The arguments of each command; those of a list in the list exclude each other."""
 
 
-def _arguments() -> dict[str, list[Any]]:
+def arguments() -> dict[str, list[Any]]:
     """`ARGUMENTS`, and those whose choices are found in files."""
     from checker.certificate.solvers import SOLVERS
     from checker.export import formats
@@ -204,12 +206,21 @@ def _arguments() -> dict[str, list[Any]]:
     }
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, however long or strange the words are."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        output.complain(f"{self.prog}: error: {message}")
+        sys.exit(2)
+
+
 def parser() -> argparse.ArgumentParser:
     """The argument parser."""
     from checker.report.certificates import EXIT as CERTIFIED
 
     raw = argparse.RawDescriptionHelpFormatter
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="python -m checker",
         description="Model checker for the TLS handshake.",
         epilog=EXIT,
@@ -219,9 +230,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=version())
     sub = top.add_subparsers(dest="command", required=True)
     ends = {"verify": EXIT, "certify": CERTIFIED, "audit": AUDITED, "mutants": MUTATED}
-    for name, arguments in _arguments().items():
+    for name, given in arguments().items():
         command = sub.add_parser(name, help=ABOUT[name], epilog=ends.get(name), formatter_class=raw)
-        for a in arguments:
+        for a in given:
             several = isinstance(a, list)
             into = command.add_mutually_exclusive_group() if several else command
             for names, options in a if several else [a]:

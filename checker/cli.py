@@ -38,12 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as e:
         if args.traceback:
             raise
-        says, status = _failed(e)
-        sys.stderr.write(f"{output.printable(says)}\n")
+        says, status = failed(e)
+        output.complain(says)
         return status
 
 
-def _failed(e: Exception) -> tuple[str, int]:
+def failed(e: Exception) -> tuple[str, int]:
     """The message of an error, and its exit status."""
     from model.solver import UndecidedError
 
@@ -68,20 +68,19 @@ def progress(line: str) -> None:
     import time
 
     if sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[K{output.printable(line)}")
+        sys.stderr.write(f"\r\x1b[K{output.line(line)}")
         sys.stderr.flush()
         return
     told[0] = told[0] or time.monotonic()
     if line and time.monotonic() - told[0] > EVERY:
         told[0] = time.monotonic()
-        sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
+        output.complain(line)
 
 
 def note(line: str) -> None:
     """Write a permanent line to stderr."""
     start = "\r\x1b[K" if sys.stderr.isatty() else ""
-    sys.stderr.write(f"{start}{output.printable(line)}\n")
+    sys.stderr.write(f"{start}{output.line(line)}\n")
     sys.stderr.flush()
 
 
@@ -92,6 +91,7 @@ def _verify(args: argparse.Namespace) -> int:
     from checker.request import Request, checked, left_out, scenarios_of
     from checker.verdict import exit_status
     from checker.verify import verify
+    from model.flaws import of_file
 
     request = Request(
         tuple(args.properties),
@@ -117,7 +117,7 @@ def _verify(args: argparse.Namespace) -> int:
         raise UsageError("--rfc cannot be combined with --format jsonl (sections come at the end)")
     notes = checked(request)
     if request.certificates:
-        if request.flaw and request.flaw.partition("@")[0].endswith(".py"):
+        if request.flaw and of_file(request.flaw):
             raise UsageError(
                 "--certificates cannot be combined with a flaw of a file (it is not run again)"
             )

@@ -32,6 +32,12 @@ KEEP = 1_000_000
 """A search of fewer states is quicker made anew than its paths are replayed."""
 
 
+LARGEST = 1 << 28
+"""The most bytes of what is kept of a scenario."""
+_ODD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, EngineError)
+"""What data that have not the form of an answer raise."""
+
+
 class Kept:
     """What is kept of one scenario: its proofs, by property, and its search."""
 
@@ -48,8 +54,9 @@ class Kept:
                 if path.exists():
                     self._unfit(kind)
                 return {}
-            found = json.loads(zlib.decompress(data))
-            if not isinstance(found, dict):
+            unpacked = zlib.decompressobj()
+            found = json.loads(unpacked.decompress(data, LARGEST))
+            if unpacked.unconsumed_tail or not isinstance(found, dict):
                 raise ValueError("it is no answer")
         except (OSError, cache.UnsafeError, ValueError, RecursionError, zlib.error) as e:
             self.note(f"{self.name}: what is kept of its {kind} is not used: {e}")
@@ -77,10 +84,13 @@ class Kept:
 
         try:
             return {
-                p: Invariant([[(n, v) for n, v in c] for c in x["clauses"]], x["names"])
+                p: Invariant(
+                    [[(_known(n, str), _known(v, str | int)) for n, v in c] for c in x["clauses"]],
+                    [_known(n, str) for n in x["names"]],
+                )
                 for p, x in self.read("proofs").items()
             }
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except _ODD:
             self._unfit("proofs")
             return {}
 
@@ -104,7 +114,7 @@ class Kept:
             found = Search(complete=True, levels=[int(n) for n in data["levels"]])
             answers = _answers(system, paths, questions)
             fits = data["asked"] == _asked(identity, found, questions, _depths(answers))
-        except (KeyError, TypeError, ValueError, AttributeError, EngineError):
+        except _ODD:
             fits = False
         if not fits:
             self._unfit("search")
@@ -140,6 +150,13 @@ class Kept:
             "paths": [_changes(p) for p in paths],
         }
         self.write("search", data)
+
+
+def _known(value: Any, kind: Any) -> Any:
+    """The value; ValueError if it is not of this kind."""
+    if not isinstance(value, kind):
+        raise ValueError(f"{value!r} is no {kind}")
+    return value
 
 
 def identity_of(compiled: Compiled, questions: Sequence[Question]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -68,7 +69,7 @@ class Stream:
         if self.path is None:
             say(text)
         else:
-            self.parts.append(text)
+            self.parts.append(printable(text))
 
     def close(self) -> None:
         """Write the file; if its disk is full, elsewhere, which the UsageError says."""
@@ -86,11 +87,30 @@ class Stream:
 
 
 def printable(text: str) -> str:
-    """The text with control characters escaped: foreign text cannot speak to a terminal."""
-    return text.translate(_ESCAPED)
+    """The text with all that is no visible character escaped, but for line ends and tabs.
+
+    So foreign text cannot speak to a terminal, nor change the order in which it is read.
+    """
+    return _ODD.sub(lambda c: c[0] if c[0].isprintable() else ascii(c[0])[1:-1], text)
 
 
-_ESCAPED = {n: repr(chr(n))[1:-1] for n in (*range(32), *range(127, 160)) if chr(n) not in "\n\t"}
+_ODD = re.compile(r"[^\n\t -~]")
+LINE, BEGIN, END = 1_000, 600, 300
+"""The most characters of one line about a mistake, and which of a longer one are shown."""
+
+
+def line(text: str) -> str:
+    """A foreign text as a part of one line: line ends are escaped, too, and it is shortened."""
+    out = printable(text).replace("\n", "\\n")
+    if len(out) > LINE:
+        return f"{out[:BEGIN]} ... {out[-END:]} ({len(out):,} characters)"
+    return out
+
+
+def complain(text: str) -> None:
+    """Write one line to stderr."""
+    sys.stderr.write(f"{line(text)}\n")
+    sys.stderr.flush()
 
 
 def say(text: str) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import properties
+from checker import tables
 from checker.engines.choice import (
     EXPLICIT,
     LIVENESS,
@@ -22,9 +23,9 @@ from checker.engines.choice import (
     refuse,
 )
 from checker.engines.interface import Budget
-from checker.verdict import PROVED, VIOLATED
+from checker.verdict import PROVED, VERDICTS, VIOLATED
 from model.expr import variables
-from model.flaws import Flaw, combined, dropped, flaws
+from model.flaws import Flaw, combined, dropped, flaws, of_file
 from model.flaws import find as find_flaw
 from model.near import UsageError, unknown
 from model.rule import ModelError
@@ -92,14 +93,21 @@ class Task:
     properties: tuple[str, ...] = ()
 
 
+ROOT = Path(properties.__file__).parent
+"""The folder of the declared verdicts."""
+EXPECTED = {
+    "verdicts?": {"*": {"*": {"verdict": VERDICTS, "reason": str}}},
+    "unreached?": {"*": {"*": str}},
+    "states": {"*": int},
+}
+"""The form of `expected.toml`: verdicts by property and scenario, cases that are reached nowhere,
+numbers of states."""
+
+
 @cache
 def expectations() -> Mapping[str, Any]:
-    """`properties/expected.toml`."""
-    import properties
-
-    path = Path(properties.__file__).with_name("expected.toml")
-    with path.open("rb") as f:
-        return tomllib.load(f)
+    """`properties/expected.toml`; ModelError if something in it is wrong."""
+    return tables.read(ROOT / "expected.toml", EXPECTED)
 
 
 def declared(prop: str, where: str) -> tuple[str, str]:
@@ -248,6 +256,11 @@ def _system(name: str, flaw: str | None, drop: tuple[str, ...]) -> System:
     except ModelError as e:
         kind = ModelError if flaw in flaws() and not drop else UsageError
         raise kind(f"{request.patch}: {e}") from e
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as e:
+        if not of_file(flaw or "") or isinstance(e, UsageError):
+            raise
+        # A patch of a file of one's own may hold anything.
+        raise UsageError(f"{request.patch} cannot be applied: {type(e).__name__}: {e}") from e
     return system
 
 

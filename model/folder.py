@@ -37,7 +37,7 @@ def modules(package: str, *names: str) -> dict[str, ModuleType]:
     return out
 
 
-def failure(error: Exception, file: Path) -> str:
+def failure(error: BaseException, file: Path) -> str:
     """The error text for a file that cannot be run: "model/flaws/x.py:3: invalid syntax"."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{_short(Path(error.filename))}:{error.lineno}: {error.msg}"

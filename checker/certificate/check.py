@@ -26,6 +26,7 @@ from checker.certificate.invariant import Formula
 from checker.certificate.solvers import NoAnswerError, ask, installed
 from checker.request import Request, properties_of, system_of
 from model.expr import Expr
+from model.flaws import of_file
 from model.near import UsageError
 from model.rule import ModelError
 from model.scenario import scenario
@@ -202,7 +203,7 @@ def _steps(text: str, around: Frame, solver: str, seconds: float) -> str:
 
 def of_model(subject: Subject) -> tuple[System, Expr]:
     """The system and the property that `subject` names; UsageError if a name is unknown."""
-    if subject.flaw.partition("@")[0].endswith(".py"):
+    if of_file(subject.flaw):
         raise UsageError(f"its flaw is a file, which is not run: {subject.flaw}")
     request = Request(
         (subject.property,),

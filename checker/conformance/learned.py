@@ -248,7 +248,7 @@ def _plain(text: str) -> str:
     text = text.strip()
     if len(text) > 1 and text[0] == text[-1] == '"':
         text = text[1:-1].replace('\\"', '"')
-    return text.strip()
+    return " ".join(text.split())
 
 
 def _machine(path: str, edges: list[tuple[str, str, str]], starts: list[str]) -> Mealy:

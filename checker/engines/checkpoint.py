@@ -120,7 +120,7 @@ class Checkpoint:
                 f"{self.folder} keeps the search of another system or of other questions "
                 f"({data.get('name')}); name another folder"
             )
-        if data.pop("sum", None) != _sum(data):
+        if data.pop("sum", None) != checksum(data):
             raise CheckpointError(f"{manifest} is damaged: its checksum does not fit")
         wrong = self._wrong(data)
         if wrong:
@@ -226,7 +226,7 @@ class Checkpoint:
         }
         temporary = self.folder / f"{MANIFEST}.new"
         with temporary.open("w", encoding="utf-8") as out:
-            json.dump(data | {"sum": _sum(data)}, out)
+            json.dump(data | {"sum": checksum(data)}, out)
             out.flush()
             os.fsync(out.fileno())
         temporary.replace(self.folder / MANIFEST)
@@ -238,7 +238,7 @@ class Checkpoint:
             os.close(folder)
 
 
-def _sum(data: Mapping[str, Any]) -> str:
+def checksum(data: Mapping[str, Any]) -> str:
     """The checksum of a manifest's other values."""
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 

@@ -21,6 +21,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from checker import cache
@@ -325,6 +326,12 @@ def load(source: str, folder: Path | None = None, optimise: str = PLAIN) -> ctyp
     try:
         cache.made(where)
         if cache.read(target) is None:
+            _build(command, source, where, target)
+        else:
+            # A home shared by several systems may have the object of another one.
+            with suppress(NativeError):
+                return _open(target)
+            target.unlink(missing_ok=True)
             _build(command, source, where, target)
     except cache.UnsafeError as e:
         raise NativeError(str(e)) from e

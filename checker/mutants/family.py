@@ -40,6 +40,7 @@ SLICE = 1 << 16
 
 
 KILLED, EQUIVALENT, SURVIVES, UNDECIDED = "killed", "equivalent", "survives", "undecided"
+FATES = (KILLED, EQUIVALENT, SURVIVES, UNDECIDED)
 
 
 @dataclass

@@ -12,8 +12,8 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext, suppress
-from dataclasses import asdict, dataclass, field
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ import checker.trace
 import model
 import properties
 from checker.engines.choice import EXPLICIT
-from checker.mutants.family import EQUIVALENT, KILLED, SURVIVES, UNDECIDED, Family
+from checker.mutants.family import EQUIVALENT, FATES, KILLED, SURVIVES, UNDECIDED, Family
 from checker.mutants.generate import Mutant, mutants_of
 from checker.pool import Job, Link, Pool
 from checker.request import Request, declared, properties_of, size
@@ -198,7 +198,7 @@ def judged(
     """
     fates: Fates = {}
     names = {s.name for s in where}
-    known = {j.digest: j for j in _read(record) if j.digest == digest(j.scenario, j.key, asked)}
+    known = {j.digest: j for j in recorded(record) if j.digest == digest(j.scenario, j.key, asked)}
     for j in known.values():
         if j.scenario in names and asked.row in (None, j.row):
             fates.setdefault(j.key, Fate()).judged.append(j)
@@ -248,13 +248,27 @@ def _job(
     return pool.add(job)
 
 
-def _read(record: str | None) -> Iterator[Judged]:
-    """The judgements in a file."""
+def recorded(record: str | None) -> Iterator[Judged]:
+    """The judgements in a file; UsageError if it has lines, and none of them is one."""
     if record is None or not Path(record).exists():
         return
-    for line in Path(record).read_text(encoding="utf-8").splitlines():
-        with suppress(ValueError, TypeError):  # a line cut off
-            yield Judged(**json.loads(line))
+    lines = Path(record).read_text(encoding="utf-8", errors="replace").splitlines()
+    found = [j for j in map(_judgement, lines) if j is not None]  # a line may be cut off
+    if lines and not found:
+        raise UsageError(f"--record {record}: expected a file of judgements, got another one")
+    yield from found
+
+
+def _judgement(line: str) -> Judged | None:
+    """The judgement in a line of a record; None if it has none."""
+    try:
+        j = Judged(**json.loads(line), traces={})
+    except (ValueError, TypeError, RecursionError):
+        return None
+    texts = (getattr(j, f.name) for f in fields(j) if f.name not in ("falls", "traces"))
+    falls = j.falls.values() if isinstance(j.falls, dict) else [""]
+    fits = all(isinstance(t, str) for t in texts) and j.fate in FATES
+    return j if fits and all(n is None or type(n) is int for n in falls) else None
 
 
 def _opened(record: str | None) -> Any:

@@ -6,7 +6,6 @@ what the last whole run found; the command writes it.
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,13 +15,22 @@ from pathlib import Path
 from typing import Any
 
 import properties
-from checker.mutants.family import EQUIVALENT, KILLED, SURVIVES, UNDECIDED
+from checker import tables
+from checker.mutants.family import FATES, KILLED, SURVIVES, UNDECIDED
 from checker.mutants.run import Fates, Judged
 
 ROOT = Path(properties.__file__).parent
-RECORD = ROOT / "mutants.toml"
-FATES = (KILLED, EQUIVALENT, SURVIVES, UNDECIDED)
-KEYS = {"scenario", "row", "kind", "what", "reason"}
+RECORD = "mutants.toml"
+
+REASON = {"scenario?": str, "row": str, "kind": str, "what": str, "reason": str}
+"""The form of an entry of `survivors.toml`."""
+COUNTS = {"*": dict.fromkeys(FATES, int)}
+RECORDED = {
+    "kind?": COUNTS,
+    "file?": COUNTS,
+    "survivor?": [{"scenario": str, "row": str, "kind": str, "what": str}],
+}
+"""The form of `RECORD`."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +53,8 @@ class Reason:
 @cache
 def reasons() -> tuple[Reason, ...]:
     """The entries of `properties/survivors.toml`."""
-    text = (ROOT / "survivors.toml").read_text(encoding="utf-8")
-    return tuple(Reason(**{"scenario": "*", **x}) for x in tomllib.loads(text).get("survivor", ()))
+    found = tables.read(ROOT / "survivors.toml", {"survivor?": [REASON]})
+    return tuple(Reason(**{"scenario": "*", **x}) for x in found.get("survivor", ()))
 
 
 def reason(j: Judged) -> str:
@@ -81,7 +89,7 @@ def write(fates: Fates) -> None:
         if f.fate == SURVIVES:
             about = ("scenario", "row", "kind", "what")
             lines += ["", "[[survivor]]", *(f"{n} = {_quoted(getattr(f.by, n))}" for n in about)]
-    RECORD.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    (ROOT / RECORD).write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
 def _quoted(text: str) -> str:
@@ -91,4 +99,5 @@ def _quoted(text: str) -> str:
 @cache
 def recorded() -> Mapping[str, Any]:
     """What the last whole run found."""
-    return tomllib.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
+    path = ROOT / RECORD
+    return tables.read(path, RECORDED) if path.exists() else {}

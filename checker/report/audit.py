@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from checker import output
 from checker.conformance.audit import IS_LAXER, Audit
 from checker.conformance.comparison import LAXER, Divergence
 from checker.conformance.honest import VERSIONS
@@ -101,7 +102,7 @@ def as_text(results: Sequence[Audit], *, interrupted: bool = False) -> str:
         first = group[0]
         lines += ["", f"{number}. {_names([r.file for r in group])}: {first.verdict}"]
         if first.error:
-            lines.append(f"   {first.error}")
+            lines.append(f"   {output.line(first.error)}")
         elif not first.divergences:
             lines.append("   no divergence")
         lines += [f"   {_sentence(d, first)}" for d in first.divergences]
@@ -122,7 +123,7 @@ def as_text(results: Sequence[Audit], *, interrupted: bool = False) -> str:
 
 def _names(files: Sequence[str]) -> str:
     shown = [f.rsplit("/", 1)[-1] for f in files[:2]]
-    return ", ".join(shown) + (f" and {len(files) - 2} more" if len(files) > 2 else "")
+    return output.line(", ".join(shown)) + (f" and {len(files) - 2} more" if len(files) > 2 else "")
 
 
 def _sentence(d: Divergence, r: Audit) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from checker import output
 from checker.certificate.check import ACCEPTED, DISAGREE, GAVE_UP, REFUSED, UNREADABLE, Certified
 from checker.report.document import document
 from checker.report.words import count
@@ -34,8 +35,8 @@ def as_text(verdicts: Sequence[Certified], *, interrupted: bool = False) -> str:
         tail = ""
         if v.verdict == ACCEPTED:
             tail = f"  {count(v.clauses, 'clause')}, by {', '.join(v.answers)}"
-        lines.append(f"{v.verdict.upper():10} {v.file}{tail}")
-        lines += [f"           {r}" for r in v.reasons]
+        lines.append(f"{v.verdict.upper():10} {output.line(v.file)}{tail}")
+        lines += [f"           {output.line(r)}" for r in v.reasons]
     counts = {s: sum(v.verdict == s for v in verdicts) for s in STATUS}
     some = ", ".join(f"{n} {s}" for s, n in reversed(counts.items()) if n)
     lines += ["", f"{count(len(verdicts), 'certificate')}: {some or 0}"]

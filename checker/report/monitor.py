@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 
@@ -36,7 +35,7 @@ def render(report: Report) -> str:
         )
         for r in report.messages
     ]
-    out = [report.title, *(f"  {line}" for line in columns([head, *lines]))]
+    out = [output.line(report.title), *(f"  {line}" for line in columns([head, *lines]))]
     out += [f"  assumed: {a}" for a in report.assumptions]
     if report.problem is None:
         last = report.messages[-1]
@@ -83,7 +82,7 @@ def main(args: Namespace, progress: Callable[[str], object] = str) -> int:
             output.check_file("--record", args.record)
         recordings = live.record_all() if args.live else read(str(args.file))
     except (RecordingError, live.LiveError) as e:
-        sys.stderr.write(output.printable(f"monitor: {e}\n"))
+        output.complain(f"monitor: {e}")
         return 2
     if args.record:
         output.write(args.record, dump(recordings))

@@ -7,7 +7,6 @@ properties that cite the section.
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from checker import tables
 from checker.report.document import document
 from checker.report.words import count
 from checker.verdict import PROVED, Result
@@ -23,6 +23,20 @@ from model.near import UsageError
 from model.rule import ModelError, Rule
 from properties import catalogue
 
+REQUIREMENTS = {
+    "titles": {"*": str},
+    "requirement": [
+        {
+            "section": str,
+            "level": str,
+            "says": str,
+            "rules?": [str],
+            "properties?": [str],
+            "left?": str,
+        }
+    ],
+}
+"""The form of a list of requirements."""
 FOLDER = Path(__file__).parents[2] / "properties" / "rfc"
 
 
@@ -62,8 +76,7 @@ def requirements(rfc: str) -> tuple[dict[str, str], tuple[Requirement, ...]]:
         raise UsageError(
             f"the requirements of RFC {rfc} are not listed; there are those of {known}"
         )
-    with path.open("rb") as f:
-        data = tomllib.load(f)
+    data = tables.read(path, REQUIREMENTS)
     out = []
     for row in data["requirement"]:
         lists = {k: tuple(row.get(k, ())) for k in ("rules", "properties")}

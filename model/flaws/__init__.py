@@ -7,10 +7,12 @@ file of your own needs comes from here: `from model.flaws import *`.
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from model import patch
 from model.adversary.capabilities import capabilities
@@ -31,7 +33,7 @@ from model.expr import (
 )
 from model.extensions import extensions, with_needed
 from model.folder import failure, modules
-from model.near import UsageError, meant, unknown
+from model.near import SHOWN, UsageError, meant, shown, unknown
 from model.operation import Operation, Patch, content, patched
 from model.patch import *  # noqa: F403 - all of them, for a file of one's own
 from model.patch import without_check, without_fields
@@ -124,7 +126,26 @@ class Flaw:
     """By flawed ends: the properties without a witness, because no handshake completes."""
 
     def __post_init__(self) -> None:
-        """ModelError for a name that is nothing's, or an end without a patch."""
+        """ModelError for a name that is nothing's or cannot be shown, or an end without a patch."""
+        for what, most in (("name", SHOWN), ("title", 200), ("source", 200)):
+            text = getattr(self, what)
+            if not isinstance(text, str) or not text.isprintable() or len(text) > most:
+                raise ModelError(
+                    f"flaw {shown(self.name)}: expected a {what} of at most {most} visible "
+                    f"characters, got {shown(text)}"
+                )
+        for what in ("breaks", "idle"):
+            for end, names in self._mapping(what).items():
+                if isinstance(names, str) or not all(isinstance(n, str) for n in names):
+                    raise ModelError(
+                        f"flaw {self.name}, {what}: expected a list of names of properties for "
+                        f"{shown(end)}, got {shown(names)}"
+                    )
+        self._mapping("patches")
+        if not isinstance(self.scenario, str | Scenario):
+            raise ModelError(
+                f"flaw {self.name}: expected a scenario or its name, got {shown(self.scenario)}"
+            )
         for end in self.patches:
             if end not in ENDS["both"]:
                 raise ModelError(f"flaw {self.name}, patches: {unknown('end', end, ENDS['both'])}")
@@ -140,6 +161,15 @@ class Flaw:
         if self.capability is not None and self.capability not in capabilities():
             what = unknown("capability", self.capability, capabilities())
             raise ModelError(f"flaw {self.name}: {what}")
+
+    def _mapping(self, what: str) -> Mapping[str, Any]:
+        """The field `what`; ModelError if it is no mapping."""
+        found = getattr(self, what)
+        if not isinstance(found, Mapping):
+            raise ModelError(
+                f"flaw {self.name}, {what}: expected a mapping by end, got {shown(found)}"
+            )
+        return found
 
     def at(self, end: str) -> tuple[str, ...]:
         """The roles that are patched at `end`; ModelError if one has no patch."""
@@ -202,13 +232,18 @@ def flaws() -> dict[str, Flaw]:
     return out
 
 
+def of_file(spec: str) -> bool:
+    """Whether a flaw is one of a file, and not of the catalogue."""
+    return spec.partition("@")[0].endswith(".py")
+
+
 def find(spec: str) -> tuple[Flaw, str]:
     """The flaw and the flawed ends of `NAME`, `NAME@END` or `FILE.py`, a file that defines `FLAW`.
 
     UsageError with the near names, or with the line at which the file fails.
     """
     name, _, end = spec.partition("@")
-    flaw = _from_file(Path(name)) if name.endswith(".py") else flaws()[meant("flaw", name, flaws())]
+    flaw = _from_file(Path(name)) if of_file(spec) else flaws()[meant("flaw", name, flaws())]
     end = end or flaw.ends[0]
     try:
         flaw.at(end)
@@ -224,7 +259,9 @@ def _from_file(path: Path) -> Flaw:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # which would show the line as it is
+            spec.loader.exec_module(module)
         flaw = getattr(module, "FLAW", None)
         if not isinstance(flaw, Flaw):
             raise UsageError(f"{path} defines no FLAW = Flaw(...); see model/flaws for examples")
@@ -232,7 +269,7 @@ def _from_file(path: Path) -> Flaw:
             own(flaw.scenario)
     except UsageError:
         raise
-    except Exception as e:
+    except (Exception, SystemExit) as e:
         raise UsageError(failure(e, path)) from e
     return flaw
 
