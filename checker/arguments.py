@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tomllib
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,6 +13,7 @@ from typing import Any, NoReturn
 from checker import output
 from checker.engines.choice import ENGINES
 from checker.verdict import EXIT
+from model.near import shown
 
 ABOUT = {
     "verify": "decide properties",
@@ -37,24 +39,32 @@ MUTATED = (
 AUDITED = "exit status: 0 no file is laxer than the model, 1 one is, 2 one cannot be read"
 
 
-def _positive(kind: Any) -> Any:
-    def parse(text: str) -> Any:
-        value = kind(text)
-        if value <= 0:
-            raise ValueError
-        return value
+def _number(what: str, kind: Any, most: float, units: Mapping[str, int] | None = None) -> Any:
+    """The parser of a number above 0; `units` are letters that may come after it."""
 
-    parse.__name__ = f"positive {kind.__name__}"
+    def parse(text: str) -> Any:
+        unit = (units or {}).get(text[-1:].upper(), 0)
+        try:
+            value = kind(text[:-1] if unit else text) * (unit or 1)
+            if 0 < value <= most:  # also false for what is no number
+                return value
+        except ValueError:
+            pass
+        letters = f", or such a number with {', '.join(units)}" if units else ""
+        raise argparse.ArgumentTypeError(
+            f"expected {what} above 0, at most {most:,.0f}{letters}, got {shown(text)}"
+        )
+
     return parse
 
 
 def _bytes(text: str) -> int:
     units = {"K": 2**10, "M": 2**20, "G": 2**30}
-    unit = units.get(text[-1:].upper(), 1)
-    value = float(text[:-1] if unit > 1 else text) * unit
-    if value <= 0:
-        raise ValueError
-    return int(value)
+    return int(_number("a number of bytes", float, 10**15, units)(text))
+
+
+_seconds = _number("a number of seconds", float, 1e6)
+_states = _number("a whole number of states", int, 10**15)
 
 
 def arg(*names: str, **options: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
@@ -69,8 +79,8 @@ FLAW = arg(
     metavar="NAME[@END]",
     help="a published flaw at client, server or both, or a file with FLAW",
 )
-SECONDS = arg("--time", type=_positive(float), metavar="S", help="seconds for each search")
-STATES = arg("--states", type=_positive(int), metavar="N", help="states for each search")
+SECONDS = arg("--time", type=_seconds, metavar="S", help="seconds for each search")
+STATES = arg("--states", type=_states, metavar="N", help="states for each search")
 FORMAT = arg("--format", choices=("text", "json"), default="text")
 OUTPUT = arg("-o", "--output", metavar="FILE", help="write there instead of to stdout")
 CHECK = arg("--check", action="store_true", help="write nothing; exit 1 if something is stale")
@@ -96,7 +106,7 @@ ARGUMENTS: dict[str, list[Any]] = {
         ),
         arg(
             "--time",
-            type=_positive(float),
+            type=_seconds,
             metavar="S",
             help="seconds for each search and each proof",
         ),
@@ -152,7 +162,7 @@ ARGUMENTS: dict[str, list[Any]] = {
         arg("--row", metavar="RULE", help="the mutants of one row"),
         arg("--record", metavar="FILE", help="keep each judgement there, and go on from it"),
         arg("--write", action="store_true", help="write the counts to properties/mutants.toml"),
-        arg("--time", type=_positive(float), metavar="S", help="seconds for all"),
+        arg("--time", type=_seconds, metavar="S", help="seconds for all"),
         FORMAT,
     ],
     "tightness": [
@@ -185,7 +195,7 @@ def arguments() -> dict[str, list[Any]]:
             ),
             arg(
                 "--time",
-                type=_positive(float),
+                type=_seconds,
                 metavar="S",
                 help="seconds for each solver and file (default: 60)",
             ),

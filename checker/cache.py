@@ -27,9 +27,13 @@ class UnsafeError(Exception):
 def folder() -> Path:
     """The default folder."""
     base = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification says that a relative path is to be ignored.
-    root = Path(base) if os.path.isabs(base) else Path.home() / ".cache"
-    return root / "tls-handshake-model-checker"
+    name = "tls-handshake-model-checker"
+    try:
+        # The XDG specification says that a relative path is to be ignored.
+        root = Path(base) if os.path.isabs(base) else Path.home() / ".cache"
+    except RuntimeError:  # a user without a home, as in a container
+        return Path(tempfile.gettempdir()) / f"{name}-{os.geteuid()}"
+    return root / name
 
 
 def made(where: Path) -> Path:

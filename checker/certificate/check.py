@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from checker.certificate import (
     CLOSING,
@@ -38,6 +38,8 @@ UNREADABLE = "unreadable"
 GAVE_UP = "a solver gave up"
 DISAGREE = "solvers disagree"
 
+LARGEST = 1 << 26
+"""The most bytes of a file; the largest certificate here has less than a tenth of that."""
 SECONDS = 60.0
 """The default limit for each solver and file."""
 SHOWN = 3
@@ -238,7 +240,11 @@ def certify_all(
     try:
         for file in files:
             try:
-                text = Path(file).read_bytes().decode()
+                with open(file, "rb") as f:
+                    data = f.read(LARGEST + 1)
+                text = data.decode()
+                if len(data) > LARGEST:
+                    raise OSError(errno.EFBIG, f"it has more than {LARGEST:,} bytes")
             except (OSError, UnicodeDecodeError) as e:
                 reason = e.strerror if isinstance(e, OSError) else "it is no UTF-8 text"
                 out.append(Certified(file, UNREADABLE, [reason or str(e)]))

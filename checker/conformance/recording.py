@@ -104,7 +104,7 @@ def parse(text: str, title: str) -> list[Recording]:
             continue
         try:
             item = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as e:
+        except (ValueError, RecursionError) as e:  # also for a number of too many digits
             raise RecordingError(
                 f"line {number}: expected one JSON object a line, got {shown(line.strip())}: {e}"
             ) from None

@@ -19,6 +19,8 @@ from model.system import Compiled
 
 FORMAT = 2
 MANIFEST = "manifest.json"
+LARGEST = 1 << 26
+"""The most bytes of a manifest: some millions of levels."""
 
 
 class CheckpointError(NativeError, UsageError):
@@ -63,56 +65,69 @@ class Checkpoint:
         self.engine, self.questions, self.identity = engine, questions, identity
         self.rows = 0
         self.sums = [0, 0, 0]
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         manifest = folder / MANIFEST
+        self.lock: IO[bytes] | None = None
         self.files: list[IO[bytes]] = []
-        self._lock()
-        found = manifest.exists()
-        if found and not engine.resume:
-            self.close()
-            raise CheckpointError(f"{folder} keeps a search: resume it, or remove the folder")
         try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock()
+            found = manifest.exists()
+            if found and not engine.resume:
+                raise CheckpointError(f"{folder} keeps a search: resume it, or remove the folder")
             data = self._read(manifest) if found else None
-            for name in self.NAMES:
-                self.files.append((folder / name).open("r+b" if found else "w+b", buffering=0))
+            self._open(data)
             if data is not None:
                 expect(int(data["count"]))
                 self._restore(data)
+        except cache.UnsafeError as e:
+            self.close()
+            raise CheckpointError(str(e)) from e
         except OSError as e:
             self.close()
-            raise NativeError(f"the checkpoint in {folder} cannot be used: {e}") from e
+            raise CheckpointError(f"the checkpoint in {folder} cannot be used: {e}") from e
         except BaseException:
             self.close()
             raise
 
+    def _open(self, data: Mapping[str, Any] | None) -> None:
+        """Open the data files; those kept must be as long as the manifest `data` says."""
+        for name, size in zip(self.NAMES, self.engine.sizes, strict=True):
+            path = self.folder / name
+            if data is None:
+                path.unlink(missing_ok=True)  # perhaps a link to a file elsewhere
+            else:
+                cache.refuse_shared(path)
+                if path.stat().st_size < data["count"] * size:
+                    raise CheckpointError(f"{name} in {self.folder} is too short")
+            self.files.append(path.open("x+b" if data is None else "r+b", buffering=0))
+
     def _lock(self) -> None:
-        """Lock the folder for this process until its end; NativeError if another has the lock."""
+        """Lock the folder for this process until its end; the error if another has the lock."""
         import fcntl
 
         self.lock = (self.folder / "lock").open("ab")
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as e:
-            self.lock.close()
-            raise NativeError(f"{self.folder} is in use by another search: {e.strerror}") from e
+            raise CheckpointError(f"{self.folder} is in use by another search: {e}") from e
 
     def close(self) -> None:
         """Close the files."""
-        self.lock.close()
-        for f in self.files:
-            f.close()
+        for f in (self.lock, *self.files):
+            if f is not None:
+                f.close()
 
     def _read(self, manifest: Path) -> dict[str, Any]:
         """The manifest; CheckpointError if it is damaged, of another search or of another user."""
         try:
             cache.refuse_shared(self.folder, is_folder=True)
             cache.refuse_shared(manifest)
+            if manifest.stat().st_size > LARGEST:
+                raise ValueError(f"it has more than {LARGEST:,} bytes")
             data = json.loads(manifest.read_text(encoding="utf-8"))
             version, identity = data["format"], data["system"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
             raise CheckpointError(f"{manifest} is not a manifest: {e}") from e
-        except cache.UnsafeError as e:
-            raise CheckpointError(str(e)) from e
         if version != FORMAT:
             raise CheckpointError(f"{manifest} has format {version}, not {FORMAT}")
         if identity != self.identity:

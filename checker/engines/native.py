@@ -258,22 +258,20 @@ class Native:
             if not self.head:
                 raise NativeError("no memory for the arrays of the search")
             self._finalizer = weakref.finalize(self, _free, self.lib, self.head, system)
-            kept: Checkpoint | None = None
             try:
                 if self.checkpoint is not None:
                     whole = Collapsed(self.compiled, self.layout, asked, self.edges, 1)
-                    kept = Checkpoint(
+                    run.kept = Checkpoint(
                         self, run.questions, whole.identity(), partial(self.expect, run)
                     )
-                    stack.callback(kept.close)
-                self._search(result, run, kept)
+                    stack.callback(run.kept.close)
+                self._search(result, run)
                 result.complete = True
             except _EndError as e:
                 result.reason = str(e)
             except _NarrowError:
-                if kept is not None:
-                    kept.save()
-                    self.resume = True
+                run.save()
+                self.resume = self.resume or run.kept is not None
                 raise
             except KeyboardInterrupt:
                 result.reason = "interrupted"
@@ -283,8 +281,7 @@ class Native:
                 if n:
                     result.edges[s.label] = result.edges.get(s.label, 0) + n
             self._ask(run.questions)
-            if kept is not None:
-                kept.save()
+            run.save()
 
     def _free(self) -> None:
         if self.head:
@@ -311,7 +308,7 @@ class Native:
             if q.state is None and head.seen[i] != NEVER:
                 q.state = int(head.seen[i])
 
-    def _search(self, result: Search, run: _Run, kept: Checkpoint | None) -> None:
+    def _search(self, result: Search, run: _Run) -> None:
         """Expand level after level; _EndError if anything but completion ends the search."""
         head, budget = self.head.contents, run.budget
         head.limit = MOST if budget.states is None else max(0, min(budget.states, MOST))
@@ -337,9 +334,8 @@ class Native:
                 run.look()
                 self._memory(run)
                 now = time.monotonic()
-                if kept is not None and now - run.saved >= self.every:
-                    kept.save()
-                    run.saved = time.monotonic()
+                if now - run.saved >= self.every:
+                    run.save()
                 if now - run.told >= 1:
                     run.told = now
                     self._tell(result)
@@ -469,8 +465,19 @@ class _Run:
         self.questions, self.budget, self.watch = questions, budget, watch
         self.files: ExitStack | None = None
         """Holds files open once states move into them; None if they did, or may not."""
+        self.kept: Checkpoint | None = None
         self.looked = 0.0
         self.began = self.told = self.saved = time.monotonic()
+
+    def save(self) -> None:
+        """Save the search; where that cannot be, as on a full disk, go on without."""
+        try:
+            if self.kept is not None:
+                self.kept.save()
+        except NativeError as e:
+            self.watch.note(f"{e}; the search goes on, and is saved no more")
+            self.kept = None
+        self.saved = time.monotonic()
 
     def look(self) -> None:
         """End the search if the time is used up."""

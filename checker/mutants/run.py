@@ -252,6 +252,8 @@ def recorded(record: str | None) -> Iterator[Judged]:
     """The judgements in a file; UsageError if it has lines, and none of them is one."""
     if record is None or not Path(record).exists():
         return
+    if not Path(record).is_file():
+        raise UsageError(f"--record {record}: expected a file, got a folder or a device")
     lines = Path(record).read_text(encoding="utf-8", errors="replace").splitlines()
     found = [j for j in map(_judgement, lines) if j is not None]  # a line may be cut off
     if lines and not found:

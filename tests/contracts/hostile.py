@@ -186,7 +186,7 @@ def _audit(folder: Path, data: bytes) -> Ended:
     path.write_bytes(data)
     with _limited():
         found = [audit.audit(str(path))]
-    text = as_text(found)
+    text = output.printable(as_text(found))
     status = audited(found)
     return Ended(status, "", text.splitlines()[3]) if status == 2 else Ended(status, text)
 
