@@ -14,8 +14,9 @@ from pathlib import Path
 from checker import output
 from checker.arguments import ABOUT
 from checker.listing import decided
+from checker.mutants.family import FATES
 from checker.mutants.generate import WORDS
-from checker.mutants.survivors import FATES, rate, recorded
+from checker.mutants.survivors import rate, recorded
 from checker.report.words import count
 from checker.request import Request, declared, expectations, properties_of
 from checker.verdict import EXIT, VIOLATED

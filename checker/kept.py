@@ -34,7 +34,15 @@ KEEP = 1_000_000
 
 LARGEST = 1 << 28
 """The most bytes of what is kept of a scenario."""
-_ODD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, EngineError)
+_ODD = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    EngineError,
+)
 """What data that have not the form of an answer raise."""
 
 

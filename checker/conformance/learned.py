@@ -16,8 +16,11 @@ from pathlib import Path
 
 from checker.conformance.alerts import ALERTS
 from model.message import ALPHABET
+from model.near import shown
 from model.principal import Alert
 
+LONGEST = 500
+"""The most characters of a state's name or a label."""
 LIMIT = 10_000
 """The most edges in a file; a learned machine has some hundreds."""
 
@@ -236,6 +239,11 @@ def _edges(path: str, text: str) -> tuple[list[tuple[str, str, str]], list[str]]
     for edge in graphs[0].get_edges():
         source, target = _plain(str(edge.get_source())), _plain(str(edge.get_destination()))
         label = _plain(str(edge.get("label") or ""))
+        if max(map(len, (source, target, label))) > LONGEST:
+            raise LearnedError(
+                f"{path}: expected names and labels of at most {LONGEST} characters, got "
+                f"{shown(max(source, target, label, key=len))}"
+            )
         if label:
             edges.append((source, target, label))
         else:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from checker.mutants.family import EQUIVALENT, KILLED, SURVIVES, UNDECIDED
+from checker.mutants.family import EQUIVALENT, FATES, KILLED, SURVIVES, UNDECIDED
 from checker.mutants.run import Fate, Fates, Judged
-from checker.mutants.survivors import FATES, rate, reason
+from checker.mutants.survivors import rate, reason
 from checker.report.columns import columns
 from checker.report.document import document
 from checker.report.text import chart
