@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import json
 import os
 import random
@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from checker.engines import native, native_source
-from checker.engines.checkpoint import CheckpointError
+from checker.engines.checkpoint import Checkpoint, CheckpointError, checksum
 from checker.engines.interface import Budget, Question, Search, Watch
 from checker.engines.native import Native
 from checker.engines.native_source import NativeError
@@ -64,9 +64,7 @@ def test_a_stopped_search_goes_on(
 def summed(data: dict[str, Any]) -> str:
     """A manifest whose checksum fits."""
     rest = {k: v for k, v in data.items() if k != "sum"}
-    return json.dumps(
-        {**rest, "sum": hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()}
-    )
+    return json.dumps({**rest, "sum": checksum(rest)})
 
 
 OUTSIDE: dict[str, list[Any]] = {
@@ -138,6 +136,49 @@ def test_a_checkpoint_of_another_search_is_refused(cache: Path, tmp_path: Path) 
     (folder / "via.bin").unlink()
     with pytest.raises(NativeError, match="cannot be used"):
         Native(compiled("toy"), cache=cache, checkpoint=folder, resume=True).search()
+
+
+@pytest.mark.parametrize("every", [0.0, 60.0])
+def test_a_search_that_cannot_be_saved_goes_on(
+    every: float, monkeypatch: pytest.MonkeyPatch, cache: Path, tmp_path: Path
+) -> None:
+    """As on a full disk, during the search or at its end."""
+
+    def full(self: Checkpoint) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Checkpoint, "_save", full)
+    notes: list[str] = []
+    engine = Native(compiled("toy"), cache=cache, checkpoint=tmp_path, every=every)
+    found = engine.search(watch=Watch(note=notes.append))
+    assert (found.complete, found.levels) == (True, [1, 3, 3, 2, 2])
+    (note,) = notes
+    assert "cannot be written: [Errno 28] No space left on device; the search goes on" in note
+
+
+def test_a_link_in_the_place_of_a_file_is_not_followed(cache: Path, tmp_path: Path) -> None:
+    other, folder = tmp_path / "other", tmp_path / "kept"
+    other.write_bytes(b"mine")
+    folder.mkdir()
+    (folder / "words.bin").symlink_to(other)
+    Native(compiled("toy"), cache=cache, checkpoint=folder).search(budget=Budget(states=5))
+    assert other.read_bytes() == b"mine"
+    assert not (folder / "words.bin").is_symlink()
+    (folder / "words.bin").replace(other)
+    (folder / "words.bin").symlink_to(other)
+    with pytest.raises(CheckpointError, match=r"words\.bin is not a file"):
+        Native(compiled("toy"), cache=cache, checkpoint=folder, resume=True).search()
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_place_where_no_folder_can_be_is_refused(
+    resume: bool, cache: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match="cannot be used"):
+        Native(
+            compiled("toy"), cache=cache, checkpoint=tmp_path / "file" / "kept", resume=resume
+        ).search()
 
 
 CHILD = """
