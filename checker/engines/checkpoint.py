@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
@@ -197,10 +198,13 @@ class Checkpoint:
         head.next = data["next"]
         engine.bounds = list(data["bounds"])
         engine.asked = data["asked"]
+        # Arrays of a known length: an index outside is an error, and never a place in memory.
+        seen = (ctypes.c_uint64 * len(self.questions)).from_address(_address(head.seen))
         for i, row in enumerate(data["seen"]):
-            head.seen[i] = NEVER if row is None else row
+            seen[i] = NEVER if row is None else row
+        edges = (ctypes.c_uint64 * len(engine.compiled.steps)).from_address(_address(head.edges))
         for i, n in data["edges"]:
-            head.edges[i] = n
+            edges[i] = n
 
     def save(self) -> None:
         """Append the new states, then replace the manifest; at return both are on disk.
@@ -256,6 +260,10 @@ class Checkpoint:
 def checksum(data: Mapping[str, Any]) -> str:
     """The checksum of a manifest's other values."""
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def _address(pointer: Any) -> int:
+    return ctypes.addressof(pointer.contents)
 
 
 def _list(value: Any, fits: Callable[[Any], bool]) -> bool:

@@ -421,6 +421,8 @@ int search_room(Search *s, u64 rows)
 /* The index of the first `rows` rows, which the caller has written. */
 int search_restore(Search *s, u64 rows)
 {
+    if (rows > s->room)
+        return NO_MEMORY;
     s->count = rows;
     return index_rows(s);
 }

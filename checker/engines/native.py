@@ -136,10 +136,15 @@ class Native:
         self._check(row)
         cell = (ctypes.c_uint64 * self.layout.words)()
         self.lib.collapse_read(self.head, row, row + 1, cell)
-        return tuple(
-            d.values[(cell[w] >> shift) & mask]
-            for d, (w, shift, mask) in zip(self.compiled.domains, self.layout.slots, strict=True)
-        )
+        try:
+            return tuple(
+                d.values[(cell[w] >> shift) & mask]
+                for d, (w, shift, mask) in zip(
+                    self.compiled.domains, self.layout.slots, strict=True
+                )
+            )
+        except IndexError:
+            raise NativeError(f"row {row} of the search is no state: see its checkpoint") from None
 
     def path(self, row: int) -> Route:
         """A shortest path from an initial state to the state numbered `row`."""

@@ -26,9 +26,10 @@ from checker import cli, output, request
 from checker.arguments import ABOUT, arguments
 from checker.certificate import CLOSING, OPENING, Subject, write
 from checker.conformance import audit
+from checker.engines.checkpoint import Checkpoint
 from checker.engines.interface import Budget, Question, described
 from checker.engines.native import Native
-from checker.engines.native_source import available
+from checker.engines.native_source import NativeError, available
 from checker.engines.symbolic import Proof, Prover
 from checker.kept import Kept, identity_of
 from checker.mutants import run as mutants
@@ -360,6 +361,51 @@ def _array(folder: Path, data: bytes) -> Ended:
     return _resumed(folder, {**_checkpoint(), name.decode(): rest})
 
 
+def _filled(folder: Path, data: bytes) -> Ended:
+    """A search whose arrays hold anything, with checksums that fit: it ends, whatever it finds."""
+    files = dict(_checkpoint())
+    arrays = dict(zip(Checkpoint.NAMES, data.split(SEPARATOR), strict=True))
+    manifest = json.loads(files["manifest.json"])
+    sizes = [len(x) // n for x, n in zip(arrays.values(), _toy().sizes, strict=True)]
+    manifest["count"] = count = min(sizes)
+    for name in ("bounds", "next", "asked"):
+        old = manifest[name]
+        manifest[name] = [0, count] if name == "bounds" else min(old, count)
+    manifest["seen"] = [None if n is None else min(n, count - 1) for n in manifest["seen"]]
+    parts = zip(arrays.values(), _toy().sizes, strict=True)
+    manifest["sums"] = [zlib.crc32(x[: count * n]) for x, n in parts]
+    for name, content in {
+        **arrays,
+        "manifest.json": json.dumps(resummed(manifest)).encode(),
+    }.items():
+        (folder / name).write_bytes(content)
+
+    def read() -> str:
+        questions = _questions()
+        engine = _toy(checkpoint=folder, resume=True)
+        engine.search(questions, Budget(states=10_000))
+        for q in questions:
+            if q.state is not None:
+                with contextlib.suppress(NativeError):  # no path, which is said
+                    engine.path(q.state)
+        return ""
+
+    return called(read)
+
+
+SEPARATOR = b"\n--\n"
+
+
+def _of_arrays(data: bytes, chance: random.Random, other: bytes) -> bytes:
+    """One array made of anything, or cut or longer; never empty."""
+    parts = data.split(SEPARATOR)
+    i = chance.randrange(3)
+    change = chance.choice((lambda x: chance.randbytes(len(x)), lambda x: x * 40, None))
+    new = change(parts[i]) if change else mutations.of_bytes(parts[i], chance)
+    parts[i] = new.replace(SEPARATOR, b"") + bytes(16)
+    return SEPARATOR.join(parts)
+
+
 def _of_array(data: bytes, chance: random.Random, other: bytes) -> bytes:
     name, _, rest = data.partition(b"\n")
     return name + b"\n" + mutations.of_bytes(rest, chance, other)
@@ -594,6 +640,13 @@ if not available():
             (0, 2),
             40,
             _of_array,
+        ),
+        "filled": Reader(
+            lambda: [SEPARATOR.join(_checkpoint()[n] for n in Checkpoint.NAMES)],
+            _filled,
+            (0, 2),
+            40,
+            _of_arrays,
         ),
         "object": Reader(lambda: [_object_file()[1]], _object, (0,), 15, _of_object),
     }

@@ -1,0 +1,100 @@
+"""The search in C under the compiler's sanitizers: no checkpoint makes it leave its arrays."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from checker.engines.native_source import available
+
+ROOT = Path(__file__).parents[2]
+FLAGS = "-g -fsanitize=address,undefined -fno-sanitize-recover=undefined"
+
+CHILD = """
+import sys
+import tempfile
+from pathlib import Path
+
+from checker.engines import native, native_source
+from checker.engines.interface import Watch
+from tests.checker.test_engines import COUNTS, compiled
+from tests.contracts import hostile
+
+native.SLICE, native_source.TOGETHER = 3, 1
+for name, full, levels, edges in COUNTS:
+    for threads in (1, 2):
+        engine = native.Native(compiled(name, full=full), edges=threads == 1)
+        assert engine.search(watch=Watch(threads=lambda: threads)).levels == levels
+read = 0
+for name in ("manifest", "array", "filled"):
+    reader = hostile.READERS[name]
+    for number in range(int(sys.argv[1])):
+        with tempfile.TemporaryDirectory() as folder:
+            ended = reader.read(Path(folder), hostile.case(reader, f"{name} again", number))
+        assert not hostile.wrong(reader, ended), (name, number, ended)
+        read += ended.status == 0
+print("read", read)
+"""
+OUTSIDE = """
+import ctypes
+from checker.engines import native_source
+from checker.engines.native import Native
+from tests.checker.test_engines import compiled
+
+text = native_source.Program.text
+beyond = "void beyond(Search *s) { ((volatile u64 *)s->seen)[QUESTIONS + 1] = 0; }"
+native_source.Program.text = lambda self: text(self) + beyond
+engine = Native(compiled("toy"))
+engine.search()
+engine.lib.beyond(engine.head)
+"""
+
+
+def sanitized(code: str, cache: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """A Python process in which compiled searches have the sanitizers."""
+    command = os.environ.get("CC") or "cc"
+    library = subprocess.run(
+        [*shlex.split(command), "-print-file-name=libasan.so"], capture_output=True, text=True
+    ).stdout.strip()
+    return subprocess.run(
+        [sys.executable, "-c", code, *words],
+        env={
+            **os.environ,
+            "CC": f"{command} {FLAGS}",
+            "LD_PRELOAD": library,
+            "ASAN_OPTIONS": "detect_leaks=0",  # the interpreter's own
+            "XDG_CACHE_HOME": str(cache),
+            "PYTHONPATH": str(ROOT),
+        },
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of sanitized searches; skips where the sanitizers do not work."""
+    if available():
+        pytest.skip(available())
+    folder = tmp_path_factory.mktemp("sanitized")
+    done = sanitized(OUTSIDE, folder)
+    if "AddressSanitizer: heap-buffer-overflow" not in done.stderr:
+        why = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
+        pytest.skip(f"a write outside an array goes unnoticed here: {why}")
+    assert done.returncode != 0
+    return folder
+
+
+@pytest.mark.deep
+def test_no_checkpoint_makes_the_search_leave_its_arrays(cache: Path) -> None:
+    """Manifests and arrays, most of them with checksums that fit."""
+    done = sanitized(CHILD, cache, "300")
+    assert done.returncode == 0, done.stderr[-3_000:]
+    assert int(done.stdout.split()[1]) > 100  # much of it is read, and searched on from
