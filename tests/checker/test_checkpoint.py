@@ -17,13 +17,14 @@ from typing import Any
 import pytest
 
 from checker.engines import native, native_source
-from checker.engines.checkpoint import Checkpoint, CheckpointError, checksum
+from checker.engines.checkpoint import Checkpoint, CheckpointError
 from checker.engines.interface import Budget, Question, Search, Watch
 from checker.engines.native import Native
 from checker.engines.native_source import NativeError
 from tests.checker import test_native
 from tests.checker.test_engines import compiled, of
 from tests.checker.test_native import ROOT, arrays, asked, compiled_small, copies
+from tests.hostile.kept import resummed
 from tests.sizes import deep_but
 
 pytestmark = test_native.pytestmark
@@ -63,8 +64,7 @@ def test_a_stopped_search_goes_on(
 
 def summed(data: dict[str, Any]) -> str:
     """A manifest whose checksum fits."""
-    rest = {k: v for k, v in data.items() if k != "sum"}
-    return json.dumps({**rest, "sum": checksum(rest)})
+    return json.dumps(resummed(data))
 
 
 OUTSIDE: dict[str, list[Any]] = {

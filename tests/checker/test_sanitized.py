@@ -23,7 +23,8 @@ from pathlib import Path
 from checker.engines import native, native_source
 from checker.engines.interface import Watch
 from tests.checker.test_engines import COUNTS, compiled
-from tests.contracts import hostile
+from tests.hostile.kept import KEPT
+from tests.hostile.law import case, wrong
 
 native.SLICE, native_source.TOGETHER = 3, 1
 for name, full, levels, edges in COUNTS:
@@ -32,11 +33,11 @@ for name, full, levels, edges in COUNTS:
         assert engine.search(watch=Watch(threads=lambda: threads)).levels == levels
 read = 0
 for name in ("manifest", "array", "filled"):
-    reader = hostile.READERS[name]
+    reader = KEPT[name]
     for number in range(int(sys.argv[1])):
         with tempfile.TemporaryDirectory() as folder:
-            ended = reader.read(Path(folder), hostile.case(reader, f"{name} again", number))
-        assert not hostile.wrong(reader, ended), (name, number, ended)
+            ended = reader.read(Path(folder), case(reader, f"{name} again", number))
+        assert not wrong(reader, ended), (name, number, ended)
         read += ended.status == 0
 print("read", read)
 """

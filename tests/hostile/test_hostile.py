@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts import hostile
-from tests.contracts.hostile import READERS, Ended, Reader, wrong
+from tests.hostile.law import Ended, Reader, case, wrong
+from tests.hostile.readers import READERS
 
-ONCE_FAILED = Path(__file__).with_name("hostile_inputs")
+ONCE_FAILED = Path(__file__).with_name("once_failed")
 FEW = 2
 """Of each reader, how many mutated inputs the quick tests have."""
 
@@ -27,7 +27,7 @@ def held(name: str, number: int, folder: Path) -> None:
     reader = READERS[name]
     here = folder / str(number)
     here.mkdir()
-    data = hostile.case(reader, name, number)
+    data = case(reader, name, number)
     (folder / f"{name}-{number}").write_bytes(data)
     ended = reader.read(here, data)
     assert not wrong(reader, ended), f"{folder / f'{name}-{number}'}: {wrong(reader, ended)}"
