@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+NAME = "tls-handshake-model-checker"
 CACHED = 1 << 27
 """The most bytes of files that are not in use."""
 SUM = hashlib.sha256().digest_size
@@ -27,13 +28,12 @@ class UnsafeError(Exception):
 def folder() -> Path:
     """The default folder."""
     base = os.environ.get("XDG_CACHE_HOME", "")
-    name = "tls-handshake-model-checker"
     try:
         # The XDG specification says that a relative path is to be ignored.
         root = Path(base) if os.path.isabs(base) else Path.home() / ".cache"
     except RuntimeError:  # a user without a home, as in a container
-        return Path(tempfile.gettempdir()) / f"{name}-{os.geteuid()}"
-    return root / name
+        return Path(tempfile.gettempdir()) / f"{NAME}-of-{os.geteuid()}"
+    return root / NAME
 
 
 def made(where: Path) -> Path:
@@ -92,6 +92,19 @@ def building(where: Path) -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(dir=where, prefix=_prefix())
 
 
+def elsewhere() -> tempfile.TemporaryDirectory[str]:
+    """A temporary folder where the cache cannot be; `tidy` deletes it if this process is killed."""
+    return tempfile.TemporaryDirectory(prefix=f"{NAME}-{os.getpid()}-")
+
+
+def tidy() -> None:
+    """Delete what killed processes of this user have not finished, in the cache or elsewhere."""
+    for path in (*_left(folder(), "build"), *_left(Path(tempfile.gettempdir()), NAME)):
+        with suppress(OSError):
+            if path.lstat().st_uid == os.geteuid():
+                _delete(path)
+
+
 def _prefix() -> str:
     return f"build-{os.getpid()}-"
 
@@ -113,8 +126,8 @@ def prune(where: Path, new: Path | None = None) -> None:
     What processes left unfinished that run no more goes, too. Another process may have deleted a
     file meanwhile, or may still have one open: an open object stays mapped.
     """
-    for path in _left(where):
-        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    for path in _left(where, "build"):
+        _delete(path)
     held = 0
     infos = files(where)
     for path in sorted(infos, key=lambda p: (p == new, infos[p].st_mtime), reverse=True):
@@ -123,10 +136,14 @@ def prune(where: Path, new: Path | None = None) -> None:
             path.unlink(missing_ok=True)
 
 
-def _left(where: Path) -> Iterator[Path]:
-    """What is unfinished of processes that run no more."""
-    for path in where.glob("build-*"):
-        number = path.name.split("-")[1]
+def _delete(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _left(where: Path, name: str) -> Iterator[Path]:
+    """What is unfinished, under this name and its number, of processes that run no more."""
+    for path in where.glob(f"{name}-*"):
+        number = path.name.removeprefix(f"{name}-").partition("-")[0]
         if number.isdigit():
             try:
                 os.kill(int(number), 0)

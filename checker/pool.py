@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import Any, Self
 
+from checker import cache
 from checker.signals import left_to_parent
 
 
@@ -130,9 +131,12 @@ class Pool:
         return self
 
     def __exit__(self, *_: object) -> None:
+        at_work = bool(self._busy())
         for worker in self._workers.values():
             worker.kill()
         self._workers.clear()
+        if at_work:
+            cache.tidy()
 
     def add(self, job: Job, *, first: bool = False) -> Job:
         """Put a job at the end of the queue; with `first`, at its front."""

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from checker import cache
 from checker.by_proof import SHOW_SECONDS
 from checker.cases import Odd, everything, odd
 from checker.decide import run_task
@@ -98,7 +97,6 @@ def verify(
                         told += 1
     except KeyboardInterrupt:
         outcome.interrupted = True
-        cache.prune(cache.folder())  # what killed processes have not finished
     for course in courses[told:]:
         _tell(outcome, course, report)
     if everything(request) and not outcome.interrupted:

@@ -19,7 +19,7 @@ import platform
 import shlex
 import shutil
 import subprocess
-import tempfile
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -339,7 +339,8 @@ def load(source: str, folder: Path | None = None, optimise: str = PLAIN) -> ctyp
         if folder is not None:
             raise NativeError(f"the cache folder {where} cannot be used: {e.strerror}") from e
         # The object stays mapped when its file is gone.
-        with tempfile.TemporaryDirectory() as name:
+        cache.tidy()
+        with cache.elsewhere() as name:
             target = Path(name) / "search.so"
             _build(command, source, Path(name), target)
             return _open(target)

@@ -14,13 +14,16 @@ from pathlib import Path
 
 import pytest
 
+from checker import cache
+
 ROOT = Path(__file__).parents[2]
 EVERYTHING = ("verify", "--format", "jsonl")
 
 
-def begun(folder: Path, *words: str) -> subprocess.Popen[str]:
-    """The command, running, with a cache and a temporary folder of its own."""
-    places = {"XDG_CACHE_HOME": str(folder / "cache"), "TMPDIR": str(folder)}
+def begun(folder: Path, *words: str, cached: bool = True) -> subprocess.Popen[str]:
+    """The command, running, with a temporary folder and a cache of its own, if that can be."""
+    where = folder / "cache" if cached else "/dev/null/cache"
+    places = {"XDG_CACHE_HOME": str(where), "TMPDIR": str(folder)}
     return subprocess.Popen(
         [sys.executable, "-m", "checker", *words],
         cwd=ROOT,
@@ -57,7 +60,8 @@ def gone(pids: set[int]) -> bool:
 
 def left(folder: Path) -> list[str]:
     """The unfinished files and folders."""
-    return sorted(p.name for p in folder.rglob("*") if p.name.startswith(("build-", "tmp")))
+    begin = ("build-", "tmp", f"{cache.NAME}-")
+    return sorted(p.name for p in folder.rglob("*") if p.name.startswith(begin))
 
 
 @pytest.fixture
@@ -105,11 +109,15 @@ def test_a_signal_ends_a_run_with_what_there_is(
 
 @needs_proc
 @pytest.mark.deep
+@pytest.mark.parametrize("cached", [True, False])
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_at_any_moment_leaves_nothing_behind(how: signal.Signals, tmp_path: Path) -> None:
+def test_a_signal_at_any_moment_leaves_nothing_behind(
+    how: signal.Signals, cached: bool, tmp_path: Path
+) -> None:
+    """Neither in the cache nor, where that cannot be made, in the temporary folder."""
     clock = random.Random(int(how))
-    for _ in range(10):
-        process = begun(tmp_path, *EVERYTHING)
+    for _ in range(10 if cached else 5):
+        process = begun(tmp_path, *EVERYTHING, cached=cached)
         time.sleep(clock.uniform(0.5, 8))
         pids = children(process.pid)
         process.send_signal(how)
