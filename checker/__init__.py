@@ -6,6 +6,7 @@ once if one of those is found first.
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,9 @@ def misplaced() -> str:
 
 if _wrong := misplaced():
     raise ImportError(_wrong)
+
+# numpy's linear algebra is not used, and each of its threads would take memory.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def graph(scenario: str, *, flaw: str | None = None, drop: str | None = None) -> Any:

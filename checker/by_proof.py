@@ -79,7 +79,7 @@ def prove(
                 prover = None
                 why = f"{type(e).__name__}: {e}"
                 r = judge(p, Finding("proof", False, why), system)
-                r.error = True
+                r.error = not isinstance(e, MemoryError)
             r.seconds = time.monotonic() - began
             proved += r.certificate is not None
             yield r

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from checker import output
 from checker.arguments import KINDS, parser
+from checker.engines.room import lacking
 from checker.signals import stoppable
 from model.near import UsageError, meant
 from model.rule import ModelError
@@ -30,6 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does
     args = parser().parse_args(argv)
     try:
+        if args.command not in LIGHT and (why := lacking()):
+            output.complain(f"not decided: {why}")
+            return 3
         with stoppable():
             return COMMANDS[args.command](args)
     except BrokenPipeError:
@@ -48,19 +52,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def failed(e: Exception) -> tuple[str, int]:
     """The message of an error, and its exit status."""
+    from checker.pool import DiedError, LateError
     from model.solver import UndecidedError
 
     if isinstance(e, UsageError):
         return f"error: {e}", 2
     if isinstance(e, OSError) and e.filename:
         return f"error: {e.filename}: {e.strerror}", 2
-    if isinstance(e, UndecidedError):
+    if isinstance(e, MemoryError):
+        return "not decided: the system gave no more memory", 3
+    if isinstance(e, UndecidedError | DiedError | LateError):
         return f"not decided: {e}", 3
     if isinstance(e, ModelError):
         return f"error in the model: {e}", 4
     return f"internal error: {type(e).__name__}: {e}; --traceback shows where", 4
 
 
+LIGHT = ("list", "cache", "export", "docs")
+"""The commands that load no engine."""
 EVERY = 10.0
 """Seconds between two lines of progress if stderr is no terminal."""
 told = [0.0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -55,6 +56,17 @@ def write(path: str, text: str) -> None:
         beside.replace(place)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def read(path: str, most: int) -> bytes:
+    """The bytes of a file; OSError if there are more than `most`, as of a device without end."""
+    out = bytearray()
+    with open(path, "rb") as file:
+        while part := file.read(1 << 20):
+            out += part
+            if len(out) > most:
+                raise OSError(errno.EFBIG, f"it has more than {most:,} bytes")
+    return bytes(out)
 
 
 class Stream:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from checker import output
 from checker.certificate import (
     CLOSING,
     HEAD,
@@ -240,11 +240,7 @@ def certify_all(
     try:
         for file in files:
             try:
-                with open(file, "rb") as f:
-                    data = f.read(LARGEST + 1)
-                text = data.decode()
-                if len(data) > LARGEST:
-                    raise OSError(errno.EFBIG, f"it has more than {LARGEST:,} bytes")
+                text = output.read(file, LARGEST).decode()
             except (OSError, UnicodeDecodeError) as e:
                 reason = e.strerror if isinstance(e, OSError) else "it is no UTF-8 text"
                 out.append(Certified(file, UNREADABLE, [reason or str(e)]))

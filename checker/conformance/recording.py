@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from checker import output
 from checker.conformance.wire import RecordingError
 from model.expr import BOOL, COMPOSITE, Domain
 from model.extensions import extensions
@@ -85,7 +86,7 @@ def choices_of(direction: str, message: str) -> Mapping[str, Domain]:
 TITLE = 200
 """The most characters of a recording's title."""
 LARGEST = 1 << 28
-"""The most characters of a file: some million messages."""
+"""The most bytes of a file: some million messages."""
 
 
 def parse(text: str, title: str) -> list[Recording]:
@@ -214,12 +215,7 @@ def _parse_value(
 def read(path: str) -> list[Recording]:
     """The recordings in a file; RecordingError if the file cannot be opened or read."""
     try:
-        with open(path, encoding="utf-8") as f:
-            text = f.read(LARGEST + 1)
-        if len(text) > LARGEST:
-            raise RecordingError(f"expected at most {LARGEST:,} characters in a file; split it")
-    except RecordingError as e:
-        raise RecordingError(f"{path}: {e}") from None
+        text = output.read(path, LARGEST).decode()
     except (OSError, UnicodeDecodeError) as e:
         raise RecordingError(f"{path}: expected a recording in JSON lines, got: {e}") from None
     try:

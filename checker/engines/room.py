@@ -84,6 +84,31 @@ def memory(root: Path = Path("/")) -> tuple[int, int] | None:
     return total, max(0, left)
 
 
+ADDRESSES, DATA = 1 << 28, 160 << 20
+"""Bytes of address space, and of memory, without which the numeric libraries and the solvers cannot
+be loaded: they would end the process, with a status of their own."""
+
+
+def lacking(root: Path = Path("/")) -> str:
+    """The limit that leaves too little memory to load the engines; empty if there is none."""
+    import resource
+
+    found = memory(root)
+    limits = [
+        ("address space (ulimit -v)", resource.getrlimit(resource.RLIMIT_AS)[0], ADDRESSES),
+        ("data (ulimit -d)", resource.getrlimit(resource.RLIMIT_DATA)[0], DATA),
+        ("memory (machine or control group)", found[0] if found else DATA, DATA),
+    ]
+    return next(
+        (
+            f"expected at least {least:,} bytes of {what}, got a limit of {most:,}"
+            for what, most, least in limits
+            if most != resource.RLIM_INFINITY and most < least
+        ),
+        "",
+    )
+
+
 def _kind(folder: Path, mounts: Path) -> str:
     """The type of the file system of a folder; empty if unknown."""
     best, kind = -1, ""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,8 +13,9 @@ from types import SimpleNamespace
 import pytest
 
 from checker.engines import room
-from checker.engines.room import RoomError, disk, memory
+from checker.engines.room import RoomError, disk, lacking, memory
 
+ROOT = Path(__file__).parents[2]
 MIB = 1 << 20
 
 
@@ -162,3 +166,36 @@ def test_no_temporary_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.setenv("TMPDIR", str(tmp_path / "gone"))
     with pytest.raises(RoomError, match="gone: No such file or directory"):
         disk(1, tmp_path / "no mounts")
+
+
+# -- too little for the interpreter ----------------------------------------------------------------
+def test_a_machine_or_group_may_be_too_small_to_begin(tmp_path: Path) -> None:
+    assert lacking(machine(tmp_path, total=1000)) == ""
+    assert lacking(machine(tmp_path, total=100)) == (
+        "expected at least 167,772,160 bytes of memory (machine or control group), "
+        "got a limit of 104,857,600"
+    )
+    root = files(machine(tmp_path), proc__self__cgroup="0::/a\n")
+    group(root / "sys/fs/cgroup/a", str(64 * MIB), 60)
+    assert lacking(root).endswith("got a limit of 67,108,864")
+
+
+@pytest.mark.scenario
+@pytest.mark.parametrize("limit", ["RLIMIT_AS", "RLIMIT_DATA"])
+def test_a_limit_that_is_too_small_to_begin_is_inconclusive(limit: str) -> None:
+    """Not an abort of some library, with the status of a verdict that differs."""
+    for size in (30, 60, 100, 150):
+
+        def narrow(most: int = size * MIB) -> None:
+            resource.setrlimit(getattr(resource, limit), (most, most))
+
+        done = subprocess.run(
+            [sys.executable, "-m", "checker", "verify", "ORD-1", "--scenario", "tls12-small"],
+            capture_output=True,
+            text=True,
+            preexec_fn=narrow,
+            cwd=ROOT,
+        )
+        assert (done.returncode, done.stdout) == (3, ""), done.stderr
+        assert done.stderr.startswith("not decided: expected at least ")
+        assert done.stderr.count("\n") == 1
