@@ -172,7 +172,7 @@ class Decider:
             if time.monotonic() > _ends.get():
                 raise UndecidedError(f"the time ended, after {spent:,} conflicts of the solver")
             self._solver.conf_budget(SLICE)
-            answer: bool | None = self._solver.solve_limited(asked)
+            answer: bool | None = self._solver.solve_limited(asked, expect_interrupt=True)
             if answer is not None:
                 return answer
         raise UndecidedError(f"the solver gave up after {CONFLICTS:,} conflicts")

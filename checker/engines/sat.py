@@ -33,7 +33,7 @@ class Sat:
         """Whether the clauses and assumptions have a model; None if not decided in `BUDGET`."""
         self._model = []
         self._solver.conf_budget(BUDGET)
-        answer: bool | None = self._solver.solve_limited(assumptions)
+        answer: bool | None = self._solver.solve_limited(assumptions, expect_interrupt=True)
         return answer
 
     def core(self) -> list[int]:

@@ -85,6 +85,8 @@ def by_property(results: Sequence[Result]) -> str:
 
 def summary(results: Sequence[Result]) -> str:
     """The numbers of verdicts: of each kind, by proof, not as declared."""
+    if not results:
+        return "no verdict"
     counts = Counter(r.verdict for r in results)
     proofs = [r for r in results if r.certificate]
     names = {r.property for r in proofs}

@@ -129,6 +129,24 @@ def test_a_signal_at_any_moment_leaves_nothing_behind(
         assert left(tmp_path) == []
 
 
+@needs_proc
+@pytest.mark.deep
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_the_command_begins_is_no_error(how: signal.Signals, tmp_path: Path) -> None:
+    """While modules are loaded, the system is built, or the solver in C is asked."""
+    clock = random.Random(int(how))
+    for _ in range(20):
+        process = begun(tmp_path, "verify", "--scenario", "tls12-small", "--fresh")
+        maps = Path(f"/proc/{process.pid}/maps")
+        while "pysolvers" not in maps.read_text():  # the interpreter itself may still be loading
+            time.sleep(0.001)
+        time.sleep(clock.uniform(0, 1))
+        process.send_signal(how)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 130, err
+        assert err == "interrupted\n" or out.endswith("interrupted: these are the results so far\n")
+
+
 @pytest.mark.deep
 def test_a_pipe_that_is_closed_ends_the_run_quietly(running: subprocess.Popen[str]) -> None:
     assert running.stdout is not None and running.stderr is not None

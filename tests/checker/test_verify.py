@@ -24,7 +24,7 @@ from checker.decide import run_task
 from checker.engines.native import Native
 from checker.engines.native_source import available
 from checker.pool import cores, share
-from checker.report.text import by_property, chart, table
+from checker.report.text import by_property, chart, summary, table
 from checker.request import Request, Task, checked, left_out, omissions, scenarios_of
 from checker.verdict import Result, exit_status
 from checker.verify import combined, verify
@@ -208,6 +208,10 @@ def test_bad_names_list_the_near_ones(
     out = run(*args, status=2, capsys=capsys)
     assert near in out
     assert "Traceback" not in out
+
+
+def test_a_run_without_a_verdict_does_not_say_that_all_is_well() -> None:
+    assert summary([]) == "no verdict"
 
 
 def test_bad_numbers_are_usage_errors() -> None:
