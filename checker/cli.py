@@ -300,7 +300,7 @@ def _coverage(args: argparse.Namespace) -> int:
         Request(scenario=args.scenario, flaw=args.flaw, seconds=args.time, states=args.states)
     )
     _give((as_json if args.format == "json" else as_text)(found))
-    return 3 if found.reason else 0
+    return 130 if found.reason == "interrupted" else 3 if found.reason else 0
 
 
 def _mutants(args: argparse.Namespace) -> int:
