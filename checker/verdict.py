@@ -26,7 +26,7 @@ EXIT = """exit status:
   1    a definite verdict differs from what is declared, either way; or no scenario of a whole run
        reaches some case of a property
   2    usage
-  3    inconclusive: a budget or a solver ended before the answer
+  3    inconclusive: a budget, the memory or a solver ended before the answer
   4    model or internal error: engines disagree, a trace does not replay, a certificate fails
   130  interrupted; what was found is printed
 """
