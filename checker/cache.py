@@ -99,10 +99,11 @@ def elsewhere() -> tempfile.TemporaryDirectory[str]:
 
 def tidy() -> None:
     """Delete what killed processes of this user have not finished, in the cache or elsewhere."""
-    for path in (*_left(folder(), "build"), *_left(Path(tempfile.gettempdir()), NAME)):
-        with suppress(OSError):
-            if path.lstat().st_uid == os.geteuid():
-                _delete(path)
+    with suppress(OSError):  # no temporary folder
+        for path in (*_left(folder(), "build"), *_left(Path(tempfile.gettempdir()), NAME)):
+            with suppress(OSError):  # another process has deleted it
+                if path.lstat().st_uid == os.geteuid():
+                    _delete(path)
 
 
 def _prefix() -> str:
