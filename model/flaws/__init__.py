@@ -126,14 +126,7 @@ class Flaw:
     """By flawed ends: the properties without a witness, because no handshake completes."""
 
     def __post_init__(self) -> None:
-        """ModelError for a name that is nothing's or cannot be shown, or an end without a patch."""
-        for what, most in (("name", SHOWN), ("title", 200), ("source", 200)):
-            text = getattr(self, what)
-            if not isinstance(text, str) or not text.isprintable() or len(text) > most:
-                raise ModelError(
-                    f"flaw {shown(self.name)}: expected a {what} of at most {most} visible "
-                    f"characters, got {shown(text)}"
-                )
+        """ModelError for a name that is nothing's, or an end without a patch."""
         for what in ("breaks", "idle"):
             for end, names in self._mapping(what).items():
                 if isinstance(names, str) or not all(isinstance(n, str) for n in names):
@@ -265,6 +258,13 @@ def _from_file(path: Path) -> Flaw:
         flaw = getattr(module, "FLAW", None)
         if not isinstance(flaw, Flaw):
             raise UsageError(f"{path} defines no FLAW = Flaw(...); see model/flaws for examples")
+        for what, most in (("name", SHOWN), ("title", 200), ("source", 200)):
+            text = getattr(flaw, what)
+            if not isinstance(text, str) or not text.isprintable() or len(text) > most:
+                raise UsageError(
+                    f"{path}: expected a {what} of at most {most} visible characters, "
+                    f"got {shown(text)}"
+                )
         if isinstance(flaw.scenario, Scenario):
             own(flaw.scenario)
     except UsageError:
