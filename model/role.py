@@ -321,7 +321,12 @@ class Role:
                 )
                 passed.append(c.expr)
         nothing = neg(disj(*(conj(r.when, self.taken(r)) for r in rows)))
-        if satisfiable(nothing):
+        try:
+            others = satisfiable(nothing)
+        except UndecidedError as e:
+            what = f"{self.name}, {message.name} in {where}"
+            raise UndecidedError(f"{what}: whether it is refused is not known: {e}") from e
+        if others:
             rfc = rows[0].rfc if rows else message.rfc
             yield reject(f"{stem}_{where}", nothing, message.refused, rfc)
 
