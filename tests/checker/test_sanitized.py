@@ -43,14 +43,13 @@ print("read", read)
 """
 OUTSIDE = """
 import ctypes
-from checker.engines import native_source
-from checker.engines.native import Native
+from checker.engines import native
 from tests.checker.test_engines import compiled
 
-text = native_source.Program.text
-beyond = "void beyond(Search *s) { ((volatile u64 *)s->seen)[QUESTIONS + 1] = 0; }"
-native_source.Program.text = lambda self: text(self) + beyond
-engine = Native(compiled("toy"))
+text = native.source()
+beyond = "void beyond(Search *s) { ((volatile u64 *)s->seen)[s->questions + 1] = 0; }"
+native.source = lambda: text + beyond
+engine = native.Native(compiled("toy"))
 engine.search()
 engine.lib.beyond(engine.head)
 """
