@@ -26,6 +26,7 @@ ALERTS: Mapping[str, tuple[int, str]] = {
     "access_denied": (49, "5246 7.2.2"),
     "decode_error": (50, "5246 7.2.2"),
     "decrypt_error": (51, "5246 7.2.2"),
+    "too_many_cids_requested": (52, "9147 9"),
     "export_restriction": (60, "2246 7.2.2"),
     "protocol_version": (70, "5246 7.2.2"),
     "insufficient_security": (71, "5246 7.2.2"),
@@ -35,15 +36,52 @@ ALERTS: Mapping[str, tuple[int, str]] = {
     "no_renegotiation": (100, "5246 7.2.2"),
     "missing_extension": (109, "8446 6.2"),
     "unsupported_extension": (110, "5246 7.2.2"),
+    "certificate_unobtainable": (111, "6066 9"),
     "unrecognized_name": (112, "8446 6.2"),
     "bad_certificate_status_response": (113, "8446 6.2"),
+    "bad_certificate_hash_value": (114, "6066 9"),
     "unknown_psk_identity": (115, "8446 6.2"),
     "certificate_required": (116, "8446 6.2"),
+    "general_error": (117, "9846 6.2"),
     "no_application_protocol": (120, "8446 6.2"),
+    "ech_required": (121, "9849 6.1.6"),
 }
 """The number and the RFC section of each alert (IANA TLS Alerts)."""
 
 NAMES = {number: name for name, (number, _) in ALERTS.items()}
+
+_HELLOS = ("ClientHello", "SecondClientHello", "ServerHello", "HelloRetryRequest")
+_CERTIFICATE = ("Certificate",)
+ANSWERS: Mapping[str, tuple[str, ...]] = {
+    "handshake_failure": (*_HELLOS, "Certificate", "CertificateRequest", "ServerKeyExchange"),
+    "bad_certificate": _CERTIFICATE,
+    "unsupported_certificate": _CERTIFICATE,
+    "certificate_revoked": ("Certificate", "CertificateStatus"),
+    "certificate_expired": _CERTIFICATE,
+    "certificate_unknown": _CERTIFICATE,
+    "unknown_ca": _CERTIFICATE,
+    "access_denied": ("Certificate", *_HELLOS[:2]),
+    "export_restriction": (*_HELLOS, "ServerKeyExchange"),
+    "protocol_version": _HELLOS,
+    "insufficient_security": (*_HELLOS, "Certificate", "ServerKeyExchange"),
+    "internal_error": (),
+    "user_canceled": (),
+    "missing_extension": _HELLOS[:2],
+    "certificate_unobtainable": _HELLOS[:1],
+    "unrecognized_name": _HELLOS[:2],
+    "bad_certificate_status_response": ("Certificate", "CertificateStatus"),
+    "bad_certificate_hash_value": _CERTIFICATE,
+    "unknown_psk_identity": (*_HELLOS[:2], "ClientKeyExchange"),
+    "general_error": (),
+    "no_application_protocol": _HELLOS[:2],
+    "ech_required": ("ServerHello", "Finished"),
+}
+"""The alerts of a sound end whose peer is sound too, and the messages that each may answer.
+
+The reason is the end's own: its trust in certificates, its names and protocols, what it supports.
+An alert with no messages may come at any time. The other alerts say that the peer's message was
+wrong or was changed on the way.
+"""
 
 DECRYPTION = ("bad_record_mac", "decryption_failed")
 """The alerts for a record that does not decrypt."""

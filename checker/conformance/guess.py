@@ -3,25 +3,43 @@
 The client's configuration is what its ClientHello shows. The server is assumed to know, of the
 suites offered, only the one that it took. If no configuration makes the recording legal, the server
 is assumed to know all suites offered, and the machines refuse.
+
+An alert says more: its sender may be configured so that it must refuse what it was sent. `evidence`
+reads off the machine's reject rows which variables decide that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from checker.conformance.recording import TO_CLIENT, TO_SERVER, Recording, roles
-from model.expr import Expr
+from checker.conformance import alerts
+from checker.conformance.recording import (
+    TO_CLIENT,
+    TO_SERVER,
+    Recorded,
+    Recording,
+    alphabet,
+    choices_of,
+    roles,
+)
+from model.expr import Expr, variables
 from model.principal import CLIENT, OFFERED, Version
 from model.transcript import EXPORT_SUITES
 
 MAY = {
-    "client": ("updates", "false_starts"),
-    "server": ("updates", "asks_later", "issues_more"),
+    "client": ("updates", "false_starts", "allows_insecure"),
+    "server": ("updates", "asks_later", "issues_more", "asks_renegotiation", "allows_insecure"),
 }
 """Options that an RFC always leaves to an end, and so are on: the end may use them."""
+
+UNUSED = ("offers_session", "uses_tickets")
+"""Options that a recording without sessions below TLS 1.3 does not use, and no assumption."""
+
+JUDGED = ("unknown_ca", "expired", "wrong_name")
+"""The certificates that are `honest` to their owner, and not trusted by their receiver."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +49,9 @@ class Guess:
     client: Mapping[str, Any]  # values of variables
     server: Mapping[str, Any]
     assumptions: tuple[str, ...]  # sentences
+    arguments: Mapping[str, Any] = field(default_factory=dict)  # preferred, of calls
+    fields: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # as received, by message
+    forgotten: bool = False  # whether the server has not kept the session that is offered
 
 
 class _Shown:
@@ -57,12 +78,40 @@ class _Shown:
         """The suite inferred from the kinds of messages, for a ServerHello that shows none."""
         if self.version == "TLS13":
             return "AEAD"
+        if self.recording.before is not None and self.abbreviated():
+            return _Shown(self.recording.before).suite
         if "ServerKeyExchange" not in self.first:
             return "RSA"
         if "Certificate" not in self.first:
             return "DH_anon"
         by_group = {"dh": "DHE", "dh_weak": "DHE_EXPORT", "rsa_weak": "RSA_EXPORT"}
         return by_group.get(self.of("ServerKeyExchange").get("group", "ecdh"), "ECDHE")
+
+    def tickets(self, message: Mapping[str, Any]) -> bool:
+        """Whether the end that sent the hello `message` uses tickets below TLS 1.3."""
+        return bool(
+            message.get(
+                "session_tickets", self.version != "TLS13" and "NewSessionTicket" in self.first
+            )
+        )
+
+    def abbreviated(self) -> bool:
+        """Whether the recording has the form of a resumption below TLS 1.3 (RFC 5246 7.3)."""
+        after = [m.message for m in self.recording.messages if m.direction == TO_CLIENT]
+        if self.version == "TLS13" or "ServerHello" not in after:
+            return False
+        rest = [m for m in after[after.index("ServerHello") + 1 :] if m != "NewSessionTicket"]
+        return rest[:1] == ["ChangeCipherSpec"]
+
+    def forgotten(self) -> bool:
+        """Whether the server shows another session id than the offered one (RFC 5246 7.4.1.3).
+
+        Such a server has not kept the session: no run comes before its run.
+        """
+        offered, answered = self.hello.get("session_id"), self.answer.get("session_id")
+        if self.recording.before is None or offered in (None, "none"):
+            return False
+        return not self.abbreviated() if answered is None else bool(offered != answered)
 
     def missing(self) -> list[str]:
         """The fields that the configuration needs and the ClientHello does not show."""
@@ -96,6 +145,10 @@ class _Shown:
         known = "ticket" if self.recording.before is not None else "external"
         named = known if self.selected() or self.early() else "none"
         return str(self.hello.get("identity", named))
+
+    def ticket(self) -> bool:
+        """Whether the pre-shared key offered is a ticket."""
+        return self.identity() not in ("none", "external", "adversary")
 
     def retry(self) -> Mapping[str, Any] | None:
         """The fields of a HelloRetryRequest before the ServerHello; None if there is none."""
@@ -145,9 +198,9 @@ def configure(recording: Recording) -> Guess:
         f"versions TLS10 to {highest}, of the suites offered {_named(known, 'none below TLS 1.3')}",
         "the client's configuration, as its ClientHello shows it; its lowest version: TLS10",
         *(
-            f"the {end}'s part in extensions: {', '.join(f'{n} {v}' for n, v in more.items())}"
+            f"the {end}'s part in extensions: {', '.join(used)}"
             for end, more in extra.items()
-            if more
+            if (used := [f"{n} {v}" for n, v in more.items() if n not in UNUSED or v])
         ),
     ]
     if shown.missing():
@@ -160,7 +213,89 @@ def configure(recording: Recording) -> Guess:
         client | extra["client"] | may["client"],
         server | extra["server"] | may["server"],
         tuple(notes),
+        forgotten=shown.forgotten(),
     )
+
+
+def unseen_session(recording: Recording) -> bool:
+    """Whether a session is resumed whose handshake was not recorded."""
+    shown = _Shown(recording)
+    if recording.before is not None:
+        return False
+    if shown.version == "TLS13":
+        return shown.ticket()
+    id_ = shown.answer.get("session_id", shown.hello.get("session_id"))
+    return shown.abbreviated() and id_ != "none"
+
+
+def evidence(recording: Recording, guess: Guess) -> Iterator[Guess]:
+    """The guesses under which an end refuses a message with the alert that it then sends.
+
+    Each changes one thing of `guess` that decides a reject row: a variable of the configuration, a
+    choice of that end, or a field that the recording does not show, as that end received it.
+    """
+    for at, m in enumerate(recording.messages):
+        if m.message == "Alert":
+            yield from _evidence(recording.messages[:at], m, guess)
+
+
+def _evidence(before: tuple[Recorded, ...], alert: Recorded, guess: Guess) -> Iterator[Guess]:
+    end = "client" if alert.direction == TO_SERVER else "server"
+    got: Mapping[str, Any] = guess.client if end == "client" else guess.server
+    received = {m.message: m for m in before if m.direction != alert.direction}
+    d = alert.fields["description"]
+    for name, m in reversed(received.items()):
+        for alert_of_row, names in _decide(end, name):
+            if d not in alerts.allowed(alert_of_row, "TLS12", garbled_in_clear=False):
+                continue
+            for kind, what in names:
+                for value in _values(end, kind, what):
+                    note = f"{what}={value}, so that {name} is refused with {alert_of_row}"
+                    notes = (*guess.assumptions, f"of the {end}, from its alert: {note}")
+                    out = replace(guess, assumptions=notes)
+                    if kind == "own" and value != got.get(what):
+                        mine = {**got, what: value}
+                        yield (
+                            replace(out, client=mine)
+                            if end == "client"
+                            else replace(out, server=mine)
+                        )
+                    if kind == "choice":
+                        yield replace(out, arguments={what: value})
+                        yield replace(out, arguments={what: value, "certificate": "empty"})
+                    if kind == "msg" and what not in m.fields:
+                        yield replace(out, fields={name: {what: value}})
+
+
+@cache
+def _decide(end: str, message: str) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+    """The alerts with which `end` refuses a `message`, and what decides that, by kind and name."""
+    role = roles()[end]
+    direction = TO_SERVER if end == "client" else TO_CLIENT
+    chosen = {c for m in role.sends if m in alphabet() for c in choices_of(direction, m)}
+    out: dict[str, dict[tuple[str, str], None]] = {}
+    for r in role.rules:
+        if r.event != message or r.refuses is None:
+            continue
+        row, check = r.refuses
+        tested = next(c.expr for c in role.rule(row).checks if c.name == check)
+        for v in variables(tested):
+            kind, _, name = v.partition(".")
+            if kind == "own" and name in role.configuration:
+                out.setdefault(str(r.alert), {})[kind, name] = None
+            elif kind == "own" and name in chosen:
+                out.setdefault(str(r.alert), {})["choice", name] = None
+            elif kind == "msg" and (message, name) == ("Certificate", "certificate"):
+                out.setdefault(str(r.alert), {})[kind, name] = None
+    return tuple((alert, tuple(names)) for alert, names in out.items())
+
+
+def _values(end: str, kind: str, name: str) -> tuple[Any, ...]:
+    """The values that a variable, a choice or the receiver's view of a certificate may have."""
+    if kind == "msg":
+        return JUDGED
+    values = roles()[end].variables[name].domain.values
+    return tuple(v for v in values if v != "none")
 
 
 def _named(offers: Mapping[str, bool], otherwise: str) -> str:
@@ -178,13 +313,18 @@ def _client_extensions(shown: _Shown) -> dict[str, Any]:
     hello, recording = shown.hello, shown.recording
     return {
         "cancels": shown.cancels(TO_SERVER),
-        "offers_session": recording.before is None or hello.get("session_id") != "none",
+        "offers_session": hello.get("session_id", "none") != "none"
+        if "session_id" in hello
+        else shown.abbreviated(),
         "dh_certificate": any(
             m.direction == TO_SERVER and m.fields.get("dh_key", False) for m in recording.messages
         ),
         "offers_pha": shown.asked_later(),
+        "uses_tickets": shown.tickets(hello),
+        "knows_ri": hello.get("renegotiation_info") != "none",
+        "signals": hello.get("renegotiation_info") == "scsv",
         "asks_status": shown.answer.get("status_request", "CertificateStatus" in shown.first),
-        "resumes": recording.before is not None and shown.identity() not in ("none", "external"),
+        "resumes": shown.ticket(),
         "has_external": shown.identity() == "external",
         "takes_psk_ke": shown.selected() and shown.answer.get("key_share") == "none",
         "shares_beside": hello.get("shares") == "one" and not hello.get("psk_dhe_ke", True),
@@ -204,10 +344,12 @@ def _server_extensions(shown: _Shown) -> dict[str, Any]:
     modern = "EncryptedExtensions" in shown.first
     return {
         "cancels": shown.cancels(TO_CLIENT),
+        "uses_tickets": shown.tickets(answer),
+        "knows_ri": answer.get("renegotiation_info") != "none",
         "offers_ems": modern or answer.get("extended_master_secret", True),
         "staples": answer.get("status_request", "CertificateStatus" in shown.first),
         "hints": "ServerKeyExchange" in shown.first,
-        "resumes": shown.recording.before is not None and selected,
+        "resumes": shown.ticket() and selected,
         "has_external": shown.identity() == "external" and selected,
         "takes_psk_ke": ke_alone,
         "takes_psk_dhe_ke": not ke_alone,

@@ -4,20 +4,23 @@ The file is JSON lines, one message a line, in the order of the wire:
 
     {"direction": "client->server", "message": "ClientHello", "fields": {"version": "TLS12"}}
 
-Fields may be missing. A line `{"recording": "title"}` starts a further recording in the file. A
-line `{"recording": "title", "resumes": "earlier title"}` starts one in which the client resumes the
+Fields may be missing. `"protected": false` says that the record was in the clear, `true` that it
+was not. A line `{"recording": "title"}` starts a further recording in the file. A line
+`{"recording": "title", "resumes": "earlier title"}` starts one in which the client resumes the
 earlier connection: its ends are `client1` and `server1`, and its ticket is by `server0`.
+
+Each recording is read on its own: one that cannot be read says why, and hides no other.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from checker import output
+from checker.conformance.alerts import ALERTS
 from checker.conformance.wire import RecordingError
 from model.expr import BOOL, COMPOSITE, Domain
 from model.extensions import extensions
@@ -29,15 +32,15 @@ from model.rule import Message
 TO_SERVER = "client->server"
 TO_CLIENT = "server->client"
 DIRECTIONS = (TO_SERVER, TO_CLIENT)
+OWN_NAME = {"close_notify": "CloseNotify", "no_certificate": "NoCertificate"}
+"""The alerts that are messages of their own in the model."""
 WITHOUT = {
     "ignored_records": "its bound on ignored records in a row is in no RFC: a longer row is legal",
-    "renegotiation": "a recording is of one handshake",
-    "session_ticket": "a session below TLS 1.3 is known by its id: the tickets are not read",
 }
 """The extensions that the monitor's machines do without, and why."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """One message of a recording."""
 
@@ -45,15 +48,70 @@ class Recorded:
     message: str
     fields: Mapping[str, Any]  # only those that the recording shows
     line: int = 0  # in the file; 0 if there is no file
+    protected: bool | None = None  # whether the record was encrypted; None if that is not shown
 
 
 @dataclass(frozen=True)
 class Recording:
-    """The messages of one connection, in the order of the wire; none of them crossed."""
+    """The messages of one connection, in the order in which they were seen."""
 
     title: str
     messages: tuple[Recorded, ...]
     before: Recording | None = None  # the connection that is resumed
+    unread: str = ""  # why nothing after `messages` was read; empty if all was read
+    malformed: bool = False  # whether `unread` is the fault of the file
+    expected: str = ""  # acc, ref or ref:alert,...; empty if the file expects nothing
+
+
+class Draft:
+    """The recording that is being read from a file, and those above it."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.done: dict[str, Recording] = {}
+        self.begin(0, file)
+
+    def begin(self, number: int, title: str) -> None:
+        """Start a recording at line `number`."""
+        self.title, self.expected = title, ""
+        self.before: Recording | None = None
+        self.now: list[Recorded] = []
+        self.unread = ""
+        if number and len(title) > TITLE:
+            self.title = title[:TITLE]
+            self.bad(
+                f"line {number}: expected a title of at most {TITLE} characters, got {len(title):,}"
+            )
+
+    def resumes(self, number: int, title: object) -> None:
+        """The recording resumes the one with this title."""
+        self.before = self.done.get(title) if isinstance(title, str) else None
+        if self.before is None:
+            self.bad(
+                f"line {number}: expected resumes to name a recording above it, got "
+                f"{shown(title)}{hint(title, self.done)}"
+            )
+
+    def bad(self, reason: str) -> None:
+        """Nothing of the recording is read from here on."""
+        self.unread = self.unread or reason
+
+    def add(self, message: Recorded) -> None:
+        """The next message."""
+        if not self.unread:
+            self.now.append(message)
+
+    def some(self) -> bool:
+        """Whether the recording has any content."""
+        return bool(self.now or self.unread)
+
+    def end(self) -> Recording:
+        """The recording."""
+        out = Recording(
+            self.title, tuple(self.now), self.before, self.unread, bool(self.unread), self.expected
+        )
+        self.done.setdefault(out.title, out)
+        return out
 
 
 @cache
@@ -83,77 +141,65 @@ def choices_of(direction: str, message: str) -> Mapping[str, Domain]:
     return out
 
 
+@cache
+def fields_of(direction: str, message: str) -> Mapping[str, Domain]:
+    """What a recording may show of a message: its fields, and its sender's arguments."""
+    return {**choices_of(direction, message), **alphabet()[message].fields}
+
+
 TITLE = 200
 """The most characters of a recording's title."""
-LARGEST = 1 << 28
-"""The most bytes of a file: some million messages."""
 
 
-def parse(text: str, title: str) -> list[Recording]:
-    """The recordings in a JSON lines text; RecordingError, with the line number, for bad lines."""
-    done: list[Recording] = []
-    now: list[Recorded] = []
-    name, before = title, None
-
-    def close() -> None:
-        if now:
-            done.append(Recording(name, tuple(now), before))
-            now.clear()
-
-    for number, line in enumerate(text.splitlines(), 1):
+def parse(lines: Iterable[str], title: str) -> Iterator[Recording]:
+    """The recordings in JSON lines."""
+    draft = Draft(title)
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            item = json.loads(line)
-        except (ValueError, RecursionError) as e:  # also for a number of too many digits
-            raise RecordingError(
-                f"line {number}: expected one JSON object a line, got {shown(line.strip())}: {e}"
-            ) from None
+            item = _json(line)
+        except RecordingError as e:
+            draft.bad(f"line {number}: {e}")
+            continue
         if isinstance(item, dict) and "recording" in item and set(item) <= {"recording", "resumes"}:
-            close()
-            name = str(item["recording"])
-            if len(name) > TITLE:
-                raise RecordingError(
-                    f"line {number}: expected a title of at most {TITLE} characters, "
-                    f"got {len(name):,}"
-                )
-            before = _earlier(number, done, item["resumes"]) if "resumes" in item else None
-        else:
-            now.append(_parse_message(number, item))
-    close()
-    if not done:
-        raise RecordingError(f"{title}: expected at least one message, got an empty recording")
-    return done
+            if draft.some():
+                yield draft.end()
+            draft.begin(number, str(item["recording"]))
+            if "resumes" in item:
+                draft.resumes(number, item["resumes"])
+            continue
+        if draft.unread:
+            continue
+        try:
+            draft.add(message_of(number, item))
+        except RecordingError as e:
+            draft.bad(str(e))
+    if draft.some():
+        yield draft.end()
 
 
-def _earlier(number: int, done: Iterable[Recording], title: object) -> Recording:
-    """The recording with this title among those above line `number`."""
-    found = next((r for r in done if r.title == title), None)
-    if found is None:
+def _json(line: str) -> object:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as e:
         raise RecordingError(
-            f"line {number}: expected resumes to name a recording above it, got {shown(title)}"
-            + hint(title, [r.title for r in done])
-        )
-    if found.before is not None:
-        raise RecordingError(
-            f"line {number}: {shown(title)} is a resumption itself; "
-            "the model resumes full handshakes"
-        )
-    return found
+            f"expected one JSON object a line, got {shown(line.strip())}: {e}"
+        ) from None
 
 
-def _parse_message(number: int, item: object) -> Recorded:
-    """The message in a line's JSON object; RecordingError if a key or a value is wrong."""
+def message_of(number: int, item: object) -> Recorded:
+    """The message in line `number`; RecordingError if a key or a value is wrong."""
     where = f"line {number}"
     if not isinstance(item, dict):
         raise RecordingError(f"{where}: expected a JSON object, got {type(item).__name__}")
-    known = ("direction", "message", "fields")
+    known = ("direction", "message", "fields", "protected")
     for key in item:
         if key not in known:
             raise RecordingError(
                 f"{where}: expected the keys {', '.join(known)}, got {shown(key)}{hint(key, known)}"
             )
-    direction, name, fields = item.get("direction"), item.get("message"), item.get("fields", {})
+    direction, name, given = item.get("direction"), item.get("message"), item.get("fields", {})
     if direction not in DIRECTIONS:
         raise RecordingError(
             f"{where}: expected direction {' or '.join(DIRECTIONS)}, got {shown(direction)}"
@@ -164,64 +210,66 @@ def _parse_message(number: int, item: object) -> Recorded:
             f"{where}: expected a message of {', '.join(known_messages)}, got {shown(name)}"
             + hint(name, known_messages)
         )
-    if not isinstance(fields, dict):
+    if not isinstance(given, dict):
         raise RecordingError(
-            f"{where}, {name}: expected fields to be an object, got {type(fields).__name__}"
+            f"{where}, {name}: expected fields to be an object, got {type(given).__name__}"
         )
-    message = known_messages[name]
-    domains = {**choices_of(str(direction), name), **message.fields}
-    values = {
-        f: _parse_value(f"{where}, {name}", message, domains, f, v) for f, v in fields.items()
-    }
+    protected = item.get("protected")
+    if not (protected is None or isinstance(protected, bool)):
+        raise RecordingError(
+            f"{where}, {name}: expected protected to be true or false, got {shown(protected)}"
+        )
+    domains = fields_of(str(direction), name)
+    try:
+        values = {f: _value(known_messages[name], domains, f, v) for f, v in given.items()}
+    except RecordingError as e:
+        raise RecordingError(f"{where}, {name}{e}") from None
     if name == "Alert":
-        for f in message.fields:
+        for f in known_messages[name].fields:
             if f not in values:
                 raise RecordingError(
-                    f"{where}, Alert: expected the fields {', '.join(message.fields)}, {f} is "
-                    "missing, and no machine can say what it was"
+                    f"{where}, Alert: expected the fields level, description, {f} is missing, and "
+                    "no machine can say what it was"
                 )
-    return Recorded(str(direction), name, values, number)
+        if values["description"] in OWN_NAME:
+            name, values = OWN_NAME[str(values["description"])], {}
+    return Recorded(str(direction), name, values, number, protected)
 
 
-def _parse_value(
-    where: str, message: Message, domains: Mapping[str, Domain], field: str, value: object
-) -> object:
-    """The value of a field; RecordingError, with near names, if it is not in the domain."""
-    if field not in domains:
+def _value(message: Message, domains: Mapping[str, Domain], f: str, value: object) -> object:
+    """The value of the field `f`; RecordingError, with near names, if it is not in the domain."""
+    if f not in domains:
         raise RecordingError(
-            f"{where}: expected the fields {', '.join(domains) or '(none)'}, got {shown(field)}"
-            + hint(field, domains)
+            f": expected the fields {', '.join(domains) or '(none)'}, got {shown(f)}"
+            + hint(f, domains)
         )
-    domain = domains[field]
+    domain = domains[f]
+    if message.name == "Alert" and f == "description":
+        if (isinstance(value, str) and value in ALERTS) or (
+            type(value) is int and 0 <= value < 256
+        ):
+            return value
+        raise RecordingError(
+            f", description: expected an alert of the registry or its number, got {shown(value)}"
+            + hint(value, ALERTS)
+        )
     if domain is COMPOSITE:
         if not isinstance(value, list):
-            raise RecordingError(f"{where}, {field}: expected a list of values, got {shown(value)}")
+            raise RecordingError(f", {f}: expected a list of values, got {shown(value)}")
         return tuple(value)
     if domain is BOOL:
         if not isinstance(value, bool):  # 1 would pass for true
-            raise RecordingError(f"{where}, {field}: expected true or false, got {shown(value)}")
+            raise RecordingError(f", {f}: expected true or false, got {shown(value)}")
         return value
     try:
         domain.code(value)
     except ValueError as e:
-        raise RecordingError(f"{where}, {field}: {e}") from None
-    if field in message.fields and value == "none" and message.demands(field):
+        raise RecordingError(f", {f}: {e}") from None
+    if f in message.fields and value == "none" and message.demands(f):
         raise RecordingError(
-            f"{where}, {field}: expected a value other than none in a {message.name}, got 'none'"
+            f", {f}: expected a value other than none in a {message.name}, got 'none'"
         )
     return value
-
-
-def read(path: str) -> list[Recording]:
-    """The recordings in a file; RecordingError if the file cannot be opened or read."""
-    try:
-        text = output.read(path, LARGEST).decode()
-    except (OSError, UnicodeDecodeError) as e:
-        raise RecordingError(f"{path}: expected a recording in JSON lines, got: {e}") from None
-    try:
-        return parse(text, path)
-    except RecordingError as e:
-        raise RecordingError(f"{path}: {e}" if not str(e).startswith(path) else str(e)) from None
 
 
 def dump(recordings: Iterable[Recording]) -> str:
@@ -233,7 +281,10 @@ def dump(recordings: Iterable[Recording]) -> str:
             head["resumes"] = recording.before.title
         lines.append(json.dumps(head))
         lines.extend(
-            json.dumps({"direction": m.direction, "message": m.message, "fields": dict(m.fields)})
+            json.dumps(
+                {"direction": m.direction, "message": m.message, "fields": dict(m.fields)}
+                | ({} if m.protected is None else {"protected": m.protected})
+            )
             for m in recording.messages
         )
     return "\n".join(lines) + "\n"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 
 from checker import output
 from checker.conformance import live
 from checker.conformance.monitor import Report, watch
-from checker.conformance.recording import alphabet, dump, read
+from checker.conformance.reading import read, typed
+from checker.conformance.recording import Recording, alphabet, dump
+from checker.conformance.step import READINGS
 from checker.conformance.wire import RecordingError
 from checker.report.columns import columns
 from checker.report.words import count
@@ -35,20 +39,39 @@ def render(report: Report) -> str:
         )
         for r in report.messages
     ]
-    out = [output.line(report.title), *(f"  {line}" for line in columns([head, *lines]))]
-    out += [f"  assumed: {a}" for a in report.assumptions]
-    if report.problem is None:
+    out = [report.title, *(f"  {line}" for line in columns([head, *lines]) if report.messages)]
+    out += [f"  assumed: {a}" for a in report.assumptions if report.messages]
+    out += [f"  {line}" for line in _verdict(report)]
+    return "\n".join(out)
+
+
+def _verdict(report: Report) -> list[str]:
+    """The lines of the verdict."""
+    out = []
+    left = report.length - len(report.messages)
+    if report.verdict == "refused":
+        out.append(f"REFUSED: {report.problem}")
+        if READINGS not in str(report.problem):
+            out.append(f"so the message was {READINGS}")
+        if left:
+            out.append(f"not fed: the {left} messages after it")
+    elif report.verdict == "not read":
+        legal = f"; the {len(report.messages)} messages before are legal" if report.messages else ""
+        out.append(f"NOT READ: {report.unread}{legal}")
+    else:
         last = report.messages[-1]
         out.append(
-            f"  accepted: {report.length} messages; client in {last.client[1]}, server in "
+            f"accepted: {report.length} messages; client in {last.client[1]}, server in "
             f"{last.server[1]}"
         )
-    else:
-        out.append(f"  REFUSED: {report.problem}")
-        left = report.length - len(report.messages)
-        if left:
-            out.append(f"  not fed: the {left} messages after it")
-    return "\n".join(out)
+    if report.ended is not None:
+        e = report.ended
+        why = f" (message {e.refused} refused)" if e.refused else ""
+        out.append(f"the {e.end} gave up with {e.description}, message {e.number}{why}")
+    if report.expected:
+        as_ = "as expected" if report.as_expected else "NOT AS EXPECTED"
+        out.append(f"{as_}: {report.expected}")
+    return out
 
 
 _BASE = {m.name: m.fields for m in ALPHABET}
@@ -66,34 +89,50 @@ def _fields(message: str, names: Sequence[str]) -> str:
 
 
 def main(args: Namespace, progress: Callable[[str], object] = str) -> int:
-    """The exit status of `monitor`: 0 all legal, 1 an illegal message, 2 unusable input.
+    """The exit status of `monitor`.
 
-    Each recording is reported as soon as it is held against the machines.
+    1 if a message is illegal (or a verdict is not the one that the file expects), else 2 if a
+    recording is malformed, else 3 if one is not read, else 0. Each recording is reported as soon as
+    it is held against the machines.
     """
     try:
-        if bool(args.file) == args.live:
+        given = [bool(args.file), bool(args.words), args.live]
+        if sum(given) != 1:
             raise RecordingError(
-                "expected either --live or one FILE of recorded messages, got "
-                + ("both" if args.live else "neither")
+                "expected one of --live, --words and FILE of recorded messages, got "
+                + ("several" if any(given) else "none")
             )
         if args.record and not args.live:
             raise RecordingError("--record FILE writes what --live records: give --live with it")
         if args.record:
             output.check_file("--record", args.record)
-        recordings = live.record_all() if args.live else read(str(args.file))
+        if args.live:
+            recordings: Iterable[Recording] = live.record_all()
+        else:
+            recordings = typed(args.words) if args.words else read(str(args.file))
+        if args.record:
+            recordings = list(recordings)
+            output.write(args.record, dump(recordings))
+        return _watch_all(recordings, progress)
     except (RecordingError, live.LiveError) as e:
-        output.complain(f"monitor: {e}")
+        progress("")
+        sys.stderr.write(output.printable(f"monitor: {e}\n"))
         return 2
-    if args.record:
-        output.write(args.record, dump(recordings))
-    refused = 0
-    for i, recording in enumerate(recordings, 1):
+
+
+def _watch_all(recordings: Iterable[Recording], progress: Callable[[str], object]) -> int:
+    """Report on each recording; the exit status."""
+    verdicts, wrong, malformed = Counter[str](), 0, False
+    for recording in recordings:
         report = watch(recording)
-        refused += not report.ok
+        verdicts[report.verdict] += 1
+        wrong += not (report.as_expected if report.expected else report.verdict != "refused")
+        malformed |= report.malformed and report.verdict == "not read"
         progress("")
         output.say(f"{render(report)}\n\n")
-        progress(f"{i:,} of {len(recordings):,} recordings")
+        progress(f"{verdicts.total():,} recordings")
     progress("")
-    total = count(len(recordings), "recording")
-    output.say(f"{total}: {len(recordings) - refused} accepted, {refused} refused\n")
-    return 1 if refused else 0
+    parts = [f"{verdicts['accepted']} accepted", f"{verdicts['refused']} refused"]
+    parts += [f"{verdicts['not read']} not read"] * ("not read" in verdicts)
+    output.say(f"{count(verdicts.total(), 'recording')}: {', '.join(parts)}\n")
+    return 1 if wrong else 2 if malformed else 3 if verdicts["not read"] else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from checker.conformance import events, live, monitor, recording, wire
+from checker.conformance import events, live, monitor, reading, recording, wire
 from checker.conformance.abstraction import Abstraction, suite_of
 from checker.conformance.alerts import ALERTS
 from checker.conformance.recording import TO_CLIENT, TO_SERVER, Recording
+from checker.conformance.step import Ended
 from checker.conformance.wire import RecordingError
 from checker.report.monitor import main
 from model.principal import OFFERED, Alert
@@ -200,8 +202,14 @@ def test_messages_that_crossed_are_no_list() -> None:
 # -- files -----------------------------------------------------------------------------------------
 
 
-def args(file: str | None = None, *, live: bool = False, record: str | None = None) -> Any:
-    return SimpleNamespace(file=file, live=live, record=record)
+def args(
+    file: str | None = None,
+    *,
+    live: bool = False,
+    record: str | None = None,
+    words: str | None = None,
+) -> Any:
+    return SimpleNamespace(file=file, live=live, record=record, words=words)
 
 
 def listed(text: str) -> str:
@@ -218,7 +226,7 @@ def listed(text: str) -> str:
 
 def named(text: str) -> Recording:
     """The same as a recording."""
-    return recording.parse(listed(text), text)[0]
+    return next(recording.parse(listed(text).splitlines(), text))
 
 
 RSA = "c ClientHello, s ServerHello, s Certificate, s CertificateRequest, s ServerHelloDone, "
@@ -339,24 +347,18 @@ def test_a_file_says_what_a_connection_resumes(tmp_path: Path) -> None:
     both = [replace(full, title="full"), replace(by_key, title="again", before=full)]
     text = recording.dump(both).replace(json.dumps(full.title), '"full"')
     line = text.splitlines().index('{"recording": "again", "resumes": "full"}') + 1
-    again = recording.parse(text, "x")[1]
+    _, again = recording.parse(text.splitlines(), "x")
     assert again.before is not None
     report = monitor.watch(again)
     assert report.ok, report.problem
-    assert "the client's part in extensions: resumes True" in report.assumptions
-    for bad, error in (
-        (
-            text.replace('"resumes": "full"', '"resumes": "ful"'),
-            f"line {line}: expected resumes to name a recording above it, got 'ful'; did you mean "
-            "full",
-        ),
-        (
-            text + '{"recording": "more", "resumes": "again"}',
-            "'again' is a resumption itself",
-        ),
-    ):
-        with pytest.raises(RecordingError, match=error):
-            recording.parse(bad, "x")
+    assert any("the client's part" in a and "resumes True" in a for a in report.assumptions)
+    bad = text.replace('"resumes": "full"', '"resumes": "ful"')
+    first, again = recording.parse(bad.splitlines(), "x")
+    assert monitor.watch(first).ok
+    assert again.unread == (
+        f"line {line}: expected resumes to name a recording above it, got 'ful'; did you mean full?"
+    )
+    assert monitor.watch(again).verdict == "not read"
 
 
 def test_a_mandatory_certificate_may_not_be_empty() -> None:
@@ -366,10 +368,14 @@ def test_a_mandatory_certificate_may_not_be_empty() -> None:
         "s Alert level=fatal description=handshake_failure"
     )
     report = monitor.watch(refusal)
-    assert report.refused == len(refusal.messages) - 1
-    assert report.problem is not None
-    assert "handshake_failure" in report.problem
-    assert "answered with handshake_failure, as it must" in report.problem
+    n = len(refusal.messages)
+    assert report.ok, report.problem
+    assert report.ended == Ended("server", n, "handshake_failure", n - 1, "handshake_failure")
+    assert "refused with handshake_failure" in report.messages[-2].note
+    goes_on = replace(refusal, messages=(*refusal.messages[:-1], *named("c Finished").messages))
+    report = monitor.watch(goes_on)
+    assert report.refused == n - 1
+    assert "server_reject_certificate_WAIT_CERTIFICATE_0_client_certificate" in str(report.problem)
 
 
 def test_an_alert_without_a_cause_is_refused() -> None:
@@ -410,7 +416,7 @@ def test_what_live_records_is_read_back(
     assert main(args(live=True, record=str(path))) == 0
     n = len(TITLES)
     assert f"{n} recordings: {n} accepted, 0 refused" in capsys.readouterr().out
-    again = recording.read(str(path))
+    again = list(reading.read(str(path)))
     assert [r.title for r in again] == TITLES
     assert recording.dump(again) == path.read_text()
     assert main(args(str(path))) == 0
@@ -464,8 +470,12 @@ GOOD = json.dumps({"direction": TO_SERVER, "message": "ClientHello", "fields": {
     ],
 )
 def test_a_bad_line_is_one_clear_error(text: str, error: str) -> None:
-    with pytest.raises(RecordingError, match=error):
-        recording.parse(f"{GOOD}\n{text}\n", "x")
+    """And the recordings beside it are judged."""
+    lines = [GOOD, text, '{"recording": "second"}', GOOD]
+    first, second = (monitor.watch(r) for r in recording.parse(lines, "first"))
+    assert (first.verdict, first.malformed, len(first.messages)) == ("not read", True, 1)
+    assert re.search(error, first.unread)
+    assert (second.verdict, second.title) == ("accepted", "second")
 
 
 def test_bad_input_exits_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -475,9 +485,8 @@ def test_bad_input_exits_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     for given, error in (
         (args(str(tmp_path / "none.jsonl")), "No such file"),
         (args(str(empty)), "at least one message, got an empty recording"),
-        (args(str(bad)), "bad.jsonl: line 2: expected one JSON object"),
-        (args(), "either --live or one FILE"),
-        (args(str(bad), live=True), "got both"),
+        (args(), "expected one of --live, --words and FILE of recorded messages, got none"),
+        (args(str(bad), live=True), "got several"),
         (args(str(bad), record="x"), "--live"),
     ):
         assert main(given) == 2
@@ -485,6 +494,16 @@ def test_bad_input_exits_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         assert error in err
         assert err.count("\n") == 1
         assert out == ""
+
+
+def test_a_malformed_recording_exits_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text(GOOD + "\n{\n")
+    assert main(args(str(bad))) == 2
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "NOT READ: line 2: expected one JSON object" in out
+    assert "1 recording: 0 accepted, 0 refused, 1 not read" in out
 
 
 def test_a_missing_hook_is_one_clear_error(
@@ -522,8 +541,8 @@ def test_hostile_text_is_one_short_error(
     path = tmp_path / "hostile.jsonl"
     path.write_text(text + "\n")
     assert main(args(str(path))) == 2
-    err = capsys.readouterr().err
-    assert said in err and len(err) < 1_000 and "\x1b" not in err
+    out = capsys.readouterr().out
+    assert said in out and len(out) < 1_000 and "\x1b" not in out
 
 
 def test_a_title_cannot_speak_to_a_terminal(
