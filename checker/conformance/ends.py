@@ -20,6 +20,7 @@ Five kinds of messages need more than that:
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -74,7 +75,7 @@ class Ends:
 
     # -- one message -----------------------------------------------------------------------------
     def feed(self, at: int, item: Recorded) -> str:
-        """Feed message `at`, counted from 1; the error text, empty if the message is legal."""
+        """Feed message `at`, counted from 1; why it is illegal, empty if it is legal."""
         self._limits(item)
         ends = ("client", "server") if item.direction == TO_SERVER else ("server", "client")
         if item.message == "ClientHello" and item.direction == TO_SERVER:
@@ -107,7 +108,7 @@ class Ends:
         )
         self.watched.append(watched)
         if problem:
-            return f"{_where(at, item)}: {problem}"
+            return problem
         _renew(self.runs["client"], self.runs["server"])
         _renew(self.runs["server"], self.runs["client"])
         return ""
@@ -142,9 +143,14 @@ class Ends:
         self.held = {"client": [], "server": []}
 
     # -- what comes after ------------------------------------------------------------------------
+    def freeze(self) -> None:
+        """Keep the values of the runs, which other recordings will use."""
+        self.runs = {end: frozen(run) for end, run in self.runs.items()}
+        self.held = {"client": [], "server": []}
+
     def after(self) -> dict[str, Any]:
-        """Both ends as the handshake before another one."""
-        client, server = (frozen(self.runs[end]) for end in ("client", "server"))
+        """Both ends, frozen, as the handshake before another one."""
+        client, server = (copy.copy(self.runs[end]) for end in ("client", "server"))
         if client.version != "TLS13" and client.resumed:
             # The session of an abbreviated handshake is that of the full one before.
             return {"client": client.prev, "server": server.prev}
@@ -168,12 +174,6 @@ def _renew(writer: Any, reader: Any) -> None:
         writer.write_generation = reader.read_generation = "0"
         writer.update_0 = writer.update_1 = "none"
         writer.updated = False
-
-
-def _where(at: int, item: Recorded) -> str:
-    return f"message {at}, {item.message} ({item.direction})" + (
-        f", line {item.line}" if item.line else ""
-    )
 
 
 def _answers_hello(m: Recorded) -> bool:

@@ -17,7 +17,8 @@ recorded, a full handshake is assumed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import OrderedDict
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -30,27 +31,67 @@ from model.machine import CallError, Run
 from model.rule import snake
 
 
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What the machines made of the messages of a recording."""
+
+    messages: tuple[Watched, ...]  # up to the first illegal one
+    assumptions: tuple[str, ...]
+    problem: str = ""  # why the last of `messages` is illegal; empty if it is legal
+    limit: str = ""  # why the model cannot judge what follows `messages`
+    ended: Ended | None = None  # how the handshake was given up
+
+
 @dataclass(frozen=True)
 class Report:
     """The result of `watch`."""
 
-    title: str
-    messages: tuple[Watched, ...]  # up to the first illegal one
-    assumptions: tuple[str, ...]
-    length: int  # number of messages in the recording
-    refused: int | None = None  # number of the first illegal message
-    problem: str | None = None  # why that message is illegal
-    unread: str = ""  # why the rest was not read; empty if there is no rest
-    malformed: bool = False  # whether `unread` is the fault of the file
-    ended: Ended | None = None  # how the handshake was given up
-    expected: str = ""  # what the file expects: acc, ref or ref:alert,...
+    recording: Recording
+    outcome: Outcome
+
+    @property
+    def title(self) -> str:
+        """The title of the recording."""
+        return self.recording.title
+
+    @property
+    def messages(self) -> tuple[Watched, ...]:
+        """The messages fed, up to the first illegal one."""
+        return self.outcome.messages
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What was assumed, in sentences."""
+        return self.outcome.assumptions
+
+    @property
+    def ended(self) -> Ended | None:
+        """How an end gave up the handshake, if one did."""
+        return None if self.outcome.problem else self.outcome.ended
+
+    @property
+    def refused(self) -> int | None:
+        """The number of the first illegal message; None if there is none."""
+        return len(self.messages) if self.outcome.problem else None
+
+    @property
+    def problem(self) -> str | None:
+        """Where and why that message is illegal."""
+        if self.refused is None:
+            return None
+        m = self.recording.messages[self.refused - 1]
+        line = f", line {m.line}" if m.line else ""
+        return f"message {self.refused}, {m.message} ({m.direction}){line}: {self.outcome.problem}"
+
+    @property
+    def unread(self) -> str:
+        """Why the rest of a legal recording was not read; empty if there is no rest."""
+        return "" if self.outcome.problem else self.outcome.limit or self.recording.unread
 
     @property
     def verdict(self) -> str:
         """One of accepted, refused and not read."""
-        if self.problem is not None:
-            return "refused"
-        return "not read" if self.unread else "accepted"
+        return "refused" if self.outcome.problem else "not read" if self.unread else "accepted"
 
     @property
     def ok(self) -> bool:
@@ -63,87 +104,106 @@ class Report:
 
         A handshake that an end gave up as it may is legal, and was refused: both words fit.
         """
-        kind = self.expected.partition(":")[0]
-        given_up = self.ended is not None and kind == "ref" and self.verdict == "accepted"
+        kind = self.recording.expected.partition(":")[0]
+        given_up = self.ended is not None and kind == "ref" and self.ok
         return not kind or given_up or self.verdict == {"acc": "accepted", "ref": "refused"}[kind]
+
+
+KEPT = 1024
+"""The most outcomes that are kept: recordings of one kind differ in title and line alone."""
+LONGEST = 200
+"""The most connections in a row that each resume the one before, if none of them is kept."""
+
+_outcomes: OrderedDict[object, tuple[Outcome, Ends | None]] = OrderedDict()
 
 
 def watch(recording: Recording) -> Report:
     """The report on a recording, fed to both machines up to the first illegal message."""
+    return Report(recording, _known(recording, 0)[0])
+
+
+def forget() -> None:
+    """Keep no outcome."""
+    _outcomes.clear()
+
+
+def _known(recording: Recording, depth: int) -> tuple[Outcome, Ends | None]:
+    """The outcome, and both ends after it, as kept or as watched now."""
+    hit = _outcomes.get(recording.content)
+    if hit is None:
+        hit = _explained(recording, depth)
+        _outcomes[recording.content] = hit
+        if len(_outcomes) > KEPT:
+            _outcomes.popitem(last=False)
+    else:
+        _outcomes.move_to_end(recording.content)
+    return hit
+
+
+def _explained(recording: Recording, depth: int) -> tuple[Outcome, Ends | None]:
+    """The outcome under the configuration that explains the recording best."""
+    before = recording.before
+    if before is not None and before.unread:
+        return _unread(f"it resumes {before.title!r}, which was not read"), None
+    if depth > LONGEST:
+        return _unread(f"it is the last of over {LONGEST} connections, each resumed"), None
     guess = configure(recording)
-    report = _watch(recording, guess)[0]
-    if _explained(report) < EXACTLY:
+    best = _watch(recording, guess, depth)
+    if _how_well(best[0]) < EXACTLY:
         for other in evidence(recording, guess):
-            again = _watch(recording, other)[0]
-            if _explained(again) > _explained(report):
-                report = again
-            if _explained(report) == EXACTLY:
+            again = _watch(recording, other, depth)
+            if _how_well(again[0]) > _how_well(best[0]):
+                best = again
+            if _how_well(best[0]) == EXACTLY:
                 break
-    return report
+    return best
 
 
 EXACTLY = 3
-"""What `_explained` says of a recording that leaves no question."""
+"""What `_how_well` says of a configuration that leaves no question."""
 
 
-def _explained(report: Report) -> int:
+def _how_well(outcome: Outcome) -> int:
     """How well a configuration explains the recording: 0 not at all.
 
     1: an end gave up, and its machine refused nothing; 2: its machine refused with another alert
     that means the same.
     """
-    if report.verdict == "refused":
+    if outcome.problem:
         return 0
-    if report.ended is None or report.ended.due == report.ended.description:
+    if outcome.ended is None or outcome.ended.due == outcome.ended.description:
         return EXACTLY
-    return 2 if report.ended.due else 1
+    return 2 if outcome.ended.due else 1
 
 
-def _watch(recording: Recording, guess: Guess) -> tuple[Report, dict[str, Any]]:
-    """The report under a configuration, and both ends as a handshake before another one."""
-    notes, before, unread = list(guess.assumptions), dict[str, Any](), recording.unread
+def _unread(why: str) -> Outcome:
+    return Outcome((), (), limit=why)
+
+
+def _watch(recording: Recording, guess: Guess, depth: int) -> tuple[Outcome, Ends]:
+    """The outcome under a configuration, and both ends after it."""
+    notes, before = list(guess.assumptions), dict[str, Any]()
     if recording.before is not None:
-        if recording.before.unread:
-            unread = f"it resumes {recording.before.title!r}, which was not read"
-            return _report(recording, [], notes, unread), {}
-        before = _watch(recording.before, configure(recording.before))[1]
+        ends = _known(recording.before, depth + 1)[1]
+        before = {} if ends is None else ends.after()
     elif unseen_session(recording):
         kept = ({**got, **_FIRST} for got in (guess.client, guess.server))
-        before = _full(*(tuple(got.items()) for got in kept))
+        before = dict(_full(*(tuple(got.items()) for got in kept)))
         notes.append("the session resumed, made by a full handshake that was not recorded")
-    number = 1 if before else 0
-    if before:
-        number = int(before["client"].me[-1]) + 1
+    number = int(before["client"].me[-1]) + 1 if before else 0
     if guess.forgotten:
         before.pop("server", None)
     ends = Ends(recording, guess, configure, before, number)
-    problem = ""
+    problem = limit = ""
     for at, item in enumerate(recording.messages, 1):
         try:
             problem = ends.feed(at, item)
         except LimitError as e:
-            unread = unread or f"message {at}, {item.message}: {e}"
+            limit = f"message {at}, {item.message}: {e}"
+        if problem or limit:
             break
-        if problem:
-            break
-    report = _report(recording, ends.watched, notes, unread)
-    if problem:
-        report = replace(report, refused=len(ends.watched), problem=problem, unread="")
-    elif ends.ended is not None:
-        report = replace(report, ended=ends.ended)
-    return report, ends.after()
-
-
-def _report(recording: Recording, watched: list[Watched], notes: list[str], unread: str) -> Report:
-    return Report(
-        recording.title,
-        tuple(watched),
-        tuple(notes),
-        len(recording.messages),
-        unread=unread,
-        malformed=recording.malformed,
-        expected=recording.expected,
-    )
+    ends.freeze()
+    return Outcome(tuple(ends.watched), tuple(notes), problem, limit, ends.ended), ends
 
 
 _FIRST = {"resumes": False}

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 from checker.conformance.alerts import ALERTS
@@ -61,6 +61,21 @@ class Recording:
     unread: str = ""  # why nothing after `messages` was read; empty if all was read
     malformed: bool = False  # whether `unread` is the fault of the file
     expected: str = ""  # acc, ref or ref:alert,...; empty if the file expects nothing
+
+    @cached_property
+    def content(self) -> object:
+        """What tells this recording from others with another outcome: title and lines do not."""
+        messages = tuple(
+            (m.direction, m.message, tuple(m.fields.items()), m.protected) for m in self.messages
+        )
+        if self.before is None:
+            return messages
+        # By number, since a chain of resumptions may be long.
+        key = (self.before.content, bool(self.before.unread))
+        return _numbers.setdefault(key, len(_numbers)), messages
+
+
+_numbers: dict[object, int] = {}
 
 
 class Draft:
@@ -157,83 +172,80 @@ def parse(lines: Iterable[str], title: str) -> Iterator[Recording]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        try:
-            item = _json(line)
-        except RecordingError as e:
-            draft.bad(f"line {number}: {e}")
-            continue
+        item = _json(line.strip())
         if isinstance(item, dict) and "recording" in item and set(item) <= {"recording", "resumes"}:
             if draft.some():
                 yield draft.end()
             draft.begin(number, str(item["recording"]))
             if "resumes" in item:
                 draft.resumes(number, item["resumes"])
-            continue
-        if draft.unread:
-            continue
-        try:
-            draft.add(message_of(number, item))
-        except RecordingError as e:
-            draft.bad(str(e))
+        elif isinstance(item, Recorded):
+            draft.add(replace(item, line=number))
+        else:
+            draft.bad(f"line {number}{item}")
     if draft.some():
         yield draft.end()
 
 
+@lru_cache(1 << 14)
 def _json(line: str) -> object:
+    """What a line says: a message, the head of a recording, or why it is neither."""
     try:
-        return json.loads(line)
+        item = json.loads(line)
+        if isinstance(item, dict) and "recording" in item:
+            return item
+        return message_of(item)
+    except RecordingError as e:
+        return str(e)
     except (ValueError, RecursionError) as e:
-        raise RecordingError(
-            f"expected one JSON object a line, got {shown(line.strip())}: {e}"
-        ) from None
+        return f": expected one JSON object a line, got {shown(line)}: {e}"
 
 
-def message_of(number: int, item: object) -> Recorded:
-    """The message in line `number`; RecordingError if a key or a value is wrong."""
-    where = f"line {number}"
+def message_of(item: object) -> Recorded:
+    """The message that an object says; RecordingError if a key or a value is wrong."""
     if not isinstance(item, dict):
-        raise RecordingError(f"{where}: expected a JSON object, got {type(item).__name__}")
+        raise RecordingError(f": expected a JSON object, got {type(item).__name__}")
     known = ("direction", "message", "fields", "protected")
     for key in item:
         if key not in known:
             raise RecordingError(
-                f"{where}: expected the keys {', '.join(known)}, got {shown(key)}{hint(key, known)}"
+                f": expected the keys {', '.join(known)}, got {shown(key)}{hint(key, known)}"
             )
     direction, name, given = item.get("direction"), item.get("message"), item.get("fields", {})
     if direction not in DIRECTIONS:
         raise RecordingError(
-            f"{where}: expected direction {' or '.join(DIRECTIONS)}, got {shown(direction)}"
+            f": expected direction {' or '.join(DIRECTIONS)}, got {shown(direction)}"
         )
     known_messages = alphabet()
     if not isinstance(name, str) or name not in known_messages:
         raise RecordingError(
-            f"{where}: expected a message of {', '.join(known_messages)}, got {shown(name)}"
+            f": expected a message of {', '.join(known_messages)}, got {shown(name)}"
             + hint(name, known_messages)
         )
     if not isinstance(given, dict):
         raise RecordingError(
-            f"{where}, {name}: expected fields to be an object, got {type(given).__name__}"
+            f", {name}: expected fields to be an object, got {type(given).__name__}"
         )
     protected = item.get("protected")
     if not (protected is None or isinstance(protected, bool)):
         raise RecordingError(
-            f"{where}, {name}: expected protected to be true or false, got {shown(protected)}"
+            f", {name}: expected protected to be true or false, got {shown(protected)}"
         )
     domains = fields_of(str(direction), name)
     try:
         values = {f: _value(known_messages[name], domains, f, v) for f, v in given.items()}
     except RecordingError as e:
-        raise RecordingError(f"{where}, {name}{e}") from None
+        raise RecordingError(f", {name}{e}") from None
     if name == "Alert":
         for f in known_messages[name].fields:
             if f not in values:
                 raise RecordingError(
-                    f"{where}, Alert: expected the fields level, description, {f} is missing, and "
-                    "no machine can say what it was"
+                    f", Alert: expected the fields level, description, {f} is missing, and no "
+                    "machine can say what it was"
                 )
         if values["description"] in OWN_NAME:
             name, values = OWN_NAME[str(values["description"])], {}
-    return Recorded(str(direction), name, values, number, protected)
+    return Recorded(str(direction), name, values, 0, protected)
 
 
 def _value(message: Message, domains: Mapping[str, Domain], f: str, value: object) -> object:
@@ -254,7 +266,7 @@ def _value(message: Message, domains: Mapping[str, Domain], f: str, value: objec
             + hint(value, ALERTS)
         )
     if domain is COMPOSITE:
-        if not isinstance(value, list):
+        if not isinstance(value, list) or any(isinstance(v, (list, dict)) for v in value):
             raise RecordingError(f", {f}: expected a list of values, got {shown(value)}")
         return tuple(value)
     if domain is BOOL:

@@ -1,4 +1,9 @@
-"""The runs of both ends of a connection, one pair for each handshake."""
+"""The runs of both ends of a connection, one pair for each handshake.
+
+A recording takes some twenty rows. `send` and `receive` fire them by the callables of which the
+`transitions` machine is made, without the machine's own bookkeeping, which takes longer than the
+rows; a test fires every recorded handshake both ways.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,8 @@ from typing import Any
 
 from checker.conformance.guess import Guess
 from checker.conformance.recording import roles
-from model.machine import Run, nothing_before
+from model.machine import Run, Sent, compiled, nothing_before
+from model.rule import SAME, Rule, snake
 
 NAMES = 3
 """The number of runs of one end that the model has names for; a fourth takes the first's name."""
@@ -49,3 +55,37 @@ def run_of(end: str, me: str, before: Any, config: Mapping[str, Any]) -> Run:
 def frozen(run: Any) -> Any:
     """The values of a run, as the handshake before another one."""
     return SimpleNamespace(**run.valuation(), me=run.me, prev=run.prev)
+
+
+def fire(run: Any, trigger: str, values: Mapping[str, Any], under: object = None) -> Rule | None:
+    """The row that takes the event, its effects applied; None if no row takes it."""
+    callables = compiled(run.role)
+    for row in callables.rows.get((trigger, run.state), ()):
+        if run.takes_record(row, under) and callables.condition[row.name](run, values)[0]:
+            effects = callables.effect[row.name](run, values)
+            for name, value in zip(row.do, effects, strict=True):
+                setattr(run, name, value)
+            if row.target != SAME:
+                run.state = row.target
+            run.taken = row
+            return row
+    return None
+
+
+def send(run: Any, message: str, arguments: Mapping[str, Any]) -> Sent | None:
+    """The message that the run sends; None if no row sends it now."""
+    row = fire(run, f"send_{snake(message)}", arguments)
+    return None if row is None else run.message(message)
+
+
+def receive(run: Any, sent: Sent) -> Rule | None:
+    """The row that takes the message, a reject row too; None for a content that no row takes.
+
+    A record in the clear that no row takes does not decrypt.
+    """
+    trigger = f"receive_{snake(sent.message)}"
+    rows = compiled(run.role).rows.get((trigger, run.state), ())
+    under = sent.under if sent.under == "plaintext" else None
+    if rows and not any(run.takes_record(r, under) for r in rows):
+        return fire(run, "receive_undecryptable_record", {})
+    return fire(run, trigger, sent.fields, under)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from checker.conformance import alerts
+from checker.conformance import alerts, runs
 from checker.conformance.guess import JUDGED
 from checker.conformance.honest import completed
 from checker.conformance.recording import Recorded, alphabet, choices_of
-from checker.conformance.runs import NAMES, frozen, run_of
 from model.expr import BOOL, COMPOSITE, Expr, const, substitute, var
-from model.machine import CallError, Run, Sent
+from model.machine import Run, Sent
 from model.principal import Alert
-from model.rule import Rule, snake
+from model.rule import Rule
 from model.solver import satisfiable
 
 if TYPE_CHECKING:
@@ -156,19 +154,13 @@ class Step:
     def _send(self, sender: Any) -> Sent | None:
         """The message that the sender's machine sends; None if no send row applies."""
         item = self.item
-        call = getattr(sender, f"send_{snake(item.message)}", None)
-        if call is None:
-            return None
         if item.message == "EarlyData":
             sender.sent_early = False  # one record of the model stands for all early data
         for arguments in self._attempts():
-            try:
-                sent = call(**arguments)
-            except CallError:
-                continue
-            assert isinstance(sent, Sent)
-            self.arguments = {a: v for a, v in arguments.items() if item.fields.get(a) != v}
-            return sent
+            sent = runs.send(sender, item.message, arguments)
+            if sent is not None:
+                self.arguments = {a: v for a, v in arguments.items() if item.fields.get(a) != v}
+                return sent
         return None
 
     def _attempts(self) -> Sequence[dict[str, Any]]:
@@ -211,7 +203,7 @@ class Step:
     def _again(self, one: Held) -> bool:
         """Deliver to the sender what it had not read yet; whether it takes that."""
         before = dict(self.sender.__dict__)
-        self.sender.receive(one.sent)
+        runs.receive(self.sender, one.sent)
         self.both.held[self.ends[0]].append(Held(before, one.number, one.sent))
         return not self.sender.taken.rejects
 
@@ -251,9 +243,7 @@ class Step:
         if item.message in ("EarlyData", "UndecryptableRecord") and self.ends[1] == "server":
             receiver.early_delivered, receiver.skipped = False, 0
         sent = Sent(item.message, values, under)
-        self._deliver(sent)
-        row = self.row = receiver.taken
-        assert row is not None
+        row = self.row = self._deliver(sent, then)
         if not row.rejects:
             self.both.held[self.ends[1]].append(Held(then, self.at, sent))
             if receiver.end == "error" and self.send_rule is None and not problems:
@@ -277,17 +267,15 @@ class Step:
             + self._answered()
         ]
 
-    def _deliver(self, sent: Sent) -> None:
-        """The receiver takes the message, by whatever row."""
-        receiver = self.receiver
-        then = dict(receiver.__dict__)
-        with suppress(CallError):
-            receiver.receive(sent)
-            if receiver.taken.event == sent.message or sent.message != "ChangeCipherSpec":
-                return
-        # One in the clear that no row takes is of an unexpected type (RFC 8446 5).
-        receiver.__dict__.update(then)
-        receiver.receive(Sent(sent.message, sent.fields))
+    def _deliver(self, sent: Sent, then: Mapping[str, Any]) -> Rule:
+        """The row by which the receiver, whose values were `then`, takes the message."""
+        row = runs.receive(self.receiver, sent)
+        if row is None or (row.event != sent.message == "ChangeCipherSpec"):
+            # One in the clear that no row takes is of an unexpected type (RFC 8446 5).
+            self.receiver.__dict__.update(then)
+            row = runs.receive(self.receiver, Sent(sent.message, sent.fields))
+        assert row is not None
+        return row
 
     def _changed_if_sent(self, mine: Mapping[str, Any]) -> bool:
         return self.send_rule is None or bool(self._changed(mine))
@@ -317,8 +305,8 @@ class Step:
         if not (may and goes_on):
             return False
         self.receiver.__dict__.update(then)
-        self.receiver.receive(Sent(self.item.message, completed(alphabet()["Certificate"], mine)))
-        self.row = self.receiver.taken
+        trusted = completed(alphabet()["Certificate"], mine)
+        self.row = runs.receive(self.receiver, Sent("Certificate", trusted))
         self.note = "not trusted: the server goes on (RFC 5246 7.4.6; 8446 4.4.2.4)"
         return True
 
@@ -392,10 +380,12 @@ class Step:
                 + "".join(f"; and {p}" for p in self._receive(_view(self.sender, "ClientHello"),
                                                               None, [problem]))
             )  # fmt: skip
-        before = {end: frozen(r) for end, r in both.runs.items()}
+        before = {end: runs.frozen(r) for end, r in both.runs.items()}
         guess = both.configured(replace(both.recording, messages=(self.item,), before=None))
         more = {**guess.client, "renegotiating": True}
-        new = run_of("client", f"client{(both.number + 1) % NAMES}", before["client"], more)
+        new = runs.run_of(
+            "client", f"client{(both.number + 1) % runs.NAMES}", before["client"], more
+        )
         sent = self._send(new)
         if sent is None:
             raise IllegalError(f"the client's machine does not renegotiate in {self.sender.state}")

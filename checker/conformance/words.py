@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import lru_cache
 
 from checker.conformance.recording import (
     TO_CLIENT,
@@ -116,22 +118,29 @@ def _words(number: int, text: str) -> Iterator[Recorded]:
                 f"line {number}: expected a message ({', '.join(SHORT)}, or a name in full), got "
                 f"{shown(short)}{hint(short, [*SHORT, *alphabet()])}"
             )
-        direction = TO_SERVER if m[1] == ">" else TO_CLIENT
-        domains = fields_of(direction, name)
-        fields: dict[str, object] = {}
-        for pair in filter(None, map(str.strip, (m[3] or "").split(","))):
-            field, is_there, value = (part.strip() for part in pair.partition("="))
-            if not is_there:
-                raise RecordingError(
-                    f"line {number}, {name}: expected field=value, got {shown(pair)}"
-                )
-            code = (name, field) == ("Alert", "description") and value.isdecimal()
-            fields[field] = int(value) if code else _value(value, domains.get(field))
-        protected = fields.pop("protected", None)
-        item: dict[str, object] = {"direction": direction, "message": name, "fields": fields}
-        if protected is not None:
-            item["protected"] = {"true": True, "false": False}.get(str(protected), protected)
-        yield message_of(number, item)
+        try:
+            yield replace(_message(m[1], name, m[3] or ""), line=number)
+        except RecordingError as e:
+            raise RecordingError(f"line {number}{e}") from None
+
+
+@lru_cache(1 << 14)
+def _message(arrow: str, name: str, text: str) -> Recorded:
+    """The message with the fields in `text`."""
+    direction = TO_SERVER if arrow == ">" else TO_CLIENT
+    domains = fields_of(direction, name)
+    fields: dict[str, object] = {}
+    for pair in filter(None, map(str.strip, text.split(","))):
+        field, is_there, value = (part.strip() for part in pair.partition("="))
+        if not is_there:
+            raise RecordingError(f", {name}: expected field=value, got {shown(pair)}")
+        code = (name, field) == ("Alert", "description") and value.isdecimal()
+        fields[field] = int(value) if code else _value(value, domains.get(field))
+    protected = fields.pop("protected", None)
+    item: dict[str, object] = {"direction": direction, "message": name, "fields": fields}
+    if protected is not None:
+        item["protected"] = {"true": True, "false": False}.get(str(protected), protected)
+    return message_of(item)
 
 
 def _value(text: str, domain: object) -> object:

@@ -6,10 +6,11 @@ import sys
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 
 from checker import output
 from checker.conformance import live
-from checker.conformance.monitor import Report, watch
+from checker.conformance.monitor import KEPT, Outcome, Report, watch
 from checker.conformance.reading import read, typed
 from checker.conformance.recording import Recording, alphabet, dump
 from checker.conformance.step import READINGS
@@ -25,6 +26,15 @@ def _move(states: tuple[str, str]) -> str:
 
 def render(report: Report) -> str:
     """The report as a plain text table; below, the assumptions and the verdict."""
+    lines = [*_table(report.outcome), *_verdict(report)]
+    return "\n".join([report.title, *(f"  {line}" for line in lines)])
+
+
+@lru_cache(KEPT)
+def _table(outcome: Outcome) -> list[str]:
+    """The lines of the table, and of the assumptions; none without messages."""
+    if not outcome.messages:
+        return []
     head = ("#", "direction", "message", "client", "server", "RFC", "assumed", "shown")
     lines = [
         (
@@ -37,18 +47,15 @@ def render(report: Report) -> str:
             _fields(r.message, r.assumed) + (f" [{r.note}]" if r.note else ""),
             _fields(r.message, r.shown),
         )
-        for r in report.messages
+        for r in outcome.messages
     ]
-    out = [report.title, *(f"  {line}" for line in columns([head, *lines]) if report.messages)]
-    out += [f"  assumed: {a}" for a in report.assumptions if report.messages]
-    out += [f"  {line}" for line in _verdict(report)]
-    return "\n".join(out)
+    return [*columns([head, *lines]), *(f"assumed: {a}" for a in outcome.assumptions)]
 
 
 def _verdict(report: Report) -> list[str]:
     """The lines of the verdict."""
     out = []
-    left = report.length - len(report.messages)
+    left = len(report.recording.messages) - len(report.messages)
     if report.verdict == "refused":
         out.append(f"REFUSED: {report.problem}")
         if READINGS not in str(report.problem):
@@ -61,16 +68,16 @@ def _verdict(report: Report) -> list[str]:
     else:
         last = report.messages[-1]
         out.append(
-            f"accepted: {report.length} messages; client in {last.client[1]}, server in "
+            f"accepted: {len(report.messages)} messages; client in {last.client[1]}, server in "
             f"{last.server[1]}"
         )
     if report.ended is not None:
         e = report.ended
         why = f" (message {e.refused} refused)" if e.refused else ""
         out.append(f"the {e.end} gave up with {e.description}, message {e.number}{why}")
-    if report.expected:
+    if report.recording.expected:
         as_ = "as expected" if report.as_expected else "NOT AS EXPECTED"
-        out.append(f"{as_}: {report.expected}")
+        out.append(f"{as_}: {report.recording.expected}")
     return out
 
 
@@ -126,8 +133,8 @@ def _watch_all(recordings: Iterable[Recording], progress: Callable[[str], object
     for recording in recordings:
         report = watch(recording)
         verdicts[report.verdict] += 1
-        wrong += not (report.as_expected if report.expected else report.verdict != "refused")
-        malformed |= report.malformed and report.verdict == "not read"
+        wrong += not (report.as_expected if recording.expected else report.verdict != "refused")
+        malformed |= recording.malformed and report.verdict == "not read"
         progress("")
         output.say(f"{render(report)}\n\n")
         progress(f"{verdicts.total():,} recordings")

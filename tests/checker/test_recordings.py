@@ -473,7 +473,7 @@ def test_a_bad_line_is_one_clear_error(text: str, error: str) -> None:
     """And the recordings beside it are judged."""
     lines = [GOOD, text, '{"recording": "second"}', GOOD]
     first, second = (monitor.watch(r) for r in recording.parse(lines, "first"))
-    assert (first.verdict, first.malformed, len(first.messages)) == ("not read", True, 1)
+    assert (first.verdict, first.recording.malformed, len(first.messages)) == ("not read", True, 1)
     assert re.search(error, first.unread)
     assert (second.verdict, second.title) == ("accepted", "second")
 

@@ -7,14 +7,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from checker.conformance import monitor, reading, words
+from checker.conformance import monitor, reading, runs, words
 from checker.conformance.recording import TO_CLIENT, TO_SERVER, Recording, alphabet
 from checker.conformance.wire import RecordingError
 from checker.report.monitor import main, render
+from model.machine import CallError
+from model.rule import Rule
 from tests.checker.test_recordings import args
 
 FILES = sorted((Path(__file__).parent / "handshakes").glob("*.txt"))
@@ -39,7 +43,7 @@ def test_each_handshake_has_the_right_answer(path: Path) -> None:
     assert [r.title for r in found] == [re.split(r" @resumes| \|", x)[0] for x in lines]
     for recording in found:
         report = monitor.watch(recording)
-        assert report.expected
+        assert recording.expected
         assert report.as_expected, f"{recording.title}: {report.verdict}, {report.problem}"
 
 
@@ -90,7 +94,7 @@ def test_each_short_name_is_a_message() -> None:
 def test_bad_words_are_not_read_and_hide_nothing(text: str, error: str) -> None:
     bad, good = words.parse([text, f"good | acc | {RSA}"], "x")
     report = monitor.watch(bad)
-    assert (report.verdict, report.malformed) == ("not read", True)
+    assert (report.verdict, bad.malformed) == ("not read", True)
     assert re.search(error, report.unread), report.unread
     assert monitor.watch(good).as_expected
 
@@ -184,3 +188,40 @@ def test_a_recording_that_resumes_an_unread_one_is_not_read() -> None:
 def test_an_empty_file_is_one_error() -> None:
     with pytest.raises(RecordingError, match="at least one message"):
         list(reading.typed(""))
+
+
+def test_rows_are_fired_as_the_machines_fire_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`runs.fire` does without the bookkeeping of `transitions`, and nothing else."""
+
+    def by_machine(
+        run: Any, trigger: str, values: Mapping[str, Any], under: object = None
+    ) -> Rule | None:
+        try:
+            getattr(run, trigger)(under=under, **values)
+        except (AttributeError, CallError):
+            return None
+        return cast("Rule", run.taken)
+
+    def outcomes() -> list[tuple[object, ...]]:
+        found = [monitor.watch(r) for path in FILES for r in reading.read(str(path))]
+        return [(r.title, r.messages, r.problem, r.unread, r.ended) for r in found]
+
+    monitor.forget()
+    ours = outcomes()
+    monkeypatch.setattr(runs, "fire", by_machine)
+    monitor.forget()
+    assert outcomes() == ours
+    monitor.forget()
+
+
+def test_recordings_of_one_kind_are_watched_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They differ in title and line, and each report has its own."""
+    monitor.forget()
+    bad = RSA.replace(">CCS ", "")
+    first, *rest = words.parse([f"{n} | ref | {bad}" for n in "abc"], "x")
+    report = monitor.watch(first)
+    monkeypatch.setattr(monitor, "configure", None)
+    for n, recording in enumerate(rest, 2):
+        again = monitor.watch(recording)
+        assert again.title == recording.title
+        assert again.problem == str(report.problem).replace("line 1", f"line {n}")
