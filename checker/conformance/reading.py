@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from checker.conformance import recording, words
+from checker.conformance import notation, recording
 from checker.conformance.recording import Recording
 from checker.conformance.wire import RecordingError
 
@@ -32,11 +32,11 @@ def typed(text: str) -> Iterator[Recording]:
     """The recordings in words that were typed, or in a file of words of that name."""
     if text.strip() and not set("<>\n") & set(text) and Path(text).exists():
         return read(text)
-    return _some("--words", words.parse(text.splitlines(), ""))
+    return _some("--words", notation.parse(text.splitlines(), ""))
 
 
 def _text(path: str, text: str) -> Iterator[Recording]:
-    form = words.parse if words.is_words(text) else recording.parse
+    form = notation.parse if notation.is_words(text) else recording.parse
     return form(text.splitlines(), path)
 
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import pytest
 
-from checker.conformance import monitor, reading, runs, words
+from checker.conformance import monitor, notation, reading, runs
 from checker.conformance.recording import TO_CLIENT, TO_SERVER, Recording, alphabet
 from checker.conformance.wire import RecordingError
 from checker.report.monitor import main, render
@@ -29,7 +29,7 @@ OTHER_ALERT = {
 
 
 def one(text: str) -> Recording:
-    return next(words.parse([text], ""))
+    return next(notation.parse([text], ""))
 
 
 def verdict(text: str) -> monitor.Report:
@@ -72,7 +72,7 @@ def test_words_are_messages_and_fields() -> None:
 
 
 def test_each_short_name_is_a_message() -> None:
-    assert set(words.SHORT.values()) <= set(alphabet())
+    assert set(notation.SHORT.values()) <= set(alphabet())
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_each_short_name_is_a_message() -> None:
     ],
 )
 def test_bad_words_are_not_read_and_hide_nothing(text: str, error: str) -> None:
-    bad, good = words.parse([text, f"good | acc | {RSA}"], "x")
+    bad, good = notation.parse([text, f"good | acc | {RSA}"], "x")
     report = monitor.watch(bad)
     assert (report.verdict, bad.malformed) == ("not read", True)
     assert re.search(error, report.unread), report.unread
@@ -173,14 +173,14 @@ def test_a_session_without_an_id_is_not_kept() -> None:
     again = ">CH{version=TLS12,offers_RSA=true,session_id=server0} "
     again += "<SH{suite=RSA,session_id=server0} <CCS <F >CCS >F"
     for first, ok in ((RSA, True), (uncached, False)):
-        full, resumed = words.parse([f"one | acc | {first}", f"two @resumes=one | | {again}"], "")
+        full, resumed = notation.parse([f"one | acc | {first}", f"two @resumes=one | | {again}"], "")
         assert monitor.watch(full).ok
         assert monitor.watch(resumed).ok == ok
 
 
 def test_a_recording_that_resumes_an_unread_one_is_not_read() -> None:
     lines = ["one | acc | >CH <XYZ", "two @resumes=one | acc | >CH <SH"]
-    _, second = words.parse(lines, "")
+    _, second = notation.parse(lines, "")
     report = monitor.watch(second)
     assert (report.verdict, report.unread) == ("not read", "it resumes 'one', which was not read")
 
@@ -218,7 +218,7 @@ def test_recordings_of_one_kind_are_watched_once(monkeypatch: pytest.MonkeyPatch
     """They differ in title and line, and each report has its own."""
     monitor.forget()
     bad = RSA.replace(">CCS ", "")
-    first, *rest = words.parse([f"{n} | ref | {bad}" for n in "abc"], "x")
+    first, *rest = notation.parse([f"{n} | ref | {bad}" for n in "abc"], "x")
     report = monitor.watch(first)
     monkeypatch.setattr(monitor, "configure", None)
     for n, recording in enumerate(rest, 2):
