@@ -282,14 +282,21 @@ def _monitor(args: argparse.Namespace) -> int:
 
 
 def _audit(args: argparse.Namespace) -> int:
-    from checker.conformance.audit import audit_all
+    from checker.conformance.audit import Asked, audit_all
     from checker.report import audit as report
 
-    results, interrupted = audit_all(args.files, args.role, args.version, progress)
+    if args.output:
+        output.check_file("-o", args.output)
+    if args.compare:
+        text, status = report.compared(args.files, args.format)
+        _give(text, args.output)
+        return status
+    asked = Asked(args.role, args.version, args.client_auth, args.time)
+    results, why = audit_all(args.files, asked, progress)
     progress("")
     form = report.as_json if args.format == "json" else report.as_text
-    _give(form(results, interrupted=interrupted))
-    return 130 if interrupted else report.exit_status(results)
+    _give(form(results, why), args.output)
+    return report.exit_status(results, why)
 
 
 def _coverage(args: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ that row is searched for attacks.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,9 +35,9 @@ from checker.conformance.comparison import (
 )
 from checker.conformance.completion import Completion
 from checker.conformance.honest import Configuration, Key, configurations
-from checker.conformance.learned import LearnedError, read, symbol
+from checker.conformance.learned import LearnedError, Mealy, output, read, symbol
 from checker.conformance.weakening import Weakening, consequences
-from checker.pool import Job, Pool
+from checker.pool import Job, LateError, Pool
 
 CONFORMS, IS_LAXER, DIFFERS, ERROR = "CONFORMS", "LAXER", "DIFFERS", "ERROR"
 
@@ -50,8 +51,13 @@ class Audit:
     states: int = 0
     divergences: list[Divergence] = field(default_factory=list)
     unknown: tuple[str, ...] = ()  # inputs that the model does not have
+    unread: tuple[str, ...] = ()  # parts of answers that were not understood
     notes: tuple[str, ...] = ()
     error: str = ""  # why the file could not be audited
+
+    def of(self, file: str) -> Audit:
+        """The same for another file with the same machine."""
+        return replace(self, file=file, error=self.error.replace(self.file, file, 1))
 
     @property
     def verdict(self) -> str:
@@ -67,24 +73,27 @@ def walk(comparison: Comparison) -> list[Divergence]:
     """Every divergence of the product, breadth-first, once for each cause."""
     pair = comparison.pair
     causes: dict[tuple[Any, ...], Divergence] = {}
-    start = (pair.machine.initial, pair.model.initial, False)
+    none: frozenset[str] = frozenset()
+    start = (pair.machine.initial, pair.model.initial, none)
     seen = {start}
-    queue: deque[tuple[int, Key, bool, tuple[str, ...]]] = deque([(*start, ())])
+    queue: deque[tuple[int, Key, frozenset[str], tuple[str, ...]]] = deque([(*start, ())])
     while queue:
-        q, k, behind, word = queue.popleft()
+        q, k, early, word = queue.popleft()
         for a in pair.machine.inputs:
-            found, after = comparison.compare(q, k, a)
+            found, after = comparison.compare(q, k, a, early)
             for d in found:
                 # After a laxer answer, the model's keys and alerts are a guess.
-                if behind and (d.kind != LAXER or d.expected == "bad_record_mac"):
+                if early and (d.kind != LAXER or d.expected == "bad_record_mac"):
                     continue
-                d.word, d.behind = (*word, a), behind
+                d.word, d.behind = (*word, a), bool(early)
+                if early:  # it may be the same bug seen again
+                    d.weakening, d.flaw = None, ""
                 _keep(causes, d, a)
             if after is not None:
-                lax = behind or any(d.kind == LAXER for d in found)
-                if (*after, lax) not in seen:
-                    seen.add((*after, lax))
-                    queue.append((*after, lax, (*word, a)))
+                lax = {str(pair.symbols[a].message) for d in found if d.kind == LAXER}
+                if (*after, early | lax) not in seen:
+                    seen.add((*after, early | lax))
+                    queue.append((*after, early | lax, (*word, a)))
     out = _merged(list(causes.values()))
     order = (LAXER, STRICTER, LATE, EXTRA, ALERT, SILENT)
     return sorted(out, key=lambda d: (order.index(d.kind), len(d.word)))
@@ -120,27 +129,52 @@ def _merged(found: list[Divergence]) -> list[Divergence]:
     return list(out.values())
 
 
-def audit(path: str, asked: str | None = None, version: str | None = None) -> Audit:
+@dataclass(frozen=True)
+class Asked:
+    """What the command line says of all files."""
+
+    role: str | None = None
+    version: str | None = None
+    client_auth: str | None = None
+    seconds: float | None = None  # for all files
+
+
+def audit(path: str, asked: Asked | None = None) -> Audit:
     """The audit of one file, its weakened rows not searched yet."""
     try:
-        machine = read(path)
-        found: list[tuple[bool, int, Audit]] = []
-        for config in configurations(machine, asked, version):
+        return audit_machine(read(path), asked or Asked())
+    except LearnedError as e:
+        return Audit(path, error=str(e))
+
+
+def audit_machine(machine: Mealy, asked: Asked) -> Audit:
+    """The audit of one machine, its weakened rows not searched yet."""
+    path, version = machine.file, asked.version
+    try:
+        found: list[tuple[tuple[int, ...], Audit]] = []
+        for config in configurations(machine, asked.role, version, asked.client_auth):
             comparison = Comparison(Completion(machine, config))
             divergences = walk(comparison)
             notes = tuple(comparison.notes)
             if not comparison.completes:
                 notes = (*notes, "no handshake completes with an honest peer")
-            if version is None and config.version != "TLS13":
+            told = any(output(o).version for row in machine.move for _, o in row.values())
+            if version is None and config.version != "TLS13" and not told:
                 notes = (
                     *notes,
                     "the version is not in the file: taken as 1.2; --version changes that",
                 )
-            unknown = tuple(a for a in machine.inputs if symbol(a).message is None)
-            here = Audit(path, config, machine.states, divergences, unknown, notes)
-            found.append((not comparison.completes, len(divergences), here))
-        # Whether client authentication was mandatory is not known: take what fits better.
-        return min(found, key=lambda f: f[:2])[2]
+            symbols = (symbol(a) for a in machine.inputs)
+            unknown = tuple(s.name for s in symbols if s.message is None)
+            answers = (output(o).other for row in machine.move for _, o in row.values())
+            unread = tuple(sorted({text for other in answers for text in other}))
+            here = Audit(path, config, machine.states, divergences, unknown, unread, notes)
+            kinds = [d.kind for d in divergences]
+            # Whether client authentication was mandatory is not known: take what fits better, and
+            # of what fits alike the milder.
+            severity = (kinds.count(LAXER), len(kinds), kinds.count(STRICTER))
+            found.append(((not comparison.completes, *severity), here))
+        return min(found, key=lambda f: f[0])[1]
     except LearnedError as e:
         return Audit(path, error=str(e))
 
@@ -148,42 +182,71 @@ def audit(path: str, asked: str | None = None, version: str | None = None) -> Au
 # -- many files ------------------------------------------------------------------------------------
 def audit_all(
     files: Sequence[str],
-    asked: str | None = None,
-    version: str | None = None,
+    asked: Asked | None = None,
     progress: Callable[[str], None] | None = None,
-) -> tuple[list[Audit], bool]:
-    """The audits of files, in order, with the attacks on weakened rows; whether interrupted.
+) -> tuple[list[Audit], str]:
+    """The audits of files, in order, with the attacks on weakened rows; why they are not all.
 
-    Each weakened model is searched once, even if several files need it.
+    Files with equal machines are audited once, and each weakened model is searched once, even if
+    several files need it.
     """
+    asked = asked or Asked()
+    began = time.monotonic()
+
+    def left() -> float | None:
+        """The seconds that are left, if they are bounded."""
+        if asked.seconds is None:
+            return None
+        return max(0.0, asked.seconds - (time.monotonic() - began))
+
+    tell = progress or (lambda _: None)
+    alike: dict[object, list[int]] = {}
     done: dict[int, Audit] = {}
-    walks: dict[Job, int] = {}
+    walks: dict[Job, list[int]] = {}
     searches: dict[Weakening, Job] = {}
     results: dict[Job, list[dict[str, Any]]] = {}
-    interrupted = False
+    why = ""
     with Pool() as pool:
-        for i, name in enumerate(files):
-            walks[pool.add(Job(audit, (name, asked, version)))] = i
         try:
+            for i, name in enumerate(files):
+                try:
+                    machine = read(name)
+                except LearnedError as e:
+                    done[i] = Audit(name, error=str(e))
+                    continue
+                same = alike.setdefault(machine.content, [])
+                same.append(i)
+                if len(same) == 1:
+                    walks[pool.add(Job(audit_machine, (machine, asked), limit=left()))] = same
+                tell(f"{i + 1} of {len(files)} files read")
             for reply in pool.replies():
+                if isinstance(reply.problem, LateError) or left() == 0:
+                    why = f"{asked.seconds:g} seconds are over"
+                    break
                 if reply.job not in walks:
                     results[reply.job] = reply.get()
                 else:
-                    i, e = walks[reply.job], reply.problem
-                    # An error in one file must not end the others.
-                    failed = e and Audit(files[i], error=f"{files[i]}: {type(e).__name__}: {e}")
-                    done[i] = failed or reply.value
-                    for d in done[i].divergences:
+                    same = walks[reply.job]
+                    first = reply.value
+                    if reply.problem is not None:  # which must not end the others
+                        kind = type(reply.problem).__name__
+                        file = files[same[0]]
+                        first = Audit(file, error=f"{file}: {kind}: {reply.problem}")
+                    done |= {i: first.of(files[i]) for i in same}
+                    for d in first.divergences:
                         if d.weakening is not None and d.weakening not in searches:
-                            searches[d.weakening] = pool.add(Job(consequences, (d.weakening,)))
-                if progress is not None:
-                    searched = f"{len(results)} of {len(searches)} weakened models searched"
-                    progress(f"{len(done)} of {len(files)} files, {searched}")
+                            job = Job(consequences, (d.weakening,), limit=left())
+                            searches[d.weakening] = pool.add(job)
+                searched = f"{len(results)} of {len(searches)} weakened models searched"
+                tell(f"{len(done)} of {len(files)} files, {searched}")
         except KeyboardInterrupt:
-            interrupted = True
-    unknown = [{"name": "", "id": "", "steps": 0, "problem": "interrupted"}]
+            why = "interrupted"
+    missing = len(files) - len(done)
+    if why and missing:
+        why += f", {missing} of {len(files)} files not audited"
+    unknown = [{"name": "", "id": "", "steps": 0, "problem": why}]
     for audited in done.values():
         for d in audited.divergences:
             if d.weakening is not None:
                 d.properties = results.get(searches[d.weakening], unknown)
-    return [done[i] for i in sorted(done)], interrupted
+    return [done[i] for i in sorted(done)], why

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from checker.conformance.explanation import explain, published
 from checker.conformance.honest import Answer, Key
 from checker.conformance.learned import IGNORED, Output, Symbol, output
 from checker.conformance.weakening import Weakening
+from model.rule import SAME
 
 LAXER, STRICTER, LATE, SILENT, ALERT, EXTRA = (
     "laxer",
@@ -25,6 +26,20 @@ RENEGOTIATION = (
     "ClientHello when connected asks for a renegotiation, which RFC 5246 7.4.1.1 and 7.2.2 leave "
     "to the server: not in the model, not followed"
 )
+
+
+RFC_13 = {
+    "ClientHello": "8446 4.1.2",
+    "ServerHello": "8446 4.1.3",
+    "EncryptedExtensions": "8446 4.3.1",
+    "CertificateRequest": "8446 4.3.2",
+    "Certificate": "8446 4.4.2",
+    "CertificateVerify": "8446 4.4.3",
+    "Finished": "8446 4.4.4",
+    "ChangeCipherSpec": "8446 5",
+    "ApplicationData": "8446 5.1",
+}
+"""The sections of TLS 1.3 for messages that older versions have too."""
 
 
 @dataclass
@@ -58,13 +73,16 @@ class Exchange:
     got: Output
     answer: Answer  # the model's
     state: str  # of the model's run
+    modern: bool  # whether the version is TLS 1.3
 
     def differs(self, kind: str, note: str = "", expected: str = "") -> Divergence:
         """The divergence of this exchange; `expected` replaces the text of the model's answer."""
         answer = self.answer
         said = expected or answer.alert or " ".join(answer.messages) or "accepted"
-        rule = answer.rule
-        return Divergence(kind, (), self.state, said, self.got.text, rule.name, rule.rfc, note)
+        rule, rfc = answer.rule, answer.rule.rfc
+        if self.modern and rule.message is not None and rfc == rule.message.rfc:
+            rfc = RFC_13.get(rule.event, "8446 4")  # a message that no row of the state takes
+        return Divergence(kind, (), self.state, said, self.got.text, rule.name, rfc, note)
 
 
 class Comparison:
@@ -75,16 +93,24 @@ class Comparison:
         self.completes = bool(pair.ends)
         self.notes: dict[str, None] = {}
 
-    def compare(self, q: int, key: Key, a: str) -> tuple[list[Divergence], tuple[int, Key] | None]:
-        """The divergences of the answers to input `a`; the next pair of states, if both go on."""
+    def compare(
+        self, q: int, key: Key, a: str, early: Collection[str] = ()
+    ) -> tuple[list[Divergence], tuple[int, Key] | None]:
+        """The divergences of the answers to input `a`; the next pair of states, if both go on.
+
+        The messages `early` were taken before their time, and may count as those still due.
+        """
         pair, symbol = self.pair, self.pair.symbols[a]
         to, text = pair.machine.move[q][a]
         got, state = output(text), pair.state(key)
         if symbol.harmless:
             return list(self._harmless(q, to, symbol, got, state)), None
-        x = Exchange(q, key, symbol, to, got, pair.model.step(key, symbol), state)
+        modern = pair.config.version == "TLS13"
+        x = Exchange(q, key, symbol, to, got, pair.model.step(key, symbol), state, modern)
         if pair.mute(got, to) or self._free(x):
             return [], None
+        if x.answer.alert and not got.refuses:
+            x = self._counted(x, early)
         if x.answer.alert:
             return (list(self._refused(x)), None) if got.refuses else self._accepted(x)
         if got.refuses:
@@ -93,6 +119,17 @@ class Comparison:
             return [x.differs(STRICTER, f"nothing completes after {a}")], None
         over = pair.model.over(x.answer.key)
         return list(self._outputs(x)), None if over else (to, x.answer.key)
+
+    def _counted(self, x: Exchange, early: Collection[str]) -> Exchange:
+        """The exchange, if the model takes the message once an early one counts as the one due."""
+        model = self.pair.model
+        for r in model.role.table:
+            due = r.kind == "receive" and r.event in early and x.state in r.sources
+            if due and r.target != SAME and model.of_generation(r):
+                answer = model.step(model.without(x.key, r), x.symbol)
+                if not answer.alert:
+                    return replace(x, answer=answer)
+        return x
 
     def _harmless(
         self, q: int, to: int, s: Symbol, got: Output, state: str
@@ -103,7 +140,7 @@ class Comparison:
             return
         d = Divergence("", (), state, "refused or ignored", got.text, "", "5246 6.2.1")
         note = f"{s.name} is neither refused nor ignored: "
-        if to != q and q in pair.live:
+        if pair.machine.alike[to] != pair.machine.alike[q] and q in pair.live:
             if to in pair.live:
                 yield replace(d, kind=LAXER, note=note + "it changes what follows")
                 return
@@ -193,17 +230,22 @@ class Comparison:
         """
         pair = self.pair
         accepted = x.to in pair.live
+        flight = [
+            m for m in x.got.messages if m not in (*IGNORED, "ApplicationData", "CloseNotify")
+        ]
         rekeyed = x.symbol.message == "ChangeCipherSpec" and pair.rekeyed(x.to)
         if x.q not in pair.live:
             return [], None
-        if accepted or rekeyed:
-            weakening, key = explain(pair, x.answer, x.to, x.state, accepted=accepted)
+        if accepted or rekeyed or flight:
+            weakening, key = explain(pair, x.answer, x.to, x.state, x.got, accepted=accepted)
             note = "the handshake goes on" if accepted else "the keys change"
+            if flight and not accepted:
+                note = "it sends its next flight"
             if x.state in ("CONNECTED", "CLOSING") and accepted:
                 note = "the connection goes on"
             d = x.differs(LAXER, note)
             d.weakening, d.flaw = weakening, published(pair, x.answer, x.state, key)
-            return [d], (x.to, key)
+            return [d], (x.to, key) if accepted or rekeyed else None
         silent = all(
             not output(o).text.strip("- ") or output(o).text == "Empty"
             for p in pair.machine.reach(x.to)

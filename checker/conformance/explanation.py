@@ -8,7 +8,7 @@ from functools import cache
 from checker.conformance.alerts import DECRYPTION
 from checker.conformance.completion import Completion
 from checker.conformance.honest import Answer, Key, holds
-from checker.conformance.learned import output
+from checker.conformance.learned import Output, output
 from checker.conformance.weakening import Weakening
 from model.flaws import flaws
 from model.patch import patched
@@ -18,12 +18,12 @@ from model.scenario import scenario
 
 
 def explain(
-    pair: Completion, answer: Answer, to: int, state: str, *, accepted: bool
+    pair: Completion, answer: Answer, to: int, state: str, got: Output, *, accepted: bool
 ) -> tuple[Weakening, Key]:
     """The weakened row for a message that the model refuses with `answer`, and the next state.
 
-    `to` is the learned machine's state after the message; with `accepted`, a handshake can complete
-    from there.
+    `to` is the learned machine's state after the message, `got` its answer; with `accepted`, a
+    handshake can complete from there.
     """
     best: tuple[float, Weakening, Key] | None = None
     candidates = list(_candidates(pair, answer, state))
@@ -35,6 +35,7 @@ def explain(
         if pair.model.over(after.key):
             continue  # the learned machine goes on, so this row does not explain it
         fit = _agreement(pair, to, after.key) + 0.01 * (accepted and pair.hopeful(after.key))
+        fit += bool(got.messages) and after.messages == got.messages
         if best is None or fit > best[0]:
             best = (fit, weakening, after.key)
     assert best is not None

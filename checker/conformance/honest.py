@@ -65,7 +65,9 @@ MODERN = ("EncryptedExtensions",)
 """LEGACY has answers given only below TLS 1.3, MODERN answers given only in TLS 1.3."""
 
 
-def configurations(machine: Mealy, asked: str | None, version: str | None) -> list[Configuration]:
+def configurations(
+    machine: Mealy, asked: str | None, version: str | None, client_auth: str | None = None
+) -> list[Configuration]:
     """The possible configurations of a learned machine, likeliest first; LearnedError if none."""
     outputs = [output(o) for row in machine.move for _, o in row.values()]
     sent = {m for o in outputs for m in o.messages}
@@ -88,12 +90,23 @@ def configurations(machine: Mealy, asked: str | None, version: str | None) -> li
                 f"the answers {', '.join(shown)}, which TLS {version} does not have: say --version "
                 + ("1.3" if version != "1.3" else "1.2, 1.1 or 1.0")
             )
-    taken = VERSIONS[version] if version else "TLS13" if modern else "TLS12"
+    told = {o.version for o in outputs if "ServerHello" in o.messages} - {""}
+    shown_version = VERSIONS[next(iter(told))] if len(told) == 1 else "TLS12"
+    taken = VERSIONS[version] if version else "TLS13" if modern else shown_version
     options = _suites(symbols, sent, hello) if taken != "TLS13" else [tuple[str, ...]()]
     certificate = "honest" if "CertificateVerify" in sent else "empty"
     asks = ["none"]
     if "CertificateRequest" in sent and end == "server":
         asks = ["optional", "mandatory"]
+    if client_auth is not None:
+        if end == "server" and (client_auth == "none") == ("CertificateRequest" in sent):
+            raise LearnedError(
+                f"{machine.file}: expected a server with client authentication {client_auth} "
+                f"(--client-auth), got one that sends "
+                + ("a" if "CertificateRequest" in sent else "no")
+                + " CertificateRequest"
+            )
+        asks = [client_auth] if end == "server" else asks
     return [Configuration(end, taken, suites, a, certificate) for suites in options for a in asks]
 
 
@@ -260,7 +273,10 @@ class HonestMachine:
             values[wrong] = "none" if wrong == "encrypted_to" else "random"
         if name == "Alert":
             values = {"level": symbol.level, "description": symbol.description}
-        garbled = not readable and not (name == "ChangeCipherSpec" and key == "plaintext")
+        spec = name == "ChangeCipherSpec"
+        if spec and self.config.version == "TLS13":
+            key = "plaintext"  # for middleboxes: RFC 8446 D.4
+        garbled = not readable and not (spec and key == "plaintext")
         if garbled:
             return Sent("UndecryptableRecord", {}), True
         clear = key if key == "plaintext" else None
@@ -291,6 +307,12 @@ class HonestMachine:
         alert = self.subject.receive(sent)
         rule = self.subject.taken
         assert rule is not None
+        if rule.event != sent.message == "ChangeCipherSpec":
+            # In the clear where none is due: of an unexpected type (RFC 8446 5).
+            self.place(before)
+            alert = self.subject.receive(Sent(sent.message, sent.fields))
+            rule = self.subject.taken
+            assert rule is not None
         if alert:
             # A weakened row starts from the values before the message.
             return Answer(before, (), rule, alert, garbled, False, sent)
@@ -313,6 +335,18 @@ class HonestMachine:
             self.subject.state = target
         messages, hidden = self._spontaneous()
         return Answer(self._key(), messages, answer.rule, "", False, hidden, answer.sent)
+
+    def without(self, key: Key, row: Rule) -> Key:
+        """The state after a receive row that no message takes, with its effects."""
+        self.place(key)
+        assert row.message is not None
+        _, do = self.functions(row)
+        values = do(self.subject, completed(row.message, {}))
+        for name, value in zip(row.do, values, strict=True):
+            setattr(self.subject, name, value)
+        self.subject.state = row.target
+        self._spontaneous()
+        return self._key()
 
     def _spontaneous(self) -> tuple[tuple[str, ...], bool]:
         """The messages that the audited run sends by itself; whether the peer cannot read any."""

@@ -1,26 +1,26 @@
 """Learned Mealy machines: read from DOT, their symbols mapped to the model's messages.
 
 The forms are those of AALpy, LearnLib and StateLearner: an edge `s0 -> s1` labelled `Input /
-Output`, and an edge without a label into the initial state. A symbol is split into the words of
-`WORDS`. A symbol that does not split is kept as one that the model does not know.
+Output`, and an edge without a label into the initial state. A label may have several lines of that
+form. A symbol is split into the words of `WORDS`, or at its punctuation into these and the short
+names that people write (CH, CKE, CCS). A symbol that does not split is kept as one that the model
+does not know. A machine of another protocol is recognized by its symbols, and not judged.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from checker.conformance.alerts import ALERTS
+from checker.conformance import dot
+from checker.conformance.alerts import ALERTS, NAMES
+from checker.conformance.notation import SHORT
 from model.message import ALPHABET
-from model.near import shown
 from model.principal import Alert
 
-LONGEST = 500
-"""The most characters of a state's name or a label."""
 LIMIT = 10_000
 """The most edges in a file; a learned machine has some hundreds."""
 
@@ -48,11 +48,45 @@ def _words() -> dict[str, tuple[str, str]]:
     out |= {w: (UNDECRYPTABLE, w) for w in ("decryptionfailed", "undecryptable")}
     out |= {w: ("nothing", w) for w in ("noresponse", "timeout", "none", "null")}
     out["ccs"] = ("message", "ChangeCipherSpec")
+    for number, minor in (("10", "1"), ("11", "2"), ("12", "3"), ("13", "4")):
+        version = f"1.{number[1]}"
+        spelled = (
+            f"tlsv{number}",
+            f"tls{number}",
+            f"v{number}",
+            f"030{minor}",
+            f"3{minor}",
+            number,
+        )
+        out |= dict.fromkeys(spelled, ("version", version))
     return out
 
 
 WORDS = _words()
 _LONGEST = max(map(len, WORDS))
+_SHORT = {
+    **{k.lower(): ("message", v) for k, v in SHORT.items() if v in {m.name for m in ALPHABET}},
+    **{k.lower(): ("message", v) for k, v in SHORT.items() if v in IGNORED},
+    "fin": ("message", "Finished"),
+    "cert": ("message", "Certificate"),
+    "app": ("message", "ApplicationData"),
+    "cn": ("alert", "close_notify"),
+    "tc": (CLOSED, "closed"),
+    "ur": (UNDECRYPTABLE, "undecryptable"),
+}
+"""The short names that stand alone between punctuation: `CH`, `CKE_RSA`."""
+
+_ALERT = re.compile(r"alert[\W_]*(?:([12])[\W_]+)?(\d{1,3})(?!\d)", re.IGNORECASE)
+"""An alert by number, after its level or not: `Alert2.71`, `Alert(2, 40)`."""
+
+OTHERS = {
+    "DTLS": ("helloverifyrequest",),
+    "SSH": ("kexinit", "newkeys", "kexdhinit", "kex30", "kex31", "userauthrequest"),
+    "QUIC": ("handshakedone", "versionnegotiation", "initialcrypto", "connectioncloseframe"),
+    "MQTT": ("connack", "suback", "pingresp"),
+    "TCP": ("synack", "ackrst", "finack"),
+}
+"""Words of the machines of other protocols."""
 
 
 class LearnedError(Exception):
@@ -71,7 +105,26 @@ def split(text: str) -> tuple[tuple[str, str], ...] | None:
             if word is not None and rest is not None:
                 ends[i] = (word, *rest)
                 break
-    return ends[0]
+    return ends[0] if ends[0] is not None else _short(text)
+
+
+def _short(text: str) -> tuple[tuple[str, str], ...] | None:
+    """The words between the punctuation of `text`, short ones too; None if others are left."""
+    words = [w.lower() for w in re.split(r"[\W_]+", text) if w]
+    found = [_SHORT.get(w) or WORDS.get(w) for w in words]
+    known = [w for w in found if w is not None]
+    return tuple(known) if known and len(known) == len(found) else None
+
+
+def _named(text: str) -> str:
+    """The text with alerts by name: `Alert2.71` as `Alert fatal insufficient_security`."""
+
+    def name(m: re.Match[str]) -> str:
+        description = NAMES.get(int(m[2]))
+        level = {"1": "warning", "2": "fatal", None: ""}[m[1]]
+        return m[0] if description is None else f" alert {level} {description} "
+
+    return _ALERT.sub(name, text)
 
 
 @dataclass(frozen=True)
@@ -103,6 +156,7 @@ class Output:
     alerts: tuple[tuple[str, str], ...] = ()  # (level, description)
     closed: bool = False  # the connection ended
     hidden: bool = False  # the learner could not decrypt a part
+    version: str = ""  # of TLS, as in "1.2"; empty if the text has none
     other: tuple[str, ...] = ()  # text not understood
 
     @property
@@ -119,7 +173,7 @@ class Output:
 @cache
 def symbol(name: str) -> Symbol:
     """The input symbol called `name`."""
-    words = split(name) or ()
+    words = split(_named(name)) or ()
     kinds = dict(words)
     messages = [v for k, v in words if k == "message"]
     if "alert" in kinds:
@@ -129,7 +183,7 @@ def symbol(name: str) -> Symbol:
         if description == "close_notify":
             return Symbol(name, "CloseNotify")
         if description not in Alert.codes:
-            return Symbol(name, None)
+            description = "internal_error"  # alerts of one level do the same
         return Symbol(name, "Alert", "", False, kinds.get("level", "fatal"), description)
     if len(messages) != 1 or messages[0] in IGNORED or {CLOSED, UNDECRYPTABLE} & set(kinds):
         return Symbol(name, None)
@@ -143,10 +197,13 @@ def output(text: str) -> Output:
     alerts: list[tuple[str, str]] = []
     other: list[str] = []
     closed = hidden = False
+    version = ""
     if text.strip().lower() in ("", "-", "empty", "e", "epsilon"):
         return Output(text)
-    for part in text.replace("|", "&").replace(",", "&").replace("+", "&").split("&"):
+    for part in re.split(r"[&|,+\n]", _named(text)):
         words = split(part)
+        if words == () and not part.strip():
+            continue
         if words is None:
             other.append(part.strip())
             continue
@@ -154,6 +211,8 @@ def output(text: str) -> Output:
         for kind, meaning in words:
             if kind == UNDECRYPTABLE and naming:  # the alert decryption_failed has the same words
                 kind, meaning = "alert", "decryption_failed"
+            elif meaning == "decrypt_error" and not naming and "decrypterror" in part.lower():
+                kind = UNDECRYPTABLE  # no alert: the learner says what it could not do
             if kind == "message":
                 messages.append(meaning)
             elif kind == "level":
@@ -161,10 +220,12 @@ def output(text: str) -> Output:
             elif kind == "alert":
                 usual = "warning" if meaning == "close_notify" else "fatal"
                 alerts.append((level or usual, meaning))
-            closed |= kind == CLOSED
+            elif kind == "version":
+                version = meaning
+            closed |= kind == CLOSED or meaning == "close_notify"
             hidden |= kind == UNDECRYPTABLE
             naming = kind == "level" or meaning == "alert"
-    return Output(text, tuple(messages), tuple(alerts), closed, hidden, tuple(other))
+    return Output(text, tuple(messages), tuple(alerts), closed, hidden, version, tuple(other))
 
 
 @dataclass(frozen=True)
@@ -177,6 +238,14 @@ class Mealy:
     inputs: tuple[str, ...]
     # By state and input: the next state and the output text.
     move: tuple[Mapping[str, tuple[int, str]], ...] = field(default=())
+    # By state: its class, where the text of refusals makes no difference.
+    alike: tuple[int, ...] = ()
+
+    @property
+    def content(self) -> object:
+        """What tells this machine from others: the file's name does not."""
+        rows = tuple(tuple(sorted(row.items())) for row in self.move)
+        return self.states, self.initial, self.inputs, rows
 
     def reach(self, start: int) -> set[int]:
         """The states reachable from `start`, which is among them."""
@@ -209,54 +278,58 @@ def read(path: str) -> Mealy:
 
 
 def _edges(path: str, text: str) -> tuple[list[tuple[str, str, str]], list[str]]:
-    """The labelled edges as (source, target, label), and the targets of edges without a label."""
-    import pydot
-
-    said = io.StringIO()
-    graphs = None
-    why = ""
-    if text.strip():
-        try:
-            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-                graphs = pydot.graph_from_dot_data(text)
-        except RecursionError:
-            why = "nested too deeply"
-        except Exception as e:  # the parser's own, of several kinds
-            why = f"{type(e).__name__}: {e}"
-    else:
-        why = "the file is empty"
-    if not graphs:
-        lines = [line for line in said.getvalue().splitlines() if line.strip()]
-        why = why or (lines[-1].strip() if lines else "no graph in it")
-        raise LearnedError(f"{path}: expected one DOT digraph: {why[:200]}")
-    if len(graphs) != 1 or graphs[0].get_type() != "digraph":
+    """The labelled edges as (source, target, label), and the initial states as far as shown."""
+    try:
+        if not text.strip():
+            raise dot.DotError("the file is empty")
+        found = dot.graphs(text)
+    except dot.DotError as e:
+        raise LearnedError(f"{path}: expected one DOT digraph: {e}") from None
+    if len(found) != 1 or found[0].kind != "digraph":
         raise LearnedError(
-            f"{path}: expected one digraph, got {len(graphs)} graphs, "
-            f"the first a {graphs[0].get_type()}"
+            f"{path}: expected one digraph, got {len(found)} graphs, the first a {found[0].kind}"
         )
+    graph = found[0]
+    if "dtls" in graph.name.lower():
+        raise LearnedError(_other(path, "DTLS", graph.name))
     edges: list[tuple[str, str, str]] = []
     starts: list[str] = []
-    for edge in graphs[0].get_edges():
-        source, target = _plain(str(edge.get_source())), _plain(str(edge.get_destination()))
-        label = _plain(str(edge.get("label") or ""))
-        if max(map(len, (source, target, label))) > LONGEST:
-            raise LearnedError(
-                f"{path}: expected names and labels of at most {LONGEST} characters, got "
-                f"{shown(max(source, target, label, key=len))}"
-            )
-        if label:
-            edges.append((source, target, label))
-        else:
-            starts.append(target)
+    for edge in graph.edges:
+        lines = _transitions(edge.attributes.get("label") or edge.attributes.get("xlabel") or "")
+        edges += [(edge.source, edge.target, line) for line in lines]
+        if not lines:
+            starts.append(edge.target)
+    marked = ("initial", "root", "start")
+    starts = starts or [
+        n for n, a in graph.nodes.items() if any(a.get(m) == "true" for m in marked)
+    ]
     return edges, starts
 
 
-def _plain(text: str) -> str:
-    """A DOT identifier without its quotes."""
-    text = text.strip()
-    if len(text) > 1 and text[0] == text[-1] == '"':
-        text = text[1:-1].replace('\\"', '"')
-    return " ".join(text.split())
+def _transitions(label: str) -> list[str]:
+    """The transitions in a label: one, or one in each line that has a slash."""
+    label = label.replace("\\\\", "\\")
+    lines = [line.strip() for line in re.split(r"\\[nlr]|\n", label) if line.strip()]
+    if all("/" in line for line in lines):
+        return lines
+    return [" ".join(lines)]
+
+
+def _other(path: str, protocol: str, sign: str) -> str:
+    """The error text for a machine of another protocol."""
+    return (
+        f"{path}: a {protocol} machine ({sign[:60]}): the model is of TLS over a stream, so there "
+        "is no verdict"
+    )
+
+
+def _inputs(given: str) -> list[str]:
+    """The inputs of a transition: one, or several with a bar or a comma between them."""
+    if symbol(given).message is None:
+        parts = [p.strip() for p in re.split(r"[|,]", given)]
+        if len(parts) > 1 and all(symbol(p).message for p in parts):
+            return parts
+    return [given]
 
 
 def _machine(path: str, edges: list[tuple[str, str, str]], starts: list[str]) -> Mealy:
@@ -278,17 +351,24 @@ def _machine(path: str, edges: list[tuple[str, str, str]], starts: list[str]) ->
                 f"{path}: {source} -> {target}: expected a label `Input / Output`, got {label!r}"
             )
         row = moves.setdefault(source, {})
-        if row.setdefault(given, (target, answer)) != (target, answer):
-            raise LearnedError(
-                f"{path}: not deterministic: in {source}, {given} leads to {row[given][0]} "
-                f"({row[given][1]}) and to {target} ({answer})"
-            )
-        if given not in inputs:
-            inputs.append(given)
+        for one in _inputs(given):
+            if row.setdefault(one, (target, answer)) != (target, answer):
+                raise LearnedError(
+                    f"{path}: not deterministic: in {source}, {one} leads to {row[one][0]} "
+                    f"({row[one][1]}) and to {target} ({answer})"
+                )
+            if one not in inputs:
+                inputs.append(one)
+    texts = {*inputs, *(o for row in moves.values() for _, o in row.values())}
+    for protocol, signs in OTHERS.items():
+        for text in sorted(texts):
+            plain = "".join(c for c in text.lower() if c.isalnum())
+            if any(w in plain for w in signs):
+                raise LearnedError(_other(path, protocol, text))
     start, order = starts[0], [starts[0]]
     known = {start}
     for q in order:
-        for a in inputs:
+        for a in sorted(inputs):  # so that equal machines have equal numbers
             if a not in moves.get(q, {}):
                 raise LearnedError(
                     f"{path}: not complete: expected an edge for every input in every state, "
@@ -311,17 +391,36 @@ def _minimal(
 ) -> Mealy:
     """The machine with equivalent states made one, by Moore's partition refinement."""
     inputs = tuple(sorted(inputs))
+    finer = _classes(order, inputs, moves, {})
+    ends = {o: output(o).refuses for row in moves.values() for _, o in row.values()}
+    coarse = _classes(
+        order, inputs, moves, {o: "refused" for o, refuses in ends.items() if refuses}
+    )
+    blocks = len({*finer.values()})
+    rows: list[Mapping[str, tuple[int, str]]] = [{} for _ in range(blocks)]
+    alike = [0] * blocks
+    for q in order:
+        rows[finer[q]] = {a: (finer[moves[q][a][0]], moves[q][a][1]) for a in inputs}
+        alike[finer[q]] = coarse[q]
+    return Mealy(path, states, finer[start], inputs, tuple(rows), tuple(alike))
+
+
+def _classes(
+    order: Sequence[str],
+    inputs: Sequence[str],
+    moves: Mapping[str, Mapping[str, tuple[str, str]]],
+    instead: Mapping[str, str],
+) -> dict[str, int]:
+    """The class of each state: those of one class behave alike, with some answers replaced."""
     block = dict.fromkeys(order, 0)
     while True:
         seen: dict[object, int] = {}
         finer = {}
         for q in order:
-            row = (block[q], *((moves[q][a][1], block[moves[q][a][0]]) for a in inputs))
-            finer[q] = seen.setdefault(row, len(seen))
+            row = (
+                (instead.get(moves[q][a][1], moves[q][a][1]), block[moves[q][a][0]]) for a in inputs
+            )
+            finer[q] = seen.setdefault((block[q], *row), len(seen))
         if len(seen) == len(set(block.values())):
-            break
+            return finer
         block = finer
-    rows: list[Mapping[str, tuple[int, str]]] = [{} for _ in seen]
-    for q in order:
-        rows[finer[q]] = {a: (finer[moves[q][a][0]], moves[q][a][1]) for a in inputs}
-    return Mealy(path, states, finer[start], inputs, tuple(rows))

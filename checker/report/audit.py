@@ -8,10 +8,13 @@ from typing import Any
 from checker import output
 from checker.conformance.audit import IS_LAXER, Audit
 from checker.conformance.comparison import LAXER, Divergence
+from checker.conformance.difference import Compared, compare
 from checker.conformance.honest import VERSIONS
+from checker.conformance.learned import LearnedError
 from checker.report.columns import columns
 from checker.report.document import document
 from checker.report.words import count
+from model.near import UsageError
 
 _NUMBER = {v: k for k, v in VERSIONS.items()}
 SAYS = {
@@ -25,16 +28,18 @@ SAYS = {
 """The classes, the worst first."""
 
 
-def exit_status(results: Sequence[Audit]) -> int:
-    """1 if a machine is laxer, else 2 if a file could not be read, else 0."""
+def exit_status(results: Sequence[Audit], why: str = "") -> int:
+    """130 if interrupted, 1 if a machine is laxer, 2 for a bad file, 3 if the time is over."""
+    if why.startswith("interrupted"):
+        return 130
     if any(r.verdict == IS_LAXER for r in results):
         return 1
-    return 2 if any(r.error for r in results) else 0
+    return 2 if any(r.error for r in results) else 3 if why else 0
 
 
-def as_json(results: Sequence[Audit], *, interrupted: bool = False) -> str:
-    """The JSON document: `interrupted`, and `results`, one for each file."""
-    return document("audit", interrupted=interrupted, results=[_file(r) for r in results])
+def as_json(results: Sequence[Audit], why: str = "") -> str:
+    """The JSON document: `incomplete` says why there is no more, and `results` has the files."""
+    return document("audit", incomplete=why or None, results=[_file(r) for r in results])
 
 
 def _file(r: Audit) -> dict[str, Any]:
@@ -64,12 +69,13 @@ def _file(r: Audit) -> dict[str, Any]:
             for d in r.divergences
         ],
         "unknown_inputs": list(r.unknown),
+        "unknown_answers": list(r.unread),
         "notes": list(r.notes),
         "error": r.error or None,
     }
 
 
-def as_text(results: Sequence[Audit], *, interrupted: bool = False) -> str:
+def as_text(results: Sequence[Audit], why: str = "") -> str:
     """The table of files, those that behave alike in one row; then the divergences as sentences."""
     groups: dict[object, list[Audit]] = {}
     for r in results:
@@ -100,7 +106,7 @@ def as_text(results: Sequence[Audit], *, interrupted: bool = False) -> str:
     lines = columns(rows)
     for number, group in enumerate(groups.values(), 1):
         first = group[0]
-        lines += ["", f"{number}. {_names([r.file for r in group])}: {first.verdict}"]
+        lines += ["", f"{number}. {', '.join(r.file for r in group)}: {first.verdict}"]
         if first.error:
             lines.append(f"   {output.line(first.error)}")
         elif not first.divergences:
@@ -111,13 +117,15 @@ def as_text(results: Sequence[Audit], *, interrupted: bool = False) -> str:
                 f"   not in the model, followed as what should be refused or ignored: "
                 f"{', '.join(first.unknown)}"
             )
+        if first.unread:
+            lines.append(f"   answers that were not understood: {', '.join(first.unread)}")
     notes = dict.fromkeys(n for r in results for n in r.notes)
     lines += ["", *(f"note: {n}" for n in notes)] if notes else []
     verdicts = [r.verdict for r in results]
     total = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts))
     lines += ["", f"{count(len(results), 'file')}: {total}"]
-    if interrupted:
-        lines.append("interrupted: these are the results so far")
+    if why:
+        lines.append(f"{why}: these are the results so far")
     return "\n".join(lines)
 
 
@@ -139,6 +147,8 @@ def _sentence(d: Divergence, r: Audit) -> str:
     )
     if d.note:
         out += f"; {d.note}"
+    if d.behind:
+        out += "; seen only behind another laxer answer, and perhaps the same flaw"
     out += ". "
     if d.kind == LAXER and d.weakening is not None:
         out += f"It fits a model in which the message {_how(d.weakening.how, d.weakening.check)}: "
@@ -170,3 +180,52 @@ def _how(how: str, check: str) -> str:
     if how == "is not checked":
         return f"is not checked ({check})" if check else how
     return {"ignored": "is ignored", "ends the wait": "ends the wait for others"}.get(how, how)
+
+
+# -- two machines ----------------------------------------------------------------------------------
+def compared(files: Sequence[str], form: str) -> tuple[str, int]:
+    """The comparison of two files as text or as JSON, and the exit status: 1 if they differ."""
+    if len(files) != 2:
+        raise UsageError(f"--compare: expected two files, got {len(files)}")
+    try:
+        found = compare(files[0], files[1])
+    except LearnedError as e:
+        raise UsageError(str(e)) from None
+    text = _compared_json(found) if form == "json" else _compared_text(found)
+    return text, 1 if found.differences else 0
+
+
+def _compared_json(found: Compared) -> str:
+    return document(
+        "audit comparison",
+        files=list(found.files),
+        only=[list(inputs) for inputs in found.only],
+        differences=[
+            {
+                "word": list(d.word),
+                "answers": list(d.answers),
+                "goes_on": None if d.laxer is None else found.files[d.laxer],
+                "more": d.more,
+            }
+            for d in found.differences
+        ],
+    )
+
+
+def _compared_text(found: Compared) -> str:
+    names = [f"{name} {file}" for name, file in zip("AB", found.files, strict=True)]
+    lines = [*names, ""]
+    for d in found.differences:
+        *before, last = d.word
+        after = f"after {', '.join(before)}, " if before else ""
+        said = " and by ".join(
+            f"{name} with `{answer.strip() or 'nothing'}`"
+            for name, answer in zip("AB", d.answers, strict=True)
+        )
+        goes_on = "" if d.laxer is None else f"; only {'AB'[d.laxer]} goes on"
+        more = f" ({count(d.more, 'more state')})" if d.more else ""
+        lines.append(f"{after}{last} is answered by {said}{goes_on}{more}")
+    for name, inputs in zip("AB", found.only, strict=True):
+        if inputs:
+            lines.append(f"left out, inputs of {name} alone: {', '.join(inputs)}")
+    return "\n".join([*lines, "", count(len(found.differences), "difference")])

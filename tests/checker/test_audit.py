@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from checker.cli import main
-from checker.conformance.audit import Audit, audit
+from checker.conformance.audit import Asked, Audit, audit, audit_all
 from checker.conformance.honest import Configuration, HonestMachine, honest_machine
 from checker.conformance.learned import LearnedError, output, read, symbol
 from checker.conformance.weakening import consequences
 from model.flaws import flaws
 from model.patch import patched
 from model.roles import role
+from tests.sizes import deep_but
 
 UNEXPECTED = "Alert Fatal (Unexpected message) & ConnectionClosed"
 
@@ -82,7 +87,7 @@ def check(tmp_path: Path):
     def run(text: str, *args: str) -> Audit:
         path = tmp_path / "machine.dot"
         path.write_text(text, encoding="utf-8")
-        return audit(str(path), *args)
+        return audit(str(path), Asked(*args))
 
     return run
 
@@ -152,13 +157,94 @@ def test_silence_is_not_acceptance(check) -> None:
     assert result.verdict == "DIFFERS"
 
 
-def test_silence_may_be_buffering(check) -> None:
-    """A second ClientHello is answered, but its handshake never completes."""
+def test_the_next_flight_is_acceptance(check) -> None:
+    """A second ClientHello is answered; the learner's own Finished does not count it, and fails."""
     flight = "ServerHello & Certificate & ServerHelloDone"
     result = check(
         dot(SERVER, f"cke ClientHello again {flight}", "again ClientKeyExchange stuck Empty")
     )
-    assert classes(result) == [("late-reject", "ClientHello")]
+    assert classes(result) == [("laxer", "ClientHello")]
+    (d,) = result.divergences
+    assert d.note == "it sends its next flight"
+    assert d.weakening is not None
+    assert (d.weakening.how, d.weakening.base) == (
+        "ends the wait",
+        "server_receive_client_hello_START_to_SEND_SH",
+    )
+
+
+def test_an_early_message_may_count_as_the_one_due(check) -> None:
+    """CertificateVerify after ChangeCipherSpec: one flaw, and not a second one at Finished."""
+    rows = [
+        "certificate Certificate verify Empty",
+        "verify ClientKeyExchange cv Empty",
+        "cv CertificateVerify ccs Empty",
+        "cv ChangeCipherSpec late Empty",
+        "late CertificateVerify fin Empty",
+    ]
+    result = check(dot(ASKING, *rows, inputs=("Certificate", "CertificateVerify")))
+    assert [d.word for d in result.divergences if d.kind == "laxer"] == [
+        ("ClientHello", "Certificate", "ClientKeyExchange", "ChangeCipherSpec")
+    ]
+
+
+def test_what_lies_behind_a_laxer_answer_names_no_flaw(check) -> None:
+    more = ["cke ClientHello twice Empty", "twice Finished connected ChangeCipherSpec & Finished"]
+    result = check(dot(SERVER, *more))
+    first, *behind = (d for d in result.divergences if d.kind == "laxer")
+    assert first.weakening is not None and not first.behind
+    assert behind and all(d.behind and d.weakening is None and not d.flaw for d in behind)
+
+
+def test_states_that_refuse_in_other_words_are_alike(check) -> None:
+    """An empty record is ignored, though later refusals have another alert."""
+    more = ["fin ApplicationDataEmpty odd Empty", "odd ApplicationDataEmpty odd Empty"]
+    more += ["odd Finished connected ChangeCipherSpec & Finished"]
+    other = "dead Alert Fatal (Bad record MAC) & ConnectionClosed"
+    more += [f"odd {a} {other}" for a in ("ClientHello", "ChangeCipherSpec", "ClientKeyExchange")]
+    assert check(dot(SERVER, *more)).verdict == "CONFORMS"
+    gone = dot(SERVER, *more[:2], "odd Finished dead ConnectionClosed")
+    assert ("late-reject", "ApplicationDataEmpty") in classes(check(gone))
+
+
+def test_close_notify_is_an_end(check) -> None:
+    answer = "ApplicationData & Alert Warning (Close notify)"
+    assert classes(check(dot(SERVER, f"connected ApplicationData shut {answer}"))) == []
+    refused = check(dot(SERVER, "cke Finished shut Alert Warning (Close notify)"))
+    assert classes(refused) == [("silent-close", "Finished")]
+
+
+def test_the_rule_of_a_message_is_that_of_the_version(check) -> None:
+    """A ChangeCipherSpec in TLS 1.3 is for middleboxes: RFC 8446 5."""
+    modern = """
+    hello ClientHello wait {}
+    hello ChangeCipherSpec hello Empty
+    wait ChangeCipherSpec wait Empty
+    wait Finished connected Empty
+    connected ApplicationData connected ApplicationData
+    """
+    flight = ["ServerHello", "EncryptedExtensions", "Certificate", "CertificateVerify", "Finished"]
+    lines = modern.format(" & ".join(flight)).strip().splitlines()
+    text = "\n".join(map(str.strip, lines))
+    result = check(dot(text, inputs=("ClientHello", "ChangeCipherSpec", "Finished")))
+    assert [(d.kind, d.word, d.rfc) for d in result.divergences if d.kind == "laxer"] == [
+        ("laxer", ("ChangeCipherSpec",), "8446 5")
+    ]
+
+
+def test_client_authentication_may_be_said(check) -> None:
+    """A refused empty certificate is stricter only where a certificate was optional."""
+    rows = [
+        "certificate EmptyCertificate dead Alert Fatal (Handshake failure)",
+        "certificate Certificate verify Empty",
+        "verify ClientKeyExchange cv Empty",
+        "cv CertificateVerify ccs Empty",
+    ]
+    asks = dot(ASKING, *rows)
+    assert classes(check(asks, None, None, "mandatory")) == []
+    assert classes(check(asks, None, None, "optional")) == [("stricter", "EmptyCertificate")]
+    assert "sends a CertificateRequest" in check(asks, None, None, "none").error
+    assert "sends no CertificateRequest" in check(dot(SERVER), None, None, "optional").error
 
 
 def test_stricter(check) -> None:
@@ -417,7 +503,7 @@ def test_inputs(name: str, message: str | None, suite: str, empty: bool) -> None
             "Alert Fatal (Handshake failure)Alert Warning (Close notify)",
             (),
             "handshake_failure",
-            False,
+            True,
             False,
         ),
         ("Alert Warning (Close notify) & ConnectionClosed", (), "", True, False),
@@ -496,6 +582,141 @@ def test_states_that_behave_alike_are_one(check) -> None:
     assert check(twice).verdict == "CONFORMS"
 
 
+# -- forms of DOT, and of symbols ------------------------------------------------------------------
+def test_dot_as_people_write_it(check) -> None:
+    """Lines in a label, subgraphs, chains, quoted and HTML attributes, xlabel, a marked state."""
+    lines = dot(SERVER).splitlines()[3:-1]
+    by_edge: dict[str, list[str]] = {}
+    for line in lines:
+        edge, _, label = line.partition(" [label=")
+        by_edge.setdefault(edge, []).append(label.rstrip("];").strip('"'))
+    for separator in ("\\n", "\\l", "\n"):
+        joined = [f'{e} [label="{separator.join(x)}"];' for e, x in by_edge.items()]
+        assert check("\n".join([START, *joined, "}"])).verdict == "CONFORMS", separator
+    half = len(lines) // 2
+    forms = {
+        "subgraph": [START, "subgraph a {", *lines[:half], "}", "{", *lines[half:], "}", "}"],
+        "quoted": [START, *(x.replace("[label=", '["label" = ') for x in lines), "}"],
+        "xlabel": [START, *(x.replace("[label=", "[xlabel=") for x in lines), "}"],
+        "html": [START, *(x.replace('"', "<", 1)[::-1].replace('"', ">", 1)[::-1] for x in
+                          (y.replace("&", "&amp;") for y in lines)), "}"],
+        "joined": [START, *(x.replace('/ ', '/" + " ', 1) for x in lines), "}"],
+        "marked": ["digraph {", *lines, "hello [initial=true shape=doublecircle];", "}"],
+        "comment": ["# made by hand", "strict " + START, *lines, "// end", "}"],
+    }  # fmt: skip
+    for form, text in forms.items():
+        result = check("\n".join(text))
+        assert result.verdict == "CONFORMS", f"{form}: {result.error}"
+
+
+START = 'digraph g { node [shape=circle]; __start0 [label="" shape="none"]; __start0 -> hello:n;'
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('digraph g {\na -> b [label="x]; }', "line 2: expected a closing quote"),
+        ("digraph g {\na -> ; }", "line 2: expected a node, an edge or an attribute, got ;"),
+        ("digraph g { a -> b [label=<x]; }", "line 1: expected > to close an HTML label"),
+        ("digraph g { " + "{" * 60, "at most 50 subgraphs inside each other"),
+        ("digraph g { a [x=] }", "expected a value, got ]"),
+        ("flowchart g { }", "expected graph or digraph, got flowchart"),
+    ],
+)
+def test_an_error_in_dot_says_where(check, text: str, says: str) -> None:
+    assert says in check(text).error
+
+
+def test_short_names_are_understood(check) -> None:
+    short = {
+        "ClientHello": "CH",
+        "ClientKeyExchange": "CKE_RSA",
+        "ChangeCipherSpec": "CCS",
+        "Finished": "FIN",
+        "ApplicationData": "AD",
+        "ServerHelloDone": "SHD",
+        "ServerHello": "SH",
+        "Certificate": "C",
+    }
+    text = dot(SERVER)
+    for name, instead in short.items():
+        text = re.sub(rf"\b{name}\b", instead, text)
+    result = check(text)
+    assert (result.verdict, result.unknown, result.unread) == ("CONFORMS", (), ())
+
+
+@pytest.mark.parametrize(
+    ("more", "protocol"),
+    [
+        ("hello ClientHello hello HELLO_VERIFY_REQUEST", "DTLS"),
+        ("hello HelloVerifyRequest hello Empty", "DTLS"),
+        ("hello KEXINIT hello KEXINIT", "SSH"),
+        ("hello SYN hello SYN+ACK", "TCP"),
+    ],
+)
+def test_other_protocols_get_no_verdict(check, more: str, protocol: str) -> None:
+    error = check(dot(SERVER, more)).error
+    assert f"a {protocol} machine (" in error and "there is no verdict" in error
+
+
+@pytest.mark.parametrize(
+    ("text", "alerts"),
+    [
+        ("Alert2.71ConnectionClosed", (("fatal", "insufficient_security"),)),
+        ("Alert(2, 40)", (("fatal", "handshake_failure"),)),
+        ("ALERT_1_0", (("warning", "close_notify"),)),
+        ("Alert 10", (("fatal", "unexpected_message"),)),
+        ("Alert2.250", ()),
+    ],
+)
+def test_alerts_by_number(text: str, alerts: tuple[tuple[str, str], ...]) -> None:
+    assert output(text).alerts == alerts
+    assert output(text).other == (() if alerts else ("Alert2.250",))
+    if alerts and "Closed" not in text:
+        assert symbol(text).message == ("CloseNotify" if "1_0" in text else "Alert")
+
+
+def test_words_of_learners() -> None:
+    """`DecryptError` alone is what the learner could not do; a ServerHello may say its version."""
+    assert output("DecryptError").hidden and not output("DecryptError").alerts
+    assert output("Alert Fatal (Decrypt error)").fatal == "decrypt_error"
+    hello = output("ServerHelloTLSv1.2 & Certificate")
+    assert (hello.messages, hello.version) == (("ServerHello", "Certificate"), "1.2")
+
+
+def test_the_version_on_a_server_hello_is_taken(check) -> None:
+    result = check(dot(SERVER.replace("ServerHello &", "ServerHelloTLSv1.1 &")))
+    assert result.config is not None and result.config.version == "TLS11"
+    assert (result.verdict, result.notes) == ("CONFORMS", ())
+
+
+def test_answers_that_are_not_understood_are_listed(check) -> None:
+    result = check(dot(SERVER, "cke Finished cke Quux7"))
+    assert result.unread == ("Quux7",)
+
+
+# -- two machines ----------------------------------------------------------------------------------
+def test_two_machines_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new, same = (tmp_path / n for n in ("old.dot", "new.dot", "same.dot"))
+    new.write_text(dot(SERVER))
+    old.write_text(dot(SERVER, "cke ChangeCipherSpec cke Empty", inputs=("Certificate",)))
+    same.write_text(dot(SERVER).replace("Unexpected message", "unexpected_message"))
+    assert main(["audit", "--compare", str(new), str(same)]) == 0
+    assert "0 differences" in capsys.readouterr().out
+    assert main(["audit", "--compare", str(old), str(new)]) == 1
+    out = capsys.readouterr().out
+    assert (
+        "after ClientHello, ChangeCipherSpec is answered by A with `Empty` and by B with "
+        f"`{UNEXPECTED}`; only A goes on\n" in out
+    )
+    assert "left out, inputs of A alone: Certificate" in out and "1 difference\n" in out
+    assert main(["audit", "--compare", str(old), str(new), "--format", "json"]) == 1
+    (d,) = json.loads(capsys.readouterr().out)["differences"]
+    assert d["word"] == ["ClientHello", "ChangeCipherSpec"] and d["goes_on"] == str(old)
+    assert main(["audit", "--compare", str(old)]) == 2
+    assert main(["audit", "--compare", str(old), str(tmp_path / "none.dot")]) == 2
+
+
 # -- the command -----------------------------------------------------------------------------------
 @pytest.mark.scenario
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -517,6 +738,71 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert wanted <= set(d)
     assert d["word"] == ["ClientHello", "ClientHello"] and d["problem"] is None
     assert set(document["results"][0]) >= {"file", "role", "version", "verdict", "states"}
+
+
+def test_equal_machines_are_audited_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each file is named in full, in the text and in the file of -o."""
+    files = [str(tmp_path / f"m{i}.dot") for i in range(20)]
+    lines = dot(SERVER).splitlines()
+    for i, name in enumerate(files):
+        edges = lines[3:-1]
+        Path(name).write_text("\n".join([*lines[:3], *edges[i:], *edges[:i], "}"]))
+    assert len({read(name).content for name in files}) == 1
+    results, why = audit_all(files)
+    assert [r.file for r in results] == files and not why
+    assert {r.verdict for r in results} == {"CONFORMS"}
+    target = tmp_path / "audit.txt"
+    assert main(["audit", *files, "-o", str(target)]) == 0
+    assert capsys.readouterr().out == ""
+    text = target.read_text()
+    assert all(name in text for name in files)
+    assert "20 files: 20 CONFORMS" in text
+
+
+def test_the_time_may_be_bounded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "lax.dot"
+    path.write_text(dot(SERVER, "cke ClientHello cke Empty"))
+    assert main(["audit", str(path), "--time", "0.001"]) == 3
+    out = capsys.readouterr().out
+    assert "0.001 seconds are over, 1 of 1 files not audited: these are the results so far" in out
+
+
+@pytest.mark.parametrize(
+    "number", deep_but([signal.SIGTERM], [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+)
+def test_a_signal_ends_all_workers_with_the_results_so_far(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """The weakened models take seconds each; nothing is left running."""
+    states = ("cke ClientHello cke Empty", "ccs ClientHello ccs Empty", "fin Finished fin Empty")
+    for i, row in enumerate(states):
+        (tmp_path / f"{i}.dot").write_text(dot(SERVER, row))
+    command = [sys.executable, "-m", "checker", "audit", *map(str, tmp_path.glob("*.dot"))]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stderr is not None
+        said = ""
+        while "weakened models" not in said:
+            said = process.stderr.readline()
+            assert said, "ended before it searched"
+        children = workers(process.pid)
+        assert children
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=5)
+    assert process.returncode == 130
+    assert "interrupted: these are the results so far" in out and "laxer" in out
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+
+
+def workers(parent: int) -> list[int]:
+    """The processes that a process has started."""
+    path = Path(f"/proc/{parent}/task/{parent}/children")
+    if not path.exists():
+        pytest.skip("no /proc to list the workers")
+    return [int(pid) for pid in path.read_text().split()]
 
 
 @pytest.mark.deep

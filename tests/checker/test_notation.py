@@ -173,7 +173,8 @@ def test_a_session_without_an_id_is_not_kept() -> None:
     again = ">CH{version=TLS12,offers_RSA=true,session_id=server0} "
     again += "<SH{suite=RSA,session_id=server0} <CCS <F >CCS >F"
     for first, ok in ((RSA, True), (uncached, False)):
-        full, resumed = notation.parse([f"one | acc | {first}", f"two @resumes=one | | {again}"], "")
+        lines = [f"one | acc | {first}", f"two @resumes=one | | {again}"]
+        full, resumed = notation.parse(lines, "")
         assert monitor.watch(full).ok
         assert monitor.watch(resumed).ok == ok
 
