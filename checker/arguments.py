@@ -145,7 +145,8 @@ ARGUMENTS: dict[str, list[Any]] = {
     "diagrams": [CHECK],
     "docs": [CHECK],
     "monitor": [
-        arg("file", nargs="?", metavar="FILE", help="recorded messages: JSON lines or words"),
+        arg("file", nargs="?", metavar="FILE", help="a capture, or recorded messages"),
+        arg("--keys", metavar="FILE", help="the secrets of a capture, as by SSLKEYLOGFILE"),
         arg("--words", metavar="WORDS", help="'>CH <SH ...', or a file of such lines"),
         arg("--live", action="store_true", help="run real handshakes on loopback"),
         arg("--record", metavar="FILE", help="with --live: write what was recorded"),

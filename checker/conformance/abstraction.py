@@ -7,7 +7,8 @@ signatures, MACs, the encrypted premaster, the maker and the validity of a certi
 The model has two groups for TLS 1.3 key shares, so groups are named by their role: `x25519` is any
 group of which the client's first hello has a share, `secp256r1` any other that the client supports
 (as a HelloRetryRequest asks for), `x448` any that the client does not support. A pre-shared key
-that comes from no recorded ticket is `external`.
+that comes from no recorded ticket is `external`. Of several pre-shared keys in a hello, the one
+that the server selects counts, or else the first.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from checker.conformance import wire
 from checker.conformance.alerts import NAMES
 from checker.conformance.recording import TO_CLIENT, TO_SERVER, alphabet
 from checker.conformance.wire import RecordingError
-from model.principal import OFFERED, Alert
+from model.principal import OFFERED
 
 KEY_UPDATE = ("update_not_requested", "update_requested")
 
@@ -61,25 +62,21 @@ def _made(part: bytes | None, own: bytes | None, by: str) -> str:
     return "none" if part is None else by if part == own else "adversary"
 
 
-def _identity(h: wire.ClientHello) -> bytes | None:
-    """The pre-shared key that a hello offers; RecordingError if there are several."""
-    if len(h.identities) > 1:
+def _alert(direction: str, body: bytes) -> dict[str, Any]:
+    """The fields of an alert; one that is in no registry keeps its number."""
+    if len(body) != 2 or body[0] not in (1, 2):
         raise RecordingError(
-            "ClientHello: it offers more than one pre-shared key, the model's clients one"
+            f"Alert {direction}: expected a level, 1 or 2, and a description, got {body.hex(' ')}"
         )
-    return h.identities[0] if h.identities else None
+    level, description = body
+    return {
+        "level": ("warning", "fatal")[level - 1],
+        "description": NAMES.get(description, description),
+    }
 
 
-def _alert(direction: str, body: bytes) -> dict[str, str]:
-    """The fields of an alert."""
-    known = [name for name in NAMES.values() if name in Alert.values]
-    level, description = body[0], NAMES.get(body[1])
-    if level not in (1, 2) or description not in known:
-        raise RecordingError(
-            f"Alert {direction}: level {level}, description {body[1]} has no "
-            f"counterpart in the model, which knows {', '.join(known)}"
-        )
-    return {"level": ("warning", "fatal")[level - 1], "description": description}
+NAMES_OF_RUNS = 3
+"""The number of runs of one end that the model has names for."""
 
 
 class Abstraction:
@@ -90,8 +87,10 @@ class Abstraction:
     """
 
     def __init__(self, before: Abstraction | None = None) -> None:
-        self.number: int = before.number + 1 if before else 0
-        self.client, self.server = f"client{self.number}", f"server{self.number}"
+        if before is not None and before.resumed and not before.modern:
+            before = before.before or before  # its session is that of the full handshake
+        self.before: Abstraction | None = before
+        self.number: int = (before.number + 1) % NAMES_OF_RUNS if before else 0
         self.hello: wire.ClientHello | None = None
         self.second: wire.ClientHello | None = None
         self.retry: wire.ServerHello | None = None
@@ -104,8 +103,25 @@ class Abstraction:
         self.session: dict[bytes, str] = {}
         if before is not None:
             self.known = dict.fromkeys(before.tickets, before.server)
-            if before.answer is not None and not before._modern:
+            if before.answer is not None and before.answer.session_id and not before.modern:
                 self.session = {before.answer.session_id: before.server}
+
+    @property
+    def client(self) -> str:
+        """The name of this connection's client."""
+        return f"client{self.number}"
+
+    @property
+    def server(self) -> str:
+        """The name of this connection's server."""
+        return f"server{self.number}"
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the server echoed the client's session id, below TLS 1.3 a resumption."""
+        if self.answer is None or self.hello is None or self.modern:
+            return False
+        return bool(self.answer.session_id) and self.answer.session_id == self.hello.session_id
 
     def sent(self, direction: str, message: str, body: bytes) -> None:
         """Remember the randoms, shares and so on that a side sent, to name their maker later."""
@@ -117,12 +133,11 @@ class Abstraction:
             self.retry = _server_hello(body)
         elif message == "ServerHello" and direction == TO_CLIENT:
             self.answer = _server_hello(body)
+            if self.resumed and self.before is None:
+                # The full handshake came before the recording began.
+                self.number, self.session = 1, {self.answer.session_id: "server0"}
         elif message == "NewSessionTicket":
-            if not self._modern:
-                raise RecordingError(
-                    "NewSessionTicket: the model has no tickets below TLS 1.3, but session ids"
-                )
-            self.tickets.append(wire.ticket(body))
+            self.tickets.append(wire.ticket(body, modern=self.modern))
         elif message == "ServerKeyExchange":
             self.shares[message], _ = wire.server_share(body, self._exchange())
         elif message == "ClientKeyExchange":
@@ -144,12 +159,13 @@ class Abstraction:
             return self._retry_fields(_server_hello(body))
         if message == "EncryptedExtensions":
             return {"early_data": wire.EARLY_DATA in wire.Reader(message, body).extensions()}
-        if message == "CertificateRequest" and self._modern:
+        if message == "CertificateRequest" and self.modern:
             return {"context": self._context(wire.Reader(message, body).vector(1))}
         if message == "Certificate":
             return self._certificate_fields(body)
         if message == "NewSessionTicket":
-            return {"ticket": self.server if wire.ticket(body) in self.tickets else "adversary"}
+            made = wire.ticket(body, modern=self.modern) in self.tickets
+            return {"ticket": self.server if made else "adversary"}
         if message == "KeyUpdate":
             asks = wire.Reader(message, body).number(1)
             return {"request_update": KEY_UPDATE[asks] if asks < 2 else "other"}
@@ -167,7 +183,8 @@ class Abstraction:
         return {}
 
     @property
-    def _modern(self) -> bool:
+    def modern(self) -> bool:
+        """Whether the version is TLS 1.3."""
         return self.answer is not None and self.answer.version == "TLS13"
 
     def _exchange(self) -> str:
@@ -206,7 +223,7 @@ class Abstraction:
 
     def _client_fields(self, h: wire.ClientHello, mine: wire.ClientHello | None) -> dict[str, Any]:
         """The fields of a hello as received; `mine` is the hello as the client sent it."""
-        first, mine, identity = self.hello, mine or _NO_HELLO, _identity(h)
+        first, mine, identity = self.hello, mine or _NO_HELLO, self._identity(h)
         share = h.extensions.get(wire.KEY_SHARE)
         asked = self.retry.extensions if self.retry is not None else {}
         codes = wire.pairs(h.suites)
@@ -223,7 +240,12 @@ class Abstraction:
             "offer": self.client if same_offer else "adversary",
             **{f"offers_{s}": s in offered for s in OFFERED},
             "deflate": 1 in h.compression,
-            "session_id": self.session.get(h.session_id, "none"),
+            "session_id": self._offered(h),
+            "session_tickets": wire.SESSION_TICKET in h.extensions,
+            **self._ticket(h),
+            "renegotiation_info": "scsv"
+            if wire.RENEGOTIATION_SCSV in codes and wire.RENEGOTIATION_INFO not in h.extensions
+            else wire.renegotiation_info(h.extensions),
             "fallback_scsv": wire.FALLBACK_SCSV in codes,
             "extended_master_secret": wire.EXTENDED_MASTER_SECRET in h.extensions,
             "status_request": wire.STATUS_REQUEST in h.extensions,
@@ -235,7 +257,7 @@ class Abstraction:
             "psk_ke": 0 in h.modes,
             "psk_dhe_ke": 1 in h.modes,
             "identity": _made(
-                identity, _identity(mine), self.known.get(identity or b"", "external")
+                identity, self._identity(mine), self.known.get(identity or b"", "external")
             ),
             "early_data": wire.EARLY_DATA in h.extensions,
             "cookie": _made(h.extensions.get(wire.COOKIE), asked.get(wire.COOKIE), self.server),
@@ -261,25 +283,59 @@ class Abstraction:
                 h.extensions.get(wire.KEY_SHARE), own.get(wire.KEY_SHARE), self.server
             ),
             "group": "none" if h.group is None else self._group(h.group),
-            "selected": "none" if selected is None else "01"[any(selected)],
+            "selected": "none" if selected is None else self._selected(),
+            "session_tickets": wire.SESSION_TICKET in h.extensions,
+            "renegotiation_info": wire.renegotiation_info(h.extensions),
             "status_request": wire.STATUS_REQUEST in h.extensions,
             "extended_master_secret": wire.EXTENDED_MASTER_SECRET in h.extensions,
         }
         return fields | self._session_id(h, mine)
 
+    def _identity(self, h: wire.ClientHello) -> bytes | None:
+        """The pre-shared key of a hello that counts."""
+        chosen = self._chosen
+        return h.identities[chosen if chosen < len(h.identities) else 0] if h.identities else None
+
+    @property
+    def _chosen(self) -> int:
+        """The number of the pre-shared key that the server selects; 0 if it selects none."""
+        selected = self.answer.extensions.get(wire.PRE_SHARED_KEY) if self.answer else None
+        return int.from_bytes(selected or b"", "big")
+
+    def _selected(self) -> str:
+        """Whether the selected key is one of those offered: 0, or 1 for a number too big."""
+        hello = self.second or self.hello
+        return "0" if hello is None or self._chosen < max(1, len(hello.identities)) else "1"
+
+    def _offered(self, h: wire.ClientHello) -> str:
+        """The session that a hello offers by its id, or by a ticket that the server takes."""
+        return self.session.get(h.session_id, self._by_ticket(h))
+
+    def _by_ticket(self, h: wire.ClientHello) -> str:
+        """The session whose ticket a hello shows, if the server resumes it (RFC 5077 3.4)."""
+        shown = h.extensions.get(wire.SESSION_TICKET, b"")
+        return self.known.get(shown, "none") if self.resumed and not self.modern else "none"
+
+    def _ticket(self, h: wire.ClientHello) -> dict[str, str]:
+        """The maker of the ticket in a hello; empty if bytes do not tell."""
+        shown = h.extensions.get(wire.SESSION_TICKET, b"")
+        if shown and shown not in self.known:
+            return {}
+        return {"session_ticket": self.known.get(shown, "none")}
+
     def _session_id(self, h: wire.ServerHello, mine: wire.ServerHello | None) -> dict[str, Any]:
         """The session id of a ServerHello: new, or the one offered; empty if bytes do not tell."""
         if h.session_id in self.session and h.version != "TLS13":
             return {"session_id": self.session[h.session_id]}
+        if self.hello is not None and self.resumed and self._by_ticket(self.hello) != "none":
+            return {"session_id": self._by_ticket(self.hello)}
         if self.hello is not None and h.session_id == self.hello.session_id:
             if h.session_id or h.version == "TLS13":
                 return {"session_id": "none"}
         elif h.session_id:
             made = mine is not None and h.session_id == mine.session_id and h.version != "TLS13"
             return {"session_id": self.server if made else "adversary"}
-        # An empty id below TLS 1.3 is legal (RFC 5246 7.4.1.3), but the model's server always
-        # gives one: the sender's machine chooses.
-        return {}
+        return {"session_id": "none"}  # the session is not kept (RFC 5246 7.4.1.3)
 
     def _retry_fields(self, h: wire.ServerHello) -> dict[str, Any]:
         own = self.retry.extensions if self.retry is not None else {}
@@ -295,6 +351,6 @@ class Abstraction:
     def _certificate_fields(self, body: bytes) -> dict[str, Any]:
         r = wire.Reader("Certificate", body)
         # certificate_request_context (RFC 8446 4.4.2)
-        fields = {"context": self._context(r.vector(1))} if self._modern else {}
+        fields = {"context": self._context(r.vector(1))} if self.modern else {}
         # Bytes show only whether there is a certificate, not its maker and validity.
         return fields if r.vector(3) else {**fields, "certificate": "empty"}

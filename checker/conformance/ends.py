@@ -154,7 +154,7 @@ class Ends:
         if client.version != "TLS13" and client.resumed:
             # The session of an abbreviated handshake is that of the full one before.
             return {"client": client.prev, "server": server.prev}
-        if self.uncached:
+        if self.uncached and not (client.ticket_taken and server.ticket_sent):
             client.stored = server.stored = False
         if client.psk != "none" and server.psk == client.psk:
             # The model resumes full handshakes: the key in use stands for one.

@@ -1,7 +1,7 @@
 """Real handshakes between two endpoints of `ssl`, on loopback, recorded by its message hook.
 
 Python's `ssl` has no call that updates keys, so a KeyUpdate is recorded only if the peer sends one.
-Below TLS 1.3 tickets are off (the monitor's machines have none) and session ids are on.
+Below TLS 1.3 tickets are off and session ids are on, unless a handshake has tickets.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Handshake:
     group: str = ""  # the server's only group, named as in OpenSSL; empty: the library's default
     later: bool = False  # the server asks for a certificate after the handshake (TLS 1.3)
     resumed: bool = False  # a second connection resumes the first
+    tickets: bool = False  # sessions below TLS 1.3 are kept in tickets
 
     @property
     def title(self) -> str:
@@ -46,6 +47,7 @@ class Handshake:
         more += f", {self.ciphers}" if self.ciphers else ""
         more += f", server takes {self.group}" if self.group else ""
         more += ", asked for later" if self.later else ""
+        more += ", with tickets" if self.tickets else ""
         return f"{self.version} {auth} a client certificate{more}"
 
 
@@ -54,6 +56,7 @@ RESUMED = ", resumed"
 
 HANDSHAKES = (
     *(Handshake(v, c, resumed=True) for v in ("TLS12", "TLS13") for c in (False, True)),
+    Handshake("TLS12", False, resumed=True, tickets=True),
     *(Handshake("TLS13", c, group="prime256v1", resumed=True) for c in (False, True)),
     *(Handshake("TLS13", c, later=True, resumed=True) for c in (False, True)),
 )
@@ -124,17 +127,29 @@ def make_identities() -> dict[str, bytes]:
     return out
 
 
-def record(handshake: Handshake, identities: dict[str, bytes] | None = None) -> list[Recording]:
+Tap = Callable[[str, bytes], None]
+"""Told of the bytes that an end, client or server, sent."""
+
+
+def record(
+    handshake: Handshake,
+    identities: dict[str, bytes] | None = None,
+    tap: Tap | None = None,
+    key_log: str | None = None,
+) -> list[Recording]:
     """The recordings of a handshake, with application data each way and the closure.
 
     There is one recording for each connection, so two for a resumption. `identities` are from
-    `make_identities`. LiveError if none can be made here; RecordingError if the handshake fails or
-    the model has no counterpart for a message.
+    `make_identities`; `tap` is told of all bytes, `key_log` is a file for the secrets. LiveError if
+    none can be made here; RecordingError if the handshake fails or the model has no counterpart for
+    a message.
     """
     import ssl
 
     events: list[Event] = []
     ends = contexts(handshake, identities or make_identities(), events)
+    if key_log is not None:
+        ends[0].keylog_filename = key_log
     out: list[Recording] = []
     session: ssl.SSLSession | None = None
     abstraction: Abstraction | None = None
@@ -142,7 +157,7 @@ def record(handshake: Handshake, identities: dict[str, bytes] | None = None) -> 
         title = handshake.title + (RESUMED if resumes else "")
         events.clear()
         try:
-            session = _drive(*ends, session, later=handshake.later)
+            session = _drive(*ends, session, tap, later=handshake.later)
         except ssl.SSLError as e:
             raise RecordingError(f"{title}: the live handshake failed: {e}") from e
         abstraction = Abstraction(abstraction)
@@ -167,7 +182,7 @@ def contexts(
         server.set_ecdh_curve(handshake.group)
     for context in (client, server):
         context.post_handshake_auth = handshake.later
-        if {handshake.version, handshake.server_version} - {"TLS13", ""}:
+        if {handshake.version, handshake.server_version} - {"TLS13", ""} and not handshake.tickets:
             context.options |= ssl.OP_NO_TICKET
         if handshake.version in ("TLS10", "TLS11"):  # off unless asked for
             context.minimum_version = versions[handshake.version]
@@ -211,16 +226,18 @@ class _Ends:
     themselves have no socket.
     """
 
-    def __init__(self, sockets: Mapping[str, socket.socket]) -> None:
+    def __init__(self, sockets: Mapping[str, socket.socket], tap: Tap | None) -> None:
         import ssl
 
-        self.sockets = sockets
+        self.sockets, self.tap = sockets, tap
         self.boxes = {side: (ssl.MemoryBIO(), ssl.MemoryBIO()) for side in sockets}
 
     def carry(self, side: str) -> None:
         """Bring the bytes that an end wrote to the other end, over the sockets."""
         other = "server" if side == "client" else "client"
         data = self.boxes[side][1].read()
+        if self.tap is not None and data:
+            self.tap(side, data)
         self.sockets[side].sendall(data)
         left = len(data)
         while left:
@@ -248,6 +265,7 @@ def _drive(
     client_context: ssl.SSLContext,
     server_context: ssl.SSLContext,
     session: ssl.SSLSession | None,
+    tap: Tap | None,
     *,
     later: bool,
 ) -> ssl.SSLSession | None:
@@ -259,7 +277,7 @@ def _drive(
         socket.create_connection(listener.getsockname(), timeout=10) as there,
         listener.accept()[0] as here,
     ):
-        ends = _Ends({"client": there, "server": here})
+        ends = _Ends({"client": there, "server": here}, tap)
         client = client_context.wrap_bio(
             *ends.boxes["client"], server_hostname="server", session=session
         )

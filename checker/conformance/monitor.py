@@ -18,7 +18,7 @@ recorded, a full handshake is assumed.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -80,7 +80,7 @@ class Report:
         if self.refused is None:
             return None
         m = self.recording.messages[self.refused - 1]
-        line = f", line {m.line}" if m.line else ""
+        line = f", {self.recording.unit} {m.line}" if m.line else ""
         return f"message {self.refused}, {m.message} ({m.direction}){line}: {self.outcome.problem}"
 
     @property
@@ -143,6 +143,9 @@ def _known(recording: Recording, depth: int) -> tuple[Outcome, Ends | None]:
 def _explained(recording: Recording, depth: int) -> tuple[Outcome, Ends | None]:
     """The outcome under the configuration that explains the recording best."""
     before = recording.before
+    if before is not None and before.unread and not before.malformed and before.before is None:
+        # Not all of the handshake was seen: as if the recording had begun after it.
+        recording, before = replace(recording, before=None), None
     if before is not None and before.unread:
         return _unread(f"it resumes {before.title!r}, which was not read"), None
     if depth > LONGEST:
@@ -182,12 +185,13 @@ def _unread(why: str) -> Outcome:
 
 def _watch(recording: Recording, guess: Guess, depth: int) -> tuple[Outcome, Ends]:
     """The outcome under a configuration, and both ends after it."""
-    notes, before = list(guess.assumptions), dict[str, Any]()
+    notes, before = [*guess.assumptions, *recording.notes], dict[str, Any]()
     if recording.before is not None:
         ends = _known(recording.before, depth + 1)[1]
         before = {} if ends is None else ends.after()
     elif unseen_session(recording):
-        kept = ({**got, **_FIRST} for got in (guess.client, guess.server))
+        tickets = {"uses_tickets": guess.client.get("uses_tickets", True)}
+        kept = ({**got, **_FIRST, **tickets} for got in (guess.client, guess.server))
         before = dict(_full(*(tuple(got.items()) for got in kept)))
         notes.append("the session resumed, made by a full handshake that was not recorded")
     number = int(before["client"].me[-1]) + 1 if before else 0

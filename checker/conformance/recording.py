@@ -61,6 +61,8 @@ class Recording:
     unread: str = ""  # why nothing after `messages` was read; empty if all was read
     malformed: bool = False  # whether `unread` is the fault of the file
     expected: str = ""  # acc, ref or ref:alert,...; empty if the file expects nothing
+    notes: tuple[str, ...] = ()  # what its reader assumed
+    unit: str = "line"  # what `Recorded.line` counts
 
     @cached_property
     def content(self) -> object:
@@ -69,10 +71,10 @@ class Recording:
             (m.direction, m.message, tuple(m.fields.items()), m.protected) for m in self.messages
         )
         if self.before is None:
-            return messages
+            return messages, self.notes
         # By number, since a chain of resumptions may be long.
         key = (self.before.content, bool(self.before.unread))
-        return _numbers.setdefault(key, len(_numbers)), messages
+        return _numbers.setdefault(key, len(_numbers)), messages, self.notes
 
 
 _numbers: dict[object, int] = {}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 VERSIONS = {0x0301: "TLS10", 0x0302: "TLS11", 0x0303: "TLS12", 0x0304: "TLS13"}
 
 HANDSHAKE = {
+    0: "HelloRequest",
     1: "ClientHello",
     2: "ServerHello",
     4: "NewSessionTicket",
@@ -29,14 +30,15 @@ HANDSHAKE = {
 }
 """Handshake types (RFC 5246 7.4, RFC 6066 8, RFC 8446 B.3)."""
 
-STATUS_REQUEST, SUPPORTED_GROUPS, EXTENDED_MASTER_SECRET = 5, 10, 23
+STATUS_REQUEST, SUPPORTED_GROUPS, ENCRYPT_THEN_MAC, EXTENDED_MASTER_SECRET = 5, 10, 22, 23
+SESSION_TICKET, RENEGOTIATION_INFO = 35, 0xFF01
 PRE_SHARED_KEY, EARLY_DATA = 41, 42
 SUPPORTED_VERSIONS, COOKIE, PSK_MODES, POST_HANDSHAKE_AUTH, KEY_SHARE = 43, 44, 45, 49, 51
-"""Extension types (RFC 8446 4.2, RFC 7627 5.1)."""
+"""Extension types (RFC 8446 4.2, RFC 7366 2, RFC 7627 5.1, RFC 5077 3.2, RFC 5746 3.2)."""
 
 COMPRESSION = {0: "null", 1: "deflate"}
 SENTINELS = {b"DOWNGRD\x01": "DOWNGRD01", b"DOWNGRD\x00": "DOWNGRD00"}
-FALLBACK_SCSV = 0x5600
+FALLBACK_SCSV, RENEGOTIATION_SCSV = 0x5600, 0x00FF
 RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 """The random that makes a ServerHello a HelloRetryRequest (RFC 8446 4.1.3)."""
 
@@ -278,12 +280,22 @@ def server_hello(body: bytes) -> ServerHello:
     )
 
 
-def ticket(body: bytes) -> bytes:
-    """The ticket of a NewSessionTicket of TLS 1.3."""
+def ticket(body: bytes, *, modern: bool = True) -> bytes:
+    """The ticket of a NewSessionTicket, of TLS 1.3 if `modern`."""
     r = Reader("NewSessionTicket", body)
-    r.take(8)  # ticket_lifetime, ticket_age_add (RFC 8446 4.6.1)
-    r.vector(1)
+    r.take(4)  # the lifetime (RFC 5077 3.3)
+    if modern:
+        r.take(4)  # ticket_age_add (RFC 8446 4.6.1)
+        r.vector(1)
     return r.vector(2)
+
+
+def renegotiation_info(extensions: Mapping[int, bytes]) -> str:
+    """The indication in a hello's extensions: none, empty or value (RFC 5746 3.2)."""
+    if RENEGOTIATION_INFO not in extensions:
+        return "none"
+    r = Reader("renegotiation_info", extensions[RENEGOTIATION_INFO])
+    return "value" if r.vector(1) else "empty"
 
 
 def client_share(body: bytes, exchange: str) -> bytes:

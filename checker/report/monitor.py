@@ -109,6 +109,8 @@ def main(args: Namespace, progress: Callable[[str], object] = str) -> int:
                 "expected one of --live, --words and FILE of recorded messages, got "
                 + ("several" if any(given) else "none")
             )
+        if args.keys and not args.file:
+            raise RecordingError("--keys FILE has the secrets of a capture: give the capture too")
         if args.record and not args.live:
             raise RecordingError("--record FILE writes what --live records: give --live with it")
         if args.record:
@@ -116,7 +118,7 @@ def main(args: Namespace, progress: Callable[[str], object] = str) -> int:
         if args.live:
             recordings: Iterable[Recording] = live.record_all()
         else:
-            recordings = typed(args.words) if args.words else read(str(args.file))
+            recordings = typed(args.words) if args.words else read(str(args.file), args.keys)
         if args.record:
             recordings = list(recordings)
             output.write(args.record, dump(recordings))

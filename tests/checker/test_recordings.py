@@ -168,15 +168,59 @@ def test_a_ticket_has_the_name_of_the_server_that_issued_it() -> None:
         changed = a.fields(TO_SERVER, "ClientHello", retry_hello(0x1D, offer(b"changed")))
         assert changed["identity"] == "adversary"
         assert a.fields(TO_SERVER, "ClientHello", retry_hello(0x1D))["identity"] == "none"
-    two = extension(wire.PRE_SHARED_KEY, vector(2, 2 * (vector(2, b"x") + bytes(4))))
-    with pytest.raises(RecordingError, match="more than one pre-shared key"):
-        a.fields(TO_SERVER, "ClientHello", retry_hello(0x1D, two))
+    # Of several, the one that the server selects counts, or else the first.
+    names = vector(2, b"other") + bytes(4) + vector(2, b"ticket") + bytes(4)
+    two = retry_hello(0x1D, extension(wire.PRE_SHARED_KEY, vector(2, names)))
+    for selected, identity, said in ((b"", "external", "none"), (b"\0\1", "server0", "0"),
+                                     (b"\0\2", "external", "1")):  # fmt: skip
+        a = Abstraction(first)
+        hello = server_hello(extension(wire.PRE_SHARED_KEY, selected) if selected else b"")
+        a.sent(TO_SERVER, "ClientHello", two)
+        a.sent(TO_CLIENT, "ServerHello", hello)
+        assert a.fields(TO_SERVER, "ClientHello", two)["identity"] == identity
+        assert a.fields(TO_CLIENT, "ServerHello", hello)["selected"] == said
 
 
-def test_what_the_model_has_not_is_said() -> None:
+def server_hello(more: bytes = b"", version: bytes = b"\3\4", session: bytes = b"") -> bytes:
+    """A ServerHello body, of TLS 1.3 or with `version` empty of TLS 1.2 (ECDHE)."""
+    suite = b"\x13\1" if version else b"\xc0\x2f"
+    chosen = extension(wire.SUPPORTED_VERSIONS, version) if version else b""
+    return b"\3\3" + bytes(32) + vector(1, session) + suite + b"\0" + vector(2, chosen + more)
+
+
+def test_a_session_and_its_ticket_have_the_name_of_the_server_that_made_them() -> None:
+    """Below TLS 1.3; the server's echo of the client's session id tells that it resumes."""
+    asks = extension(wire.SESSION_TICKET, b"")
+    first = Abstraction()
+    first.sent(TO_SERVER, "ClientHello", hello(0x0303, asks))
+    first.sent(TO_CLIENT, "ServerHello", server_hello(asks, b"", b"id"))
+    ticket = bytes(4) + vector(2, b"ticket")
+    first.sent(TO_CLIENT, "NewSessionTicket", ticket)
+    assert first.fields(TO_SERVER, "ClientHello", hello(0x0303, asks))["session_tickets"]
+    assert first.fields(TO_CLIENT, "NewSessionTicket", ticket) == {"ticket": "server0"}
+
+    def fields(before: Abstraction | None, shown: bytes, id_: bytes, echo: bytes) -> list[object]:
+        a = Abstraction(before)
+        offer = bytearray(hello(0x0303, extension(wire.SESSION_TICKET, shown)))
+        offer[34:35] = vector(1, id_)
+        answer = server_hello(b"", b"", echo)
+        a.sent(TO_SERVER, "ClientHello", bytes(offer))
+        a.sent(TO_CLIENT, "ServerHello", answer)
+        client = a.fields(TO_SERVER, "ClientHello", bytes(offer))
+        server = a.fields(TO_CLIENT, "ServerHello", answer)
+        return [client["session_id"], client.get("session_ticket"), server["session_id"]]
+
+    assert fields(first, b"ticket", b"made", b"made") == ["server0", "server0", "server0"]
+    assert fields(first, b"ticket", b"made", b"new") == ["none", "server0", "server1"]
+    assert fields(first, b"", b"id", b"id") == ["server0", "none", "server0"]
+    assert fields(first, b"", b"id", b"") == ["server0", "none", "none"]
+    # Of a connection that was not recorded: the server's echo tells.
+    assert fields(None, b"ticket", b"made", b"made") == ["server0", None, "server0"]
+    assert fields(None, b"ticket", b"made", b"new") == ["none", None, "server0"]
+
+
+def test_contexts_have_numbers() -> None:
     a = Abstraction()
-    with pytest.raises(RecordingError, match=r"no tickets below TLS 1\.3"):
-        a.sent(TO_CLIENT, "NewSessionTicket", b"")
     a.sent(TO_CLIENT, "ServerHello", retry_request(0x1D))
     for context, name in ((b"", "none"), (b"a", "1"), (b"b", "2"), (b"a", "1")):
         request = vector(1, context)
@@ -208,8 +252,9 @@ def args(
     live: bool = False,
     record: str | None = None,
     words: str | None = None,
+    keys: str | None = None,
 ) -> Any:
-    return SimpleNamespace(file=file, live=live, record=record, words=words)
+    return SimpleNamespace(file=file, live=live, record=record, words=words, keys=keys)
 
 
 def listed(text: str) -> str:
