@@ -178,6 +178,8 @@ class Abstraction:
                 return {}  # the premaster is encrypted
             made = wire.client_share(body, self._exchange()) == self.shares.get(message)
             return {"exchange": self.client if made else "adversary", "encrypted_to": "none"}
+        if message == "ChangeCipherSpec" and body:
+            return {"value": "1" if body == b"\1" else "other"}
         if message == "Alert":
             return _alert(direction, body)
         return {}

@@ -95,8 +95,9 @@ class Decoder:
             side.over = True
 
     def _record(self, direction: str, side: _Side, record: records.Record) -> None:
-        if not self.items[0] and record.kind != records.HANDSHAKE:
-            # What comes first is in the clear, whatever it is.
+        first = not self.items[0] and record.kind != records.HANDSHAKE
+        if first or (record.kind == records.CHANGE_CIPHER_SPEC and not side.keyed):
+            # In the clear, whatever its content.
             self._content(direction, side, record.kind, record.body, protected=False)
             return
         self._keys(direction, side)

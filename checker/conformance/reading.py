@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
-from checker.conformance import capture, notation, recording
+from checker.conformance import capture, notation, openssl_msg, recording, tls_attacker
 from checker.conformance.recording import TO_CLIENT, TO_SERVER, Recording
 from checker.conformance.wire import RecordingError
 
@@ -116,8 +116,15 @@ def tls_part(c: capture.Connection) -> list[tuple[int, bool, bytes]]:
 
 
 def _text(path: str, text: str) -> Iterator[Recording]:
-    form = notation.parse if notation.is_words(text) else recording.parse
-    return form(text.splitlines(), path)
+    """The recordings in a text, by its form."""
+    if tls_attacker.is_trace(text):
+        return tls_attacker.parse(text, path)
+    lines = text.splitlines()
+    if notation.is_words(text):
+        return notation.parse(lines, path)
+    if not text.lstrip().startswith("{") and openssl_msg.is_messages(text):
+        return openssl_msg.parse(lines, path)
+    return recording.parse(lines, path)
 
 
 def _some(path: str, found: Iterator[Recording]) -> Iterator[Recording]:

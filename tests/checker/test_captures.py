@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+import shutil
 import struct
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from checker.conformance import capture, live, monitor, reading
+from checker.conformance import capture, live, monitor, reading, wire
 from checker.conformance.recording import Recording
 from checker.conformance.wire import RecordingError
 from checker.report.monitor import main
@@ -25,7 +27,9 @@ EXAMPLE = Path(__file__).parent / "example_capture.pcapng"
 
 def said(r: Recording) -> list[tuple[object, ...]]:
     """What a recording says of each message, but for where it stands."""
-    return [(m.direction, m.message, dict(m.fields)) for m in r.messages]
+    # The hook of `ssl` does not show the value of a ChangeCipherSpec.
+    shown = [{f: v for f, v in m.fields.items() if f != "value"} for m in r.messages]
+    return [(m.direction, m.message, s) for m, s in zip(r.messages, shown, strict=True)]
 
 
 def read(path: Path, data: bytes, keys: str | None = None) -> list[Recording]:
@@ -200,6 +204,45 @@ def test_a_truncated_connection_is_refused(real13: Real, tmp_path: Path) -> None
     assert report.verdict == "refused" and "without close_notify" in str(report.problem)
     (got,) = read(tmp_path / "x.pcapng", captures.pcapng(cut.frames(end=False), log))
     assert monitor.watch(got).ok
+
+
+@needs_live
+@pytest.mark.parametrize(("value", "verdict"), [(b"\1", "accepted"), (b"\2", "refused")])
+def test_the_value_of_a_change_cipher_spec_is_read(
+    real12: Real, real13: Real, tmp_path: Path, value: bytes, verdict: str
+) -> None:
+    """In TLS 1.3 too, where it means nothing (RFC 8446 5)."""
+    for _, (flow,), log in (real12, real13):
+        head = b"\x14\3\3\0\1"
+        chunks = [(s, c.replace(head + b"\1", head + value)) for s, c in flow.chunks]
+        frames = replace(flow, chunks=chunks).frames()
+        (got,) = read(tmp_path / "x.pcapng", captures.pcapng(frames, log))
+        report = monitor.watch(got)
+        assert report.verdict == verdict, report.problem or report.unread
+        if verdict == "refused":
+            assert report.messages[-1].message == "ChangeCipherSpec"
+
+
+@needs_live
+def test_tshark_sees_the_same_messages(real12: Real, real13: Real, tmp_path: Path) -> None:
+    path = shutil.which("tshark")
+    if path is None:
+        pytest.skip("tshark is not installed (Debian: apt-get install tshark)")
+    numbers = {name: str(n) for n, name in wire.HANDSHAKE.items()} | {"SecondClientHello": "1"}
+    for i, (_, flows, log) in enumerate((real12, real13)):
+        file = tmp_path / f"{i}.pcapng"
+        (got,) = read(file, captures.pcapng(flows[0].frames(), log))
+        fields = ("tls.handshake.type", "tls.alert_message.desc", "tls.change_cipher_spec")
+        command = [path, "-r", str(file), "-d", "tcp.port==443,tls", "-Y", "tls", "-T", "fields"]
+        done = subprocess.run(
+            [*command, *(x for f in fields for x in ("-e", f))],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        columns = [line.split("\t") for line in done.stdout.splitlines()]
+        seen = [n for line in columns for n in filter(None, line[0].split(","))]
+        assert seen == [numbers[m.message] for m in got.messages if m.message in numbers]
+        alerts = [n for line in columns for n in filter(None, line[1].split(","))]
+        assert alerts == ["0" for m in got.messages if m.message == "CloseNotify"]
 
 
 # -- hostile files ---------------------------------------------------------------------------------
