@@ -203,9 +203,9 @@ class Step:
     def _again(self, one: Held) -> bool:
         """Deliver to the sender what it had not read yet; whether it takes that."""
         before = dict(self.sender.__dict__)
-        runs.receive(self.sender, one.sent)
+        row = runs.receive(self.sender, one.sent)
         self.both.held[self.ends[0]].append(Held(before, one.number, one.sent))
-        return not self.sender.taken.rejects
+        return row is not None and not row.rejects
 
     def _changed(self, mine: Mapping[str, Any]) -> list[str]:
         """A problem, or none, with recorded fields that the sender's machine does not send."""

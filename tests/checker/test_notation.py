@@ -179,6 +179,13 @@ def test_a_session_without_an_id_is_not_kept() -> None:
         assert monitor.watch(resumed).ok == ok
 
 
+def test_a_session_that_no_handshake_can_have_made_is_refused() -> None:
+    """The server's alert would have it refuse every hello, the earlier one too."""
+    text = ">CH{version=TLS12,offers_RSA=true} <SH{suite=RSA} <CCS <F >AD "
+    report = verdict(text + "<AL{level=fatal,description=handshake_failure}")
+    assert report.verdict == "refused"
+
+
 def test_a_recording_that_resumes_an_unread_one_is_not_read() -> None:
     lines = ["one | acc | >CH <XYZ", "two @resumes=one | acc | >CH <SH"]
     _, second = notation.parse(lines, "")
