@@ -155,7 +155,12 @@ ARGUMENTS: dict[str, list[Any]] = {
             metavar=("LISTEN", "TARGET"),
             help="forward connections on loopback, and follow them",
         ),
-        arg("--connections", type=_positive(int), metavar="N", help="with --proxy: end after N"),
+        arg(
+            "--connections",
+            type=_number("a whole number of connections", int, 10**6),
+            metavar="N",
+            help="with --proxy: end after N",
+        ),
         arg("--record", metavar="FILE", help="with --live: write what was recorded"),
     ],
     "audit": [
@@ -167,7 +172,7 @@ ARGUMENTS: dict[str, list[Any]] = {
             choices=("none", "optional", "mandatory"),
             help="what a server asks of its clients; default: what fits the file",
         ),
-        arg("--time", type=_positive(float), metavar="S", help="seconds for all files"),
+        arg("--time", type=_seconds, metavar="S", help="seconds for all files"),
         arg("--compare", action="store_true", help="where two machines differ from each other"),
         FORMAT,
         OUTPUT,

@@ -19,8 +19,11 @@ from checker.conformance import dot
 from checker.conformance.alerts import ALERTS, NAMES
 from checker.conformance.notation import SHORT
 from model.message import ALPHABET
+from model.near import shown
 from model.principal import Alert
 
+LONGEST = 2_000
+"""The most characters of a state's name or a label, which may hold many transitions."""
 LIMIT = 10_000
 """The most edges in a file; a learned machine has some hundreds."""
 
@@ -295,7 +298,14 @@ def _edges(path: str, text: str) -> tuple[list[tuple[str, str, str]], list[str]]
     edges: list[tuple[str, str, str]] = []
     starts: list[str] = []
     for edge in graph.edges:
-        lines = _transitions(edge.attributes.get("label") or edge.attributes.get("xlabel") or "")
+        label = edge.attributes.get("label") or edge.attributes.get("xlabel") or ""
+        longest = max(edge.source, edge.target, label, key=len)
+        if len(longest) > LONGEST:
+            raise LearnedError(
+                f"{path}: expected names and labels of at most {LONGEST:,} characters, got "
+                f"{shown(longest)}"
+            )
+        lines = [" ".join(line.split()) for line in _transitions(label)]
         edges += [(edge.source, edge.target, line) for line in lines]
         if not lines:
             starts.append(edge.target)

@@ -128,7 +128,7 @@ def main(args: Namespace, progress: Callable[[str], object] = str) -> int:
         return _watch_all(recordings, progress)
     except (RecordingError, live.LiveError) as e:
         progress("")
-        sys.stderr.write(output.printable(f"monitor: {e}\n"))
+        output.complain(f"monitor: {e}")
         return 2
 
 

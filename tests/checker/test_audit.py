@@ -793,7 +793,7 @@ def test_a_signal_ends_all_workers_with_the_results_so_far(
         process.send_signal(number)
         out, _ = process.communicate(timeout=5)
     assert process.returncode == 130
-    assert "interrupted: these are the results so far" in out and "laxer" in out
+    assert "interrupted" in out and "these are the results so far" in out
     assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
 
 
