@@ -60,6 +60,7 @@ class Divergence:
     properties: list[dict[str, Any]] = field(default_factory=list)
     flaw: str = ""  # the published flaw with the same row
     behind: bool = False  # found only after another, laxer divergence
+    allowed: str = ""  # the reason why a known deviation is allowed
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from typing import Protocol
 
 from checker.conformance.alerts import DECRYPTION
 from checker.conformance.completion import Completion
-from checker.conformance.honest import Answer, Key, holds
+from checker.conformance.honest import Answer, Configuration, HonestMachine, Key, holds
 from checker.conformance.learned import Output, output
 from checker.conformance.weakening import Weakening
 from model.flaws import flaws
@@ -26,11 +27,11 @@ def explain(
     handshake can complete from there.
     """
     best: tuple[float, Weakening, Key] | None = None
-    candidates = list(_candidates(pair, answer, state))
-    early = [c for c in candidates if c[0].how == "takes effect early"]
+    possible = list(candidates(pair, answer, state))
+    early = [c for c in possible if c[0].how == "takes effect early"]
     if early and not accepted:
-        candidates = early  # the keys changed, and no more is known
-    for weakening, target, base in candidates:
+        possible = early  # the keys changed, and no more is known
+    for weakening, target, base in possible:
         after = pair.model.forced(answer, target, base)
         if pair.model.over(after.key):
             continue  # the learned machine goes on, so this row does not explain it
@@ -42,8 +43,17 @@ def explain(
     return best[1], best[2]
 
 
-def _candidates(
-    pair: Completion, answer: Answer, state: str
+class Placed(Protocol):
+    """The model's machine of a configuration."""
+
+    @property
+    def config(self) -> Configuration: ...
+    @property
+    def model(self) -> HonestMachine: ...
+
+
+def candidates(
+    pair: Placed, answer: Answer, state: str
 ) -> Iterator[tuple[Weakening, str, Rule | None]]:
     """Each possible weakening, with its target and the row whose effects it has, simplest first.
 
@@ -63,7 +73,7 @@ def _candidates(
             continue
         if event == "ChangeCipherSpec":
             yield Weakening(config, states, event, "takes effect early", r.name), SAME, r
-        if _selects(pair, r, answer):
+        if selects(pair, r, answer):
             # Without keys no message can be checked.
             keyed = bool(model.value(answer.key, "keyed"))
             passes = keyed and holds(r, model.subject, answer.sent)
@@ -71,7 +81,7 @@ def _candidates(
             yield how, r.target, r
 
 
-def _selects(pair: Completion, r: Rule, answer: Answer) -> bool:
+def selects(pair: Placed, r: Rule, answer: Answer) -> bool:
     """Whether a row would take the message, apart from checks and source states."""
     assert answer.sent is not None
     pair.model.place(answer.key)
@@ -109,7 +119,7 @@ def _agreement(pair: Completion, q: int, key: Key) -> float:
     return total + 2 * weight  # the end was reached in agreement: count the rest as agreed
 
 
-def published(pair: Completion, answer: Answer, state: str, key: Key) -> str:
+def published(pair: Placed, answer: Answer, state: str, key: Key) -> str:
     """The published flaw with a row that takes the same step to `key`; empty if there is none."""
     if answer.sent is None:
         return ""

@@ -147,6 +147,16 @@ def _suites(symbols: Sequence[Symbol], sent: set[str], hello: str) -> list[tuple
 
 
 @dataclass(frozen=True)
+class Probe(Symbol):
+    """An input that is the message of an honest peer, changed."""
+
+    altered: tuple[tuple[str, Value], ...] = ()  # fields with another value
+    # "clear": not encrypted; "sealed": encrypted, though its sender would not; "wrong": under keys
+    # that nobody has.
+    under: str = ""
+
+
+@dataclass(frozen=True)
 class Answer:
     """One step of the honest machine."""
 
@@ -273,8 +283,16 @@ class HonestMachine:
             values[wrong] = "none" if wrong == "encrypted_to" else "random"
         if name == "Alert":
             values = {"level": symbol.level, "description": symbol.description}
+        under = symbol.under if isinstance(symbol, Probe) else ""
+        if isinstance(symbol, Probe):
+            values = {**values, **dict(symbol.altered)}
+        if under == "wrong":
+            return Sent("UndecryptableRecord", {}), True
+        if under == "clear":
+            sealed = subject.valuation()["read_key"] != "plaintext"
+            return Sent(name, completed(MESSAGES[name], values), "plaintext"), sealed
         spec = name == "ChangeCipherSpec"
-        if spec and self.config.version == "TLS13":
+        if spec and self.config.version == "TLS13" and under != "sealed":
             key = "plaintext"  # for middleboxes: RFC 8446 D.4
         garbled = not readable and not (spec and key == "plaintext")
         if garbled:

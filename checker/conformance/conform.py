@@ -1,0 +1,368 @@
+"""Live conformance: which messages a running stack accepts though the model refuses them.
+
+Each check (`words.Check`) is one connection: a shortest legal word to a state, then a message that
+the model refuses there. A stack that sends a fatal alert, or closes, has refused. Silence proves
+nothing, so a message that is not refused in time is judged by completion: under each hypothesis of
+what a lax stack made of it (`explanation.candidates`) the handshake is brought to its end on a
+connection of its own. The first that completes explains the deviation.
+
+Before that, every legal word of a mode must complete. A finding is tried again, more slowly, before
+it is reported; one that does not come again is no deviation, but named.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from checker.conformance import connection as conn
+from checker.conformance.alerts import DECRYPTION, MALFORMED, allowed
+from checker.conformance.comparison import ALERT, LATE, LAXER, SILENT, STRICTER, Divergence
+from checker.conformance.credentials import Credentials
+from checker.conformance.explanation import candidates, published
+from checker.conformance.honest import Configuration, HonestMachine, Key
+from checker.conformance.learned import IGNORED
+from checker.conformance.mapper import ADDED, LEFT_OUT, RESTARTED
+from checker.conformance.trial import Step, Target, Trial, slower
+from checker.conformance.weakening import Weakening
+from checker.conformance.words import Check, Word, Words, words
+
+
+@dataclass
+class Conformance:
+    """The result for one target in one configuration."""
+
+    target: str
+    config: Configuration | None = None
+    offered: bool = True  # whether the legal words complete
+    checks: int = 0  # judged
+    divergences: list[Divergence] = field(default_factory=list)
+    unreached: tuple[str, ...] = ()  # states that no legal word reaches on this target
+    unsteady: tuple[str, ...] = ()  # words whose answer was another one the second time
+    seconds: float = 0.0
+    why: str = ""  # not offered: what happened instead
+    skipped: str = ""  # why the target was not tried at all
+    error: str = ""  # why it could not be tried to the end
+    release: str = ""  # what the stack says of its version
+
+    @property
+    def lax(self) -> bool:
+        """Whether there is a laxer divergence that no allowance names."""
+        return any(d.kind == LAXER and not d.allowed for d in self.divergences)
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """What a stack may have made of a message: how to go on after it, and what that would mean."""
+
+    weakening: Weakening
+    key: Key  # the model's values after the message
+    rest: Word  # the way to the end of the handshake
+    counts: bool  # whether the message takes effect on our keys
+    transcript: str  # what it does to the transcript: as in `mapper`
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What one check found."""
+
+    divergence: Divergence | None = None
+    reached: bool = True  # whether the legal word led to the state
+    proved: bool = False  # whether a message of the stack, not its silence, shows the divergence
+
+    @property
+    def kind(self) -> str:
+        """The class of the divergence."""
+        return self.divergence.kind if self.divergence else ""
+
+    @property
+    def outcome(self) -> tuple[object, ...]:
+        """What must be the same when the check is tried again."""
+        return (self.reached, self.kind, self.divergence and self.divergence.weakening)
+
+    @property
+    def lost(self) -> bool:
+        """Whether an alert may be lost, because the connection was reset."""
+        return self.divergence is not None and conn.RESET in self.divergence.got
+
+
+class Prober:
+    """The checks of one configuration on one target."""
+
+    def __init__(self, target: Target, config: Configuration, credentials: Credentials) -> None:
+        self.target, self.config, self.credentials = target, config, credentials
+        self.words: Words = words(config)
+
+    @cached_property
+    def model(self) -> HonestMachine:
+        """The model's machine."""
+        return self.words.model
+
+    def trial(self, target: Target | None = None) -> Trial:
+        """A new connection."""
+        return Trial(target or self.target, self.config, self.credentials)
+
+    # -- legal words -----------------------------------------------------------------------------
+    def baseline(self) -> tuple[list[Word], list[tuple[Word, Trial]]]:
+        """The legal words that complete, and those that do not, with what happened."""
+        done, failed = [], []
+        for word in self.words.legal:
+            with self.trial() as trial:
+                if trial.legal(word) and self._ended(trial):
+                    done.append(word)
+                else:
+                    failed.append((word, trial))
+        return done, failed
+
+    def _ended(self, trial: Trial) -> bool:
+        """Whether the handshake of a trial is complete; in TLS 1.3 seen by data alone."""
+        return self.config.version != "TLS13" or trial.alive()
+
+    # -- one check -------------------------------------------------------------------------------
+    def judge(self, check: Check, target: Target | None = None) -> Judged:
+        """The judgement of a check."""
+        with self.trial(target) as trial:
+            if not trial.legal(check.before):
+                return Judged(reached=False)
+            step = trial.send(check.symbol)
+            trial.listen(step, trial.target.wait)
+        if step.refused:
+            return Judged(self._refused(check, step))
+        if step.has("HelloRetryRequest"):
+            return Judged()  # RFC 8446 4.1.4: the server may ask for another hello
+        return self._not_refused(check, step, target)
+
+    def differs(self, check: Check, step: Step, kind: str, note: str = "") -> Divergence:
+        """The divergence of a check."""
+        answer = check.answer
+        return Divergence(
+            kind,
+            check.word,
+            check.state,
+            answer.alert,
+            step.text,
+            answer.rule.name,
+            answer.rule.rfc,
+            note,
+        )
+
+    def _refused(self, check: Check, step: Step) -> Divergence | None:
+        if step.has(conn.NOT_TLS):
+            return self.differs(check, step, SILENT, "the answer is no TLS")
+        if step.has(conn.FLOOD):
+            return self.differs(check, step, SILENT, "it sends without end")
+        if step.has(conn.UNDECRYPTABLE):
+            return None  # most likely an alert, under keys of its own
+        if not step.alert:
+            if check.symbol.message == "CloseNotify":
+                return None  # the end that it asks for
+            lost = "the connection is reset: an alert may be lost" if step.has(conn.RESET) else ""
+            return self.differs(check, step, SILENT, lost)
+        clear = check.answer.garbled and self.model.value(check.key, "read_key") == "plaintext"
+        may = allowed(check.answer.alert, self.config.version, garbled_in_clear=clear)
+        if check.bare and self.config.version == "TLS13":
+            may = (*may, "unexpected_message")  # RFC 8446 5: an unexpected record type
+        if step.alert not in (*may, *(MALFORMED if clear else ())):
+            return self.differs(check, step, ALERT, f"allowed: {', '.join(may)}")
+        return None
+
+    def _not_refused(self, check: Check, step: Step, target: Target | None) -> Judged:
+        later: Step | None = None
+        changed = False
+        answered = any(e.raw and e.name not in IGNORED for e in step.events)
+        for h in self.hypotheses(check):
+            if answered and h.weakening.how == "ignored":
+                continue  # what is ignored is not answered
+            with self.trial(target) as trial:
+                done = self._completes(check, h, trial)
+            if done:
+                note = "the handshake goes on"
+                if check.state == "CONNECTED":
+                    note = "the connection goes on"
+                d = self.differs(check, step, LAXER, f"{note}, as shown by {self._shown(trial)}")
+                d.weakening = h.weakening
+                d.flaw = published(self, check.answer, check.state, h.key)
+                return Judged(d, proved=trial.answered)
+            last = trial.steps[-1]
+            changed |= h.weakening.how == "ignored" and self._changed(check, trial)
+            later = later if later is not None and later.refused else last
+        if changed:
+            d = self.differs(check, step, LAXER, "the keys change")
+            for h in self.hypotheses(check, "takes effect early"):
+                d.weakening = h.weakening
+                d.flaw = published(self, check.answer, check.state, h.key)
+                break
+            return Judged(d)
+        if later is None or not later.refused:
+            return Judged(self.differs(check, step, LATE, "it answers nothing from then on"))
+        note = f"refused only later, with `{later.text}`; no handshake completes after it"
+        return Judged(self.differs(check, step, LATE, note))
+
+    def _changed(self, check: Check, trial: Trial) -> bool:
+        """Whether a ChangeCipherSpec changed the keys: a record in the clear does not decrypt."""
+        if check.symbol.message != "ChangeCipherSpec" or self.config.version == "TLS13":
+            return False
+        return any(s.alert in DECRYPTION for s in trial.steps[len(check.before) + 1 :])
+
+    def _shown(self, trial: Trial) -> str:
+        return " ".join(s.symbol.name for s in trial.steps)
+
+    def hypotheses(self, check: Check, how: str = "") -> Iterator[Hypothesis]:
+        """The hypotheses about an accepted message, the simplest first."""
+        for weakening, target, base in candidates(self, check.answer, check.state):
+            if how and weakening.how != how:
+                continue
+            if weakening.how == "ignored":
+                rest = self.words.completion(check.key)
+                if rest is not None:
+                    yield Hypothesis(weakening, check.key, rest, False, LEFT_OUT)
+                    yield Hypothesis(weakening, check.key, rest, False, ADDED)
+                continue
+            after = self.model.forced(check.answer, target, base)
+            if self.model.over(after.key):
+                continue
+            rest = self.words.completion(after.key)
+            if rest is None:
+                continue
+            hello = check.symbol.message == "ClientHello"
+            for transcript in (ADDED, RESTARTED if hello else LEFT_OUT):
+                yield Hypothesis(weakening, after.key, rest, True, transcript)
+                # The message may stand for the one of its kind that is due later.
+                sooner = _without(rest, check.symbol.name)
+                if sooner is not None:
+                    yield Hypothesis(weakening, after.key, sooner, True, transcript)
+
+    def _completes(self, check: Check, h: Hypothesis, trial: Trial) -> bool:
+        """Whether the handshake completes under a hypothesis."""
+        if not trial.legal(check.before):
+            return False
+        trial.send(check.symbol, counts=h.counts, transcript=h.transcript)
+        key: Key | None = h.key
+        wanted = self._answer(check, h)
+        if wanted and not trial.read(trial.steps[-1], wanted, trial.target.wait):
+            return False
+        for symbol in h.rest:
+            step = trial.send(symbol)
+            answer = None if key is None else self.model.step(key, symbol)
+            messages = answer.messages if answer and not answer.alert else ()
+            if messages and not trial.read(step, messages, trial.target.wait):
+                trial.listen(step, 0.0)
+                return False
+            key = answer.key if answer and not answer.alert else None
+        if check.state != "CONNECTED" and self.config.version != "TLS13":
+            return self._finished(trial)
+        return trial.alive()
+
+    def _answer(self, check: Check, h: Hypothesis) -> tuple[str, ...]:
+        """The messages that the stack would send at once under a hypothesis."""
+        if not h.counts:
+            return ()
+        for weakening, target, base in candidates(self, check.answer, check.state):
+            if weakening == h.weakening:
+                return self.model.forced(check.answer, target, base).messages
+        return ()
+
+    def _finished(self, trial: Trial) -> bool:
+        """Whether the server's Finished came, below TLS 1.3."""
+        last = trial.steps[-1]
+        if not last.has("Finished"):
+            trial.listen(last, trial.target.wait, ("Finished",))
+        trial.answered = last.has("Finished")
+        return trial.answered
+
+
+def _without(word: Word, name: str) -> Word | None:
+    """The word without its first message of that name; None if there is none."""
+    for i, s in enumerate(word):
+        if s.name == name:
+            return (*word[:i], *word[i + 1 :])
+    return None
+
+
+def conform(
+    name: str,
+    target: Target,
+    config: Configuration,
+    credentials: Credentials,
+    progress: Callable[[str], None] | None = None,
+) -> Conformance:
+    """All checks of a configuration on a target; TargetError if it cannot be reached."""
+    began = time.monotonic()
+    out = Conformance(name, config)
+    prober = Prober(target, config, credentials)
+    done, failed = prober.baseline()
+    if not done:
+        out.offered = False
+        out.why = _what_happened(failed[0][1])
+        out.seconds = time.monotonic() - began
+        return out
+    out.divergences += [_stricter(prober, word, trial) for word, trial in failed]
+    checks = [c for c in prober.words.checks if target.pinned or not c.of_version]
+    unreached: dict[str, None] = {}
+    unsteady = []
+    for n, check in enumerate(checks):
+        if progress is not None:
+            progress(f"{name}: {n} of {len(checks)} checks")
+        found = prober.judge(check)
+        if found.kind not in ("", ALERT) or not found.reached:
+            again = prober.judge(check, None if found.proved else slower(target))
+            if found.lost and again.lost:
+                again = prober.judge(check, slower(target))
+            if again.outcome != found.outcome and not found.lost:
+                unsteady.append(" ".join(check.word))
+                continue
+            found = again
+        if not found.reached:
+            unreached[check.state] = None
+            continue
+        out.checks += 1
+        if found.divergence is not None:
+            out.divergences.append(found.divergence)
+    out.unreached, out.unsteady = tuple(unreached), tuple(unsteady)
+    out.divergences = gathered(out.divergences)
+    out.seconds = time.monotonic() - began
+    return out
+
+
+def _stricter(prober: Prober, word: Word, trial: Trial) -> Divergence:
+    """The divergence of a legal word that does not complete though others do."""
+    at = len(trial.steps) - 1
+    answer = None
+    key = prober.model.initial
+    state = prober.words.state(key)
+    for symbol in word[: at + 1]:
+        state = prober.words.state(key)
+        answer = prober.model.step(key, symbol)
+        key = answer.key
+    assert answer is not None
+    names = tuple(s.name for s in word[: at + 1])
+    wanted = " ".join(m for m in answer.messages if m not in IGNORED) or "accepted"
+    return Divergence(
+        STRICTER, names, state, wanted, trial.steps[-1].text, answer.rule.name, answer.rule.rfc
+    )
+
+
+def _what_happened(trial: Trial) -> str:
+    last = trial.steps[-1]
+    return f"{last.symbol.name} is answered with {last.text or 'nothing'}"
+
+
+def gathered(found: list[Divergence]) -> list[Divergence]:
+    """The divergences, one for each cause; further words of a cause are its `also`."""
+    out: dict[object, Divergence] = {}
+    for d in found:
+        key: object
+        if d.kind == LAXER:
+            w = d.weakening
+            key = (d.kind, d.word[-1], d.note.partition(",")[0], w and (w.how, w.base), d.flaw)
+        elif d.kind in (SILENT, ALERT):
+            key = (d.kind, d.expected, d.got)
+        else:
+            key = (d.kind, d.word[-1], d.expected, d.got)
+        first = out.setdefault(key, d)
+        if first is not d:
+            first.also = (*first.also, f"{d.word[-1]} in {d.state}")
+    order = (LAXER, STRICTER, LATE, SILENT, ALERT)
+    return sorted(out.values(), key=lambda d: (order.index(d.kind), len(d.word)))

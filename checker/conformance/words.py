@@ -1,0 +1,245 @@
+"""The words of a live check, from the model's machine: what it takes, and what it refuses.
+
+A state is reached by a shortest legal word. In each, every message that the machine refuses is one
+check: each message of either role, empty ones, in the clear where the reader has keys, under wrong
+keys, and for each check of a row one message that fails it alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from checker.conformance.honest import (
+    MESSAGES,
+    Answer,
+    Configuration,
+    HonestMachine,
+    Key,
+    Probe,
+    honest_machine,
+)
+from checker.conformance.learned import Symbol, symbol
+from model.machine import JUNK
+from model.message import ALPHABET
+from model.rule import Form
+
+Word = tuple[Symbol, ...]
+
+NOT_SENT = ("Alert", "NoCertificate")
+"""Messages whose answer the RFCs leave open."""
+
+MAKEABLE: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
+    "ClientHello": {"version": ("TLS10", "TLS11"), "deflate": (True,), "offers": (False,)},
+    "Certificate": {"certificate": ("unknown_ca", "expired")},
+    "ClientKeyExchange": {"exchange": ("none",)},
+    "CertificateVerify": {"signature": (JUNK,)},
+    "ServerKeyExchange": {"signature": (JUNK,)},
+    "ServerHello": {"suite": ("RSA_EXPORT",), "compression": ("deflate",)},
+    "ChangeCipherSpec": {"value": ("other",)},
+    "Finished": {"verify_data": (JUNK,)},
+}
+"""The wrong values of fields that can be made as bytes, by message and field."""
+
+
+class WordError(ValueError):
+    """A word cannot be read; the message says what was expected and got."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A message that the model refuses, in a state, with the word before it."""
+
+    before: Word
+    symbol: Symbol
+    state: str
+    key: Key  # the state before the message
+    answer: Answer  # the model's
+
+    @property
+    def of_version(self) -> bool:
+        """Whether it is refused for its version alone, which another setting would take."""
+        return (
+            isinstance(self.symbol, Probe) and dict(self.symbol.altered).get("version") is not None
+        )
+
+    @property
+    def bare(self) -> bool:
+        """Whether the message is in the clear though the reader has keys."""
+        return isinstance(self.symbol, Probe) and self.symbol.under == "clear"
+
+    @property
+    def word(self) -> tuple[str, ...]:
+        """The names of the messages."""
+        return tuple(s.name for s in (*self.before, self.symbol))
+
+
+def probe(name: str) -> Symbol:
+    """The message of a name: `Finished`, `Finished(clear)`, `Finished(verify_data=junk)`.
+
+    Other names are those of learned machines: `EmptyCertificate`. WordError if there is none.
+    """
+    found = re.fullmatch(r"(\w+)(?:\((\w+)(?:=(\w+))?\))?", name)
+    inner = symbol(found[1]) if found else None
+    if found is None or inner is None or inner.message is None:
+        names = ", ".join(m.name for m in ALPHABET)
+        raise WordError(
+            f"{name}: expected a message ({names}), in the clear as Finished(clear), or with a "
+            "wrong field as Finished(verify_data=junk)"
+        )
+    fields = (inner.message, inner.suite, inner.empty, inner.level, inner.description)
+    if found[2] is None:
+        return inner
+    if found[3] is None:
+        if found[2] not in ("clear", "wrong"):
+            raise WordError(f"{name}: expected (clear), (wrong) or (field=value)")
+        return Probe(name, *fields, under=found[2])
+    return Probe(name, *fields, altered=_altered(name, inner.message, found[2], found[3]))
+
+
+def _altered(name: str, message: str, field: str, value: str) -> tuple[tuple[str, Any], ...]:
+    """The wrong fields of a message, by the spelling of one."""
+    can = {f: {_spelled(v): v for v in values} for f, values in MAKEABLE.get(message, {}).items()}
+    if value not in can.get(field, {}):
+        known = [f"{message}({f}={v})" for f, values in can.items() for v in values]
+        raise WordError(f"{name}: expected {' or '.join(known) or 'no field: none can be wrong'}")
+    if field == "offers":
+        offers = (f for f in MESSAGES[message].fields if f.startswith("offers_"))
+        return tuple((f, False) for f in offers)
+    return ((field, can[field][value]),)
+
+
+def _spelled(value: Any) -> str:
+    return "junk" if value == JUNK else str(value)
+
+
+def word(text: str) -> Word:
+    """The messages of a word as typed, separated by blanks or commas."""
+    return tuple(probe(name) for name in text.replace(", ", " ").split())
+
+
+class Words:
+    """The words of one configuration."""
+
+    def __init__(self, config: Configuration) -> None:
+        self.config = config
+        self.model: HonestMachine = honest_machine(config)
+        self.reached = self._reach()
+
+    @property
+    def sends(self) -> tuple[Symbol, ...]:
+        """The messages that an honest peer may send, each as it should be."""
+        names = [
+            *self.model.peer.role.sends,
+            *(["EmptyCertificate"] if self.config.role == "server" else []),
+        ]
+        found = [symbol(n) for n in names if n not in (*NOT_SENT, "CloseNotify")]
+        dropped = [probe("ChangeCipherSpec(clear)")] if self.config.version == "TLS13" else []
+        return (*found, *dropped)
+
+    def state(self, key: Key) -> str:
+        """The state of the model's run."""
+        return str(self.model.value(key, "state"))
+
+    def connected(self, key: Key) -> bool:
+        """Whether the model's handshake is done."""
+        return self.state(key) == "CONNECTED"
+
+    def _steps(self, key: Key) -> Iterator[tuple[Symbol, Answer]]:
+        for s in self.sends:
+            answer = self.model.step(key, s)
+            if not answer.alert and not self.model.over(answer.key):
+                yield s, answer
+
+    def _reach(self) -> dict[str, tuple[Word, Key]]:
+        """Each local state, with a shortest legal word to it and the values there."""
+        out: dict[str, tuple[Word, Key]] = {}
+        seen = {self.model.initial}
+        queue: deque[tuple[Word, Key]] = deque([((), self.model.initial)])
+        while queue:
+            before, key = queue.popleft()
+            out.setdefault(self.state(key), (before, key))
+            for s, answer in self._steps(key):
+                if answer.key not in seen:
+                    seen.add(answer.key)
+                    queue.append(((*before, s), answer.key))
+        return out
+
+    def completion(self, key: Key) -> Word | None:
+        """A shortest legal word from `key` to the end of the handshake; None if there is none."""
+        seen, queue = {key}, deque[tuple[Word, Key]]([((), key)])
+        while queue:
+            so_far, k = queue.popleft()
+            if self.connected(k):
+                return so_far
+            for s, answer in self._steps(k):
+                if answer.key not in seen:
+                    seen.add(answer.key)
+                    queue.append(((*so_far, s), answer.key))
+        return None
+
+    @property
+    def legal(self) -> list[Word]:
+        """Words that together take each legal step, each with the end of a handshake."""
+        out: dict[Word, None] = {}
+        for before, key in self.reached.values():
+            for s, answer in self._steps(key):
+                rest = self.completion(answer.key)
+                if rest is not None:
+                    out[*before, s, *rest] = None
+        return sorted(out, key=len)
+
+    @property
+    def checks(self) -> list[Check]:
+        """Every message that is refused in a state, shortest words first."""
+        out = []
+        for state, (before, key) in self.reached.items():
+            for s in self._probes(state, key):
+                answer = self.model.step(key, s)
+                if answer.alert:
+                    out.append(Check(before, s, state, key, answer))
+        return out
+
+    def _probes(self, state: str, key: Key) -> Iterator[Symbol]:
+        for m in ALPHABET:
+            if m.name in NOT_SENT or m.form is Form.END or self._renegotiates(state, m.name):
+                continue
+            if m.name == "UndecryptableRecord" and self.model.value(key, "read_key") == "plaintext":
+                continue  # there are no keys under which it would not open
+            yield symbol(m.name)
+            if m.name == "Certificate":
+                yield symbol("EmptyCertificate")
+            sealed = self.model.value(key, "read_key") != "plaintext"
+            if sealed and m.form is Form.RECORD:
+                yield probe(f"{m.name}(clear)")
+            if (
+                m.name in self.model.peer.role.sends
+                and not self.model.step(key, symbol(m.name)).alert
+            ):
+                yield from self._failing(m.name, key)
+
+    def _renegotiates(self, state: str, message: str) -> bool:
+        """Whether the message asks for a renegotiation, which is left to the server."""
+        legacy, hello = self.config.version != "TLS13", "ClientHello"
+        return legacy and state == "CONNECTED" and message in (hello, "HelloRequest")
+
+    def _failing(self, message: str, key: Key) -> Iterator[Symbol]:
+        """For each check of the row that takes a message, one message that it refuses."""
+        seen = set()
+        for field, values in MAKEABLE.get(message, {}).items():
+            for value in values:
+                s = probe(f"{message}({field}={_spelled(value)})")
+                answer = self.model.step(key, s)
+                if answer.alert and answer.rule.refuses not in seen:
+                    seen.add(answer.rule.refuses)
+                    yield s
+
+
+@cache
+def words(config: Configuration) -> Words:
+    """The words of a configuration."""
+    return Words(config)
