@@ -23,6 +23,7 @@ ABOUT = {
     "docs": "fill the generated tables of the READMEs",
     "monitor": "hold a real handshake against the machines",
     "audit": "hold machines learned from real stacks against the model",
+    "conform": "hold running stacks against the model: a port, or a stack that is started",
     "coverage": "rules never taken, checks that never decided anything",
     "mutants": "change each row in every way, and see which property notices",
     "tightness": "which mutants break a property, and which it alone notices",
@@ -34,6 +35,10 @@ KINDS = ("properties", "scenarios", "capabilities", "flaws", "rules", "engines")
 """What `list` lists."""
 MUTATED = (
     "exit status: 0 every survivor has its reason, 1 one has none, 3 a mutant is undecided, "
+    "130 interrupted"
+)
+CONFORMED = (
+    "exit status: 0 no target is laxer than the model, 1 one is, 2 one could not be checked, "
     "130 interrupted"
 )
 AUDITED = "exit status: 0 no file is laxer than the model, 1 one is, 2 one cannot be read"
@@ -177,6 +182,32 @@ ARGUMENTS: dict[str, list[Any]] = {
         FORMAT,
         OUTPUT,
     ],
+    "conform": [
+        arg(
+            "targets",
+            nargs="+",
+            metavar="TARGET",
+            help="host:port, a known stack (python-ssl, openssl, ...), or all",
+        ),
+        arg(
+            "--version",
+            action="append",
+            choices=("1.0", "1.1", "1.2", "1.3"),
+            help="may be repeated; default: 1.2 and 1.3",
+        ),
+        arg(
+            "--client-auth",
+            action="append",
+            choices=("off", "optional", "mandatory"),
+            help="may be repeated; default: off and mandatory, of a port what it shows",
+        ),
+        arg("--word", metavar="WORD", help='replay one word: "ClientHello ChangeCipherSpec"'),
+        arg("--allow", metavar="FILE", help="known deviations, with reasons (TOML)"),
+        arg("--certificate", metavar="FILE", help="a client certificate that a port trusts (PEM)"),
+        arg("--key", metavar="FILE", help="its key (PEM)"),
+        arg("--remote", action="store_true", help="allow addresses that are not loopback"),
+        FORMAT,
+    ],
     "cache": [arg("--clear", action="store_true", help="delete it")],
     "coverage": [SCENARIO, FLAW, SECONDS, STATES, FORMAT],
     "mutants": [
@@ -261,7 +292,13 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--traceback", action="store_true", help="show tracebacks of internal errors")
     top.add_argument("--version", action="version", version=version())
     sub = top.add_subparsers(dest="command", required=True)
-    ends = {"verify": EXIT, "certify": CERTIFIED, "audit": AUDITED, "mutants": MUTATED}
+    ends = {
+        "verify": EXIT,
+        "certify": CERTIFIED,
+        "audit": AUDITED,
+        "conform": CONFORMED,
+        "mutants": MUTATED,
+    }
     for name, given in arguments().items():
         command = sub.add_parser(name, help=ABOUT[name], epilog=ends.get(name), formatter_class=raw)
         for a in given:

@@ -299,6 +299,16 @@ def _audit(args: argparse.Namespace) -> int:
     return report.exit_status(results, why)
 
 
+def _conform(args: argparse.Namespace) -> int:
+    import importlib.util
+
+    if importlib.util.find_spec("cryptography") is None:
+        raise UsageError("conform needs the package cryptography: run `pip install '.[live]'`")
+    from checker.report.conform import main as conform
+
+    return conform(args, progress, _give, note)
+
+
 def _coverage(args: argparse.Namespace) -> int:
     from checker.coverage import as_json, as_text, coverage
     from checker.request import Request
@@ -404,6 +414,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "docs": _docs,
     "monitor": _monitor,
     "audit": _audit,
+    "conform": _conform,
     "coverage": _coverage,
     "mutants": _mutants,
     "tightness": _tightness,

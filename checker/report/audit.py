@@ -49,29 +49,31 @@ def _file(r: Audit) -> dict[str, Any]:
         "version": _NUMBER[r.config.version] if r.config else None,
         "verdict": r.verdict,
         "states": r.states,
-        "divergences": [
-            {
-                "class": d.kind,
-                "word": list(d.word),
-                "state": d.state,
-                "expected": d.expected,
-                "got": d.got,
-                "rule": d.rule,
-                "rfc": d.rfc,
-                "note": d.note,
-                "also": list(d.also),
-                "behind": d.behind,
-                "weakened": d.weakening.how if d.weakening else None,
-                "properties": [p for p in d.properties if "problem" not in p],
-                "problem": next((p["problem"] for p in d.properties if "problem" in p), None),
-                "flaw": d.flaw or None,
-            }
-            for d in r.divergences
-        ],
+        "divergences": [divergence(d) for d in r.divergences],
         "unknown_inputs": list(r.unknown),
         "unknown_answers": list(r.unread),
         "notes": list(r.notes),
         "error": r.error or None,
+    }
+
+
+def divergence(d: Divergence) -> dict[str, Any]:
+    """A divergence as data."""
+    return {
+        "class": d.kind,
+        "word": list(d.word),
+        "state": d.state,
+        "expected": d.expected,
+        "got": d.got,
+        "rule": d.rule,
+        "rfc": d.rfc,
+        "note": d.note,
+        "also": list(d.also),
+        "behind": d.behind,
+        "weakened": d.weakening.how if d.weakening else None,
+        "properties": [p for p in d.properties if "problem" not in p],
+        "problem": next((p["problem"] for p in d.properties if "problem" in p), None),
+        "flaw": d.flaw or None,
     }
 
 
@@ -111,7 +113,7 @@ def as_text(results: Sequence[Audit], why: str = "") -> str:
             lines.append(f"   {output.line(first.error)}")
         elif not first.divergences:
             lines.append("   no divergence")
-        lines += [f"   {_sentence(d, first)}" for d in first.divergences]
+        lines += [f"   {sentence(d)}" for d in first.divergences]
         if first.unknown:
             lines.append(
                 f"   not in the model, followed as what should be refused or ignored: "
@@ -134,9 +136,8 @@ def _names(files: Sequence[str]) -> str:
     return output.line(", ".join(shown)) + (f" and {len(files) - 2} more" if len(files) > 2 else "")
 
 
-def _sentence(d: Divergence, r: Audit) -> str:
+def sentence(d: Divergence) -> str:
     """A divergence as a paragraph of the report."""
-    assert r.config is not None
     *before, last = d.word
     after = f"after {', '.join(before)}, " if before else ""
     row = f" (row {d.rule}, RFC {d.rfc})" if d.rule else f" (RFC {d.rfc})"

@@ -1,0 +1,106 @@
+"""One word, replayed on targets: each message with its answer and the model's."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from checker.conformance.comparison import LAXER, Divergence
+from checker.conformance.conform import Prober
+from checker.conformance.credentials import credentials
+from checker.conformance.honest import Configuration
+from checker.conformance.known import STACKS, Server, missing
+from checker.conformance.sweep import DEFAULT_VERSIONS, Asked, made, settings, shown_auth, split
+from checker.conformance.trial import Target, TargetError, Trial, slower
+from checker.conformance.weakening import consequences
+from checker.conformance.words import Check, Word, WordError, word
+from model.near import UsageError
+
+
+@dataclass
+class Replay:
+    """What a target answered to a word."""
+
+    title: str
+    rows: list[tuple[str, str, str]]  # message sent, answer, the model's answer
+    judged: Divergence | None = None
+    said: str = ""
+
+    @property
+    def lax(self) -> bool:
+        """Whether the last message is accepted though the model refuses it."""
+        return self.judged is not None and self.judged.kind == LAXER
+
+
+def replay(text: str, targets: Sequence[str], asked: Asked) -> Iterator[Replay]:
+    """The replays of a word; UsageError if it is none."""
+    try:
+        symbols = word(text)
+    except WordError as e:
+        raise UsageError(f"--word: {e}") from None
+    if not symbols:
+        raise UsageError('--word: expected messages, as in "ClientHello ChangeCipherSpec"')
+    for name in targets:
+        try:
+            if split(name) is not None:
+                yield from _on_port(name, symbols, asked)
+            elif missing(name):
+                yield Replay(name, [], said=missing(name))
+            else:
+                yield from _on_stack(name, symbols, asked)
+        except TargetError as e:
+            yield Replay(name, [], said=str(e))
+
+
+def _on_port(name: str, symbols: Word, asked: Asked) -> Iterator[Replay]:
+    place = split(name)
+    assert place is not None
+    target = Target(*place)
+    for version in asked.versions or DEFAULT_VERSIONS:
+        for auth in asked.auths or (shown_auth(target, asked, version),):
+            yield _one(name, target, asked.configuration(version, auth), symbols, asked)
+
+
+def _on_stack(name: str, symbols: Word, asked: Asked) -> Iterator[Replay]:
+    with tempfile.TemporaryDirectory(prefix="checker-") as folder:
+        server = Server(STACKS[name], credentials(), folder)
+        for version, auth in settings(name, asked):
+            with server.running(version, auth) as target:
+                yield _one(name, target, asked.configuration(version, auth), symbols, asked)
+
+
+def _one(name: str, target: Target, config: Configuration, symbols: Word, asked: Asked) -> Replay:
+    """The replay in one configuration; the first message that the model refuses is judged."""
+    prober = Prober(target, config, made(asked))
+    rows = []
+    check: Check | None = None
+    with Trial(target, config, made(asked)) as trial:
+        key = prober.model.initial
+        for n, symbol in enumerate(symbols):
+            answer = None if check else prober.model.step(key, symbol)
+            said = ""
+            if answer is not None:
+                said = answer.alert or " ".join(answer.messages) or "accepted"
+            step = trial.send(symbol)
+            if answer is not None and not answer.alert:
+                trial.read(step, answer.messages, 5.0)
+                key = answer.key
+            else:
+                trial.listen(step, target.wait)
+            if answer is not None and answer.alert:
+                state = prober.words.state(key)
+                check = Check(symbols[:n], symbol, state, key, answer)
+            rows.append((symbol.name, step.text or "nothing", said))
+            if step.refused:
+                break
+    title = f"{name}, {config.version}, client authentication {config.asks}"
+    if check is None:
+        return Replay(title, rows, said="the model takes each message")
+    judged = prober.judge(check, slower(target))
+    if not judged.reached:
+        return Replay(title, rows, said=f"the target does not reach {check.state} by this word")
+    said = "" if judged.divergence else "refused, as the model does"
+    if judged.divergence is not None and judged.divergence.weakening is not None:
+        judged.divergence.properties = consequences(judged.divergence.weakening)
+    return Replay(title, rows, judged.divergence, said)

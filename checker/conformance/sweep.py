@@ -1,0 +1,230 @@
+"""Live checks of many targets: known stacks, each with servers of its own, and servers on ports.
+
+Stacks run in parallel, each in a process; one server takes one connection at a time.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from checker.conformance.conform import Conformance, conform
+from checker.conformance.credentials import Credentials, Identity, credentials, given
+from checker.conformance.honest import VERSIONS, Configuration
+from checker.conformance.known import STACKS, Server, missing
+from checker.conformance.trial import Target, TargetError, Trial
+from checker.conformance.weakening import Weakening, consequences
+from checker.conformance.words import Word, WordError, words
+from checker.pool import Job, Link, Pool, cores
+from model.near import UsageError, hint
+
+AUTHS = {"off": "none", "optional": "optional", "mandatory": "mandatory"}
+"""Client authentication as an option, and as the model's `client_auth`."""
+DEFAULT_VERSIONS = ("1.2", "1.3")
+DEFAULT_AUTHS = ("none", "mandatory")
+SUITE = "ECDHE"
+"""The key exchange of the checks below TLS 1.3, if none is asked for."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked for, for each target."""
+
+    versions: tuple[str, ...] = ()  # empty: 1.2 and 1.3
+    auths: tuple[str, ...] = ()  # empty: none and mandatory; of a port: what it shows
+    suite: str = SUITE
+    remote: bool = False
+    certificate: str = ""  # the files of a client certificate for servers on ports
+    key: str = ""
+
+    def configuration(self, version: str, auth: str) -> Configuration:
+        """The configuration of a version and a client authentication."""
+        suites = () if version == "1.3" else (self.suite,)
+        return Configuration("server", VERSIONS[version], suites, auth, "empty")
+
+
+def split(target: str) -> tuple[str, int] | None:
+    """The host and the port of a target; None for the name of a stack. UsageError if neither."""
+    host, colon, port = target.rpartition(":")
+    if not colon:
+        if target not in STACKS:
+            raise UsageError(
+                f"{target}: expected host:port or a known stack{hint(target, STACKS)}: one of "
+                f"{', '.join(STACKS)}, or all"
+            )
+        return None
+    if not port.isdigit() or not 0 < int(port) < 65536 or not host:
+        raise UsageError(f"{target}: expected host:port with a port of 1 to 65535")
+    return host.strip("[]"), int(port)
+
+
+def checked(targets: Sequence[str], asked: Asked) -> list[str]:
+    """The targets, `all` spelled out; UsageError for one that is not known or not on loopback."""
+    out = [t for target in targets for t in (STACKS if target == "all" else (target,))]
+    for target in out:
+        place = split(target)
+        if place is not None and not asked.remote and not _loopback(place[0]):
+            raise UsageError(
+                f"{target}: expected an address on loopback: a check sends handshakes that are "
+                "broken on purpose, some hundreds of connections; --remote allows it, on a server "
+                "that is yours"
+            )
+        if place is None:
+            for version in asked.versions:
+                if version not in STACKS[target].versions:
+                    known = ", ".join(STACKS[target].versions)
+                    raise UsageError(f"{target}: --version {version}: expected one of {known}")
+    if asked.certificate:
+        _identity(asked)
+    return list(dict.fromkeys(out))
+
+
+def _loopback(host: str) -> bool:
+    try:
+        found = {ipaddress.ip_address(i[4][0]) for i in socket.getaddrinfo(host, None)}
+    except (OSError, ValueError):
+        return False
+    return all(a.is_loopback for a in found)
+
+
+def _identity(asked: Asked) -> Identity:
+    try:
+        return given(asked.certificate, asked.key)
+    except (OSError, ValueError, TypeError) as e:
+        raise UsageError(
+            f"--certificate {asked.certificate} --key {asked.key}: expected a PEM certificate "
+            f"and its PEM key without a password: {e}"
+        ) from None
+
+
+def made(asked: Asked) -> Credentials:
+    """The credentials: made here, the client's as given."""
+    found = credentials()
+    if not asked.certificate:
+        return found
+    return replace(found, client={**found.client, "honest": _identity(asked)})
+
+
+# -- the targets -----------------------------------------------------------------------------------
+def settings(target: str, asked: Asked) -> list[tuple[str, str]]:
+    """The versions and client authentications of a known stack that are asked for."""
+    s = STACKS[target]
+    versions = asked.versions or tuple(v for v in DEFAULT_VERSIONS if v in s.versions)
+    auths = asked.auths or DEFAULT_AUTHS
+    return [(v, a) for v in versions for a in auths if a in s.auths]
+
+
+def of_stack(name: str, asked: Asked, line: Callable[[str], None]) -> Iterator[Conformance]:
+    """The results of a known stack, one for each setting."""
+    why = missing(name)
+    if why:
+        yield Conformance(name, skipped=why)
+        return
+    with tempfile.TemporaryDirectory(prefix="checker-") as folder:
+        server = Server(STACKS[name], credentials(), folder)
+        release = server.release
+        for version, auth in settings(name, asked):
+            config = asked.configuration(version, auth)
+            try:
+                with server.running(version, auth) as target:
+                    found = conform(name, target, config, credentials(), line)
+            except TargetError as e:
+                found = Conformance(name, config, error=str(e))
+            found.release = release
+            yield found
+
+
+def of_port(name: str, asked: Asked, line: Callable[[str], None]) -> Iterator[Conformance]:
+    """The results of a server on a port, one for each version that it offers."""
+    place = split(name)
+    assert place is not None
+    target = Target(*place)
+    for version in asked.versions or DEFAULT_VERSIONS:
+        for auth in asked.auths or (shown_auth(target, asked, version),):
+            config = asked.configuration(version, auth)
+            try:
+                yield conform(name, target, config, made(asked), line)
+            except TargetError as e:
+                yield Conformance(name, config, error=str(e))
+
+
+def shown_auth(target: Target, asked: Asked, version: str) -> str:
+    """The client authentication that a server shows: whether it asks, and takes none for an answer.
+
+    TargetError if it cannot be reached.
+    """
+    if not _takes(target, asked, version, "none", "CertificateRequest"):
+        return "none"
+    return "optional" if _takes(target, asked, version, "optional", "") else "mandatory"
+
+
+def _takes(target: Target, asked: Asked, version: str, auth: str, shows: str) -> bool:
+    """Whether the first legal word shows a message, or (without one) completes."""
+    config = asked.configuration(version, auth)
+    legal = [w for w in words(config).legal if auth == "none" or _empty(w)]
+    with Trial(target, config, made(asked)) as trial:
+        done = trial.legal(legal[0])
+        return any(s.has(shows) for s in trial.steps) if shows else done and trial.alive()
+
+
+def _empty(word: Word) -> bool:
+    return any(s.message == "Certificate" and s.empty for s in word)
+
+
+def run(link: Link, name: str, asked: Asked) -> None:
+    """The job of one target: each result is a part of the answer."""
+    try:
+        for found in (of_stack if split(name) is None else of_port)(name, asked, link.line):
+            link.part(found)
+    except TargetError as e:
+        link.part(Conformance(name, error=str(e)))
+
+
+def sweep(
+    targets: Sequence[str],
+    asked: Asked,
+    progress: Callable[[str], None] | None = None,
+    report: Callable[[Conformance], None] | None = None,
+) -> tuple[list[Conformance], bool]:
+    """The results of targets, in order, with the attacks on weakened rows; whether interrupted."""
+    parts: dict[str, list[Conformance]] = {t: [] for t in targets}
+    jobs: dict[Job, str] = {}
+    searches: dict[Weakening, Job] = {}
+    results: dict[Job, list[dict[str, Any]]] = {}
+    interrupted = False
+    # A check mostly waits, so there are more processes than cores.
+    with Pool(2 * cores(), progress) as pool:
+        for t in targets:
+            jobs[pool.add(Job(run, (t, asked), linked=True))] = t
+        try:
+            for reply in pool.replies():
+                name = jobs.get(reply.job)
+                if name is None:
+                    results[reply.job] = reply.get()
+                elif reply.problem is not None:
+                    parts[name].append(Conformance(name, error=str(reply.problem)))
+                elif reply.part:
+                    found: Conformance = reply.value
+                    parts[name].append(found)
+                    if report is not None:
+                        report(found)
+                    for d in found.divergences:
+                        if d.weakening is not None and d.weakening not in searches:
+                            job = Job(consequences, (d.weakening,))
+                            searches[d.weakening] = pool.add(job)
+        except KeyboardInterrupt:
+            interrupted = True
+    unknown = [{"name": "", "id": "", "steps": 0, "problem": "interrupted"}]
+    out = [r for found in parts.values() for r in found]
+    for r in out:
+        for d in r.divergences:
+            if d.weakening is not None:
+                d.properties = results.get(searches[d.weakening], unknown)
+    return out, interrupted
+
+
+__all__ = ["Asked", "WordError", "checked", "sweep"]
