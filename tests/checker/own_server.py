@@ -1,0 +1,184 @@
+"""A TLS server that is the model's machine over the record layer, sound or weakened.
+
+What it accepts is decided by the `transitions` machine of a role. What the bytes say (a right MAC,
+a signature, a known certificate) is verified here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from checker.conformance import records as rec
+from checker.conformance import wire
+from checker.conformance.connection import Connection, Event
+from checker.conformance.credentials import Credentials
+from checker.conformance.honest import Configuration, HonestMachine, Key, Probe
+from checker.conformance.learned import Symbol, symbol
+from checker.conformance.mapper import Mapper
+from checker.conformance.trial import Target
+from checker.conformance.words import probe
+from model.machine import JUNK
+from model.role import Role
+
+ACCEPTED_PATIENCE = 10.0
+
+
+class OwnServer:
+    """A server of one configuration; `role` is the sound one or a patched one."""
+
+    def __init__(
+        self,
+        config: Configuration,
+        credentials: Credentials,
+        role: Role | None = None,
+        *,
+        alerts: bool = True,
+    ) -> None:
+        self.config, self.credentials, self.alerts = config, credentials, alerts
+        self.machine = HonestMachine(config, role)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self.listener.getsockname()[1])
+
+    @contextlib.contextmanager
+    def running(self, wait: float = 0.1) -> Iterator[Target]:
+        """The server in a thread of its own."""
+        thread = threading.Thread(target=self._serve, daemon=True)
+        thread.start()
+        try:
+            yield Target("127.0.0.1", self.port, wait, pinned=True)
+        finally:
+            self.listener.shutdown(socket.SHUT_RDWR)  # ends the thread's wait
+            thread.join(timeout=5)
+            self.listener.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                raw, _ = self.listener.accept()
+            except OSError:
+                return
+            with contextlib.closing(raw), contextlib.suppress(OSError, ValueError):
+                _Served(self, Connection(raw)).serve()
+
+
+class _Served:
+    """One connection."""
+
+    def __init__(self, server: OwnServer, connection: Connection) -> None:
+        config = server.config
+        peer = Configuration("client", config.version, config.suites, config.asks)
+        self.server, self.machine = server, server.machine
+        self.mapper = Mapper(connection, peer, server.credentials)
+        self.key: Key = self.machine.initial
+
+    def serve(self) -> None:
+        """Answer messages until the connection ends."""
+        while True:
+            covered = self.mapper.transcript
+            event = self.mapper.receive(time.monotonic() + ACCEPTED_PATIENCE)
+            if event is None or event.name in ("ConnectionClosed", "ConnectionReset", "NotTLS"):
+                return
+            found = self._symbol(event, covered)
+            if found is None:
+                return
+            answer = self.machine.step(self.key, found)
+            if answer.alert:
+                if self.server.alerts:
+                    self.mapper.send(_alert(answer.alert))
+                return
+            before, self.key = self.key, answer.key
+            for name in answer.messages:
+                self.mapper.send(symbol(name))
+            if found.message == "ApplicationData" and self._state(before) == "CONNECTED":
+                self.mapper.send(symbol("ApplicationData"))
+            if self.machine.over(self.key):
+                return
+
+    def _state(self, key: Key) -> str:
+        return str(self.machine.value(key, "state"))
+
+    def _symbol(self, event: Event, covered: bytes) -> Symbol | None:
+        """The message as the model has it; None for one that the server does not answer."""
+        sealed = self.machine.value(self.key, "read_key") != "plaintext"
+        if event.name == "Undecryptable" or (event.keys and not sealed):
+            return symbol("UndecryptableRecord")
+        if event.name == "Alert":
+            return probe("CloseNotify(clear)" if sealed and not event.keys else "CloseNotify")
+        clear = sealed and not event.keys
+        altered = self._wrong(event, covered)
+        if altered is not None:
+            under = "clear" if clear else ""
+            return Probe(event.name, event.name, altered=altered, under=under)
+        if event.name == "Certificate" and self._certificate(event) == "empty":
+            return symbol("EmptyCertificate")
+        return probe(f"{event.name}(clear)" if clear else event.name)
+
+    def _wrong(self, event: Event, covered: bytes) -> tuple[tuple[str, object], ...] | None:
+        """The fields of a message that are not as an honest client has them."""
+        if event.name == "ChangeCipherSpec" and event.body != b"\x01":
+            return (("value", "other"),)
+        if event.name == "Finished" and event.body != self._verify_data(covered):
+            return (("verify_data", JUNK),)
+        if event.name == "CertificateVerify" and not self._signed(event.body, covered):
+            return (("signature", JUNK),)
+        if event.name == "Certificate" and self._certificate(event) not in ("empty", "honest"):
+            return (("certificate", self._certificate(event)),)
+        if event.name == "ClientHello":
+            return self._wrong_hello(event.body)
+        return None
+
+    def _wrong_hello(self, body: bytes) -> tuple[tuple[str, object], ...] | None:
+        hello = wire.client_hello(body)
+        if hello.version != self.server.config.version:
+            return (("version", hello.version), ("legacy_version", hello.legacy_version))
+        exchanges = {wire.SUITES[n][0] for n in wire.pairs(hello.suites) if n in wire.SUITES}
+        if not any(e.startswith("ECDHE") or not e for e in exchanges):
+            return tuple((f"offers_{s}", False) for s in self.server.config.suites)
+        return (("deflate", True),) if b"\x01" in hello.compression else None
+
+    def _verify_data(self, covered: bytes) -> bytes:
+        m = self.mapper
+        if m.modern:
+            found = m._secrets.get("CLIENT_HANDSHAKE_TRAFFIC_SECRET")
+            secret = found.secret if found else bytes(32)
+            return rec.finished13(m.suite, secret, covered)
+        return rec.finished12(m.version, m.suite, m.master or bytes(48), "client", covered)
+
+    def _certificate(self, event: Event) -> str:
+        """The model's class of a client certificate."""
+        r = wire.Reader("Certificate", event.body)
+        if self.mapper.modern:
+            r.vector(1)
+        chain = wire.Reader("Certificate", r.vector(3))
+        if not chain.more():
+            return "empty"
+        first = chain.vector(3)
+        known = self.server.credentials.client
+        return next((n for n, i in known.items() if i.certificate == first), "unknown_ca")
+
+    def _signed(self, body: bytes, covered: bytes) -> bool:
+        r = wire.Reader("CertificateVerify", body)
+        r.number(2)
+        signature = r.vector(2)
+        data = covered
+        if self.mapper.modern:
+            name = rec.transcript_hash(rec.TLS12, self.mapper.suite.hash, covered)
+            data = b" " * 64 + b"TLS 1.3, client CertificateVerify\0" + name
+        public = self.server.credentials.client["honest"].key.public_key()
+        try:
+            public.verify(signature, data, ec.ECDSA(hashes.SHA256()))
+        except InvalidSignature:
+            return False
+        return True
+
+
+def _alert(description: str) -> Symbol:
+    return Symbol("Alert", "Alert", level="fatal", description=description)
