@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from checker.conformance import connection as conn
@@ -25,9 +25,10 @@ from checker.conformance.explanation import candidates, published
 from checker.conformance.honest import Configuration, HonestMachine, Key
 from checker.conformance.learned import IGNORED
 from checker.conformance.mapper import ADDED, LEFT_OUT, RESTARTED
-from checker.conformance.trial import Step, Target, Trial, slower
+from checker.conformance.trial import GARBAGE, Step, Target, Trial, slower
 from checker.conformance.weakening import Weakening
 from checker.conformance.words import Check, Word, Words, words
+from model.rule import SAME
 
 
 @dataclass
@@ -182,8 +183,9 @@ class Prober:
                 if check.state == "CONNECTED":
                     note = "the connection goes on"
                 d = self.differs(check, step, LAXER, f"{note}, as shown by {self._shown(trial)}")
-                d.weakening = h.weakening
-                d.flaw = published(self, check.answer, check.state, h.key)
+                if not check.extra:  # a weakened row is one of the bare machines
+                    d.weakening = h.weakening
+                    d.flaw = published(self, check.answer, check.state, h.key)
                 return Judged(d, proved=trial.answered)
             last = trial.steps[-1]
             changed |= h.weakening.how == "ignored" and self._changed(check, trial)
@@ -204,14 +206,19 @@ class Prober:
         """Whether a ChangeCipherSpec changed the keys: a record in the clear does not decrypt."""
         if check.symbol.message != "ChangeCipherSpec" or self.config.version == "TLS13":
             return False
-        return any(s.alert in DECRYPTION for s in trial.steps[len(check.before) + 1 :])
+        after = trial.steps[len(check.before) + 1 :]
+        return any(s.alert in DECRYPTION for s in after if s.symbol.message != GARBAGE)
 
     def _shown(self, trial: Trial) -> str:
         return " ".join(s.symbol.name for s in trial.steps)
 
     def hypotheses(self, check: Check, how: str = "") -> Iterator[Hypothesis]:
         """The hypotheses about an accepted message, the simplest first."""
-        for weakening, target, base in candidates(self, check.answer, check.state):
+        possible = list(candidates(self, check.answer, check.state)) if not check.extra else []
+        if check.extra:
+            states, message = (check.state,), str(check.symbol.message)
+            possible = [(Weakening(self.config, states, message, "ignored"), SAME, None)]
+        for weakening, target, base in possible:
             if how and weakening.how != how:
                 continue
             if weakening.how == "ignored":
@@ -363,6 +370,9 @@ def gathered(found: list[Divergence]) -> list[Divergence]:
             key = (d.kind, d.word[-1], d.expected, d.got)
         first = out.setdefault(key, d)
         if first is not d:
+            if first.weakening is not None and d.weakening is not None:
+                states = tuple(sorted({*first.weakening.states, *d.weakening.states}))
+                first.weakening = replace(first.weakening, states=states)
             first.also = (*first.also, f"{d.word[-1]} in {d.state}")
     order = (LAXER, STRICTER, LATE, SILENT, ALERT)
     return sorted(out.values(), key=lambda d: (order.index(d.kind), len(d.word)))

@@ -24,7 +24,10 @@ from checker.conformance.honest import Configuration, Probe
 from checker.conformance.learned import Symbol
 
 NUMBERS = {name: number for number, name in wire.VERSIONS.items()}
-KINDS = {name: kind for kind, name in wire.HANDSHAKE.items()} | {"HelloRequest": 0}
+KINDS = {name: kind for kind, name in wire.HANDSHAKE.items()} | {
+    "HelloRequest": 0,
+    "HelloRetryRequest": 2,
+}
 
 X25519, P256 = 0x001D, 0x0017
 _ECDSA_SHA256, _RSA_PSS_SHA256, _RSA_PKCS1_SHA256 = 0x0403, 0x0804, 0x0401
@@ -411,6 +414,19 @@ class Mapper:
             + u16(number)
             + (b"\x01" if altered.get("compression") == "deflate" else b"\0")
             + (vector(2, extensions) if extensions else b"")
+        )
+
+    def _make_HelloRetryRequest(self, *_: Any) -> bytes:  # noqa: N802
+        extensions = extension(wire.SUPPORTED_VERSIONS, u16(rec.TLS13))
+        extensions += extension(wire.KEY_SHARE, u16(P256))
+        number = self.suite.number if self.modern else SUITES["AEAD"][0]
+        return (
+            u16(rec.TLS12)
+            + wire.RETRY_RANDOM
+            + vector(1, self.session)
+            + u16(number)
+            + b"\0"
+            + vector(2, extensions)
         )
 
     def _make_EncryptedExtensions(self, *_: Any) -> bytes:  # noqa: N802

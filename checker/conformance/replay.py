@@ -78,7 +78,7 @@ def _one(name: str, target: Target, config: Configuration, symbols: Word, asked:
     with Trial(target, config, made(asked)) as trial:
         key = prober.model.initial
         for n, symbol in enumerate(symbols):
-            answer = None if check else prober.model.step(key, symbol)
+            answer = None if check else prober.words.answer(key, symbol)
             said = ""
             if answer is not None:
                 said = answer.alert or " ".join(answer.messages) or "accepted"

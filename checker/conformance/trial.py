@@ -19,6 +19,7 @@ from checker.conformance.learned import IGNORED, Symbol
 from checker.conformance.mapper import ADDED, Mapper
 from checker.conformance.words import Words, words
 
+GARBAGE = "UndecryptableRecord"
 PATIENCE = 5.0
 """Seconds that a legal message's answer may take."""
 
@@ -143,20 +144,16 @@ class Trial:
 
     def alive(self) -> bool:
         """Whether data is taken: it is answered, or not refused although garbage after it is."""
-        step = self.send(_DATA)
+        step = self.send(Symbol("ApplicationData", "ApplicationData"))
         self.listen(step, self.target.wait, ("ApplicationData",))
         if step.has("ApplicationData"):
             self.answered = True
             return True
         if step.refused:
             return False
-        junk = self.send(_JUNK)
+        junk = self.send(Symbol(GARBAGE, GARBAGE))
         self.listen(junk, 2 * self.target.wait + 0.5)
         return junk.refused
-
-
-_DATA = Symbol("ApplicationData", "ApplicationData")
-_JUNK = Symbol("UndecryptableRecord", "UndecryptableRecord")
 
 
 def slower(target: Target) -> Target:

@@ -21,17 +21,36 @@ from checker.conformance.honest import (
     HonestMachine,
     Key,
     Probe,
+    completed,
     honest_machine,
 )
 from checker.conformance.learned import Symbol, symbol
-from model.machine import JUNK
+from model.extensions import extensions, with_needed
+from model.machine import JUNK, Run, Sent
 from model.message import ALPHABET
+from model.roles import role
 from model.rule import Form
 
 Word = tuple[Symbol, ...]
 
 NOT_SENT = ("Alert", "NoCertificate")
 """Messages whose answer the RFCs leave open."""
+
+CANNOT = ("SecondClientHello", "EarlyData", "EmptyRecord", "AlertFragment")
+"""Messages of extensions that are no handshake message of their own on the wire."""
+
+
+@cache
+def added() -> Mapping[str, tuple[str, ...]]:
+    """The messages of extensions, each with the fewest extensions that have it."""
+    base = {m.name for m in ALPHABET}
+    out: dict[str, tuple[str, ...]] = {}
+    for name in sorted(extensions(), key=lambda n: len(with_needed(n))):
+        for m in extensions()[name].messages:
+            if m.name not in base and m.name not in CANNOT:
+                out.setdefault(m.name, with_needed(name))
+    return out
+
 
 MAKEABLE: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     "ClientHello": {"version": ("TLS10", "TLS11"), "deflate": (True,), "offers": (False,)},
@@ -41,6 +60,7 @@ MAKEABLE: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     "ServerKeyExchange": {"signature": (JUNK,)},
     "ServerHello": {"suite": ("RSA_EXPORT",), "compression": ("deflate",)},
     "ChangeCipherSpec": {"value": ("other",)},
+    "KeyUpdate": {"request_update": ("other",)},
     "Finished": {"verify_data": (JUNK,)},
 }
 """The wrong values of fields that can be made as bytes, by message and field."""
@@ -59,6 +79,11 @@ class Check:
     state: str
     key: Key  # the state before the message
     answer: Answer  # the model's
+
+    @property
+    def extra(self) -> bool:
+        """Whether an extension adds the message."""
+        return self.symbol.message in added()
 
     @property
     def of_version(self) -> bool:
@@ -84,9 +109,9 @@ def probe(name: str) -> Symbol:
     Other names are those of learned machines: `EmptyCertificate`. WordError if there is none.
     """
     found = re.fullmatch(r"(\w+)(?:\((\w+)(?:=(\w+))?\))?", name)
-    inner = symbol(found[1]) if found else None
+    inner = _message(found[1]) if found else None
     if found is None or inner is None or inner.message is None:
-        names = ", ".join(m.name for m in ALPHABET)
+        names = ", ".join((*(m.name for m in ALPHABET), *added()))
         raise WordError(
             f"{name}: expected a message ({names}), in the clear as Finished(clear), or with a "
             "wrong field as Finished(verify_data=junk)"
@@ -99,6 +124,10 @@ def probe(name: str) -> Symbol:
             raise WordError(f"{name}: expected (clear), (wrong) or (field=value)")
         return Probe(name, *fields, under=found[2])
     return Probe(name, *fields, altered=_altered(name, inner.message, found[2], found[3]))
+
+
+def _message(name: str) -> Symbol:
+    return Symbol(name, name) if name in added() else symbol(name)
 
 
 def _altered(name: str, message: str, field: str, value: str) -> tuple[tuple[str, Any], ...]:
@@ -128,7 +157,23 @@ class Words:
     def __init__(self, config: Configuration) -> None:
         self.config = config
         self.model: HonestMachine = honest_machine(config)
+        self.extended = {m: role(config.role, names) for m, names in added().items()}
         self.reached = self._reach()
+
+    def answer(self, key: Key, s: Symbol) -> Answer:
+        """The model's answer to a message; to one that an extension adds, that of its machine."""
+        if s.message not in self.extended:
+            return self.model.step(key, s)
+        end = self.extended[s.message]
+        run = Run(end, f"{end.name}0", **self.config.variables())
+        run.place(dict(zip(("state", *self.model.role.variables), key[0], strict=True)))
+        message = next(m for m in end.alphabet if m.name == s.message)
+        altered = dict(s.altered) if isinstance(s, Probe) else {}
+        clear = isinstance(s, Probe) and s.under == "clear"
+        sent = Sent(s.message, completed(message, altered), "plaintext" if clear else None)
+        alert = run.receive(sent) or ""
+        assert run.taken is not None
+        return Answer(key, (), run.taken, alert, clear, False, sent)
 
     @property
     def sends(self) -> tuple[Symbol, ...]:
@@ -199,27 +244,25 @@ class Words:
         out = []
         for state, (before, key) in self.reached.items():
             for s in self._probes(state, key):
-                answer = self.model.step(key, s)
+                answer = self.answer(key, s)
                 if answer.alert:
                     out.append(Check(before, s, state, key, answer))
         return out
 
     def _probes(self, state: str, key: Key) -> Iterator[Symbol]:
-        for m in ALPHABET:
+        further = [m for e in self.extended.values() for m in e.alphabet if m.name in added()]
+        for m in (*ALPHABET, *dict.fromkeys(further)):
             if m.name in NOT_SENT or m.form is Form.END or self._renegotiates(state, m.name):
                 continue
             if m.name == "UndecryptableRecord" and self.model.value(key, "read_key") == "plaintext":
                 continue  # there are no keys under which it would not open
-            yield symbol(m.name)
+            yield _message(m.name)
             if m.name == "Certificate":
                 yield symbol("EmptyCertificate")
             sealed = self.model.value(key, "read_key") != "plaintext"
             if sealed and m.form is Form.RECORD:
                 yield probe(f"{m.name}(clear)")
-            if (
-                m.name in self.model.peer.role.sends
-                and not self.model.step(key, symbol(m.name)).alert
-            ):
+            if not self.answer(key, _message(m.name)).alert:
                 yield from self._failing(m.name, key)
 
     def _renegotiates(self, state: str, message: str) -> bool:
@@ -233,7 +276,7 @@ class Words:
         for field, values in MAKEABLE.get(message, {}).items():
             for value in values:
                 s = probe(f"{message}({field}={_spelled(value)})")
-                answer = self.model.step(key, s)
+                answer = self.answer(key, s)
                 if answer.alert and answer.rule.refuses not in seen:
                     seen.add(answer.rule.refuses)
                     yield s

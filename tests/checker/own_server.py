@@ -24,7 +24,7 @@ from checker.conformance.honest import Configuration, HonestMachine, Key, Probe
 from checker.conformance.learned import Symbol, symbol
 from checker.conformance.mapper import Mapper
 from checker.conformance.trial import Target
-from checker.conformance.words import probe
+from checker.conformance.words import added, probe, words
 from model.machine import JUNK
 from model.role import Role
 
@@ -78,6 +78,7 @@ class _Served:
         self.server, self.machine = server, server.machine
         self.mapper = Mapper(connection, peer, server.credentials)
         self.key: Key = self.machine.initial
+        self.words = words(config)
 
     def serve(self) -> None:
         """Answer messages until the connection ends."""
@@ -89,7 +90,10 @@ class _Served:
             found = self._symbol(event, covered)
             if found is None:
                 return
-            answer = self.machine.step(self.key, found)
+            extra = found.message in added()
+            answer = (
+                self.words.answer(self.key, found) if extra else self.machine.step(self.key, found)
+            )
             if answer.alert:
                 if self.server.alerts:
                     self.mapper.send(_alert(answer.alert))

@@ -5,11 +5,7 @@ var options = {
   ca: [fs.readFileSync(args[3])], cert: fs.readFileSync(args[4]), key: fs.readFileSync(args[5]),
   requestCert: args[2] !== 'none', rejectUnauthorized: args[2] === 'mandatory'
 };
-if (process.version.indexOf('v0.') === 0) {
-  options.secureProtocol = 'TLSv1_2_server_method';
-} else {
-  options.minVersion = options.maxVersion = version;
-}
+options.minVersion = options.maxVersion = version;  // Node 0.10 has every version to 1.2
 var server = tls.createServer(options, function (connection) {
   connection.on('error', function () {});
   connection.on('data', function (data) { connection.write(data); });
