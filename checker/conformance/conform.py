@@ -21,13 +21,13 @@ from checker.conformance import connection as conn
 from checker.conformance.alerts import DECRYPTION, MALFORMED, allowed
 from checker.conformance.comparison import ALERT, LATE, LAXER, SILENT, STRICTER, Divergence
 from checker.conformance.credentials import Credentials
-from checker.conformance.explanation import candidates, published
+from checker.conformance.explanation import candidates, published, published_extra
 from checker.conformance.honest import Configuration, HonestMachine, Key
 from checker.conformance.learned import IGNORED
 from checker.conformance.mapper import ADDED, LEFT_OUT, RESTARTED
-from checker.conformance.trial import GARBAGE, Step, Target, Trial, slower
+from checker.conformance.trial import GARBAGE, PATIENCE, Step, Target, Trial, slower
 from checker.conformance.weakening import Weakening
-from checker.conformance.words import Check, Word, Words, words
+from checker.conformance.words import Check, Word, Words, added, words
 from model.rule import SAME
 
 
@@ -118,8 +118,13 @@ class Prober:
         return done, failed
 
     def _ended(self, trial: Trial) -> bool:
-        """Whether the handshake of a trial is complete; in TLS 1.3 seen by data alone."""
-        return self.config.version != "TLS13" or trial.alive()
+        """Whether the handshake of a trial is complete, as data shows where nothing else does."""
+        return self._shows_finished or trial.alive()
+
+    @property
+    def _shows_finished(self) -> bool:
+        """Whether the stack's Finished comes last, and so shows that ours was taken."""
+        return (self.config.role, self.config.version != "TLS13") == ("server", True)
 
     # -- one check -------------------------------------------------------------------------------
     def judge(self, check: Check, target: Target | None = None) -> Judged:
@@ -186,6 +191,10 @@ class Prober:
                 if not check.extra:  # a weakened row is one of the bare machines
                     d.weakening = h.weakening
                     d.flaw = published(self, check.answer, check.state, h.key)
+                else:
+                    message = str(check.symbol.message)
+                    names = added()[message]
+                    d.flaw = published_extra(self.config.role, message, names, check.state)
                 return Judged(d, proved=trial.answered)
             last = trial.steps[-1]
             changed |= h.weakening.how == "ignored" and self._changed(check, trial)
@@ -258,7 +267,7 @@ class Prober:
                 trial.listen(step, 0.0)
                 return False
             key = answer.key if answer and not answer.alert else None
-        if check.state != "CONNECTED" and self.config.version != "TLS13":
+        if check.state != "CONNECTED" and self._shows_finished:
             return self._finished(trial)
         return trial.alive()
 
@@ -305,7 +314,7 @@ def conform(
         out.why = _what_happened(failed[0][1])
         out.seconds = time.monotonic() - began
         return out
-    out.divergences += [_stricter(prober, word, trial) for word, trial in failed]
+    out.divergences += [_stricter(prober, word) for word, _ in failed]
     checks = [c for c in prober.words.checks if target.pinned or not c.of_version]
     unreached: dict[str, None] = {}
     unsteady = []
@@ -333,22 +342,28 @@ def conform(
     return out
 
 
-def _stricter(prober: Prober, word: Word, trial: Trial) -> Divergence:
-    """The divergence of a legal word that does not complete though others do."""
-    at = len(trial.steps) - 1
-    answer = None
-    key = prober.model.initial
-    state = prober.words.state(key)
-    for symbol in word[: at + 1]:
-        state = prober.words.state(key)
-        answer = prober.model.step(key, symbol)
-        key = answer.key
-    assert answer is not None
-    names = tuple(s.name for s in word[: at + 1])
+def _stricter(prober: Prober, word: Word) -> Divergence:
+    """The divergence of a legal word that does not complete though others do.
+
+    It is sent once more, and each message listened to, so that the one refused is named.
+    """
+    with prober.trial() as trial:
+        trial.began()
+        key = prober.model.initial
+        for symbol in word:
+            state = prober.words.state(key)
+            answer = prober.model.step(key, symbol)
+            step = trial.send(symbol)
+            trial.read(step, answer.messages, PATIENCE)
+            if not step.refused:
+                trial.listen(step, 0.0 if answer.messages else trial.target.wait)
+            if step.refused:
+                break
+            key = answer.key
+    names = tuple(s.symbol.name for s in trial.steps)
     wanted = " ".join(m for m in answer.messages if m not in IGNORED) or "accepted"
-    return Divergence(
-        STRICTER, names, state, wanted, trial.steps[-1].text, answer.rule.name, answer.rule.rfc
-    )
+    rule = answer.rule
+    return Divergence(STRICTER, names, state, wanted, step.text, rule.name, rule.rfc)
 
 
 def _what_happened(trial: Trial) -> str:

@@ -11,6 +11,7 @@ import select
 import socket
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from checker.conformance import records as rec
@@ -69,10 +70,13 @@ class Connection:
         self._events: deque[Event] = deque()
         self._bytes = self._count = 0
         self._end_event: Event | None = None
+        self.on_close: Callable[[], None] | None = None
 
     def close(self) -> None:
         """End the connection."""
         self.sock.close()
+        if self.on_close is not None:
+            self.on_close()
 
     def put(
         self, kind: int, content: bytes, version: int, under: rec.Protection | None = None

@@ -1,8 +1,8 @@
 """The certificates and keys of a live check, made at run time and never kept.
 
 One CA signs a server's certificate (RSA, for any suite) and a client's (P-256). Beside them there
-is a client certificate for each class of `Certificate` in the model that a peer can show: of a CA
-that nobody knows, and expired.
+is a certificate for each class of `Certificate` in the model that an end can show: of a CA that
+nobody knows, expired, of another name.
 """
 
 from __future__ import annotations
@@ -54,34 +54,46 @@ class Identity:
 
 
 def _signed(
-    name: str, key: Any, issuer: str, signer: Any, *, ca: bool = False, age: int = 1
+    name: str,
+    key: Any,
+    issuer: str,
+    signer: Any,
+    *,
+    ca: bool = False,
+    expired: bool = False,
+    host: str = "localhost",
 ) -> bytes:
-    """A certificate for `key` from `age` days ago, for a day more than `age` or long expired."""
+    """A certificate for `key`, valid since yesterday for two days, or long expired."""
     now = datetime.datetime.now(datetime.UTC)
-    until = now + DAY if age == 1 else now - DAY
+    begin, until = (now - 30 * DAY, now - DAY) if expired else (now - DAY, now + DAY)
     builder = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
         .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - age * DAY)
+        .not_valid_before(begin)
         .not_valid_after(until)
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
     )
     if not ca:
-        names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+        names = x509.SubjectAlternativeName([x509.DNSName(host)])
         builder = builder.add_extension(names, critical=False)
     return builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """The CA, the server's identity, and the client's by class of the model's `Certificate`."""
+    """The CA, and each end's identities by class of the model's `Certificate`."""
 
     ca: Identity
-    server: Identity
+    servers: Mapping[str, Identity]
     client: Mapping[str, Identity]
+
+    @property
+    def server(self) -> Identity:
+        """The server's identity that its peer trusts."""
+        return self.servers["honest"]
 
     def write(self, folder: str | Path) -> dict[str, str]:
         """The paths of files in `folder`, PEM: ca, server, server_key, client, client_key, p12."""
@@ -116,15 +128,18 @@ def credentials() -> Credentials:
     ca = _signed("Test CA", ca_key, "Test CA", ca_key, ca=True)
     server_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     client_key = ec.generate_private_key(ec.SECP256R1())
-    made = {
-        "honest": _signed("client", client_key, "Test CA", ca_key),
-        "unknown_ca": _signed("client", client_key, "Nobody's CA", stranger),
-        "expired": _signed("client", client_key, "Test CA", ca_key, age=30),
-    }
+
+    def identities(name: str, key: Any) -> dict[str, Identity]:
+        made = {
+            "honest": _signed(name, key, "Test CA", ca_key),
+            "unknown_ca": _signed(name, key, "Nobody's CA", stranger),
+            "expired": _signed(name, key, "Test CA", ca_key, expired=True),
+            "wrong_name": _signed("elsewhere", key, "Test CA", ca_key, host="elsewhere"),
+        }
+        return {kind: Identity(der, key, ca) for kind, der in made.items()}
+
     return Credentials(
-        Identity(ca, ca_key),
-        Identity(_signed("localhost", server_key, "Test CA", ca_key), server_key, ca),
-        {name: Identity(der, client_key, ca) for name, der in made.items()},
+        Identity(ca, ca_key), identities("localhost", server_key), identities("client", client_key)
     )
 
 

@@ -134,6 +134,22 @@ def published(pair: Placed, answer: Answer, state: str, key: Key) -> str:
 
 
 @cache
+def published_extra(end: str, message: str, names: tuple[str, ...], state: str) -> str:
+    """The published flaw whose role takes a message of extensions in a state; empty if none."""
+    for flaw in flaws().values():
+        patch, there = flaw.patches.get(end), scenario(flaw.where).extensions
+        if patch is None or not {*names} <= {*there}:
+            continue
+        sound = role(end, there)
+        known = {r.name for r in sound.table}
+        for r in patched(sound, patch).table:
+            takes = (r.kind, r.event) == ("receive", message) and state in r.sources
+            if takes and r.name not in known:
+                return flaw.name
+    return ""
+
+
+@cache
 def _flawed_rows(end: str) -> tuple[tuple[str, Rule], ...]:
     """The receive rows that a published flaw adds or changes, each after the flaw's name."""
     sound = role(end)

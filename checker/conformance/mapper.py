@@ -434,13 +434,10 @@ class Mapper:
 
     def _make_Certificate(self, symbol: Symbol, altered: Mapping[str, Any]) -> bytes:  # noqa: N802
         which = str(altered.get("certificate", "honest"))
-        if symbol.empty or which == "empty":
-            chain: list[bytes] = []
-        elif self.end == "server":
-            chain = [self.credentials.server.certificate]
-        else:
-            chain = [self.credentials.client.get(which, self.credentials.client["honest"])
-                     .certificate]  # fmt: skip
+        known = self.credentials.servers if self.end == "server" else self.credentials.client
+        chain: list[bytes] = []
+        if not symbol.empty and which != "empty":
+            chain = [known.get(which, known["honest"]).certificate]
         if not self.modern:
             return vector(3, b"".join(vector(3, c) for c in chain))
         context = self.context if self.end == "client" else b""

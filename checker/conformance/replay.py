@@ -8,10 +8,18 @@ from dataclasses import dataclass
 
 from checker.conformance.comparison import LAXER, Divergence
 from checker.conformance.conform import Prober
-from checker.conformance.credentials import credentials
 from checker.conformance.honest import Configuration
-from checker.conformance.known import STACKS, Server, missing
-from checker.conformance.sweep import DEFAULT_VERSIONS, Asked, made, settings, shown_auth, split
+from checker.conformance.known import missing
+from checker.conformance.sweep import (
+    Asked,
+    at_port,
+    made,
+    ready,
+    settings,
+    shown,
+    split,
+    started,
+)
 from checker.conformance.trial import Target, TargetError, Trial, slower
 from checker.conformance.weakening import consequences
 from checker.conformance.words import Check, Word, WordError, word
@@ -45,8 +53,8 @@ def replay(text: str, targets: Sequence[str], asked: Asked) -> Iterator[Replay]:
         try:
             if split(name) is not None:
                 yield from _on_port(name, symbols, asked)
-            elif missing(name):
-                yield Replay(name, [], said=missing(name))
+            elif missing(name, asked.role):
+                yield Replay(name, [], said=missing(name, asked.role))
             else:
                 yield from _on_stack(name, symbols, asked)
         except TargetError as e:
@@ -54,19 +62,16 @@ def replay(text: str, targets: Sequence[str], asked: Asked) -> Iterator[Replay]:
 
 
 def _on_port(name: str, symbols: Word, asked: Asked) -> Iterator[Replay]:
-    place = split(name)
-    assert place is not None
-    target = Target(*place)
-    for version in asked.versions or DEFAULT_VERSIONS:
-        for auth in asked.auths or (shown_auth(target, asked, version),):
+    with at_port(name, asked) as target:
+        for version, auth in shown(target, asked):
             yield _one(name, target, asked.configuration(version, auth), symbols, asked)
 
 
 def _on_stack(name: str, symbols: Word, asked: Asked) -> Iterator[Replay]:
     with tempfile.TemporaryDirectory(prefix="checker-") as folder:
-        server = Server(STACKS[name], credentials(), folder)
+        stack = ready(name, asked, folder)
         for version, auth in settings(name, asked):
-            with server.running(version, auth) as target:
+            with started(stack, asked, version, auth) as target:
                 yield _one(name, target, asked.configuration(version, auth), symbols, asked)
 
 
@@ -77,6 +82,7 @@ def _one(name: str, target: Target, config: Configuration, symbols: Word, asked:
     check: Check | None = None
     with Trial(target, config, made(asked)) as trial:
         key = prober.model.initial
+        trial.began()
         for n, symbol in enumerate(symbols):
             answer = None if check else prober.words.answer(key, symbol)
             said = ""

@@ -8,14 +8,16 @@ from __future__ import annotations
 import ipaddress
 import socket
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from checker.conformance.conform import Conformance, conform
 from checker.conformance.credentials import Credentials, Identity, credentials, given
 from checker.conformance.honest import VERSIONS, Configuration
-from checker.conformance.known import STACKS, Server, missing
+from checker.conformance.known import STACKS, missing
+from checker.conformance.started import Started, accepted
 from checker.conformance.trial import Target, TargetError, Trial
 from checker.conformance.weakening import Weakening, consequences
 from checker.conformance.words import Word, WordError, words
@@ -34,6 +36,7 @@ SUITE = "ECDHE"
 class Asked:
     """What is asked for, for each target."""
 
+    role: str = "server"  # of the targets
     versions: tuple[str, ...] = ()  # empty: 1.2 and 1.3
     auths: tuple[str, ...] = ()  # empty: none and mandatory; of a port: what it shows
     suite: str = SUITE
@@ -44,6 +47,9 @@ class Asked:
     def configuration(self, version: str, auth: str) -> Configuration:
         """The configuration of a version and a client authentication."""
         suites = () if version == "1.3" else (self.suite,)
+        if self.role == "client":  # it has a certificate, or none
+            own = "honest" if auth == "mandatory" else "empty"
+            return Configuration("client", VERSIONS[version], suites, "none", own)
         return Configuration("server", VERSIONS[version], suites, auth, "empty")
 
 
@@ -73,11 +79,13 @@ def checked(targets: Sequence[str], asked: Asked) -> list[str]:
                 "broken on purpose, some hundreds of connections; --remote allows it, on a server "
                 "that is yours"
             )
-        if place is None:
+        if place is None and not missing(target, asked.role):
+            known = versions_of(target, asked)
             for version in asked.versions:
-                if version not in STACKS[target].versions:
-                    known = ", ".join(STACKS[target].versions)
-                    raise UsageError(f"{target}: --version {version}: expected one of {known}")
+                if version not in known:
+                    raise UsageError(
+                        f"{target}: --version {version}: expected one of {', '.join(known)}"
+                    )
     if asked.certificate:
         _identity(asked)
     return list(dict.fromkeys(out))
@@ -102,10 +110,12 @@ def _identity(asked: Asked) -> Identity:
 
 
 def made(asked: Asked) -> Credentials:
-    """The credentials: made here, the client's as given."""
+    """The credentials: made here, our end's as given."""
     found = credentials()
     if not asked.certificate:
         return found
+    if asked.role == "client":
+        return replace(found, servers={**found.servers, "honest": _identity(asked)})
     return replace(found, client={**found.client, "honest": _identity(asked)})
 
 
@@ -113,24 +123,46 @@ def made(asked: Asked) -> Credentials:
 def settings(target: str, asked: Asked) -> list[tuple[str, str]]:
     """The versions and client authentications of a known stack that are asked for."""
     s = STACKS[target]
-    versions = asked.versions or tuple(v for v in DEFAULT_VERSIONS if v in s.versions)
+    known = versions_of(target, asked)
+    versions = asked.versions or tuple(v for v in DEFAULT_VERSIONS if v in known)
     auths = asked.auths or DEFAULT_AUTHS
-    return [(v, a) for v in versions for a in auths if a in s.auths]
+    return [(v, a) for v in versions for a in auths if asked.role == "client" or a in s.auths]
+
+
+def versions_of(target: str, asked: Asked) -> Mapping[str, str]:
+    """The versions of a known stack, as that spells them."""
+    s = STACKS[target]
+    return s.client.versions if asked.role == "client" and s.client else s.versions
+
+
+def ready(name: str, asked: Asked, folder: str) -> Started:
+    """A known stack made ready in a folder; TargetError if that fails."""
+    s = STACKS[name]
+    started = Started(s, credentials(), folder)
+    started.build(s.client.build if asked.role == "client" and s.client else s.build)
+    return started
+
+
+def started(of: Started, asked: Asked, version: str, auth: str) -> AbstractContextManager[Target]:
+    """A running server or client of a stack."""
+    if asked.role == "client":
+        return of.client(version, certificate=auth == "mandatory")
+    return of.server(version, auth)
 
 
 def of_stack(name: str, asked: Asked, line: Callable[[str], None]) -> Iterator[Conformance]:
     """The results of a known stack, one for each setting."""
-    why = missing(name)
+    why = missing(name, asked.role)
     if why:
         yield Conformance(name, skipped=why)
         return
     with tempfile.TemporaryDirectory(prefix="checker-") as folder:
-        server = Server(STACKS[name], credentials(), folder)
-        release = server.release
+        stack = ready(name, asked, folder)
+        release = stack.release
         for version, auth in settings(name, asked):
             config = asked.configuration(version, auth)
             try:
-                with server.running(version, auth) as target:
+                with started(stack, asked, version, auth) as target:
                     found = conform(name, target, config, credentials(), line)
             except TargetError as e:
                 found = Conformance(name, config, error=str(e))
@@ -138,18 +170,42 @@ def of_stack(name: str, asked: Asked, line: Callable[[str], None]) -> Iterator[C
             yield found
 
 
-def of_port(name: str, asked: Asked, line: Callable[[str], None]) -> Iterator[Conformance]:
-    """The results of a server on a port, one for each version that it offers."""
+@contextmanager
+def at_port(name: str, asked: Asked) -> Iterator[Target]:
+    """A server on a port, or the clients that connect to a port here."""
     place = split(name)
     assert place is not None
-    target = Target(*place)
-    for version in asked.versions or DEFAULT_VERSIONS:
-        for auth in asked.auths or (shown_auth(target, asked, version),):
+    if asked.role == "server":
+        yield Target(*place)
+        return
+    try:
+        listener = socket.create_server(place)
+    except OSError as e:
+        raise TargetError(f"{name}: expected a port to listen on for clients: {e}") from None
+    with listener:
+        yield Target(*place, opener=lambda: accepted(listener, name))
+
+
+def of_port(name: str, asked: Asked, line: Callable[[str], None]) -> Iterator[Conformance]:
+    """The results of a server or client on a port, one for each version that it offers."""
+    with at_port(name, asked) as target:
+        for version, auth in shown(target, asked):
             config = asked.configuration(version, auth)
             try:
                 yield conform(name, target, config, made(asked), line)
             except TargetError as e:
                 yield Conformance(name, config, error=str(e))
+
+
+def shown(target: Target, asked: Asked) -> Iterator[tuple[str, str]]:
+    """The versions asked for, with the client authentication asked for or shown by the target."""
+    for version in asked.versions or DEFAULT_VERSIONS:
+        if asked.auths:
+            yield from ((version, a) for a in asked.auths)
+        elif asked.role == "client":
+            yield version, "none"
+        else:
+            yield version, shown_auth(target, asked, version)
 
 
 def shown_auth(target: Target, asked: Asked, version: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from checker.conformance.connection import Connection, Event
@@ -30,15 +30,18 @@ class TargetError(RuntimeError):
 
 @dataclass(frozen=True)
 class Target:
-    """A server on a port, and how long its silence after an illegal message is listened to."""
+    """A server on a port or a client, and how long its silence is listened to."""
 
     host: str
     port: int
     wait: float = 0.3
     pinned: bool = False  # whether it was told to take one version alone
+    opener: Callable[[], Connection] | None = None  # of a client: its next connection
 
     def connect(self) -> Connection:
         """A new connection; TargetError if there is none."""
+        if self.opener is not None:
+            return self.opener()
         try:
             return Connection(socket.create_connection((self.host, self.port), timeout=PATIENCE))
         except ConnectionResetError:
@@ -89,6 +92,7 @@ class Trial:
         self.words: Words = words(config)
         self.key: Key = self.words.model.initial
         self.steps: list[Step] = []
+        self._began = False
         self.answered = False  # whether data, or a Finished, was answered after all
 
     def __enter__(self) -> Trial:
@@ -132,8 +136,20 @@ class Trial:
             if event.ends or event.name in until:
                 return
 
+    def began(self) -> bool:
+        """Whether a client began with its ClientHello; a server waits for ours."""
+        if self.config.role == "server" or self._began:
+            return True
+        first = Step(Symbol("connection", None))
+        self._began = self.read(first, ["ClientHello"], PATIENCE)
+        if not self._began:
+            self.steps.append(first)
+        return self._began
+
     def legal(self, word: Sequence[Symbol]) -> bool:
         """Send legal messages; whether each was answered as the model says."""
+        if not self.began():
+            return False
         for symbol in word:
             answer = self.words.model.step(self.key, symbol)
             step = self.send(symbol)

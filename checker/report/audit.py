@@ -161,8 +161,8 @@ def sentence(d: Divergence) -> str:
             out += f"there fall {falls}. "
         else:
             out += "no property falls: a deviation without an attack in this model. "
-        if d.flaw:
-            out += f"It is the published flaw {d.flaw}. "
+    if d.flaw:
+        out += f"It is the published flaw {d.flaw}. "
     if d.also:
         out += f"The same for {_also(d.also)}. "
     return out.rstrip()

@@ -30,6 +30,7 @@ def main(
 ) -> int:
     """Run the command; its exit status."""
     asked = sweep.Asked(
+        args.role,
         tuple(args.version or ()),
         tuple(sweep.AUTHS[a] for a in args.client_auth or ()),
         remote=args.remote,
@@ -77,6 +78,15 @@ def _kind(r: Conformance) -> str:
     return "DIFFERS" if any(not d.allowed for d in r.divergences) else "CONFORMS"
 
 
+def _auth(r: Conformance) -> str:
+    """The client authentication: what a server demands, or whether a client has a certificate."""
+    if r.config is None:
+        return ""
+    if r.config.role == "client":
+        return "certificate" if r.config.certificate == "honest" else "none"
+    return _AUTH[r.config.asks]
+
+
 def as_text(
     results: Sequence[Conformance], idle: Sequence[Allowance] = (), *, interrupted: bool = False
 ) -> str:
@@ -93,7 +103,7 @@ def as_text(
                 r.target,
                 _kind(r),
                 _NUMBER[config.version] if config else "",
-                _AUTH[config.asks] if config else "",
+                _auth(r),
                 r.checks or "",
                 f"{r.seconds:.1f}" if r.checks else "",
                 *found,
@@ -118,7 +128,7 @@ def as_text(
 def _details(n: int, r: Conformance) -> list[str]:
     name = f"{r.target} ({r.release})" if r.release else r.target
     if r.config is not None:
-        name += f", {_NUMBER[r.config.version]}, client authentication {_AUTH[r.config.asks]}"
+        name += f", {_NUMBER[r.config.version]}, client authentication {_auth(r)}"
     lines = [f"{n}. {name}: {_kind(r)}"]
     if r.skipped or r.error:
         return [*lines, f"   {r.skipped or r.error}"]
@@ -156,7 +166,7 @@ def _result(r: Conformance) -> dict[str, Any]:
         "release": r.release or None,
         "role": config.role if config else None,
         "version": _NUMBER[config.version] if config else None,
-        "client_auth": _AUTH[config.asks] if config else None,
+        "client_auth": _auth(r) or None,
         "verdict": _kind(r),
         "checks": r.checks,
         "seconds": round(r.seconds, 2),

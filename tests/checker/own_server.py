@@ -135,6 +135,8 @@ class _Served:
             return (("signature", JUNK),)
         if event.name == "Certificate" and self._certificate(event) not in ("empty", "honest"):
             return (("certificate", self._certificate(event)),)
+        if event.name == "KeyUpdate" and event.body not in (b"\x00", b"\x01"):
+            return (("request_update", "other"),)
         if event.name == "ClientHello":
             return self._wrong_hello(event.body)
         return None
