@@ -25,7 +25,7 @@ from checker.conformance.explanation import candidates, published, published_ext
 from checker.conformance.honest import Configuration, HonestMachine, Key
 from checker.conformance.learned import IGNORED
 from checker.conformance.mapper import ADDED, LEFT_OUT, RESTARTED
-from checker.conformance.trial import GARBAGE, PATIENCE, Step, Target, Trial, slower
+from checker.conformance.trial import GARBAGE, PATIENCE, Step, Target, Trial, paced, slower
 from checker.conformance.weakening import Weakening
 from checker.conformance.words import Check, Word, Words, added, words
 from model.rule import SAME
@@ -84,6 +84,16 @@ class Judged:
         return (self.reached, self.kind, self.divergence and self.divergence.weakening)
 
     @property
+    def timed(self) -> bool:
+        """Whether it rests on silence, which a slow target can break later."""
+        return self.kind in (LATE, LAXER) and not self.proved
+
+    @property
+    def refused(self) -> bool:
+        """Whether the message was refused at once, in whatever way."""
+        return self.reached and self.kind in ("", ALERT, SILENT)
+
+    @property
     def lost(self) -> bool:
         """Whether an alert may be lost, because the connection was reset."""
         return self.divergence is not None and conn.RESET in self.divergence.got
@@ -115,6 +125,7 @@ class Prober:
                     done.append(word)
                 else:
                     failed.append((word, trial))
+            self.target = paced(self.target, trial.slowest)
         return done, failed
 
     def _ended(self, trial: Trial) -> bool:
@@ -323,10 +334,11 @@ def conform(
             progress(f"{name}: {n} of {len(checks)} checks")
         found = prober.judge(check)
         if found.kind not in ("", ALERT) or not found.reached:
-            again = prober.judge(check, None if found.proved else slower(target))
+            again = prober.judge(check, None if found.proved else slower(prober.target))
             if found.lost and again.lost:
-                again = prober.judge(check, slower(target))
-            if again.outcome != found.outcome and not found.lost:
+                again = prober.judge(check, slower(prober.target))
+            settled = found.lost or (found.timed and again.refused)
+            if again.outcome != found.outcome and not settled:
                 unsteady.append(" ".join(check.word))
                 continue
             found = again

@@ -302,7 +302,8 @@ class Mapper:
         altered = dict(symbol.altered) if isinstance(symbol, Probe) else {}
         under = symbol.under if isinstance(symbol, Probe) else ""
         protection: rec.Protection | None = None
-        if under == "clear":
+        compatible = name == "ChangeCipherSpec" and self.modern and under != "sealed"
+        if under == "clear" or compatible:
             protection = rec.Plain()
         if name == "UndecryptableRecord" or under == "wrong":
             self._garbage()

@@ -93,6 +93,7 @@ class Trial:
         self.key: Key = self.words.model.initial
         self.steps: list[Step] = []
         self._began = False
+        self.slowest = 0.0  # the longest time that a legal message's answer took
         self.answered = False  # whether data, or a Finished, was answered after all
 
     def __enter__(self) -> Trial:
@@ -111,7 +112,8 @@ class Trial:
     def read(self, step: Step, wanted: Sequence[str], seconds: float) -> bool:
         """Read until all `wanted` messages are in, or the end; whether they alone came."""
         left = [m for m in wanted if m not in IGNORED]
-        until = time.monotonic() + seconds
+        began = time.monotonic()
+        until = began + seconds
         while left:
             event = self.mapper.receive(until)
             if event is None:
@@ -123,6 +125,7 @@ class Trial:
                 left.remove(event.name)
                 if event.name == wanted[-1] and left:
                     return False  # the flight is over
+        self.slowest = max(self.slowest, time.monotonic() - began)
         return True
 
     def listen(self, step: Step, seconds: float, until: Sequence[str] = ()) -> None:
@@ -172,6 +175,15 @@ class Trial:
         return junk.refused
 
 
+SLOW = 2.0
+"""Seconds that silence is listened to when a finding is tried again."""
+
+
+def paced(target: Target, slowest: float) -> Target:
+    """The target, its silence listened to for three times its slowest answer at least."""
+    return replace(target, wait=max(target.wait, min(SLOW, 3 * slowest)))
+
+
 def slower(target: Target) -> Target:
-    """The target, listened to for 2 s: for a finding's second trial."""
-    return replace(target, wait=2.0)
+    """The target, listened to longer: for a finding's second trial."""
+    return replace(target, wait=max(SLOW, target.wait))

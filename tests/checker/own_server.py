@@ -116,7 +116,10 @@ class _Served:
             return symbol("UndecryptableRecord")
         if event.name == "Alert":
             return probe("CloseNotify(clear)" if sealed and not event.keys else "CloseNotify")
-        clear = sealed and not event.keys
+        spec = event.name == "ChangeCipherSpec" and self.mapper.modern
+        if spec and event.keys:
+            return probe("ChangeCipherSpec(sealed)")
+        clear = sealed and not event.keys and not spec
         altered = self._wrong(event, covered)
         if altered is not None:
             under = "clear" if clear else ""
