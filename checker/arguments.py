@@ -24,6 +24,7 @@ ABOUT = {
     "monitor": "hold a real handshake against the machines",
     "audit": "hold machines learned from real stacks against the model",
     "conform": "hold running stacks against the model: a port, or a stack that is started",
+    "learn": "learn the machine of a running stack, and audit it",
     "coverage": "rules never taken, checks that never decided anything",
     "mutants": "change each row in every way, and see which property notices",
     "tightness": "which mutants break a property, and which it alone notices",
@@ -214,6 +215,21 @@ ARGUMENTS: dict[str, list[Any]] = {
         arg("--remote", action="store_true", help="allow addresses that are not loopback"),
         FORMAT,
     ],
+    "learn": [
+        arg("target", metavar="TARGET", help="host:port, or a known stack (see conform)"),
+        arg(
+            "-o",
+            "--output",
+            required=True,
+            metavar="FILE.dot",
+            help="the machine; the queries are kept beside it, and used again",
+        ),
+        arg("--version", choices=("1.0", "1.1", "1.2", "1.3"), default="1.2"),
+        arg("--client-auth", choices=("off", "optional", "mandatory"), default="off"),
+        arg("--role", choices=("server", "client"), default="server", help="of the target"),
+        arg("--remote", action="store_true", help="allow addresses that are not loopback"),
+        FORMAT,
+    ],
     "cache": [arg("--clear", action="store_true", help="delete it")],
     "coverage": [SCENARIO, FLAW, SECONDS, STATES, FORMAT],
     "mutants": [
@@ -303,6 +319,7 @@ def parser() -> argparse.ArgumentParser:
         "certify": CERTIFIED,
         "audit": AUDITED,
         "conform": CONFORMED,
+        "learn": AUDITED,
         "mutants": MUTATED,
     }
     for name, given in arguments().items():

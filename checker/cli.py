@@ -299,14 +299,17 @@ def _audit(args: argparse.Namespace) -> int:
     return report.exit_status(results, why)
 
 
-def _conform(args: argparse.Namespace) -> int:
+def _live(args: argparse.Namespace) -> int:
     import importlib.util
 
     if importlib.util.find_spec("cryptography") is None:
-        raise UsageError("conform needs the package cryptography: run `pip install '.[live]'`")
-    from checker.report.conform import main as conform
+        raise UsageError(
+            f"{args.command} needs the package cryptography: run `pip install '.[live]'`"
+        )
+    from checker.report import conform, learn
 
-    return conform(args, progress, _give, note)
+    run = conform.main if args.command == "conform" else learn.main
+    return run(args, progress, _give, note)
 
 
 def _coverage(args: argparse.Namespace) -> int:
@@ -414,7 +417,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "docs": _docs,
     "monitor": _monitor,
     "audit": _audit,
-    "conform": _conform,
+    "conform": _live,
+    "learn": _live,
     "coverage": _coverage,
     "mutants": _mutants,
     "tightness": _tightness,

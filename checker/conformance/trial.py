@@ -149,6 +149,19 @@ class Trial:
             self.steps.append(first)
         return self._began
 
+    def read_until(
+        self, step: Step, known: str, label: Callable[[Step], str], seconds: float
+    ) -> None:
+        """Read until the answer's `label` is `known`, or the stack refuses or says no more."""
+        end = time.monotonic() + seconds
+        while label(step) != known:
+            event = self.mapper.receive(end)
+            if event is None:
+                return
+            step.events.append(event)
+            if event.ends:
+                return
+
     def legal(self, word: Sequence[Symbol]) -> bool:
         """Send legal messages; whether each was answered as the model says."""
         if not self.began():
