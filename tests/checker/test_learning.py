@@ -28,7 +28,7 @@ SPEC = next(
 def test_kept_answers_are_used_and_those_of_another_setting_are_not(tmp_path: Path) -> None:
     kept = tmp_path / "queries"
     word = ("ClientHello", "Finished")
-    with OwnServer(TLS12, credentials()).running(0.05) as target:
+    with OwnServer(TLS12, credentials()).running(wait=0.4) as target:
         first = Asker(target, TLS12, credentials(), kept)
         answers = first.query(word)
     assert answers[0] == "ServerHello|Certificate|ServerKeyExchange|ServerHelloDone"
@@ -41,7 +41,7 @@ def test_kept_answers_are_used_and_those_of_another_setting_are_not(tmp_path: Pa
 
 
 def test_a_server_that_answers_in_two_ways_is_not_learned() -> None:
-    with OwnServer(TLS12, credentials()).running(0.05) as target:
+    with OwnServer(TLS12, credentials()).running(wait=0.4) as target:
         asker = Asker(target, TLS12, credentials())
         asker.known[("ClientHello",)] = "AlertFatalHandshakeFailure"
         with pytest.raises(LearningError, match=r"`AlertFatalHandshakeFailure` once and with"):
