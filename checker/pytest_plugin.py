@@ -1,4 +1,4 @@
-"""Properties as pytest tests: the fixture `model_check`; real handshakes: `tls_proxy`.
+"""Properties as pytest tests: the fixture `model_check`.
 
     def test_no_data_before_finished(model_check):
         model_check.holds(
@@ -6,13 +6,6 @@
         )
 
 A failure prints the message sequence chart of a shortest, replayed counterexample.
-
-    def test_my_server(tls_proxy, my_server, tmp_path):
-        proxy = tls_proxy(my_server.port, keys=tmp_path / "keys.txt")
-        talk_to(*proxy.address, key_log=tmp_path / "keys.txt")
-
-At the end of the test every connection must have been legal; a failure prints the first illegal
-message.
 """
 
 from __future__ import annotations
@@ -89,36 +82,6 @@ def _explain(result: Any) -> str:
 def model_check() -> ModelCheck:
     """The `ModelCheck` of a test."""
     return ModelCheck()
-
-
-@pytest.fixture
-def tls_proxy() -> Generator[Callable[..., Any]]:
-    """A function that starts a proxy on loopback: `tls_proxy(port, keys=FILE)`.
-
-    The client connects to the `address` of what it returns. When the test ends, the proxies are
-    stopped, and the test fails if the monitor refuses or cannot read one of their connections.
-    """
-    from checker.conformance.monitor import watch
-    from checker.conformance.proxy import Proxy
-    from checker.report.monitor import render
-
-    proxies: list[Any] = []
-
-    def start(port: int, keys: object = None, host: str = "127.0.0.1") -> Any:
-        proxy = Proxy((host, 0), (host, port), None if keys is None else str(keys))
-        proxies.append(proxy.__enter__())
-        return proxy
-
-    yield start
-    bad = []
-    for proxy in proxies:
-        proxy.settle(2.0)
-        proxy.stop()
-        proxy.settle(2.0)
-        reports = [watch(r) for r in proxy.recordings()]
-        bad += [render(report) for report in reports if not report.ok]
-    if bad:
-        pytest.fail("\n\n".join(bad), pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)

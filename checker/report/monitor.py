@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import Any
 
 from checker import output
 from checker.conformance import live
@@ -104,20 +102,18 @@ def main(args: Namespace, progress: Callable[[str], object] = str) -> int:
     it is held against the machines.
     """
     try:
-        given = [bool(args.file), bool(args.words), args.live, bool(args.proxy)]
+        given = [bool(args.file), bool(args.words), args.live]
         if sum(given) != 1:
             raise RecordingError(
-                "expected one of --live, --words, --proxy and FILE of recorded messages, got "
+                "expected one of --live, --words and FILE of recorded messages, got "
                 + ("several" if any(given) else "none")
             )
-        if args.keys and not (args.file or args.proxy):
+        if args.keys and not args.file:
             raise RecordingError("--keys FILE has the secrets of a capture: give the capture too")
         if args.record and not args.live:
             raise RecordingError("--record FILE writes what --live records: give --live with it")
         if args.record:
             output.check_file("--record", args.record)
-        if args.proxy:
-            return _follow(args, progress)
         if args.live:
             recordings: Iterable[Recording] = live.record_all()
         else:
@@ -130,37 +126,6 @@ def main(args: Namespace, progress: Callable[[str], object] = str) -> int:
         progress("")
         output.complain(f"monitor: {e}")
         return 2
-
-
-def _follow(args: Namespace, progress: Callable[[str], object]) -> int:
-    """Forward connections and report on each, until interrupted or --connections have ended."""
-    from checker.conformance.proxy import Proxy, ProxyError, address
-
-    listen, target = (
-        address(text, what) for text, what in zip(args.proxy, ("LISTEN", "TARGET"), strict=True)
-    )
-    try:
-        with Proxy(listen, target, args.keys) as proxy:
-            at = f"{proxy.address[0]} port {proxy.address[1]}"
-            sys.stderr.write(f"forwarding {at} to {target[0]} port {target[1]}; Ctrl-C ends it\n")
-            sys.stderr.flush()
-            return _watch_all(_until_interrupted(proxy, args.connections), progress)
-    except ProxyError as e:
-        raise RecordingError(str(e)) from None
-
-
-def _until_interrupted(proxy: Any, connections: int | None) -> Iterator[Recording]:
-    """The connections of a proxy as they end; an interrupt ends the list, not the command."""
-    seen = 0
-    try:
-        while connections is None or seen < connections:
-            for recording in proxy.recordings(0.2):
-                seen += 1
-                yield recording
-    except KeyboardInterrupt:
-        proxy.stop()
-        proxy.settle(1.0)
-        yield from proxy.recordings()
 
 
 def _watch_all(recordings: Iterable[Recording], progress: Callable[[str], object]) -> int:
