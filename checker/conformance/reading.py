@@ -93,14 +93,14 @@ def _lines(path: str) -> list[str]:
     return _bytes(path).decode("utf-8", "replace").splitlines()
 
 
-def _says_hello(chunk: bytes) -> bool:
+def says_hello(chunk: bytes) -> bool:
     """Whether bytes begin with the record of a ClientHello."""
     return len(chunk) > 5 and chunk[0] == 22 and chunk[1] == 3 and chunk[5] == 1
 
 
 def client_first(c: capture.Connection) -> bool:
     """Whether the end that the file shows first is the client of TLS."""
-    return next((here for _, here, part in c.chunks if _says_hello(part)), True)
+    return next((here for _, here, part in c.chunks if says_hello(part)), True)
 
 
 def tls_part(c: capture.Connection) -> list[tuple[int, bool, bytes]]:
@@ -109,7 +109,7 @@ def tls_part(c: capture.Connection) -> list[tuple[int, bool, bytes]]:
     What comes before is another protocol's, which asks for TLS (RFC 3207).
     """
     first = client_first(c)
-    begin = next((i for i, (_, _, part) in enumerate(c.chunks) if _says_hello(part)), None)
+    begin = next((i for i, (_, _, part) in enumerate(c.chunks) if says_hello(part)), None)
     if begin is None:
         return []
     return [(number, here == first, part) for number, here, part in c.chunks[begin:]]

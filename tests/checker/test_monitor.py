@@ -28,14 +28,22 @@ TITLES = [
 RETRY_GROUP = "prime256v1"
 
 
-def title(version: str, *, auth: bool = False, group: str = "", later: bool = False) -> str:
+def title(
+    version: str,
+    *,
+    auth: bool = False,
+    group: str = "",
+    later: bool = False,
+    tickets: bool = False,
+) -> str:
     """The title of a handshake of `live.HANDSHAKES`."""
-    out = live.Handshake(version, auth, group=group, later=later).title
+    out = live.Handshake(version, auth, group=group, later=later, tickets=tickets).title
     assert out in TITLES
     return out
 
 
 TLS12, TLS12_AUTH = title("TLS12"), title("TLS12", auth=True)
+TICKETS = title("TLS12", tickets=True)
 TLS13, TLS13_AUTH = title("TLS13"), title("TLS13", auth=True)
 RETRY, RETRY_AUTH = (title("TLS13", auth=a, group=RETRY_GROUP) for a in (False, True))
 LATER, LATER_AUTH = (title("TLS13", auth=a, later=True) for a in (False, True))
@@ -99,6 +107,9 @@ SERVER_12_RESUMES = (
 CLIENT_STATES = {
     TLS12: "START WAIT_SH WAIT_CERTIFICATE WAIT_SKE WAIT_CR_SHD SEND_CKE SEND_CCS SEND_FIN "
     "WAIT_CCS WAIT_FIN CONNECTED CLOSING CLOSED",
+    TICKETS: "START WAIT_SH WAIT_CERTIFICATE WAIT_SKE WAIT_CR_SHD SEND_CKE SEND_CCS SEND_FIN "
+    "WAIT_CCS WAIT_FIN CONNECTED CLOSING CLOSED",
+    resumed(TICKETS): f"START WAIT_SH {CLIENT_12_RESUMES}",
     resumed(TLS12): f"START WAIT_SH {CLIENT_12_RESUMES}",
     resumed(TLS12_AUTH): f"START WAIT_SH {CLIENT_12_RESUMES}",
     TLS12_AUTH: "START WAIT_SH WAIT_CERTIFICATE WAIT_SKE WAIT_CR_SHD WAIT_SHD SEND_CERTIFICATE "
@@ -127,6 +138,9 @@ PH_EMPTY, PH_FULL = "PH_WAIT_FINISHED CONNECTED", "PH_WAIT_CV PH_WAIT_FINISHED C
 SERVER_STATES = {
     TLS12: "START SEND_SH SEND_CERTIFICATE SEND_SKE SEND_CR_SHD WAIT_CKE WAIT_CCS WAIT_FIN "
     "SEND_CCS SEND_FIN CONNECTED ANSWER_CLOSE CLOSED",
+    TICKETS: "START SEND_SH SEND_CERTIFICATE SEND_SKE SEND_CR_SHD WAIT_CKE WAIT_CCS WAIT_FIN "
+    "SEND_CCS SEND_FIN CONNECTED ANSWER_CLOSE CLOSED",
+    resumed(TICKETS): f"START {SERVER_12_RESUMES}",
     resumed(TLS12): f"START {SERVER_12_RESUMES}",
     resumed(TLS12_AUTH): f"START {SERVER_12_RESUMES}",
     TLS12_AUTH: "START SEND_SH SEND_CERTIFICATE SEND_SKE SEND_CR_SHD SEND_SHD WAIT_CERTIFICATE "

@@ -254,7 +254,9 @@ def args(
     words: str | None = None,
     keys: str | None = None,
 ) -> Any:
-    return SimpleNamespace(file=file, live=live, record=record, words=words, keys=keys)
+    return SimpleNamespace(
+        file=file, live=live, record=record, words=words, keys=keys, proxy=None, connections=None
+    )
 
 
 def listed(text: str) -> str:
@@ -530,7 +532,10 @@ def test_bad_input_exits_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     for given, error in (
         (args(str(tmp_path / "none.jsonl")), "No such file"),
         (args(str(empty)), "at least one message, got an empty recording"),
-        (args(), "expected one of --live, --words and FILE of recorded messages, got none"),
+        (
+            args(),
+            "expected one of --live, --words, --proxy and FILE of recorded messages, got none",
+        ),
         (args(str(bad), live=True), "got several"),
         (args(str(bad), record="x"), "--live"),
     ):
