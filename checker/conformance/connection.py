@@ -64,7 +64,8 @@ class Connection:
         sock.setblocking(False)
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.stream, self.messages, self.epochs = rec.Stream(), rec.Messages(), rec.Epochs()
+        self.stream, self.messages = rec.Stream(), rec.Messages()
+        self.epochs = rec.Epochs(whole=True)
         self.write: rec.Protection = rec.Plain()
         self._records: deque[rec.Record] = deque()
         self._events: deque[Event] = deque()

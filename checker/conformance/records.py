@@ -447,9 +447,10 @@ class Epochs:
     one in the clear: so the changes of keys need not be told.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, whole: bool = False) -> None:
         self.known: list[Protection] = [Plain()]
         self.at = 0  # the keys of the last record that opened
+        self.whole = whole  # whether all keys of the sender become known
 
     def add(self, protection: Protection) -> None:
         """Add the sender's next keys."""
@@ -483,14 +484,14 @@ class Epochs:
     def _clear(self, record: Record) -> bool:
         """Whether a record can be one in the clear: its content has the form of its type."""
         body = record.body
-        if len(self.known) == 1:
+        if self.whole and len(self.known) == 1:
             return True
+        if record.kind == APPLICATION_DATA:
+            return False
         if record.kind == CHANGE_CIPHER_SPEC:
             return len(body) == 1
         if record.kind == ALERT:
             return len(body) == 2 and body[0] in (1, 2)
-        if record.kind == APPLICATION_DATA:
-            return False
         whole = len(body) >= 4 and int.from_bytes(body[1:4], "big") == len(body) - 4
         return self.at == 0 or (whole and body[0] in HANDSHAKES)
 

@@ -144,7 +144,7 @@ def test_without_keys_it_is_read_as_far_as_it_goes(
         path = tmp_path / "x.pcap"
         (got,) = read(path, captures.pcap(flow.frames()))
         report = monitor.watch(got)
-        assert report.verdict == "not read" and why in report.unread
+        assert report.verdict == "not read" and why in report.unread, report.problem
         assert [m.message for m in got.messages] == [m[1] for m in said(recordings[0])][:last]
         assert main(args(str(path))) == 3
         assert f"the {last} messages before are legal" in capsys.readouterr().out
