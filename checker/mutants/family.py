@@ -96,7 +96,6 @@ class Family:
         self.complete = self.base.search()
         self.slots = self.lib.family_slots(self.base.head)
         self.held = self.base.seen(0, self.base.count)
-        self.every = False
 
     def _set(self, code: Code) -> None:
         self.code = code  # keeps what C reads
@@ -115,13 +114,12 @@ class Family:
         None if that needs steps that were not made.
         """
         change = self.changes[mutant]
-        self.every = every
         other = {i: e for i, e in self.other.get(mutant, {}).items() if self.held[i] == NEVER}
         due = self._due(mutant) if change.open else FALSE
         code = Code(self.joint, self.layout, self.planes, change, self.stuck, other, due)
         self._set(code)
         base = self.base
-        if other and (known := self._known(base, 0, base.count)):
+        if other and (known := self._known(base, 0, base.count, every)):
             # What the adversary knows differs, or what the property says.
             paths = {p: base.path(at) for p, at in known.items()}
             if not every and self._kept(paths):
@@ -131,10 +129,10 @@ class Family:
         if change.open:
             # Where no row for the message is ever due, nobody compares what it covers.
             never = mutant.kind == "field" and self._never(code.due)
-            return Judgement(EQUIVALENT) if never else None
+            return self._nowhere(False) if never else None
         row = NEVER if code.never else base.first(code.differs, code.first, base.count)
         if row == NEVER:
-            return Judgement(EQUIVALENT)
+            return self._nowhere(code.never)
         alone = bool(self.ends) or (every and bool(code.gone))
         if not alone:
             out = self._added(row, change, every)
@@ -142,6 +140,10 @@ class Family:
             if out is not None and (out.fate != SURVIVES or not whole):
                 return out
         return self._alone(change, every)
+
+    def _nowhere(self, by_values: bool) -> Judgement:
+        """The judgement on a mutant that differs in no state found, or `by_values` in none."""
+        return Judgement(EQUIVALENT) if by_values or self.complete else self._much()
 
     def _never(self, literal: int) -> bool:
         """Whether no state of the sound system has what the literal says."""
@@ -171,7 +173,7 @@ class Family:
                 fits = base.expand(ends[level], ends[level + 1], sound=False)
             fits = fits and base.expand(lo, hi, sound=True)
             lo, hi = hi, base.count
-            for p, at in self._fallen(base, lo, hi).items():
+            for p, at in self._fallen(base, lo, hi, every).items():
                 falls.setdefault(p, at)
             if falls and not every:
                 falls = dict([min(falls.items(), key=lambda x: x[1])])
@@ -183,7 +185,7 @@ class Family:
         if not self._kept(paths):
             return None
         if not falls:
-            return Judgement(SURVIVES) if fits else self._much()
+            return Judgement(SURVIVES) if fits and self.complete else self._much()
         return self._killed(change, paths)
 
     def _alone(self, change: Change, every: bool) -> Judgement:
@@ -192,10 +194,10 @@ class Family:
         complete = rows.search(
             None
             if every
-            else lambda lo, hi: bool(self._fallen(rows, lo, hi) or self._ended(rows, lo, hi))
+            else lambda lo, hi: bool(self._fallen(rows, lo, hi, every) or self._ended(rows, lo, hi))
         )
         seen = rows.seen(0, rows.count)
-        paths = {p: rows.path(at) for p, at in self._fallen(rows, 0, rows.count).items()}
+        paths = {p: rows.path(at) for p, at in self._fallen(rows, 0, rows.count, every).items()}
         paths |= {p: rows.path(at) for p, at in self._ended(rows, 0, rows.count).items()}
         if paths and not every:
             paths = dict([min(paths.items(), key=lambda x: len(x[1]))])
@@ -218,7 +220,7 @@ class Family:
         gone = set(self.code.gone)
         return not any(via in gone for path in paths.values() for via, _ in path)
 
-    def _fallen(self, rows: _Rows, begin: int, end: int) -> dict[str, int]:
+    def _fallen(self, rows: _Rows, begin: int, end: int, every: bool) -> dict[str, int]:
         """By property that falls: the first bad state from row `begin` to before `end`."""
         seen = rows.seen(begin, end)
         out = {
@@ -226,14 +228,14 @@ class Family:
             for i, ((p, witness), at) in enumerate(zip(self.asked, seen, strict=True))
             if not witness and at != NEVER and self.held[i] == NEVER and i not in self.code.bad
         }
-        return out | self._known(rows, begin, end)
+        return out | self._known(rows, begin, end, every)
 
-    def _known(self, rows: _Rows, begin: int, end: int) -> dict[str, int]:
+    def _known(self, rows: _Rows, begin: int, end: int, every: bool) -> dict[str, int]:
         """The same of the properties that say something else of the mutant: those at the first
         row where one is broken, or with `every` all that are."""
         gates, out = len(self.code.circuit.made), {}
         some = rows.first(self.code.some, gates, end, begin)
-        last = end if self.every else some + 1
+        last = end if every else some + 1
         for i, x in self.code.bad.items() if some != NEVER else ():
             at = rows.first(x, gates, last, some)
             if at != NEVER:

@@ -127,6 +127,14 @@ def test_as_many_states_and_edges_are_not_the_same_system() -> None:
     assert fates["effect r_choose_A_to_B: x"] == KILLED
 
 
+def test_what_lies_beyond_a_bound_is_undecided() -> None:
+    sound = swapped(True)
+    family = Family(sound, [never("p", const(False))], mutants_of(sound), states=1)
+    assert not family.complete
+    late = [m for m in family.changes if m.row == "r_end_B_to_C"]
+    assert late and {family.judge(m).fate for m in late} == {UNDECIDED}
+
+
 def test_the_fates_of_a_toy() -> None:
     sound = forger.system
     taken, made = sound.of("taker", "colour"), sound.of("maker", "colour")
