@@ -190,13 +190,16 @@ def learn(asker: Asker) -> Learned:
     from aalpy.learning_algs import run_KV
 
     class Stack(SUL):  # type: ignore[misc]
-        """The stack as AALpy asks it: whole words alone."""
+        """The stack as AALpy asks it; a whole word is one question."""
 
-        def pre(self) -> None: ...
+        def pre(self) -> None:
+            self.word: Query = ()
+
         def post(self) -> None: ...
 
         def step(self, letter: str) -> str:
-            raise NotImplementedError
+            self.word += (letter,)
+            return asker.query(self.word)[-1]
 
         def query(self, word: Query) -> list[str]:
             self.num_queries += 1
