@@ -21,6 +21,8 @@ from __future__ import annotations
 
 from model.expr import BOOL, TRUE, Domain, Expr, conj, const, eq, ite, mapping, var
 from model.extensions import Amend, Extension, takes
+from model.extensions.ignored_records import Count as UpToTwo
+from model.extensions.ignored_records import one_more
 from model.extensions.psk import SESSION_FIELDS, Psk, client_binder, kept, offered
 from model.extensions.psk import client as psk_client
 from model.extensions.psk import server as psk_server
@@ -35,7 +37,6 @@ from model.rule import SAME, Fields, Message, Rule, Variable, check, receive, se
 from model.schedule import EXTERNAL, RESUMPTION, KeySchedule
 
 Count = Domain("Count", (0, 1, 2))
-Passed = Domain("Passed", ("0", "1", "2", "more"))
 LIMIT = 2
 """The number of records that a server skips if early data was not accepted."""
 
@@ -67,7 +68,7 @@ VARIABLES = {
         "end_not_in_early_keys": _off(),
         "ends_early": _none(),
         # For the properties: the records skipped, whatever the row counts.
-        "passed_over": Variable(Passed, ("0",), write_once=False),
+        "passed_over": Variable(UpToTwo, ("0",), write_once=False),
     },
 }
 FIELDS = {
@@ -143,7 +144,7 @@ _offer_kept = (after("version", base_server.version.domain) != "TLS13") | held(
 
 def _passing(message: str, skipped: Expr) -> tuple[Observer, ...]:
     """The observers of a record that is accepted though it does not decrypt."""
-    more = mapping(server.passed_over, {"0": "1", "1": "2", "2": "more", "more": "more"}, Passed)
+    more = one_more(server.passed_over)
     due = conj(server.early_offered, ~server.early_accepted, ~base_server.verified, _none_yet)
     return (
         Observer("passed_over", "receive", message, ite(skipped, more, server.passed_over), True),
