@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from checker.conformance import key_schedule as ks
 from checker.conformance import records, wire
 from checker.conformance.abstraction import Abstraction
 from checker.conformance.alerts import NAMES
@@ -163,8 +164,8 @@ class Decoder:
     def _legacy(self, direction: str, side: _Side) -> bool:
         """Add the keys of TLS 1.0 to 1.2 after ChangeCipherSpec; whether they are not known."""
         assert self._hello is not None and self._answer is not None
-        master = self.secrets(self._hello.random).get(records.MASTER)
-        suite = records.suite(self._answer.suite)
+        master = self.secrets(self._hello.random).get(ks.MASTER)
+        suite = ks.suite(self._answer.suite)
         if master is None or suite is None:
             return True
         version = next(n for n, v in wire.VERSIONS.items() if v == self._answer.version)
@@ -179,8 +180,8 @@ class Decoder:
         side.epochs.add(both["client" if direction == TO_SERVER else "server"])
         return False
 
-    def _suite(self, answer: wire.ServerHello) -> records.Suite:
-        suite = records.suite(answer.suite)
+    def _suite(self, answer: wire.ServerHello) -> ks.Suite:
+        suite = ks.suite(answer.suite)
         if suite is None:
             raise UnreadableError(
                 f"records of the suite 0x{answer.suite:04x} cannot be opened here"

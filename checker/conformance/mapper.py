@@ -16,6 +16,7 @@ from typing import Any
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, x25519
 
+from checker.conformance import key_schedule as ks
 from checker.conformance import records as rec
 from checker.conformance import wire
 from checker.conformance.connection import Connection, Event
@@ -119,12 +120,12 @@ class Mapper:
         self.server_key: Any = None
         self.premaster = b""
         self.master = b""
-        self.schedule: rec.Schedule | None = None
+        self.schedule: ks.Schedule | None = None
         self.context = b""  # of a CertificateRequest
         self.client_key_exchange = False
 
-    def _first_suite(self) -> rec.Suite:
-        found = rec.suite(SUITES[self.offered[0]][0])
+    def _first_suite(self) -> ks.Suite:
+        found = ks.suite(SUITES[self.offered[0]][0])
         assert found is not None
         return found
 
@@ -180,7 +181,7 @@ class Mapper:
         mine = [n for s in self.offered for n in SUITES[s] if n in offered]
         ours = [n for n in mine if wire.SUITES[n][0] != "ECDHE_ECDSA"]  # the certificate is RSA
         if ours:
-            self.suite = rec.suite(ours[0]) or self.suite
+            self.suite = ks.suite(ours[0]) or self.suite
         if wire.KEY_SHARE in hello.extensions:
             r = wire.Reader("key_share", hello.extensions[wire.KEY_SHARE])
             r = wire.Reader("key_share", r.vector(2))
@@ -196,7 +197,7 @@ class Mapper:
         if body[2:34] == wire.RETRY_RANDOM:
             return
         self.randoms["server"], self.session = hello.random, hello.session_id
-        self.suite = rec.suite(hello.suite) or self.suite
+        self.suite = ks.suite(hello.suite) or self.suite
         if wire.KEY_SHARE in hello.extensions:
             r = wire.Reader("key_share", hello.extensions[wire.KEY_SHARE])
             self.share = Share(r.number(2), r.vector(2))
@@ -243,14 +244,15 @@ class Mapper:
 
     def _handshake_keys(self) -> None:
         """The handshake keys of TLS 1.3, after ServerHello."""
-        self.schedule = rec.Schedule(self.suite, shared=agree(self._key(), self.share))
+        self.schedule = ks.Schedule(self.suite, shared=agree(self._key(), self.share))
         other = "SERVER" if self.end == "client" else "CLIENT"
         self.connection.epochs.add(self._traffic(f"{other}_HANDSHAKE_TRAFFIC_SECRET"))
         self.connection.write = self._traffic(f"{self.end.upper()}_HANDSHAKE_TRAFFIC_SECRET")
 
     def _traffic(self, label: str) -> rec.Traffic:
         """The protection by a traffic secret over the transcript so far."""
-        found = (self.schedule or rec.Schedule(self.suite)).traffic(label, self.transcript)
+        schedule = self.schedule or ks.Schedule(self.suite)
+        found = rec.Traffic(schedule.suite, schedule.secret(label, self.transcript))
         self._secrets[label] = found
         return found
 
@@ -275,7 +277,7 @@ class Mapper:
         """The master secret, after ClientKeyExchange."""
         self.client_key_exchange = True
         seed = self.randoms["client"] + self.randoms["server"]
-        self.master = rec.master_secret(self.version, self.suite, self.premaster, seed)
+        self.master = ks.master_secret(self.version, self.suite, self.premaster, seed)
         if self._changed:
             self._expect()
 
@@ -332,12 +334,12 @@ class Mapper:
     @property
     def _record(self) -> int:
         """The version of records: the lowest until a peer answers (RFC 5246 E.1)."""
-        return rec.TLS10 if not self.answered else min(self.version, rec.TLS12)
+        return ks.TLS10 if not self.answered else min(self.version, ks.TLS12)
 
     def _garbage(self) -> None:
         """Send a record that opens under no keys."""
         kind = rec.APPLICATION_DATA if self.modern else rec.HANDSHAKE
-        record = rec.Record(kind, min(self.version, rec.TLS12), os.urandom(64))
+        record = rec.Record(kind, min(self.version, ks.TLS12), os.urandom(64))
         self.connection.put_raw(record.raw)
 
     def _change(self) -> None:
@@ -364,7 +366,7 @@ class Mapper:
 
     def _make_ClientHello(self, symbol: Symbol, altered: Mapping[str, Any]) -> bytes:  # noqa: N802
         version = NUMBERS.get(str(altered.get("version", "")), self.version)
-        modern = version == rec.TLS13
+        modern = version == ks.TLS13
         suites = [n for s in self.offered for n in SUITES[s]]
         if symbol.suite in SUITES:
             suites = list(SUITES[symbol.suite])
@@ -372,7 +374,7 @@ class Mapper:
             suites = [NOBODYS_SUITE]
         extensions = extension(10, vector(2, u16(X25519, P256)))
         extensions += extension(11, vector(1, b"\0")) + extension(0xFF01, b"\0")
-        if version >= rec.TLS12:
+        if version >= ks.TLS12:
             extensions += extension(13, vector(2, u16(*SIGNATURES)))
         if modern:
             extensions += extension(wire.SUPPORTED_VERSIONS, vector(1, u16(version)))
@@ -382,7 +384,7 @@ class Mapper:
                 extensions += extension(wire.KEY_SHARE, vector(2, share))
         methods = b"\x01\x00" if altered.get("deflate") else b"\0"
         return (
-            u16(min(version, rec.TLS12))
+            u16(min(version, ks.TLS12))
             + self.randoms["client"]
             + vector(1, self.session)
             + vector(2, u16(*suites))
@@ -409,7 +411,7 @@ class Mapper:
             session = os.urandom(32)
         random = self.randoms["server"]
         return (
-            u16(min(version, rec.TLS12))
+            u16(min(version, ks.TLS12))
             + random
             + vector(1, session)
             + u16(number)
@@ -418,11 +420,11 @@ class Mapper:
         )
 
     def _make_HelloRetryRequest(self, *_: Any) -> bytes:  # noqa: N802
-        extensions = extension(wire.SUPPORTED_VERSIONS, u16(rec.TLS13))
+        extensions = extension(wire.SUPPORTED_VERSIONS, u16(ks.TLS13))
         extensions += extension(wire.KEY_SHARE, u16(P256))
         number = self.suite.number if self.modern else SUITES["AEAD"][0]
         return (
-            u16(rec.TLS12)
+            u16(ks.TLS12)
             + wire.RETRY_RANDOM
             + vector(1, self.session)
             + u16(number)
@@ -458,7 +460,7 @@ class Mapper:
         if self.modern:
             return vector(1, b"") + vector(2, extension(13, signatures))
         types = vector(1, b"\x01\x40")
-        return types + (signatures if self.version == rec.TLS12 else b"") + vector(2, b"")
+        return types + (signatures if self.version == ks.TLS12 else b"") + vector(2, b"")
 
     def _make_ServerHelloDone(self, *_: Any) -> bytes:  # noqa: N802
         return b""
@@ -504,7 +506,7 @@ class Mapper:
         return vector(1, public_point)
 
     def _encrypted_premaster(self) -> bytes:
-        self.premaster = u16(min(self.version, rec.TLS12)) + os.urandom(46)
+        self.premaster = u16(min(self.version, ks.TLS12)) + os.urandom(46)
         key = self.server_key
         if not isinstance(key, rsa.RSAPublicKey):
             return vector(2, bytes(256))
@@ -528,18 +530,18 @@ class Mapper:
         if field in altered:
             data = b"something else" + data
         if isinstance(key, ec.EllipticCurvePrivateKey):
-            digest: Any = hashes.SHA256() if self.version >= rec.TLS12 else hashes.SHA1()
+            digest: Any = hashes.SHA256() if self.version >= ks.TLS12 else hashes.SHA1()
             scheme, signature = _ECDSA_SHA256, key.sign(data, ec.ECDSA(digest))
         elif pss:
             scheme = _RSA_PSS_SHA256
             form = padding.PSS(padding.MGF1(hashes.SHA256()), 32)
             signature = key.sign(data, form, hashes.SHA256())
-        elif self.version >= rec.TLS12:
+        elif self.version >= ks.TLS12:
             scheme = _RSA_PKCS1_SHA256
             signature = key.sign(data, padding.PKCS1v15(), hashes.SHA256())
         else:
             scheme, signature = 0, _md5_sha1(key, data)
-        prefix = u16(scheme) if self.version >= rec.TLS12 else b""
+        prefix = u16(scheme) if self.version >= ks.TLS12 else b""
         return prefix + vector(2, signature)
 
     def _make_Finished(self, symbol: Symbol, altered: Mapping[str, Any]) -> bytes:  # noqa: N802
@@ -547,10 +549,10 @@ class Mapper:
             label = f"{self.end.upper()}_HANDSHAKE_TRAFFIC_SECRET"
             known = self._secrets.get(label)
             secret = known.secret if known else bytes(hashlib.new(self.suite.hash).digest_size)
-            data = rec.finished13(self.suite, secret, self.transcript)
+            data = ks.finished13(self.suite, secret, self.transcript)
         else:
             master = self.master or bytes(48)
-            data = rec.finished12(self.version, self.suite, master, self.end, self.transcript)
+            data = ks.finished12(self.version, self.suite, master, self.end, self.transcript)
         if "verify_data" in altered:
             data = bytes([data[0] ^ 1]) + data[1:]
         return data

@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from checker.conformance import records as rec
+from checker.conformance import key_schedule as ks
 from checker.conformance import wire
 from checker.conformance.connection import Connection, Event
 from checker.conformance.credentials import Credentials
@@ -158,8 +158,8 @@ class _Served:
         if m.modern:
             found = m._secrets.get("CLIENT_HANDSHAKE_TRAFFIC_SECRET")
             secret = found.secret if found else bytes(32)
-            return rec.finished13(m.suite, secret, covered)
-        return rec.finished12(m.version, m.suite, m.master or bytes(48), "client", covered)
+            return ks.finished13(m.suite, secret, covered)
+        return ks.finished12(m.version, m.suite, m.master or bytes(48), "client", covered)
 
     def _certificate(self, event: Event) -> str:
         """The model's class of a client certificate."""
@@ -179,7 +179,7 @@ class _Served:
         signature = r.vector(2)
         data = covered
         if self.mapper.modern:
-            name = rec.transcript_hash(rec.TLS12, self.mapper.suite.hash, covered)
+            name = ks.transcript_hash(ks.TLS12, self.mapper.suite.hash, covered)
             data = b" " * 64 + b"TLS 1.3, client CertificateVerify\0" + name
         public = self.server.credentials.client["honest"].key.public_key()
         try:

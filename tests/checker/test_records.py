@@ -12,9 +12,17 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from hypothesis import given
 from hypothesis import strategies as st
 
+from checker.conformance import key_schedule as ks
 from checker.conformance import records as rec
 from checker.conformance.live import Handshake, contexts, make_identities
-from checker.conformance.wire import VERSIONS, Reader, ServerHello, client_hello, server_hello
+from checker.conformance.wire import (
+    SUITES,
+    VERSIONS,
+    Reader,
+    ServerHello,
+    client_hello,
+    server_hello,
+)
 
 
 def h(text: str) -> bytes:
@@ -71,18 +79,18 @@ FLIGHT = ENCRYPTED_EXTENSIONS + CERTIFICATE + CERTIFICATE_VERIFY
 
 
 @pytest.fixture(scope="module")
-def schedule() -> rec.Schedule:
+def schedule() -> ks.Schedule:
     private = h("49af42ba7f7994852d713ef2784bcbcaa7911de26adc5642cb634540e7ea5005")
     share = Reader("key_share", server_hello(SERVER_HELLO[4:]).extensions[51][4:]).take(32)
     shared = X25519PrivateKey.from_private_bytes(private).exchange(
         X25519PublicKey.from_public_bytes(share)
     )
-    s = rec.suite(0x1301)
+    s = ks.suite(0x1301)
     assert s is not None
-    return rec.Schedule(s, shared=shared)
+    return ks.Schedule(s, shared=shared)
 
 
-def test_the_secrets_are_those_of_rfc_8448(schedule: rec.Schedule) -> None:
+def test_the_secrets_are_those_of_rfc_8448(schedule: ks.Schedule) -> None:
     hellos = CLIENT_HELLO + SERVER_HELLO
     whole = hellos + FLIGHT + SERVER_FINISHED
     want = {
@@ -110,30 +118,35 @@ def test_the_secrets_are_those_of_rfc_8448(schedule: rec.Schedule) -> None:
     assert {n: schedule.secret(n, t).hex() for n, (t, _) in want.items()} == {
         n: secret for n, (_, secret) in want.items()
     }
-    traffic = schedule.traffic("SERVER_HANDSHAKE_TRAFFIC_SECRET", hellos)
+    traffic = rec.Traffic(
+        schedule.suite, schedule.secret("SERVER_HANDSHAKE_TRAFFIC_SECRET", hellos)
+    )
     assert traffic.iv.hex() == "5d313eb2671276ee13000b30"
 
 
-def test_finished_is_that_of_rfc_8448(schedule: rec.Schedule) -> None:
+def test_finished_is_that_of_rfc_8448(schedule: ks.Schedule) -> None:
     hellos = CLIENT_HELLO + SERVER_HELLO
     server = schedule.secret("SERVER_HANDSHAKE_TRAFFIC_SECRET", hellos)
     client = schedule.secret("CLIENT_HANDSHAKE_TRAFFIC_SECRET", hellos)
     whole = hellos + FLIGHT
-    assert rec.finished13(schedule.suite, server, whole) == SERVER_FINISHED[4:]
-    assert rec.finished13(schedule.suite, client, whole + SERVER_FINISHED) == CLIENT_FINISHED[4:]
+    assert ks.finished13(schedule.suite, server, whole) == SERVER_FINISHED[4:]
+    assert ks.finished13(schedule.suite, client, whole + SERVER_FINISHED) == CLIENT_FINISHED[4:]
 
 
-def test_the_pre_shared_key_of_a_ticket_is_that_of_rfc_8448(schedule: rec.Schedule) -> None:
+def test_the_pre_shared_key_of_a_ticket_is_that_of_rfc_8448(schedule: ks.Schedule) -> None:
     whole = CLIENT_HELLO + SERVER_HELLO + FLIGHT + SERVER_FINISHED + CLIENT_FINISHED
     secret = schedule.secret("RESUMPTION_SECRET", whole)
-    psk = rec.ticket_psk(schedule.suite, secret, b"\0\0")
+    psk = ks.ticket_psk(schedule.suite, secret, b"\0\0")
     assert psk.hex() == "4ecd0eb6ec3b4d87f5d6028f922ca4c5851a277fd41311c9e62d2c9492e1c4f3"
 
 
-def test_the_client_records_of_rfc_8448_open_and_are_sealed_again(schedule: rec.Schedule) -> None:
+def test_the_client_records_of_rfc_8448_open_and_are_sealed_again(schedule: ks.Schedule) -> None:
     hellos = CLIENT_HELLO + SERVER_HELLO
-    first = schedule.traffic("CLIENT_HANDSHAKE_TRAFFIC_SECRET", hellos)
-    second = schedule.traffic("CLIENT_TRAFFIC_SECRET_0", hellos + FLIGHT + SERVER_FINISHED)
+    first = rec.Traffic(schedule.suite, schedule.secret("CLIENT_HANDSHAKE_TRAFFIC_SECRET", hellos))
+    second = rec.Traffic(
+        schedule.suite,
+        schedule.secret("CLIENT_TRAFFIC_SECRET_0", hellos + FLIGHT + SERVER_FINISHED),
+    )
     opened = rec.Epochs()
     opened.add(first)
     opened.add(second)
@@ -226,15 +239,15 @@ def test_a_connection_of_ssl_opens_with_its_key_log(
                 if m[0] == 1:
                     assert client_hello(m[4:]).random == random
                 if m[0] == 20:
-                    s = rec.suite(hello.suite) if hello else None
+                    s = ks.suite(hello.suite) if hello else None
                     assert s is not None
                     assert hello is not None
                     number = NUMBERS[hello.version]
-                    if number == rec.TLS13:
+                    if number == ks.TLS13:
                         label = f"{end.upper()}_HANDSHAKE_TRAFFIC_SECRET"
-                        right = rec.finished13(s, secrets[label], transcript)
+                        right = ks.finished13(s, secrets[label], transcript)
                     else:
-                        right = rec.finished12(number, s, secrets[rec.MASTER], end, transcript)
+                        right = ks.finished12(number, s, secrets[ks.MASTER], end, transcript)
                     assert m[4:] == right
                     proved.append(end)
                 if m[0] != 4 or version != "TLS13":
@@ -253,36 +266,36 @@ def keys(
     hello: ServerHello, secrets: dict[str, bytes], random: bytes, epochs: dict[str, rec.Epochs]
 ) -> None:
     """Add to both ends' epochs the keys that a key log has for a ServerHello."""
-    s = rec.suite(hello.suite)
+    s = ks.suite(hello.suite)
     assert s is not None
     number = NUMBERS[hello.version]
-    if number == rec.TLS13:
+    if number == ks.TLS13:
         for end, opened in epochs.items():
             for label in ("HANDSHAKE_TRAFFIC_SECRET", "TRAFFIC_SECRET_0"):
                 opened.add(rec.Traffic(s, secrets[f"{end.upper()}_{label}"]))
         return
     both = rec.legacy_protections(
-        number, s, secrets[rec.MASTER], random, hello.random, etm=22 in hello.extensions
+        number, s, secrets[ks.MASTER], random, hello.random, etm=22 in hello.extensions
     )
     for end, protection in both.items():
         epochs[end].add(protection)
 
 
 # -- each suite against itself ---------------------------------------------------------------------
-SUITES = [n for n in rec.SUITES if rec.suite(n) is not None]
+SUITES = [n for n in SUITES if ks.suite(n) is not None]
 
 
 def _bent(body: bytes) -> bytes:
     return body[:-1] + bytes([body[-1] ^ 1])
 
 
-@pytest.mark.parametrize("version", [rec.TLS10, rec.TLS12])
+@pytest.mark.parametrize("version", [ks.TLS10, ks.TLS12])
 def test_each_suite_opens_what_it_seals_and_nothing_else(version: int) -> None:
     assert len(SUITES) > 60
     for number in SUITES:
-        s = rec.suite(number)
+        s = ks.suite(number)
         assert s is not None
-        if s.exchange == "" or (not s.mac and version == rec.TLS10):
+        if s.exchange == "" or (not s.mac and version == ks.TLS10):
             continue
         for etm in (False, True):
             writer, reader, other = (
@@ -299,7 +312,7 @@ def test_each_suite_opens_what_it_seals_and_nothing_else(version: int) -> None:
 
 
 def test_a_sender_that_updates_its_keys_is_followed() -> None:
-    s = rec.suite(0x1303)
+    s = ks.suite(0x1303)
     assert s is not None
     writer, opened = rec.Traffic(s, b"w" * 32), rec.Epochs()
     opened.add(rec.Traffic(s, b"w" * 32))
@@ -322,9 +335,9 @@ def test_any_bytes_are_records_or_a_record_error(data: bytes, cuts: list[int]) -
     assert b"".join(r.raw for r in found) == data[: len(data) - stream.pending]
 
 
-@given(st.binary(max_size=120), st.sampled_from(SUITES), st.sampled_from([rec.TLS10, rec.TLS12]))
+@given(st.binary(max_size=120), st.sampled_from(SUITES), st.sampled_from([ks.TLS10, ks.TLS12]))
 def test_no_bytes_open_without_the_keys(body: bytes, number: int, version: int) -> None:
-    s = rec.suite(number)
+    s = ks.suite(number)
     assert s is not None
     opened = rec.Epochs()
     if s.exchange == "":
@@ -349,6 +362,6 @@ def test_a_bad_line_of_a_key_log_is_named(line: str) -> None:
 
 
 def test_a_key_log_is_read_as_it_is_written() -> None:
-    line = rec.key_log_line(rec.MASTER, b"r" * 32, b"m" * 48)
+    line = rec.key_log_line(ks.MASTER, b"r" * 32, b"m" * 48)
     log = rec.key_log([line, "ECH_SECRET 00 11", ""])
-    assert log == {b"r" * 32: {rec.MASTER: b"m" * 48}}
+    assert log == {b"r" * 32: {ks.MASTER: b"m" * 48}}
