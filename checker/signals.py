@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,18 +20,32 @@ def stoppable() -> Iterator[None]:
         yield
         return
     before = {n: signal.getsignal(n) for n in STOPS}
+    heard = {n for n, handler in before.items() if handler is not signal.SIG_IGN}  # as under nohup
+    unraisable = sys.unraisablehook
+
+    def listen() -> None:
+        for n in heard:
+            signal.signal(n, stop)
 
     def stop(number: int, frame: object) -> None:
         for n in STOPS:
             signal.signal(n, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    for n, handler in before.items():
-        if handler is not signal.SIG_IGN:  # as under nohup
-            signal.signal(n, stop)
+    def again(args: sys.UnraisableHookArgs) -> None:
+        # An interrupt in a callback of the interpreter, as after a fork or in `__del__`, is lost.
+        if not heard or not issubclass(args.exc_type, KeyboardInterrupt):
+            unraisable(args)
+            return
+        listen()
+        threading.Timer(0.05, os.kill, (os.getpid(), min(heard))).start()
+
+    listen()
+    sys.unraisablehook = again
     try:
         yield
     finally:
+        sys.unraisablehook = unraisable
         for n, handler in before.items():
             signal.signal(n, handler)
 

@@ -1,0 +1,30 @@
+"""The signals that end a command."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from checker.signals import STOPS, stoppable
+
+
+class Slow:
+    """An object whose end is interrupted, where Python loses exceptions."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), self.number)
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_a_signal_in_a_callback_of_the_interpreter_is_not_lost(number: signal.Signals) -> None:
+    before = [signal.getsignal(n) for n in STOPS]
+    with pytest.raises(KeyboardInterrupt), stoppable():
+        Slow(number)
+        time.sleep(5)
+        raise AssertionError("lost")
+    assert [signal.getsignal(n) for n in STOPS] == before
