@@ -290,8 +290,10 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
     out.append(latch("closed_in_keys", "receive", "CloseNotify", UNDER != "plaintext"))
     state = var("own.state", of.state_domain)
     # Who has closed may close the read side too, at any time (RFC 5246 7.2.1).
-    closing = {"CLOSING", *READ_CLOSED} & {*of.states}
-    is_open = neg(disj(own.end == "close_notify", state.one_of(*sorted(closing))))
+    closing = state.one_of(*sorted({"CLOSING", *READ_CLOSED} & {*of.states}))
+    if "half_close" in of.extensions:  # With it an end of TLS 1.3 reads on (RFC 8446 6.1).
+        closing = conj(closing, neg(conj(state == "CLOSING", own.version == "TLS13")))
+    is_open = neg(disj(own.end == "close_notify", closing))
     out += [latch("dropped_open", "drop", m.name, is_open) for m in of.alphabet]
     out.append(
         latch("closed_connected", "receive", "CloseNotify", state.one_of("CONNECTED", "CLOSING"))

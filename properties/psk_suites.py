@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from model.expr import conj, disj, eq
-from model.transcript import PSK_SUITES
+from model.transcript import HINT_SUITES, PSK_SUITES, SKE_SUITES
 from properties import Implication, World, invariant, when
 from properties.authentication import agree, flight, is_open, paired, shared_key
+from properties.order import AFTER_FLIGHT, AFTER_HELLO_DONE
 
 
 @invariant("PSK-1", "4279 2, 3, 4; 5489 2", ("adversary", "psk_suites"))
@@ -28,4 +29,34 @@ def a_known_key_is_named_where_the_suite_has_one(w: World) -> list[Implication]:
             eq(s.named_key.one_of("honest", "adversary"), s.suite.one_of(*PSK_SUITES))
         )
         for s in w.servers
+    ]
+
+
+@invariant("PSK-3", "4279 2, 3, 4", ("psk_suites",))
+def a_server_key_exchange_has_parameters_or_a_hint(w: World) -> list[Implication]:
+    """With PSK and RSA_PSK a ServerKeyExchange is a hint, of a server that gives hints; such a
+    server gives one with PSK. With another suite a ServerKeyExchange has parameters."""
+    clients = [(c, c.state.one_of(*AFTER_HELLO_DONE)) for c in w.clients]
+    servers = [(s, s.state.one_of(*AFTER_FLIGHT)) for s in w.servers]
+    return [
+        *(
+            when(conj(after, c.suite.one_of(*HINT_SUITES))).then(
+                eq(c.hinted, c.saw_server_key_exchange)
+            )
+            for c, after in clients
+        ),
+        *(
+            when(conj(after, c.suite.one_of(*SKE_SUITES))).then(
+                conj(~c.hinted, c.server_share != "none")
+            )
+            for c, after in clients
+        ),
+        *(
+            when(conj(after, s.suite.one_of(*HINT_SUITES))).then(
+                conj(eq(s.hinted, s.said_server_key_exchange), disj(~s.hinted, s.hints))
+            )
+            for s, after in servers
+        ),
+        *(when(conj(after, s.suite == "PSK")).then(eq(s.hinted, s.hints)) for s, after in servers),
+        *(when(conj(after, s.suite.one_of(*SKE_SUITES))).then(~s.hinted) for s, after in servers),
     ]

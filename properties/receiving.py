@@ -45,7 +45,8 @@ def a_clean_end_stays_clean(w: World) -> list[Implication]:
 
 @invariant("CLO-6", "5246 7.2.1; 8446 6.1")
 def nothing_is_dropped_before_the_close(w: World) -> list[Implication]:
-    """A run drops messages unread only after the peer's close_notify or its own."""
+    """A run drops messages unread only after the peer's close_notify or its own; in TLS 1.3 with
+    half-close only after the peer's."""
     return [when(begun(r)).then(~r.dropped_open) for r in w.runs]
 
 

@@ -64,7 +64,7 @@ SCENARIOS = (
     Scenario(
         "honest-key-exchanges",
         "no attacker, reliable channels, TLS 1.2 with shared keys and static Diffie-Hellman",
-        {**TLS12, **offers("DH_RSA", "RSA_PSK"), "offers_PSK": EITHER,
+        {**TLS12, **offers("RSA_PSK"), "offers_DH_RSA": EITHER, "offers_PSK": EITHER,
          "offers_ECDHE_PSK": EITHER, "dh_certificate": EITHER, "closes": (True,)},
         {**TLS12, **offers("PSK", "ECDHE_PSK", "DH_RSA"), "offers_RSA_PSK": EITHER,
          "hints": EITHER, "closes": (True,)},
