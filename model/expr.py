@@ -327,9 +327,9 @@ def substitute(
             out = leaf(e)
         elif e.op == "same":
             parts = tuple(go(a) for a in e.args[1:])
-            out = on_same(e, parts) if on_same else same(e.args[0], *parts)
+            out = on_same(e, parts) if on_same else rebuild(e, (e.args[0], *parts))
         else:
-            out = rebuild(e, tuple(go(a) for a in e.args))
+            out = rebuild(e, tuple(map(go, e.args)))
         done[id(e)] = out
         return out
 
@@ -338,7 +338,7 @@ def substitute(
 
 def rebuild(e: Expr, args: tuple[Expr, ...]) -> Expr:
     """`e` with new arguments, simplified."""
-    if all(a is b for a, b in zip(args, e.args, strict=True)):
+    if [*map(id, args)] == [*map(id, e.args)]:  # `==` of expressions is another thing
         return e
     match e.op:
         case "eq":
@@ -353,6 +353,8 @@ def rebuild(e: Expr, args: tuple[Expr, ...]) -> Expr:
             return ite(*args)
         case "le":
             return le(*args)
+        case "same":
+            return same(e.args[0], *args[1:])
         case _:
             return mapping(args[0], dict(e.payload), e.domain)
 
@@ -386,15 +388,15 @@ def replaced(expr: Expr, old: Expr, new: Expr, memo: dict[int, Expr] | None = No
 
 def variables(*exprs: Expr) -> dict[str, Domain]:
     """The domains of the variables in `exprs`, by name, in order of first appearance."""
-    seen: set[int] = set()
+    have = 0
     out: dict[str, Domain] = {}
     stack = list(reversed(exprs))
     while stack:
         e = stack.pop()
-        if id(e) in seen:
+        if not e.reads & ~have:
             continue
-        seen.add(id(e))
         if e.op == "var":
+            have |= e.reads
             out[e.payload] = e.domain
         stack.extend(reversed(e.args))
     return out

@@ -27,6 +27,7 @@ from model.expr import (
     mapping,
     neg,
     projected,
+    rebuild,
     substitute,
     var,
     variables,
@@ -373,31 +374,42 @@ class Values:
 
     def __init__(self, system: System) -> None:
         held: dict[str, set[Value]] = {n: set(v.initial) for n, v in system.variables.items()}
+        bit = {n: var(n, v.domain).reads for n, v in system.variables.items()}
         waiting = list(system.raw_steps)
         fireable: list[Step] = []
-        grown = True
+        self._memo: dict[int, tuple[Expr, Expr]] = {}
+        grown = -1  # a bit for each variable that has more values than a round before
         while grown:
-            grown = False
             self.domain = {
                 n: v.domain
                 if len(held[n]) == len(v.domain.values)
                 else Domain(v.domain.name, tuple(x for x in v.domain.values if x in held[n]))
                 for n, v in system.variables.items()
             }
-            self._memo: dict[int, Expr] = {}
-            ready = [s for s in waiting if self._can_fire(s)]
-            waiting = [s for s in waiting if not any(s is r for r in ready)]
-            fireable.extend(ready)
+            self._fewer = sum(
+                bit[n] for n, d in self.domain.items() if d is not system.variables[n].domain
+            )
+            self._memo = {i: x for i, x in self._memo.items() if not x[0].reads & grown}
+            ready = {
+                id(s) for s in waiting if (s.full.reads & grown or grown < 0) and self._can_fire(s)
+            }
+            fireable += [s for s in waiting if id(s) in ready]
+            waiting = [s for s in waiting if id(s) not in ready]
+            before, grown = grown, 0
+            bound: dict[tuple[int, str, Value], Expr] = {}
             for s in fireable:
                 guard = None
+                free = sum(var(n, d).reads for n, d in s.parameters.items())
                 for n, e in s.effects.items():
+                    if id(s) not in ready and not (e.reads | s.full.reads) & before:
+                        continue
                     small = self.narrow(e)
-                    if small.op != "const" and any(p.startswith("msg.") for p in variables(small)):
+                    if small.reads & free:
                         guard = self.narrow(s.full) if guard is None else guard
-                    for value in possible(small, guard):
+                    for value in possible(small, guard, bound):
                         if value not in held[n]:
                             held[n].add(value)
-                            grown = True
+                            grown |= bit[n]
         order = {id(s): i for i, s in enumerate(system.raw_steps)}
         fireable.sort(key=lambda s: order[id(s)])
         self.fireable = [(s, self.narrow(s.full)) for s in fireable]
@@ -407,15 +419,21 @@ class Values:
 
     def narrow(self, e: Expr) -> Expr:
         """`e` with every variable restricted to its possible values."""
-
-        def leaf(v: Expr) -> Expr:
-            d = self.domain.get(v.payload)
-            if d is None or d.values == v.domain.values:
-                return v
-            small = var(v.payload, d)
-            return mapping(small, {x: x for x in d.values}, v.domain)
-
-        return substitute(e, leaf, memo=self._memo)
+        if not e.reads & self._fewer:
+            return e
+        hit = self._memo.get(id(e))
+        if hit is None:
+            if e.op == "var":
+                d = self.domain[e.payload]
+                out = (
+                    e
+                    if d == e.domain
+                    else mapping(var(e.payload, d), {x: x for x in d.values}, e.domain)
+                )
+            else:
+                out = rebuild(e, tuple(map(self.narrow, e.args)))
+            hit = self._memo[id(e)] = (e, out)
+        return hit[1]
 
 
 class Compiled:
@@ -499,25 +517,35 @@ class Compiled:
         return dict(zip(self.names, state, strict=True))
 
 
-def possible(e: Expr, guard: Expr | None) -> set[Value]:
-    """A superset of the values of `e`, for the parameter values that `guard` leaves possible."""
+def possible(
+    e: Expr,
+    guard: Expr | None = None,
+    bound: dict[tuple[int, str, Value], Expr] | None = None,
+) -> set[Value]:
+    """A superset of the values of `e`, for the parameter values that `guard` leaves possible.
+
+    Calls may share in `bound` what guards are with a parameter set.
+    """
     if e.op == "const":
         return {e.payload}
     if guard is not None:
+        known = {} if bound is None else bound
         for n, d in variables(e).items():
             if n.startswith("msg."):
                 out: set[Value] = set()
                 for value in d.values:
-                    left = bind(guard, {n: value})
-                    if left is not FALSE:
-                        out |= possible(bind(e, {n: value}), left)
+                    key = (id(guard), n, value)
+                    if key not in known:
+                        known[key] = bind(guard, {n: value})
+                    if known[key] is not FALSE:
+                        out |= possible(bind(e, {n: value}), known[key], known)
                 return out
     match e.op:
         case "ite":
-            return possible(e.args[1], None) | possible(e.args[2], None)
+            return possible(e.args[1]) | possible(e.args[2])
         case "map":
             table = dict(e.payload)
-            return {table[v] for v in possible(e.args[0], None)}
+            return {table[v] for v in possible(e.args[0])}
         case _:
             return set(e.domain.values)
 

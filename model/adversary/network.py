@@ -61,7 +61,7 @@ def sent_under(run: str, message: str, key: Value) -> Expr:
 def _written(role: Role) -> frozenset[Value]:
     """The keys that some row of the role makes its write key."""
     effects = [r.do["write_key"] for r in role.table if "write_key" in r.do]
-    return frozenset().union(*(possible(e, None) for e in effects))
+    return frozenset().union(*(possible(e) for e in effects))
 
 
 def write_keys(run: Instance) -> tuple[Value, ...]:
