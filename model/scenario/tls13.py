@@ -268,7 +268,7 @@ SCENARIOS = (
         network="reliable",
         extensions=("early_data", "psk", "retry"),
         about=("LIV-1", "LIV-2", "LIV-3", "LIV-4", "LIV-5", "LIV-7", "EDT-1", "EDT-2", "HRR-1",
-               "HRR-2", "HRR-7"),
+               "HRR-2", "HRR-7", "KEY-7", "KEY-17", "NEG-17", "RES-12"),
     ),
     Scenario(
         "retry-psk",
