@@ -2,8 +2,8 @@
 
 The first line of a block names its language, and what else a test must know:
 
-- `console`: a command after `$`, then its output. A line `...` stands for any lines. With `deep`,
-  the command takes minutes.
+- `console`: a command after `$`, then its output. A line `...` stands for any lines. Those of other
+  pages than the first are deep tests.
 - `pycon`: a session at the Python prompt.
 - `python FILE`: a quotation of that file.
 """
@@ -36,7 +36,8 @@ def blocks(language: str) -> list[object]:
             words = found[2].split()
             # A python block that names no file is an example, which the test of its guide runs.
             if found[1] == language and (words or language != "python"):
-                marks = [pytest.mark.deep] if "deep" in words else [pytest.mark.scenario]
+                deep = language == "console" and path != ROOT / "README.md"
+                marks = [pytest.mark.deep if deep else pytest.mark.scenario]
                 name = f"{path.relative_to(ROOT)}:{i}"
                 out.append(pytest.param(words, found[3], id=name, marks=marks))
     return out

@@ -291,7 +291,8 @@ def test_interrupted_it_writes_what_it_has_and_exits_130() -> None:
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
         start_new_session=True,
     )
-    time.sleep(4)
+    assert process.stderr is not None
+    assert process.stderr.readline()  # the first line of progress
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
