@@ -123,12 +123,8 @@ def with_view(role: Role, field: str, value: Expr) -> Role:
     )
 
 
-@on_role
-def with_term(role: Role, old: Expr, new: Expr, *rows: str) -> Role:
-    """The role with `new` wherever the term `old` stands: in rows, proofs, views, keys, everything.
-
-    With `rows` in these rows alone.
-    """
+def with_new_term(role: Role, old: Expr, new: Expr, *rows: str) -> Role:
+    """The role with `new` wherever the term `old` stands, if anywhere; see `with_term`."""
     memo: dict[int, Expr] = {}
 
     def anew(of: Any) -> Any:
@@ -148,3 +144,12 @@ def with_term(role: Role, old: Expr, new: Expr, *rows: str) -> Role:
         return replace(role, table=tuple(anew(x) if x in here else x for x in role.table))
     changed: Role = anew(role)
     return changed
+
+
+@on_role
+def with_term(role: Role, old: Expr, new: Expr, *rows: str) -> Role:
+    """The role with `new` wherever the term `old` stands: in rows, proofs, views, keys, everything.
+
+    With `rows` in these rows alone.
+    """
+    return with_new_term(role, old, new, *rows)

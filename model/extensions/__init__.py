@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
+from model.contents import with_new_term
 from model.expr import FALSE, TRUE, Domain, Expr, conj, disj, ite, neg, same, substitute
 from model.folder import modules
 from model.generations.records import after_close
@@ -94,6 +95,9 @@ class Extension:
     """Further rows."""
     amends: tuple[Amend, ...] = ()
     """Changes to existing rows."""
+    terms: tuple[tuple[Expr, Expr], ...] = ()
+    """Pairs (old, new): `new` stands wherever the term `old` stood, of whatever extension. A term
+    of an absent extension stands nowhere."""
     every: Callable[[Role, Rule], Amend | None] | None = None
     """The change, if any, to each row of a role with all its extensions: rows that are chosen by
     what they do, not by name. Its `row`, `of` and `unless` are not read."""
@@ -183,6 +187,8 @@ def extended(role: Role, overlays: Sequence[Extension]) -> Role:
     """`role` with all that the overlays add and amend; ModelError if two overlays collide."""
     for e in overlays:
         role = _with(role, e)
+    for old, new in (pair for e in overlays for pair in e.terms):
+        role = with_new_term(role, old, new)
     rows = {r.name: r for r in role.table}
     for a in (a for e in overlays for a in e.amends if a.unless and a.row in rows):
         row = rows[a.row]

@@ -89,7 +89,8 @@ ee = Fields("EncryptedExtensions", "msg", FIELDS["EncryptedExtensions"])
 
 early, handshake = const("early", Key), const("handshake", Key)
 _seen = server.has_register & before.early_accepted & eq(before.client_random, ch.random)
-_accepts = hello.early_data & server.takes_early & ~_seen
+accepts = hello.early_data & server.takes_early & ~_seen
+"""Whether the server takes the early data of a hello whose key it selects."""
 skips = server.early_offered & ~server.early_accepted & (server.skipped != LIMIT)
 _read = (base_server.version == "TLS13") & skips
 _MORE = {0: 1, 1: 2, 2: 2}
@@ -228,8 +229,8 @@ EXTENSION = Extension(
               when=base_client.write_key != "early"),
         Amend(f"{_CH}_START_to_NEGOTIATED", do={"early_offered": hello.early_data}),
         Amend(f"{_CH}_psk", of="psk",
-              do={"early_offered": hello.early_data, "early_accepted": _accepts,
-                  "read_key": ite(_accepts, early, const("plaintext", Key))}),
+              do={"early_offered": hello.early_data, "early_accepted": accepts,
+                  "read_key": ite(accepts, early, const("plaintext", Key))}),
         Amend("server_send_server_hello_NEGOTIATED_to_SEND_EE",
               instead={"read_key": ite(server.early_accepted, early, handshake)}),
         Amend("server_send_finished_SEND_FINISHED_to_WAIT_CERT", when=~server.early_accepted),

@@ -236,7 +236,7 @@ def kept(role: str, own: Fields) -> dict[str, Expr]:
 
 
 # -- the client ------------------------------------------------------------------------------------
-_has_ticket = (
+has_ticket = (
     client.resumes
     & (before["client"].ticket != "none")
     & (before["client"].psk == "none")
@@ -503,7 +503,7 @@ EXTENSION = Extension(
         ),
     },
     begins={
-        "client": ~client.resumes | _has_ticket,
+        "client": ~client.resumes | has_ticket,
         "server": ~server.resumes | before["server"].issued,
     },
 )
