@@ -99,6 +99,7 @@ Alert = Domain(
         "bad_certificate", "certificate_required", "missing_extension", "user_canceled",
         "no_renegotiation", "internal_error", "inappropriate_fallback", "unsupported_extension",
         "insufficient_security", "unknown_psk_identity", "bad_certificate_status_response",
+        "unrecognized_name", "no_application_protocol",
     ),
 )
 """The alert descriptions without close_notify (RFC 5246 7.2, RFC 8446 6)."""

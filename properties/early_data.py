@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 
-from model.expr import Expr, conj, disj, eq, implies, neg
+from model.expr import TRUE, Expr, conj, const, disj, eq, implies, neg
+from model.extensions.alpn import Protocol, of_key
 from properties import Implication, View, World, invariant, when
-from properties.authentication import is_open, paired
+from properties.authentication import before, is_open, paired
 from properties.order import connected
 from properties.psk import key_known, offered_by
 from properties.retry import field_of
@@ -42,19 +43,34 @@ def a_retry_ends_early_data(w: World) -> list[Implication]:
 
 @invariant("EDT-2", "8446 4.2.10", NEEDS)
 def early_data_is_accepted_only_with_its_key(w: World) -> list[Implication]:
-    """Accepted early data was offered, in TLS 1.3, under the pre-shared key of the handshake."""
-    return [
-        when(r.early_accepted).then(
-            conj(
-                r.psk != "none",
-                r.version == "TLS13",
-                r.suite == "AEAD",
-                r.early_offered,
-                eq(r.psk, r.offered_psk) if r.role == "client" else r.keyed,
+    """Accepted early data was offered, in TLS 1.3, under the pre-shared key of the handshake, and
+    for the application protocol that goes with the key; a client knows that of an honest server."""
+    out = []
+    for r in w.runs:
+        out.append(
+            when(r.early_accepted).then(
+                conj(
+                    r.psk != "none",
+                    r.version == "TLS13",
+                    r.suite == "AEAD",
+                    r.early_offered,
+                    eq(r.psk, r.offered_psk) if r.role == "client" else r.keyed,
+                )
             )
         )
-        for r in w.runs
-    ]
+        if "protocol" in r.run.role.variables:
+            told = TRUE if r.role == "server" else conj(r.verified, neg(key_known(w, r)))
+            out.append(
+                when(conj(r.early_accepted, told)).then(eq(r.protocol, protocol_of_key(r)))
+            )
+    return out
+
+
+def protocol_of_key(r: View) -> Expr:
+    """The application protocol that goes with the key in use."""
+    b = before(r)
+    session = const("none", Protocol) if b is None else b.protocol
+    return of_key(r.psk, session, r.key_protocol)
 
 
 @invariant("EDT-3", "8446 8", (*NEEDS, "register", "adversary"))

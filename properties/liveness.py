@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from model.expr import FALSE, TRUE, Expr, conj, disj, implies, neg
+from model.extensions.alpn import PROTOCOLS
+from model.extensions.server_name import NAMES
 from model.principal import OFFERED
 from model.transcript import EXPORT_SUITES, FLIGHT
 from properties import Implication, View, World, ends, leads_to, reachable, when
+from properties.alpn import lists_any
 from properties.authentication import agree
 from properties.closure import canceled
 
@@ -23,7 +26,28 @@ def compatible(w: World) -> Expr:
         *(conj(getattr(c, f"offers_{x}"), getattr(s, f"offers_{x}"))
           for x in OFFERED if x not in EXPORT_SUITES)
     )
-    return conj(disj(both_13, suites), neg(canceled(w)))
+    return conj(disj(both_13, suites), neg(canceled(w)), neg(strangers(c, s)))
+
+
+def strangers(c: View, s: View) -> Expr:
+    """When the server refuses the client's name, or knows none of its protocols."""
+    return disj(unknown_name(c, s), no_protocol(c, s))
+
+
+def unknown_name(c: View, s: View) -> Expr:
+    """When the server refuses the name in the client's hello; false without the extension."""
+    if "host" not in s.run.role.variables:
+        return FALSE
+    known = disj(*((c.wanted == n) & getattr(s, f"serves_{n}") for n in NAMES))
+    return conj(c.wanted != "none", neg(known), s.refuses_unknown)
+
+
+def no_protocol(c: View, s: View) -> Expr:
+    """When the server knows no protocol that the client lists; false without the extension."""
+    if "protocol" not in s.run.role.variables:
+        return FALSE
+    both = disj(*(getattr(c, f"lists_{p}") & getattr(s, f"knows_{p}") for p in PROTOCOLS))
+    return conj(lists_any(c), s.uses_alpn, neg(both))
 
 
 def common_group(c: View, s: View) -> Expr:
@@ -78,8 +102,8 @@ def compatible_ends_complete_and_agree(w: World) -> list[Implication]:
 
 @ends("LIV-2", "5246 7.2.2; 8446 6.2", ("reliable",))
 def incompatible_ends_close_with_the_right_alert(w: World) -> list[Implication]:
-    """Ends without a common suite close with handshake_failure; a client without a mandatory
-    certificate gets the RFC's alert."""
+    """Ends without a common suite close with handshake_failure; a client whose name or protocols
+    the server does not know, or without a mandatory certificate, gets the RFC's alert."""
     c, s = w.clients[0], w.servers[0]
     both_closed = conj(c.state == "CLOSED", s.state == "CLOSED", c.end == "error", s.end == "error")
     missing = disj(
@@ -88,7 +112,14 @@ def incompatible_ends_close_with_the_right_alert(w: World) -> list[Implication]:
     )
     return [
         when(conj(neg(compatible(w)), neg(canceled(w)))).then(
-            conj(both_closed, s.alert == "handshake_failure")
+            conj(
+                both_closed,
+                disj(
+                    conj(neg(strangers(c, s)), s.alert == "handshake_failure"),
+                    conj(unknown_name(c, s), s.alert == "unrecognized_name"),
+                    conj(no_protocol(c, s), s.alert == "no_application_protocol"),
+                ),
+            )
         ),
         when(conj(refused_client(w), neg(canceled(w)))).then(conj(s.state == "CLOSED", missing)),
     ]

@@ -6,6 +6,7 @@ from model.expr import FALSE, Expr, conj, const, disj, eq, implies, ite, neg
 from model.extensions.retry import SUPPORTED, NamedGroup
 from properties import Implication, View, World, invariant, when
 from properties.authentication import agree, by_key, is_open, paired, server_authenticated
+from properties.server_name import named_host
 
 NEEDS = ("tls13", "retry")
 CHANGED = ("cookie", "binder", "early_data")
@@ -122,18 +123,21 @@ def both_hellos_and_the_retry_are_in_the_transcript(w: World) -> list[Implicatio
 
 @invariant("HRR-6", "8446 4.1.2, 4.1.4", NEEDS)
 def what_the_first_hello_decided_is_decided_again(w: World) -> list[Implication]:
-    """After a retry the server's choices fit the second hello: the version, and a supported group
-    or, if a pre-shared key needs none, no group."""
-    return [
-        when(conj(s.retried, s.client_random != "none")).then(
-            conj(
-                eq(s.version, ite(s.client_version <= s.max_version, s.client_version,
-                                  s.max_version)),
-                disj(supports(s, s.named_group), conj(by_key(s), s.named_group == "none")),
-            )
+    """After a retry the server's choices fit the second hello: the version, a supported group or,
+    if a pre-shared key needs none, no group, the host and the application protocol."""
+    out = []
+    for s in w.servers:
+        given = conj(s.retried, s.client_random != "none")
+        fits = conj(
+            eq(s.version, ite(s.client_version <= s.max_version, s.client_version, s.max_version)),
+            disj(supports(s, s.named_group), conj(by_key(s), s.named_group == "none")),
         )
-        for s in w.servers
-    ]
+        out.append(when(given).then(fits))
+        if "host" in s.run.role.variables:
+            out.append(when(conj(given, s.server_name != "none")).then(eq(s.host, named_host(s))))
+        if "protocol" in s.run.role.variables:
+            out.append(when(conj(given, s.protocol != "none")).then(~s.unlisted_protocol))
+    return out
 
 
 @invariant("HRR-7", "8446 4.2.2", NEEDS)

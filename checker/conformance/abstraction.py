@@ -9,16 +9,22 @@ group of which the client's first hello has a share, `secp256r1` any other that 
 (as a HelloRetryRequest asks for), `x448` any that the client does not support. A pre-shared key
 that comes from no recorded ticket is `external`. Of several pre-shared keys in a hello, the one
 that the server selects counts, or else the first.
+
+Names of servers and of protocols are named by their role, too: `a` is the first server name of a
+connection and of those that resume it, `b` any other; `http` is the first protocol that is picked
+or else listed, `ftp` any other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from checker.conformance import wire
 from checker.conformance.alerts import NAMES
 from checker.conformance.recording import TO_CLIENT, TO_SERVER, alphabet
 from checker.conformance.wire import RecordingError
+from model.extensions.alpn import PROTOCOLS
 from model.principal import OFFERED
 
 KEY_UPDATE = ("update_not_requested", "update_requested")
@@ -101,6 +107,8 @@ class Abstraction:
         # Names of the tickets and the session id from the connection before.
         self.known: dict[bytes, str] = {}
         self.session: dict[bytes, str] = {}
+        self.protocol: bytes | None = before.first_protocol if before else None
+        self.name: bytes | None = before.name if before else None
         if before is not None:
             self.known = dict.fromkeys(before.tickets, before.server)
             if before.answer is not None and before.answer.session_id and not before.modern:
@@ -127,6 +135,7 @@ class Abstraction:
         """Remember the randoms, shares and so on that a side sent, to name their maker later."""
         if message == "ClientHello" and direction == TO_SERVER:
             self.hello = wire.client_hello(body)
+            self.name = self.name or self.hello.server_name
         elif message == "SecondClientHello":
             self.second = wire.client_hello(body)
         elif message == "HelloRetryRequest":
@@ -136,6 +145,9 @@ class Abstraction:
             if self.resumed and self.before is None:
                 # The full handshake came before the recording began.
                 self.number, self.session = 1, {self.answer.session_id: "server0"}
+            self._picks(self.answer.extensions)
+        elif message == "EncryptedExtensions":
+            self._picks(wire.Reader(message, body).extensions())
         elif message == "NewSessionTicket":
             self.tickets.append(wire.ticket(body, modern=self.modern))
         elif message == "ServerKeyExchange":
@@ -158,7 +170,8 @@ class Abstraction:
         if message == "HelloRetryRequest":
             return self._retry_fields(_server_hello(body))
         if message == "EncryptedExtensions":
-            return {"early_data": wire.EARLY_DATA in wire.Reader(message, body).extensions()}
+            answered = wire.Reader(message, body).extensions()
+            return {"early_data": wire.EARLY_DATA in answered, **self._of_names(answered)}
         if message == "CertificateRequest" and self.modern:
             return {"context": self._context(wire.Reader(message, body).vector(1))}
         if message == "Certificate":
@@ -262,6 +275,8 @@ class Abstraction:
                 identity, self._identity(mine), self.known.get(identity or b"", "external")
             ),
             "early_data": wire.EARLY_DATA in h.extensions,
+            "server_name": self._server_name(h),
+            **self._listed(h),
             "cookie": _made(h.extensions.get(wire.COOKIE), asked.get(wire.COOKIE), self.server),
         }
         if h.version == "TLS13" and share is not None and first is not None:
@@ -290,8 +305,40 @@ class Abstraction:
             "renegotiation_info": wire.renegotiation_info(h.extensions),
             "status_request": wire.STATUS_REQUEST in h.extensions,
             "extended_master_secret": wire.EXTENDED_MASTER_SECRET in h.extensions,
+            **self._of_names(h.extensions),
         }
         return fields | self._session_id(h, mine)
+
+    def _server_name(self, h: wire.ClientHello) -> str:
+        """The model's name of the server that a hello names."""
+        return "none" if h.server_name is None else "a" if h.server_name == self.name else "b"
+
+    def _listed(self, h: wire.ClientHello) -> dict[str, bool]:
+        """Which of the model's protocols a hello lists."""
+        found = {self._protocol(p) for p in wire.protocols(h.extensions)}
+        return {f"lists_{p}": p in found for p in PROTOCOLS}
+
+    def _of_names(self, answered: Mapping[int, bytes]) -> dict[str, Any]:
+        """The answers to a server name and to a list of protocols."""
+        picked = wire.protocols(answered)
+        return {
+            "server_name": wire.SERVER_NAME in answered,
+            "protocol": self._protocol(picked[0]) if picked else "none",
+        }
+
+    def _protocol(self, name: bytes) -> str:
+        """The model's name of a protocol."""
+        return "http" if name == self.first_protocol else "ftp"
+
+    def _picks(self, answered: Mapping[int, bytes]) -> None:
+        """Remember the protocol that the server picks, to name it."""
+        self.protocol = self.protocol or next(iter(wire.protocols(answered)), None)
+
+    @property
+    def first_protocol(self) -> bytes | None:
+        """The protocol that was picked first, or else listed first."""
+        listed = wire.protocols(self.hello.extensions) if self.hello is not None else []
+        return self.protocol or next(iter(listed), None)
 
     def _identity(self, h: wire.ClientHello) -> bytes | None:
         """The pre-shared key of a hello that counts."""

@@ -26,11 +26,12 @@ from checker.conformance.recording import (
     roles,
 )
 from model.expr import Expr, variables
+from model.extensions.alpn import PROTOCOLS
 from model.principal import CLIENT, OFFERED, Version
 from model.transcript import EXPORT_SUITES
 
 MAY = {
-    "client": ("updates", "false_starts", "allows_insecure"),
+    "client": ("updates", "false_starts", "allows_insecure", "crosses_names"),
     "server": ("updates", "asks_later", "issues_more", "asks_renegotiation", "allows_insecure"),
 }
 """Options that an RFC always leaves to an end, and so are on: the end may use them."""
@@ -124,8 +125,12 @@ class _Shown:
 
     def cancels(self, direction: str) -> bool:
         """Whether the end that sends in `direction` gives up the handshake."""
+        return self.alerts(direction, "user_canceled")
+
+    def alerts(self, direction: str, description: str) -> bool:
+        """Whether the end that sends in `direction` sends that alert."""
         return any(
-            m.direction == direction and m.fields.get("description") == "user_canceled"
+            m.direction == direction and m.fields.get("description") == description
             for m in self.recording.messages
         )
 
@@ -149,6 +154,25 @@ class _Shown:
     def ticket(self) -> bool:
         """Whether the pre-shared key offered is a ticket."""
         return self.identity() not in ("none", "external", "adversary")
+
+    def answered(self, field: str, default: Any) -> Any:
+        """What the server answers in a field of ServerHello, or in TLS 1.3 EncryptedExtensions."""
+        modern = "EncryptedExtensions" in self.first
+        return self.of("EncryptedExtensions" if modern else "ServerHello").get(field, default)
+
+    def protocols(self) -> dict[str, bool]:
+        """The server's part in the choice of the application protocol: it knows the one picked."""
+        picked = self.answered("protocol", "none")
+        if picked != "none":
+            return {f"knows_{p}": p == picked for p in PROTOCOLS}
+        if self.alerts(TO_CLIENT, "no_application_protocol"):
+            return dict.fromkeys((f"knows_{p}" for p in PROTOCOLS), False)
+        asked = any(self.hello.get(f"lists_{p}", False) for p in PROTOCOLS)
+        return {"uses_alpn": not asked or not self.answer}
+
+    def key_protocol(self) -> str:
+        """The application protocol that is taken to go with an external key: the one picked."""
+        return str(self.answered("protocol", "none")) if self.identity() == "external" else "none"
 
     def retry(self) -> Mapping[str, Any] | None:
         """The fields of a HelloRetryRequest before the ServerHello; None if there is none."""
@@ -331,6 +355,7 @@ def _client_extensions(shown: _Shown) -> dict[str, Any]:
         "first_group": "none" if hello.get("shares") == "empty" else "x25519",
         **{f: hello[f] for f in ("supports_x25519", "supports_secp256r1") if f in hello},
         "sends_early": shown.early(),
+        "key_protocol": shown.key_protocol(),
         **{name: hello[f] for f, name in _configured_by_hello().items() if f in hello},
     }
 
@@ -357,6 +382,9 @@ def _server_extensions(shown: _Shown) -> dict[str, Any]:
             "early_data", "EndOfEarlyData" in shown.first
         ),
         "asks_cookie": cookie != "none",
+        "acknowledges": shown.answered("server_name", True),
+        **shown.protocols(),
+        "key_protocol": shown.key_protocol(),
         "supports_x25519": not asked or (cookie != "none" and retry.get("group", "none") == "none"),
     }
 

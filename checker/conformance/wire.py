@@ -30,11 +30,13 @@ HANDSHAKE = {
 }
 """Handshake types (RFC 5246 7.4, RFC 6066 8, RFC 8446 B.3)."""
 
-STATUS_REQUEST, SUPPORTED_GROUPS, ENCRYPT_THEN_MAC, EXTENDED_MASTER_SECRET = 5, 10, 22, 23
+SERVER_NAME, STATUS_REQUEST, SUPPORTED_GROUPS, ALPN = 0, 5, 10, 16
+ENCRYPT_THEN_MAC, EXTENDED_MASTER_SECRET = 22, 23
 SESSION_TICKET, RENEGOTIATION_INFO = 35, 0xFF01
 PRE_SHARED_KEY, EARLY_DATA = 41, 42
 SUPPORTED_VERSIONS, COOKIE, PSK_MODES, POST_HANDSHAKE_AUTH, KEY_SHARE = 43, 44, 45, 49, 51
-"""Extension types (RFC 8446 4.2, RFC 7366 2, RFC 7627 5.1, RFC 5077 3.2, RFC 5746 3.2)."""
+"""Extension types (RFC 8446 4.2, RFC 6066 3, 8, RFC 7301 3.1, RFC 7366 2, RFC 7627 5.1, RFC 5077
+3.2, RFC 5746 3.2)."""
 
 COMPRESSION = {0: "null", 1: "deflate"}
 SENTINELS = {b"DOWNGRD\x01": "DOWNGRD01", b"DOWNGRD\x00": "DOWNGRD00"}
@@ -161,6 +163,14 @@ class Reader:
         return out
 
 
+def protocols(extensions: Mapping[int, bytes]) -> list[bytes]:
+    """The application protocols in a hello or its answer (RFC 7301 3.1)."""
+    r, out = _reader_of("application_layer_protocol_negotiation", extensions.get(ALPN)), []
+    while r.more():
+        out.append(r.vector(1))
+    return out
+
+
 def _reader_of(what: str, vector: bytes | None) -> Reader:
     """The reader of the content of a vector with two bytes of length; empty without a vector."""
     return Reader(what, b"" if vector is None else Reader(what, vector).vector(2))
@@ -196,6 +206,18 @@ class ClientHello:
             out.append(r.number(2))
             r.vector(2)
         return out
+
+    @property
+    def server_name(self) -> bytes | None:
+        """The name of the server in lower case, or the whole extension if it has no DNS name
+        (RFC 6066 3)."""
+        whole = self.extensions.get(SERVER_NAME)
+        r = _reader_of("ClientHello server_name", whole)
+        while r.more():
+            kind, name = r.number(1), r.vector(2)
+            if kind == 0:
+                return name.lower()
+        return whole
 
     @property
     def modes(self) -> bytes:

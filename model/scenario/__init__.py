@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from model.near import meant
 from model.rule import ModelError
-from model.scenario import below_tls13, generations, secrets, sessions, tls13
+from model.scenario import below_tls13, generations, names, secrets, sessions, tls13
 from model.scenario.definition import EITHER, Config, Scenario
 
 __all__ = ["EITHER", "SCENARIOS", "Config", "Scenario", "own", "scenario"]
@@ -15,6 +15,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *tls13.SCENARIOS,
     *sessions.SCENARIOS,
     *secrets.SCENARIOS,
+    *names.SCENARIOS,
 )
 
 

@@ -116,6 +116,12 @@ class Scenario:
         return any(True in c.get(name, ())
                    for c in (self.client, self.server, *self.configs.values()))
 
+    def _demands(self) -> bool:
+        """Whether a host of some server may demand a certificate of its clients."""
+        servers = (self.server, *self.configs.values())
+        values = {v for c in servers for n in c if n.endswith("_demands") for v in c[n]}
+        return bool(values - {"nothing"})
+
     def _offered(self) -> set[str]:
         """The features of what both ends offer, and of what is said under it."""
         ends = (self.client, self.server)
@@ -146,7 +152,8 @@ class Scenario:
             found.add("rsa")
         if "DH_anon" in both:
             found.add("anonymous")
-        if True in self.server.get("asks_client", (True,)) and "certificates" in found:
+        asks = True in self.server.get("asks_client", (True,)) or self._demands()
+        if asks and "certificates" in found:
             found.add("client-auth")
         if "client-auth" in found or self._on("has_external") or "psk_suites" in self.extensions:
             found.add("known-clients")
