@@ -20,12 +20,16 @@ IN_C = Request(backend="c")
 
 
 def telling(results: Sequence[Result], shows: str) -> Result | None:
-    """The result whose trace shows an attack: that of the property `shows`, else the shortest.
+    """The result whose trace tells most; None if no result has a trace.
 
-    None if no result has a trace.
+    That of the property `shows`, else what is not as declared, and of these the shortest.
     """
     traced = [r for r in results if r.trace is not None]
-    return min(traced, key=lambda r: (r.property != shows, len(r.trace)), default=None)
+
+    def rank(r: Result) -> tuple[bool, bool, int]:
+        return r.property != shows, r.as_declared, len(r.trace)
+
+    return min(traced, key=rank, default=None)
 
 
 def attack(flaw: Flaw, end: str) -> Result:

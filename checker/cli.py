@@ -98,7 +98,7 @@ def note(line: str) -> None:
 
 def _verify(args: argparse.Namespace) -> int:
     from checker.patched import IDLE
-    from checker.report import machine_readable, text
+    from checker.report import machine_readable, terminal, text
     from checker.report.requirements import requirements
     from checker.request import Request, checked, left_out, scenarios_of
     from checker.verdict import exit_status
@@ -140,7 +140,10 @@ def _verify(args: argparse.Namespace) -> int:
         requirements(args.rfc)
     for line in notes:
         note(line)
-    stream = output.Stream(args.output)
+    here = args.format == "text" and not args.output
+    width = terminal.width() if here else None
+    paint = [terminal.painted] if here and terminal.coloured() else []
+    stream = output.Stream(args.output, *paint)
     streamed = args.format == "jsonl" or (args.format == "text" and not args.rfc)
     streamed &= not _by_property(request)
     told: list[Result] = []
@@ -151,7 +154,7 @@ def _verify(args: argparse.Namespace) -> int:
         if args.format == "jsonl":
             stream.say(machine_readable.as_lines(results))
         elif streamed:
-            stream.say(f"{text.table(results)}\n\n")
+            stream.say(f"{text.table(results, width)}\n\n")
 
     try:
         outcome = verify(request, progress, note=note, report=report)
@@ -173,7 +176,7 @@ def _verify(args: argparse.Namespace) -> int:
     elif args.format == "jsonl":
         out = machine_readable.last_line(outcome, left_out(request))
     else:
-        out = _as_text(request, outcome, table=not streamed)
+        out = _as_text(request, outcome, width, table=not streamed)
         out += "\n\ninterrupted: these are the results so far" if outcome.interrupted else ""
     stream.say(f"{out}\n")
     stream.close()
@@ -193,27 +196,24 @@ def _give(text: str, path: str | None = None) -> None:
         output.say(f"{text}\n")
 
 
-def _as_text(request: Request, outcome: Outcome, *, table: bool) -> str:
-    """The table of verdicts if asked for, a chart of each violation shown, and the summary."""
+def _as_text(request: Request, outcome: Outcome, width: int | None, *, table: bool) -> str:
+    """The table of verdicts if asked for, the chart of a violation, the summary, and what fell."""
     from checker.attack import telling
     from checker.patched import fallen
     from checker.report import text
+    from checker.report.columns import WIDTH
+    from checker.report.sequence import chart
     from checker.request import omissions, patch_of
 
     results = outcome.results
-    shown = [
-        r
-        for r in results
-        if r.trace is not None
-        and (not r.as_declared or request.properties or (request.patch and fallen(r)))
-    ]
-    if request.patch:
-        found = patch_of(request)
-        best = telling(shown, found[0].shows if found else "")
-        shown = [best] if best else []
+    traced = [r for r in results if r.trace is not None]
+    shown = [r for r in traced if not r.as_declared or fallen(r) or request.properties]
+    found = patch_of(request)
+    best = telling(shown, found[0].shows if found else "")
     form = text.by_property if _by_property(request) else text.table
-    parts = [form(results)] if table else []
-    parts += [text.chart(r.trace) for r in shown]
+    parts = [form(results, width)] if table else []
+    if best is not None:
+        parts.append(chart(best.trace, width or WIDTH, best.rows))
     parts += [
         f"{r.property}: the invariant that says otherwise\n\n{r.certificate}"
         for r in results
@@ -224,7 +224,8 @@ def _as_text(request: Request, outcome: Outcome, *, table: bool) -> str:
         "\n".join(omissions(request)),
         "\n".join(f"! {x}" for x in outcome.odd_cases),
     ]
-    return "\n\n".join([*parts, *filter(None, said), text.summary(results)])
+    last = filter(None, (text.summary(results), text.fell(results)))
+    return "\n\n".join([*parts, *filter(None, said), "\n".join(last)])
 
 
 def _by_section(args: argparse.Namespace, where: Sequence[Any], results: Sequence[Any]) -> str:

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from model.near import UsageError
@@ -70,16 +71,21 @@ def read(path: str, most: int) -> bytes:
 
 
 class Stream:
-    """Text written piece by piece: to stdout at once, or to the file `path` when closed."""
+    """Text written piece by piece: to stdout at once, or to the file `path` when closed.
 
-    def __init__(self, path: str | None = None) -> None:
-        self.path = path
+    `paint` colours what goes to stdout.
+    """
+
+    def __init__(
+        self, path: str | None = None, paint: Callable[[str], str] = lambda text: text
+    ) -> None:
+        self.path, self.paint = path, paint
         self.parts: list[str] = []
 
     def say(self, text: str) -> None:
         """Write a piece."""
         if self.path is None:
-            say(text)
+            say(text, self.paint)
         else:
             self.parts.append(printable(text))
 
@@ -125,12 +131,15 @@ def complain(text: str) -> None:
     sys.stderr.flush()
 
 
-def say(text: str) -> None:
-    """Write to stdout, escaped as by `printable`; UsageError if stdout is full or closed."""
+def say(text: str, paint: Callable[[str], str] = lambda text: text) -> None:
+    """Write to stdout, escaped as by `printable`, then coloured by `paint`.
+
+    UsageError if stdout is full or closed.
+    """
     if sys.stdout is None:
         raise UsageError("stdout: expected a place to write, got: it is closed")
     try:
-        sys.stdout.write(printable(text))
+        sys.stdout.write(paint(printable(text)))
         sys.stdout.flush()
     except BrokenPipeError:
         raise

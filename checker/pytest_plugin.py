@@ -70,7 +70,7 @@ def _decided(kind: str, verdict: str, where: str, says: Callable[[Any], Any], as
 
 
 def _explain(result: Any) -> str:
-    from checker.report.text import chart
+    from checker.report.sequence import chart
 
     head = f"{result.property} in {result.scenario}: {result.verdict}"
     if result.reason:

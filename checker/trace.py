@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from checker.broken import Broken, reasons
 from checker.engines.interface import Described
 from checker.engines.reference import EngineError, Reference, State
-from model.expr import Expr, const, substitute, var, variables
+from model.expr import Expr, var
 from model.machine import JUNK, Run
 from model.schedule import TRAFFIC
 from model.system import Compiled, System
@@ -54,6 +55,8 @@ class Trace:
     loop: int | None = None
     # The variables that make the last state a violation, with their values there.
     broken: Mapping[str, Any] = field(default_factory=dict)
+    # The case of the property that the last state breaks.
+    case: Broken | None = None
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -80,11 +83,13 @@ def replay(
     goal: Expr | None,
     name: str = "",
     reached: Callable[[State], object] = lambda state: None,
+    why: Callable[[Mapping[str, Any]], Broken | None] = lambda last: None,
 ) -> Trace:
     """The trace of `path`, replayed on the machines.
 
-    `reached` is called with each state, over all variables. EngineError if a step does not replay,
-    or the last state does not satisfy `goal`, if given.
+    `reached` is called with each state, over all variables; `why` finds the case that the last one
+    breaks. EngineError if a step does not replay, or the last state does not satisfy `goal`, if
+    given.
     """
     reference = machines_of(system)
     full = reference.compiled
@@ -145,7 +150,8 @@ def replay(
     config = {n: v for n, v in first.items() if len(system.variables[n].initial) > 1}
     last = {**first, **dict(zip(full.names, state, strict=True))}
     broken = {} if goal is None else {n: last[n] for n in reasons(goal, last)}
-    return Trace(system.name, name, tuple(machines), config, tuple(steps), broken=broken)
+    runs = tuple(machines)
+    return Trace(system.name, name, runs, config, tuple(steps), broken=broken, case=why(last))
 
 
 def _machines(system: System, start: Mapping[str, Any]) -> dict[str, Run]:
@@ -155,24 +161,6 @@ def _machines(system: System, start: Mapping[str, Any]) -> dict[str, Run]:
         out[r.name] = Run(r.role, r.name, out[r.prev] if r.prev else None)
         out[r.name].place({n: start[f"{r.name}.{n}"] for n in r.role.variables})
     return out
-
-
-def reasons(expr: Expr, state: Mapping[str, Any]) -> list[str]:
-    """The variables that make `expr` true, or false, in `state`; of several sets a small one."""
-    memo: dict[int, Expr] = {}
-
-    def true(e: Expr) -> bool:
-        return bool(substitute(e, lambda v: const(state[v.payload], v.domain), memo=memo).payload)
-
-    def why(e: Expr) -> list[str]:
-        if e.op not in ("and", "or", "not"):
-            return list(variables(e))
-        decisive = [a for a in e.args if e.op == "not" or true(a) == (e.op == "or")]
-        if e.op != "not" and decisive:
-            return min(map(why, decisive), key=len)
-        return [n for a in e.args for n in why(a)]
-
-    return list(dict.fromkeys(why(expr)))
 
 
 def _plain(value: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -87,10 +88,12 @@ def judge(p: Property, found: Finding, system: System) -> Result:
         stopped=found.stopped,
     )
     if found.bad is not None:
+        from checker.broken import broken
         from checker.trace import replay
 
         goal = p.bad(system) if found.loop is None else None
-        r.trace = replace(replay(system, found.bad, goal, p.name), loop=found.loop)
+        trace = replay(system, found.bad, goal, p.name, why=partial(broken, p, system))
+        r.trace = replace(trace, loop=found.loop)
         r.verdict, r.depth, r.reason = VIOLATED, len(r.trace), ""
     elif found.cleared is not None:
         r.verdict, r.depth = HOLDS_TO_DEPTH, found.cleared

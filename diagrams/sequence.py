@@ -57,8 +57,9 @@ class _Drawing:
             self.out.append(f'<path {path} fill="none" stroke="{SOFT}" stroke-width="2"/>')
         self.y += PAD
         for line in self.chart.end:
-            ink = FORGED if line.startswith("wrong") else PLAIN
-            self._lines(line, 20, 110, ink, 13, "start", bold=True)
+            self._lines(line, 20, 110, PLAIN, 13, "start", bold=True)
+        for line in self.chart.wrong:
+            self._lines(line, 20, 110, FORGED, 13, "start", bold=True)
         self.y += 2 * PAD
         size = f'width="{self.width}" height="{self.y}" viewBox="0 0 {self.width} {self.y}"'
         head = [

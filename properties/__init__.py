@@ -11,6 +11,7 @@ a reachable state, or the verdict is VACUOUS.
 
 from __future__ import annotations
 
+import ast
 import linecache
 import re
 import sys
@@ -67,6 +68,10 @@ class Implication:
     given: Expr
     holds: Expr
     case: Case = Case("")
+    runs: tuple[tuple[str, str], ...] = ()
+    """The runs by the name that they have at the place of the case."""
+    says: str = ""
+    """What `holds` is as it is written, without line breaks."""
 
 
 class when:  # noqa: N801 - read as a sentence: when(a).then(b)
@@ -74,17 +79,19 @@ class when:  # noqa: N801 - read as a sentence: when(a).then(b)
 
     def __init__(self, given: Expr) -> None:
         self.given = given
-        self.case = _case(sys._getframe(1))
+        self.case, self.runs = _case(sys._getframe(1))
 
     def then(self, holds: Expr) -> Implication:
         """The implication."""
-        return Implication(self.given, holds, self.case)
+        frame = sys._getframe(1)
+        says = _written(frame.f_code, frame.f_lasti)[1]
+        return Implication(self.given, holds, self.case, self.runs, says)
 
 
-def _case(frame: FrameType) -> Case:
-    """The case of a `when` that was called in `frame`."""
+def _case(frame: FrameType) -> tuple[Case, tuple[tuple[str, str], ...]]:
+    """The case of a `when` that was called in `frame`, and the runs by their names there."""
     calls = _calls(frame)
-    roles = {n: v.role for f in reversed(calls) for n, v in f.f_locals.items() if type(v) is View}
+    views = {n: v for f in reversed(calls) for n, v in f.f_locals.items() if type(v) is View}
     # A comprehension is a place of its own function: the call of it says nothing more.
     places = [_written(frame.f_code, frame.f_lasti)[0]]
     for inner, f in pairwise(calls):
@@ -92,8 +99,9 @@ def _case(frame: FrameType) -> Case:
             places.append(_written(f.f_code, f.f_lasti)[0])
     says = _written(frame.f_code, frame.f_lasti)[1]
     # Names of an earlier loop still have their runs: if the premise names runs, only these count.
-    named = roles.keys() & set(re.findall(r"\w+", says)) or roles.keys()
-    return Case(" from ".join(places), tuple((n, roles[n]) for n in sorted(named)), says)
+    named = sorted(views.keys() & set(re.findall(r"\w+", says)) or views.keys())
+    case = Case(" from ".join(places), tuple((n, views[n].role) for n in named), says)
+    return case, tuple((n, views[n].name) for n in named)
 
 
 def _calls(frame: FrameType) -> list[FrameType]:
@@ -118,7 +126,18 @@ def _written(code: CodeType, at: int) -> tuple[str, str]:
     lines[-1] = lines[-1][:stop]
     lines[0] = lines[0][column:]
     text = " ".join(b"".join(lines).decode().split())
-    return f"{file}:{line}:{column + 1}", text.removeprefix("when(").removesuffix(")").strip(" ,")
+    return f"{file}:{line}:{column + 1}", _argument(text)
+
+
+def _argument(call: str) -> str:
+    """The argument in the text of a call with one; empty if the text is none."""
+    try:
+        node = ast.parse(call, mode="eval").body
+    except SyntaxError:
+        return ""
+    if not isinstance(node, ast.Call) or not node.args:
+        return ""
+    return ast.get_source_segment(call, node.args[0]) or ""
 
 
 class View:

@@ -16,8 +16,10 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
+from checker.broken import broken
 from checker.engines.interface import Described
 from checker.engines.native_calls import DONE, LIMIT, NEVER
 from checker.engines.reference import EngineError
@@ -291,7 +293,8 @@ class Family:
         events = {(s.run, s.rule.trigger, s.source.name) for s in steps if s.label in taken}
         few = [s for s in steps if (s.run, s.rule.trigger, s.source.name) in events]
         system = given(small, few, self.joint.system.values)
-        return replay(system, path, p.bad(change.system), p.name)
+        why = partial(broken, p, change.system)
+        return replay(system, path, p.bad(change.system), p.name, why=why)
 
     def _described(self, change: Change, path: Sequence[tuple[int, Sequence[Value]]]) -> Described:
         """A path with the labels of the mutant."""

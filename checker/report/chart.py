@@ -27,11 +27,15 @@ class Row:
     learned: str  # what the adversary knows, if that changed
 
     @property
+    def said(self) -> str:
+        """The fields that say something, as text."""
+        said = {k: v for k, v in self.step.fields.items() if v not in ("none", "null", False)}
+        return ", ".join(f"{k}={v}" for k, v in fields(said).items())
+
+    @property
     def details(self) -> list[str]:
         """The fields that say something, the record keys, and what the adversary did, as text."""
-        said = {k: v for k, v in self.step.fields.items() if v not in ("none", "null", False)}
-        out = [f"{k}={v}" for k, v in fields(said).items()]
-        return [x for x in (", ".join(out), under(self.step), self.forged) if x]
+        return [x for x in (self.said, under(self.step), self.forged) if x]
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Chart:
     rows: tuple[Row, ...]
     start: str  # the line above all rows
     end: tuple[str, ...]  # the lines below all rows
+    wrong: tuple[str, ...]  # what is wrong at the end, below these
 
     @property
     def network(self) -> int:
@@ -68,12 +73,27 @@ def lay_out(trace: Trace) -> Chart:
     if trace.loop is not None:
         again = f"steps {trace.loop + 1} to {len(trace)} repeat for ever"
         end.append(again if trace.loop < len(trace) else "nothing follows, for ever")
-    if trace.property and trace.broken:
-        # Suites that are not offered say little, and there are many.
-        said = [k for k, v in trace.broken.items() if v is not False or ".offers_" not in k]
-        wrong = _listed({k: trace.broken[k] for k in said[:SHOWN]})
-        end.append(f"wrong at the end: {wrong}{', ...' if len(said) > SHOWN else ''}")
-    return Chart(trace, columns, tuple(rows), _listed(trace.start), tuple(end))
+    shown = _listed(trace.start)
+    return Chart(trace, columns, tuple(rows), shown, tuple(end), tuple(_wrong(trace)))
+
+
+def _wrong(trace: Trace) -> list[str]:
+    """The case of the property that the last state breaks, with the values on both sides."""
+    case = trace.case
+    if case is None:
+        said = _few(trace.broken)
+        return [f"wrong at the end: {said}"] if trace.property and said else []
+    names = "".join(f", {n} is {run}" for n, run in case.runs.items() if n != run)
+    lines = [f"wrong at the end: {case.place}{names}"]
+    if case.given:
+        lines.append(f"when {case.given}: {_few(case.given_by)}")
+    return [*lines, f"then {case.holds or 'what must hold'} is false: {_few(case.denied_by)}"]
+
+
+def _few(values: Mapping[str, Any]) -> str:
+    """Variables with their values, but for suites that are not offered, which are many."""
+    said = [k for k, v in values.items() if v is not False or ".offers_" not in k]
+    return _listed({k: values[k] for k in said[:SHOWN]}) + (", ..." if len(said) > SHOWN else "")
 
 
 def fields(of: Mapping[str, Any]) -> dict[str, str]:

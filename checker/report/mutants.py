@@ -10,7 +10,7 @@ from checker.mutants.run import Fate, Fates, Judged
 from checker.mutants.survivors import rate, reason
 from checker.report.columns import columns
 from checker.report.document import document
-from checker.report.text import chart
+from checker.report.sequence import chart
 from checker.report.words import count
 from checker.tightness import Tightness
 from properties import catalogue

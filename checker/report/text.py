@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from checker.patched import Fires, told
-from checker.report.chart import Chart, Row, fields, lay_out, under
-from checker.report.columns import columns
+from checker.patched import Fires, fallen, told
+from checker.report.columns import columns, wrapped
 from checker.report.words import count
-from checker.trace import Trace
+from checker.request import FEW
 from checker.verdict import HOLDS_TO_DEPTH, VACUOUS, VIOLATED, Result
 
-COLUMN = 44
 
+def table(results: Sequence[Result], width: int | None = None) -> str:
+    """The table of verdicts: a line for each property and scenario, grouped by scenario.
 
-def table(results: Sequence[Result], *, seconds: bool = True) -> str:
-    """The table of verdicts: a line for each property and scenario, grouped by scenario."""
+    A line that is wider than `width` is wrapped.
+    """
     lines: list[str] = []
     at = None
     for r, line in zip(results, columns([*map(_row, results)]), strict=True):
@@ -29,8 +30,20 @@ def table(results: Sequence[Result], *, seconds: bool = True) -> str:
             size = f"  {max(sizes):,} states" if sizes else ""
             size += "  the search stopped at the answer" if stopped else ""
             lines += ["", f"{at}{size}"]
-        lines.append(line)
+        lines += _folded(line, width)
     return "\n".join(lines).strip("\n")
+
+
+def _folded(line: str, width: int | None) -> list[str]:
+    """The line of a table, whole if it fits; else the name, and below it the other cells."""
+    if width is None or len(line) <= width:
+        return [line]
+    name, *cells = re.split("  +", line[NAME:])
+    return [line[:NAME] + name, *wrapped("  ".join(cells), width, 0, NAME)]
+
+
+NAME = 10
+"""Where the name of a property starts in a line of a table."""
 
 
 def _row(r: Result) -> tuple[str, str, str]:
@@ -62,7 +75,7 @@ def _cases(r: Result) -> str:
     return f"{known.count(True)} of {count(len(known), 'case')} reached{open_}"
 
 
-def by_property(results: Sequence[Result]) -> str:
+def by_property(results: Sequence[Result], width: int | None = None) -> str:
     """The table of verdicts by property: where each falls, and where by the shortest trace."""
     lines = []
     for name in dict.fromkeys(_name(r) for r in results):
@@ -80,7 +93,7 @@ def by_property(results: Sequence[Result]) -> str:
             says.append(f"{verdict} in {n} {of}" + (f": {reason}" if reason else ""))
         says = says or [f"as declared in {len(rows)} {of}"]
         lines.append((f"{_mark(not odd)} {name}", "; ".join(says)))
-    return "\n".join(columns(lines))
+    return "\n".join(x for line in columns(lines) for x in _folded(line, width))
 
 
 def summary(results: Sequence[Result]) -> str:
@@ -103,6 +116,23 @@ def summary(results: Sequence[Result]) -> str:
     )
 
 
+def fell(results: Sequence[Result]) -> str:
+    """The line that names what falls, and where; empty if nothing does."""
+    where: dict[str, list[str]] = {}
+    for r in results:
+        if fallen(r) and not r.error:
+            where.setdefault(r.id or r.property, []).append(r.scenario)
+    places: dict[tuple[str, ...], list[str]] = {}
+    for name, scenarios in where.items():
+        places.setdefault(tuple(scenarios), []).append(name)
+    said = (f"{', '.join(names)} in {_places(at)}" for at, names in places.items())
+    return f"fell: {'; '.join(said)}" if places else ""
+
+
+def _places(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= FEW else count(len(names), "scenario")
+
+
 def of_patch(rows: Mapping[str, Fires], results: Sequence[Result]) -> str:
     """What is to be said of a patch: why nothing falls, and which of its rows never fire."""
     said: dict[str, list[str]] = {}
@@ -114,66 +144,3 @@ def of_patch(rows: Mapping[str, Fires], results: Sequence[Result]) -> str:
 
 def _name(r: Result) -> str:
     return f"{r.id:7} {r.property}"
-
-
-def chart(trace: Trace) -> str:
-    """The sequence chart: the runs as columns, the network in the middle, a note for each step.
-
-    `-->|` is a message into the network, `|-->` one out of the network, `|==>` one that the
-    adversary made or changed. The note of a delivery names its source.
-    """
-    laid = lay_out(trace)
-    lines = [f"{trace.property}: {len(trace)} steps in {trace.scenario}", ""]
-    if laid.start:
-        lines += [f"start: {laid.start}", ""]
-    lines.append("".join(c.center(COLUMN) for c in laid.columns).rstrip())
-    lines += [_arrow(row, laid) for row in laid.rows]
-    for line in laid.end:
-        lines += ["", line]
-    lines += ["", "steps:"]
-    for row in laid.rows:
-        lines += _note(row)
-    return "\n".join(lines)
-
-
-def _arrow(row: Row, laid: Chart) -> str:
-    s = row.step
-    label = f" {row.number} {s.event}" + (f" / {s.alert}" if s.alert else "") + " "
-    half = COLUMN // 2
-    line = list((" " * half + "|" + " " * (COLUMN - half - 1)) * len(laid.columns))
-    if row.right is None:
-        return "".join(line).rstrip() + label
-    a, b = sorted(k * COLUMN + half for k in (laid.columns.index(s.run), laid.network))
-    body = label.center(b - a - 1, "=" if row.forged else "-")
-    line[a + 1 : b] = list(body[:-1] + ">" if row.right else "<" + body[1:])
-    return "".join(line).rstrip()
-
-
-def _note(row: Row) -> list[str]:
-    """The lines below the chart about one step."""
-    s, by = row.step, row.forged
-    carried = ", ".join(f"{k}={v}" for k, v in fields(s.fields).items())
-    key = under(s) or "in the clear"
-    if s.kind == "send":
-        head = f"{s.run} sends {s.event}({carried}) {key}"
-    elif s.kind == "step":
-        head = f"{s.run}: {s.event}({carried})"
-    else:
-        came = by or f"as {s.source} sent it"
-        if by and s.key != "plaintext":
-            came += (
-                ", which knows the key" if by != "forged" else " by the adversary, which knows it"
-            )
-        elif by == "forged":
-            came += " by the adversary"
-        elif not by and s.key == "plaintext":
-            came = "as it was sent"
-        head = f"{s.run} receives {s.event}({carried}) {key}, {came}"
-    out = [f"{row.number:3}. {head}"]
-    out.append(f"     {s.before} -> {s.after}  by {s.rule}  [RFC {s.rfc}]")
-    if s.kind == "receive" and s.guard not in ("True", ""):
-        guard = s.guard if len(s.guard) < 240 else s.guard[:237] + "..."
-        out.append(f"     let through by: {guard}" if not s.alert else f"     refused: {guard}")
-    if s.known:
-        out.append(f"     the adversary knows the session keys of {', '.join(s.known)}")
-    return out

@@ -17,7 +17,7 @@ from checker.engines.liveness import bottoms, fair_component
 from checker.engines.reference import Reference
 from checker.export import Temporal, asked, asked_temporal, export, promela
 from checker.export import temporal as exported
-from checker.report.text import chart
+from checker.report.sequence import chart
 from checker.verdict import PROVED, VACUOUS, VIOLATED, Result
 from model.scenario import scenario
 from model.system import System

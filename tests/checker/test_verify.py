@@ -24,7 +24,8 @@ from checker.decide import run_task
 from checker.engines.native import Native
 from checker.engines.native_source import available
 from checker.pool import cores, share
-from checker.report.text import by_property, chart, summary, table
+from checker.report.sequence import chart
+from checker.report.text import by_property, summary, table
 from checker.request import Request, Task, checked, left_out, omissions, scenarios_of
 from checker.verdict import Result, exit_status
 from checker.verify import combined, verify

@@ -14,8 +14,9 @@ import pytest
 
 from checker import cli
 from checker.attack import attack
-from checker.report.text import chart
-from checker.trace import Trace, TraceStep, origin, reasons
+from checker.broken import reasons
+from checker.report.sequence import chart
+from checker.trace import Trace, TraceStep, origin
 from diagrams import gallery, render
 from diagrams.gallery import FOLDER, HONEST, Picture, run
 from diagrams.machine import (
