@@ -85,6 +85,12 @@ FLAW = arg(
     metavar="NAME[@END]",
     help="a published flaw at client, server or both, or a file with FLAW",
 )
+ENGINE = arg(
+    "--engine",
+    choices=[*sorted(ENGINES), "all"],
+    help="one engine, or all: search and proof of each property, which must agree; "
+    "default: the scenario's",
+)
 SECONDS = arg("--time", type=_seconds, metavar="S", help="seconds for each search")
 STATES = arg("--states", type=_states, metavar="N", help="states for each search")
 FORMAT = arg("--format", choices=("text", "json"), default="text")
@@ -97,12 +103,7 @@ ARGUMENTS: dict[str, list[Any]] = {
             arg("--scenario", help="one scenario; default: all default ones"),
             arg("--all", action="store_true", help="every scenario, the long ones too"),
         ],
-        arg(
-            "--engine",
-            choices=[*sorted(ENGINES), "all"],
-            help="one engine, or all: search and proof of each property, which must agree; "
-            "default: the scenario's",
-        ),
+        ENGINE,
         FLAW,
         arg(
             "--drop",

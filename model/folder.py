@@ -8,7 +8,7 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
-from model.near import UsageError
+from model.near import UsageError, hint
 from model.rule import ModelError
 
 
@@ -37,15 +37,23 @@ def modules(package: str, *names: str) -> dict[str, ModuleType]:
     return out
 
 
-def failure(error: BaseException, file: Path) -> str:
-    """The error text for a file that cannot be run: "model/flaws/x.py:3: invalid syntax"."""
+def failure(error: BaseException, file: Path, line: int = 0) -> str:
+    """The error text for a file that cannot be run: "model/flaws/x.py:3: invalid syntax".
+
+    The line is the last one in the folder of `file` that ran, but for a package's own code; `line`
+    if none did.
+    """
     if isinstance(error, SyntaxError) and error.filename:
         return f"{_short(Path(error.filename))}:{error.lineno}: {error.msg}"
     folder = file.resolve().parent
     ran = [(Path(f.filename), f.lineno) for f in traceback.extract_tb(error.__traceback__)]
-    where, line = ([(p, n) for p, n in ran if p.resolve().parent == folder] or [(file, 0)])[-1]
-    plain = isinstance(error, (AttributeError, ModelError, TypeError, ValueError))
-    return f"{_short(where)}:{line}: {'' if plain else type(error).__name__ + ': '}{error}"
+    beside = [(p, n) for p, n in ran if p.resolve().parent == folder and p.name != "__init__.py"]
+    where, at = (beside or [(file, line)])[-1]
+    plain = isinstance(error, (AttributeError, ModelError, NameError, TypeError, ValueError))
+    says = f"{'' if plain else type(error).__name__ + ': '}{error}"
+    if isinstance(error, AttributeError) and "did you mean" not in says:
+        says += hint(error.name or "", (n for n in dir(error.obj) if not n.startswith("_")))
+    return f"{_short(where)}:{at}: {says}"
 
 
 def _short(path: Path) -> Path:

@@ -15,7 +15,7 @@ import ast
 import linecache
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice, pairwise
@@ -23,9 +23,9 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-from model.expr import FALSE, TRUE, Expr, conj, disj, implies, neg
-from model.folder import modules
-from model.near import meant, unknown
+from model.expr import BOOL, FALSE, TRUE, Expr, conj, disj, implies, neg
+from model.folder import failure, modules
+from model.near import UsageError, meant, shown, unknown
 from model.rule import ModelError
 from model.scenario import SCENARIOS
 from model.schedule import TRAFFIC
@@ -78,14 +78,21 @@ class when:  # noqa: N801 - read as a sentence: when(a).then(b)
     """The first half of an implication."""
 
     def __init__(self, given: Expr) -> None:
-        self.given = given
+        self.given = _condition("when", given)
         self.case, self.runs = _case(sys._getframe(1))
 
     def then(self, holds: Expr) -> Implication:
         """The implication."""
         frame = sys._getframe(1)
         says = _written(frame.f_code, frame.f_lasti)[1]
-        return Implication(self.given, holds, self.case, self.runs, says)
+        return Implication(self.given, _condition("then", holds), self.case, self.runs, says)
+
+
+def _condition(what: str, got: object) -> Expr:
+    """The expression `got`; TypeError if it is no condition."""
+    if isinstance(got, Expr) and got.domain is BOOL:
+        return got
+    raise TypeError(f"{what}: expected a condition, an expression of bool, got {shown(got)}")
 
 
 def _case(frame: FrameType) -> tuple[Case, tuple[tuple[str, str], ...]]:
@@ -152,10 +159,8 @@ class View:
         try:
             return self.system.of(self.run, name)
         except KeyError:
-            raise AttributeError(
-                f"{self.role} {self.name} has no variable {name!r}: it has "
-                f"{', '.join(self.run.role.all_variables)}"
-            ) from None
+            known = self.run.role.all_variables
+            raise AttributeError(unknown(f"variable of {self.name}", name, known)) from None
 
 
 class World:
@@ -227,13 +232,32 @@ class Property:
         return self.name.replace("_", " ")
 
     def implications(self, system: System) -> list[Implication]:
-        """The implications over this system's runs."""
-        out = self.function(World(system))
-        if isinstance(out, Expr):
-            # A goal must be reached; any other expression must always hold.
-            pair = (out, TRUE) if self.kind == "reachable" else (TRUE, out)
-            return [Implication(*pair, Case(_written(self.function.__code__, 0)[0]))]
-        return list(out)
+        """The implications over this system's runs.
+
+        UsageError with the line at which the function fails; ModelError for one of the catalogue.
+        """
+        try:
+            out = self.function(World(system))
+            if isinstance(out, Expr):
+                # A goal must be reached; any other expression must always hold.
+                out = _condition("return", out)
+                pair = (out, TRUE) if self.kind == "reachable" else (TRUE, out)
+                return [Implication(*pair, Case(_written(self.function.__code__, 0)[0]))]
+            found = list(out) if isinstance(out, Iterable) else [out]
+            for i in found:
+                if not isinstance(i, Implication):
+                    raise TypeError(
+                        f"{self.name}: expected implications, when(...).then(...), or one "
+                        f"expression, got {shown(i)}"
+                    )
+            return found
+        except (ModelError, UsageError):
+            raise
+        except (AttributeError, LookupError, NameError, TypeError, ValueError) as e:
+            code = self.function.__code__
+            file = Path(code.co_filename)
+            kind = ModelError if file.parent == Path(__file__).parent else UsageError
+            raise kind(failure(e, file, code.co_firstlineno)) from e
 
     def holds(self, system: System) -> Expr:
         """The conjunction of the implications."""
