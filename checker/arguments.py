@@ -28,6 +28,7 @@ ABOUT = {
     "coverage": "rules never taken, checks that never decided anything",
     "mutants": "change each row in every way, and see which property notices",
     "tightness": "which mutants break a property, and which it alone notices",
+    "replay": "replay a trace on the machines, step by step, or draw it",
     "export": "write a scenario for another model checker",
     "cache": "what is kept of earlier runs: compiled searches and answers",
 }
@@ -42,6 +43,7 @@ CONFORMED = (
     "exit status: 0 no target is laxer than the model, 1 one is, 2 one could not be checked, "
     "130 interrupted"
 )
+REPLAYED = "exit status: 0 the trace goes through, 1 it does not, 2 usage"
 AUDITED = "exit status: 0 no file is laxer than the model, 1 one is, 2 one cannot be read"
 
 
@@ -141,6 +143,7 @@ ARGUMENTS: dict[str, list[Any]] = {
         ),
         OUTPUT,
         arg("--certificates", metavar="DIR", help="write each proof as a file there"),
+        arg("--traces", metavar="DIR", help="write each trace there, a file that replay reads"),
     ],
     "list": [
         [
@@ -218,6 +221,16 @@ ARGUMENTS: dict[str, list[Any]] = {
         arg("--role", choices=("server", "client"), default="server", help="of the target"),
         arg("--remote", action="store_true", help="allow addresses that are not loopback"),
         FORMAT,
+    ],
+    "replay": [
+        arg("file", metavar="FILE", help="written by verify --traces"),
+        arg(
+            "--format",
+            choices=("text", "mermaid", "plantuml", "svg", "python"),
+            default="text",
+            help="text: each step with what it changed; python: a test that drives the machines",
+        ),
+        OUTPUT,
     ],
     "cache": [arg("--clear", action="store_true", help="delete it")],
     "coverage": [SCENARIO, FLAW, SECONDS, STATES, FORMAT],
@@ -310,6 +323,7 @@ def parser() -> argparse.ArgumentParser:
         "conform": CONFORMED,
         "learn": AUDITED,
         "mutants": MUTATED,
+        "replay": REPLAYED,
     }
     for name, given in arguments().items():
         command = sub.add_parser(name, help=ABOUT[name], epilog=ends.get(name), formatter_class=raw)

@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,7 @@ def note(line: str) -> None:
 
 def _verify(args: argparse.Namespace) -> int:
     from checker.patched import IDLE
+    from checker.replay import keep
     from checker.report import machine_readable, terminal, text
     from checker.report.requirements import requirements
     from checker.request import Request, checked, left_out, scenarios_of
@@ -134,6 +136,8 @@ def _verify(args: argparse.Namespace) -> int:
                 "--certificates cannot be combined with a flaw of a file (it is not run again)"
             )
         output.check_folder("--certificates", request.certificates)
+    if args.traces:
+        output.check_folder("--traces", args.traces)
     if args.output:
         output.check_file("-o", args.output)
     if args.rfc:
@@ -151,6 +155,8 @@ def _verify(args: argparse.Namespace) -> int:
     def report(results: Sequence[Result]) -> None:
         told.extend(results)
         progress("")
+        if args.traces:
+            keep(results, request, args.traces)
         if args.format == "jsonl":
             stream.say(machine_readable.as_lines(results))
         elif streamed:
@@ -381,6 +387,28 @@ def _tightness(args: argparse.Namespace) -> int:
     return 130 if interrupted else 0
 
 
+def _replay(args: argparse.Namespace) -> int:
+    from checker.replay import read, replayed
+    from checker.report import as_test, markup, replay
+    from diagrams.sequence import sequence
+
+    if args.output:
+        output.check_file("-o", args.output)
+    found = replayed(read(args.file))
+    if args.format == "text":
+        out = replay.as_text(found)
+    elif args.format == "python":
+        out = as_test.as_test(replace(found.recorded, trace=found.trace), found.system)
+    elif args.format == "svg":
+        out = sequence(found.trace, f"{found.trace.property}\n{replay.end(found)}")
+    else:
+        out = getattr(markup, args.format)(found.trace)
+    _give(out, args.output)
+    if found.why and args.format != "text":
+        output.complain(replay.end(found))
+    return 1 if found.why else 0
+
+
 def _export(args: argparse.Namespace) -> int:
     from checker.export import files
 
@@ -423,6 +451,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "coverage": _coverage,
     "mutants": _mutants,
     "tightness": _tightness,
+    "replay": _replay,
     "export": _export,
     "cache": _cache,
 }

@@ -7,7 +7,7 @@ a real `transitions` machine, which must take the named row and reach the named 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -66,6 +66,14 @@ class Trace:
         return asdict(self)
 
 
+class StepError(EngineError):
+    """A step does not replay: its number, and the state and the machines before it."""
+
+    def __init__(self, says: str, number: int, state: State, machines: Mapping[str, Run]) -> None:
+        super().__init__(says)
+        self.number, self.state, self.machines = number, state, machines
+
+
 def every_variable(system: System) -> Compiled:
     """The system compiled with all variables."""
     return system.compile(*(var(n, v.domain) for n, v in system.variables.items()))
@@ -84,12 +92,13 @@ def replay(
     name: str = "",
     reached: Callable[[State], object] = lambda state: None,
     why: Callable[[Mapping[str, Any]], Broken | None] = lambda last: None,
+    messages: Sequence[Mapping[str, Any]] = (),
 ) -> Trace:
     """The trace of `path`, replayed on the machines.
 
     `reached` is called with each state, over all variables; `why` finds the case that the last one
-    breaks. EngineError if a step does not replay, or the last state does not satisfy `goal`, if
-    given.
+    breaks. `messages` has the fields of each step's message, if they are to be these. StepError if a
+    step does not replay, EngineError if the last state does not satisfy `goal`, if given.
     """
     reference = machines_of(system)
     full = reference.compiled
@@ -104,9 +113,14 @@ def replay(
     for i, (label, described) in enumerate(path[1:], 1):
         assert label is not None
         wanted = {full.index[n]: v for n, v in described.items() if n in full.index}
-        found = reference.toward(state, label, wanted)
+        given = messages[i - 1] if messages else {}
+        says = f"step {i} of the trace does not replay: {label}"
+        try:
+            found = reference.toward(state, label, wanted, given)
+        except ValueError as e:
+            raise StepError(f"{says}: {e}", i, state, machines) from e
         if found is None:
-            raise EngineError(f"step {i} of the trace does not replay: {label}")
+            raise StepError(says, i, state, machines)
         step, fields, after = found
         run = machines[step.run]
         before = run.valuation()

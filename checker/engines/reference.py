@@ -15,7 +15,7 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import networkx as nx
@@ -226,16 +226,21 @@ class Reference:
         return step, tuple(nxt)
 
     def toward(
-        self, state: State, label: Label, wanted: Mapping[int, Any]
+        self,
+        state: State,
+        label: Label,
+        wanted: Mapping[int, Any],
+        given: Mapping[str, Any] = MappingProxyType({}),
     ) -> tuple[Step, dict[str, Any], State] | None:
         """The step of that label to a state with the values `wanted`, by position, if there is one.
 
-        Only one message is fired: that which the step's expressions say leads there.
+        Only one message is fired: that which the step's expressions say leads there, with the
+        values `given` of its fields; ValueError for a value outside the field's domain.
         """
-        for event in self._groups[label[0]]:
+        for event in self._groups.get(label[0], ()):
             for k, (step, _, _) in enumerate(event.rows):
                 if step.label == label:
-                    fields = self._message(event, k, state, wanted)
+                    fields = self._message(event, k, state, wanted, given)
                     if fields is None:
                         continue
                     given = {**fields, **event.key(state)}
@@ -247,7 +252,12 @@ class Reference:
         return None
 
     def _message(
-        self, event: _Event, k: int, state: State, wanted: Mapping[int, Any]
+        self,
+        event: _Event,
+        k: int,
+        state: State,
+        wanted: Mapping[int, Any],
+        given: Mapping[str, Any],
     ) -> dict[str, Any] | None:
         """The fields of a message for row `k` of an event that leads to the values `wanted`."""
         step = event.rows[k][0]
@@ -260,8 +270,9 @@ class Reference:
             n: substitute(e, leaf) for n, e in step.effects.items() if self.position[n] in wanted
         }
         goals = [eq(e, const(wanted[self.position[n]], e.domain)) for n, e in now.items()]
-        p = assignment(conj(substitute(step.full, leaf), *goals))
-        return None if p is None else event.message_for(k, state, p)
+        chosen = parameters(step, given)
+        p = assignment(bind(conj(substitute(step.full, leaf), *goals), chosen))
+        return None if p is None else event.message_for(k, state, {**chosen, **p})
 
     def explore(
         self,
@@ -551,6 +562,24 @@ class _Event:
             for name in sealed:
                 out[name] = self.expected[k][name](state, plain)
         return out
+
+
+def parameters(step: Step, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a step's parameters in a message with these fields, and the fields it chooses.
+
+    ValueError for a value outside the domain of its field.
+    """
+    out: dict[str, Any] = {}
+    for n, domain in step.rule.choices.items():
+        if n not in fields or n in step.source.fields:
+            continue
+        if domain is COMPOSITE:
+            if f"msg.{n}{OK}" in step.parameters:
+                out[f"msg.{n}{OK}"] = fields[n] != JUNK
+        else:
+            domain.code(fields[n])
+            out[f"msg.{n}"] = fields[n]
+    return out
 
 
 def assignment(expr: Expr) -> dict[str, Any] | None:

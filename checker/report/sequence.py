@@ -36,7 +36,7 @@ def chart(trace: Trace, width: int = WIDTH, patched: Collection[str] = ()) -> st
         lines += ["", *(x for line in laid.wrong for x in wrapped(line, width, 2))]
     lines += ["", "steps:"]
     for row in laid.rows:
-        lines += _note(row, width, patched)
+        lines += note(row, width, patched)
     return "\n".join(lines)
 
 
@@ -86,7 +86,7 @@ def _written(line: Sequence[str], text: str, at: int) -> str:
 
 
 # -- the notes -------------------------------------------------------------------------------------
-def _note(row: Row, width: int, patched: Collection[str]) -> list[str]:
+def note(row: Row, width: int = WIDTH, patched: Collection[str] = ()) -> list[str]:
     """The lines below the chart about one step."""
     s = row.step
     number = f"{row.number:3}. "

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from checker import output, request
+from checker import output, replay, request
 from checker.arguments import ABOUT, arguments
+from checker.attack import handshake
 from checker.certificate import CLOSING, OPENING, Subject, write
 from checker.conformance import audit
 from checker.engines.symbolic import Proof, Prover
@@ -150,6 +151,12 @@ def _flaw(folder: Path, data: bytes) -> Ended:
     return called(read)
 
 
+@cache
+def _traces() -> Sequence[bytes]:
+    trace = handshake("tls12-small", {"state": "CONNECTED"}, "a handshake")
+    return (json.dumps(json.loads(replay.as_json(replay.Recorded(trace)))).encode(),)
+
+
 def _judgements() -> Sequence[bytes]:
     about = ("check", "a_row", "a check", "a.py", "5246 7.4.9")
     known = mutants.Judged("tls12-small", *about, "killed", {"ORD-1": 4}, "", "0" * 20)
@@ -262,6 +269,7 @@ READERS = {
         100,
         _of_certificate,
     ),
+    "trace": Reader(_traces, _file(".json", "replay", "FILE"), (0, 1, 2), 100, _of_lines),
     "judgements": Reader(_judgements, _record, (0, 2), 60, _of_lines),
     "expected": Reader(
         lambda: [(ROOT / "properties/expected.toml").read_bytes()],
