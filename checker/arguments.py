@@ -137,9 +137,10 @@ ARGUMENTS: dict[str, list[Any]] = {
         arg("--rfc", metavar="NUMBER", help="group the verdicts by the sections of an RFC"),
         arg(
             "--format",
-            choices=("text", "json", "jsonl"),
+            choices=("text", "json", "jsonl", "junit", "sarif", "markdown"),
             default="text",
-            help="jsonl: a line for each verdict as soon as it is there",
+            help="jsonl: a line for each verdict as soon as it is there; junit, sarif: for build "
+            "servers and code hosts; markdown: the summary of a pull request",
         ),
         OUTPUT,
         arg("--certificates", metavar="DIR", help="write each proof as a file there"),

@@ -100,7 +100,7 @@ def note(line: str) -> None:
 def _verify(args: argparse.Namespace) -> int:
     from checker.patched import IDLE
     from checker.replay import keep
-    from checker.report import machine_readable, terminal, text
+    from checker.report import junit, machine_readable, markdown, sarif, terminal, text
     from checker.report.requirements import requirements
     from checker.request import Request, checked, left_out, scenarios_of
     from checker.verdict import exit_status
@@ -127,8 +127,8 @@ def _verify(args: argparse.Namespace) -> int:
     )
     if args.all and args.flaw:
         raise UsageError("--all cannot be combined with --flaw (a flaw has its own scenario)")
-    if args.rfc and args.format == "jsonl":
-        raise UsageError("--rfc cannot be combined with --format jsonl (sections come at the end)")
+    if args.rfc and args.format not in ("text", "json"):
+        raise UsageError(f"--rfc cannot be combined with --format {args.format}: text or json")
     notes = checked(request)
     if request.certificates:
         if request.flaw and of_file(request.flaw):
@@ -179,6 +179,12 @@ def _verify(args: argparse.Namespace) -> int:
         out += "\n\n" + text.summary(results) if args.format == "text" else ""
     elif args.format == "json":
         out = machine_readable.as_json(outcome, left_out(request))
+    elif args.format == "junit":
+        out = junit.as_junit(outcome, left_out(request))
+    elif args.format == "sarif":
+        out = sarif.as_sarif(results, request, interrupted=outcome.interrupted)
+    elif args.format == "markdown":
+        out = markdown.as_markdown(outcome, left_out(request), request)
     elif args.format == "jsonl":
         out = machine_readable.last_line(outcome, left_out(request))
     else:

@@ -15,6 +15,7 @@ read the state before the step.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -174,6 +175,8 @@ class Rule:
     """A name to use instead of the one made of role, event and states."""
     file: str = ""
     """The file in which the row is written."""
+    line: int = 0
+    """The line in `file` at which the row begins."""
     generation: str = ""
     """The one generation that has the row; empty for a row of all generations."""
     refuses: tuple[str, str] | None = None
@@ -305,7 +308,16 @@ def step(
         do or {},
         choices or {},
         rfc,
+        line=_line(),
     )
+
+
+def _line() -> int:
+    """The line, outside this file, of the call under way."""
+    frame = sys._getframe(1)
+    while frame.f_code.co_filename == __file__ and frame.f_back is not None:
+        frame = frame.f_back
+    return frame.f_lineno
 
 
 def written(rows: Iterable[Rule], file: str, generation: str = "") -> tuple[Rule, ...]:
