@@ -29,6 +29,7 @@ ABOUT = {
     "mutants": "change each row in every way, and see which property notices",
     "tightness": "which mutants break a property, and which it alone notices",
     "replay": "replay a trace on the machines, step by step, or draw it",
+    "diff": "what a change of the tables means: rows, messages accepted, verdicts",
     "export": "write a scenario for another model checker",
     "cache": "what is kept of earlier runs: compiled searches and answers",
 }
@@ -43,6 +44,7 @@ CONFORMED = (
     "exit status: 0 no target is laxer than the model, 1 one is, 2 one could not be checked, "
     "130 interrupted"
 )
+DIFFERS = "exit status: 0 the tables mean the same, 1 they do not, 2 usage, 130 interrupted"
 REPLAYED = "exit status: 0 the trace goes through, 1 it does not, 2 usage"
 AUDITED = "exit status: 0 no file is laxer than the model, 1 one is, 2 one cannot be read"
 
@@ -233,6 +235,18 @@ ARGUMENTS: dict[str, list[Any]] = {
         ),
         OUTPUT,
     ],
+    "diff": [
+        arg(
+            "old",
+            nargs="?",
+            default="HEAD",
+            metavar="REV|DIR",
+            help="a revision or another tree, which this one is compared with; default: HEAD",
+        ),
+        arg("--scenario", help="one scenario; default: for each row the smallest that has it"),
+        SECONDS,
+        OUTPUT,
+    ],
     "cache": [arg("--clear", action="store_true", help="delete it")],
     "coverage": [SCENARIO, FLAW, SECONDS, STATES, FORMAT],
     "mutants": [
@@ -325,6 +339,7 @@ def parser() -> argparse.ArgumentParser:
         "learn": AUDITED,
         "mutants": MUTATED,
         "replay": REPLAYED,
+        "diff": DIFFERS,
     }
     for name, given in arguments().items():
         command = sub.add_parser(name, help=ABOUT[name], epilog=ends.get(name), formatter_class=raw)

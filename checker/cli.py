@@ -415,6 +415,24 @@ def _replay(args: argparse.Namespace) -> int:
     return 1 if found.why else 0
 
 
+def _diff(args: argparse.Namespace) -> int:
+    from checker.diff.meaning import Change, compare, tree
+    from checker.report import diff
+
+    if args.output:
+        output.check_file("-o", args.output)
+    found = Change(args.old, "")
+    with tree(args.old) as old:
+        try:
+            for so_far in compare(old, args.scenario, args.time, progress):
+                found = so_far
+        except KeyboardInterrupt:
+            found.interrupted = True
+    progress("")
+    _give(diff.as_markdown(found), args.output)
+    return 130 if found.interrupted else int(found.differs)
+
+
 def _export(args: argparse.Namespace) -> int:
     from checker.export import files
 
@@ -458,6 +476,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "mutants": _mutants,
     "tightness": _tightness,
     "replay": _replay,
+    "diff": _diff,
     "export": _export,
     "cache": _cache,
 }

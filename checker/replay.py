@@ -92,19 +92,25 @@ def read(path: str) -> Recorded:
         kind = data.get("command") if isinstance(data, dict) else data
         raise _odd(path, f"got one of the command {shown(kind)}")
     try:
-        raw = _made(Trace, data["trace"])
-        steps = tuple(TraceStep(**_made(TraceStep, s)) for s in raw["steps"])
-        trace = Trace(**{**raw, "steps": steps})
-        if trace.property and not trace.property.isidentifier():
-            raise ValueError(f"{trace.property!r} is the name of no property")
-        if trace.loop is not None and not 0 <= trace.loop <= len(trace):
-            raise ValueError(f"from step {trace.loop} nothing can repeat")
+        trace = trace_of(data["trace"])
         flaw, drop = data["flaw"], tuple(_is(d, str) for d in data["drop"])
         return Recorded(trace, None if flaw is None else _is(flaw, str), drop)
     except KeyError as e:
         raise _odd(path, f"it lacks {e}") from None
     except (TypeError, ValueError) as e:
         raise _odd(path, f"got: {shown(str(e))}") from None
+
+
+def trace_of(data: Any) -> Trace:
+    """The trace of its JSON form; ValueError, TypeError or KeyError if it has another form."""
+    raw = _made(Trace, data)
+    steps = tuple(TraceStep(**_made(TraceStep, s)) for s in raw["steps"])
+    trace = Trace(**{**raw, "steps": steps})
+    if trace.property and not trace.property.isidentifier():
+        raise ValueError(f"{trace.property!r} is the name of no property")
+    if trace.loop is not None and not 0 <= trace.loop <= len(trace):
+        raise ValueError(f"from step {trace.loop} nothing can repeat")
+    return trace
 
 
 def _odd(path: str, got: str) -> UsageError:

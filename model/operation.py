@@ -139,7 +139,7 @@ def content(of: Any) -> Any:
         return [content(x) for x in of]
     if isinstance(of, Rule):
         # A row is told by its name, however that is made; where it is written changes nothing.
-        told = ("label", "file", "generation")
+        told = ("label", "file", "line", "generation")
         return [of.name, *(content(getattr(of, f.name)) for f in fields(of) if f.name not in told)]
     if is_dataclass(of):
         return [content(getattr(of, f.name)) for f in fields(of)]

@@ -62,7 +62,9 @@ def _judge(case: ET.Element, r: Result) -> None:
 
 
 def _told(case: ET.Element, tag: str, message: str, text: str = "", kind: str = "") -> None:
-    child = ET.SubElement(case, tag, message=_xml(message), **({"type": kind} if kind else {}))
+    child = ET.SubElement(case, tag, message=_xml(message))
+    if kind:
+        child.set("type", kind)
     child.text = _xml(text) or None
 
 
