@@ -98,6 +98,7 @@ ENGINE = arg(
 SECONDS = arg("--time", type=_seconds, metavar="S", help="seconds for each search")
 STATES = arg("--states", type=_states, metavar="N", help="states for each search")
 FORMAT = arg("--format", choices=("text", "json"), default="text")
+PAGE = arg("--format", choices=("text", "json", "html"), default="text")
 OUTPUT = arg("-o", "--output", metavar="FILE", help="write there instead of to stdout")
 CHECK = arg("--check", action="store_true", help="write nothing; exit 1 if something is stale")
 ARGUMENTS: dict[str, list[Any]] = {
@@ -139,10 +140,11 @@ ARGUMENTS: dict[str, list[Any]] = {
         arg("--rfc", metavar="NUMBER", help="group the verdicts by the sections of an RFC"),
         arg(
             "--format",
-            choices=("text", "json", "jsonl", "junit", "sarif", "markdown"),
+            choices=("text", "json", "jsonl", "junit", "sarif", "markdown", "html"),
             default="text",
             help="jsonl: a line for each verdict as soon as it is there; junit, sarif: for build "
-            "servers and code hosts; markdown: the summary of a pull request",
+            "servers and code hosts; markdown: the summary of a pull request; html: a page to step "
+            "through each trace",
         ),
         OUTPUT,
         arg("--certificates", metavar="DIR", help="write each proof as a file there"),
@@ -163,6 +165,8 @@ ARGUMENTS: dict[str, list[Any]] = {
         arg("--words", metavar="WORDS", help="'>CH <SH ...', or a file of such lines"),
         arg("--live", action="store_true", help="run real handshakes on loopback"),
         arg("--record", metavar="FILE", help="with --live: write what was recorded"),
+        arg("--format", choices=("text", "html"), default="text"),
+        OUTPUT,
     ],
     "audit": [
         arg("files", nargs="+", metavar="FILE.dot", help="a learned Mealy machine"),
@@ -175,7 +179,7 @@ ARGUMENTS: dict[str, list[Any]] = {
         ),
         arg("--time", type=_seconds, metavar="S", help="seconds for all files"),
         arg("--compare", action="store_true", help="where two machines differ from each other"),
-        FORMAT,
+        PAGE,
         OUTPUT,
     ],
     "conform": [
@@ -255,7 +259,8 @@ ARGUMENTS: dict[str, list[Any]] = {
         arg("--record", metavar="FILE", help="keep each judgement there, and go on from it"),
         arg("--write", action="store_true", help="write the counts to properties/mutants.toml"),
         arg("--time", type=_seconds, metavar="S", help="seconds for all"),
-        FORMAT,
+        PAGE,
+        OUTPUT,
     ],
     "tightness": [
         arg(

@@ -185,6 +185,8 @@ def _verify(args: argparse.Namespace) -> int:
         out = sarif.as_sarif(results, request, interrupted=outcome.interrupted)
     elif args.format == "markdown":
         out = markdown.as_markdown(outcome, left_out(request), request)
+    elif args.format == "html":
+        out = _page("verdicts", request, outcome, progress)
     elif args.format == "jsonl":
         out = machine_readable.last_line(outcome, left_out(request))
     else:
@@ -193,6 +195,17 @@ def _verify(args: argparse.Namespace) -> int:
     stream.say(f"{out}\n")
     stream.close()
     return exit_status(results, odd_cases=bool(outcome.odd_cases), interrupted=outcome.interrupted)
+
+
+def _page(kind: str, *given: Any) -> str:
+    """The page that a module of `checker.report.html` makes."""
+    from importlib import import_module
+
+    from checker.report.html.bundle import bundled
+
+    out = bundled(import_module(f"checker.report.html.{kind}").page(*given))
+    progress("")
+    return out
 
 
 def _by_property(request: Request) -> bool:
@@ -291,7 +304,7 @@ def _diagrams(args: argparse.Namespace) -> int:
 def _monitor(args: argparse.Namespace) -> int:
     from checker.report.monitor import main as watch
 
-    return watch(args, progress)
+    return watch(args, progress, lambda reports: _page("recordings", reports))
 
 
 def _audit(args: argparse.Namespace) -> int:
@@ -300,6 +313,8 @@ def _audit(args: argparse.Namespace) -> int:
 
     if args.output:
         output.check_file("-o", args.output)
+    if args.compare and args.format == "html":
+        raise UsageError("--compare cannot be combined with --format html")
     if args.compare:
         text, status = report.compared(args.files, args.format)
         _give(text, args.output)
@@ -307,8 +322,11 @@ def _audit(args: argparse.Namespace) -> int:
     asked = Asked(args.role, args.version, args.client_auth, args.time)
     results, why = audit_all(args.files, asked, progress)
     progress("")
-    form = report.as_json if args.format == "json" else report.as_text
-    _give(form(results, why), args.output)
+    if args.format == "html":
+        out = _page("audits", results, why)
+    else:
+        out = (report.as_json if args.format == "json" else report.as_text)(results, why)
+    _give(out, args.output)
     return report.exit_status(results, why)
 
 
@@ -345,6 +363,8 @@ def _mutants(args: argparse.Namespace) -> int:
         raise UsageError("--write is for a run of all scenarios and all rows")
     if args.record:
         output.check_file("--record", args.record)
+    if args.output:
+        output.check_file("-o", args.output)
     where, found, interrupted = scenarios(args.scenario), Fates(), False
     seconds = args.time or (ROW_SECONDS if args.row and not args.scenario else None)
     try:
@@ -356,7 +376,13 @@ def _mutants(args: argparse.Namespace) -> int:
     if not found and not interrupted:
         raise UsageError(f"no mutant: {args.row or args.scenario} has no row that can fire")
     single = bool(args.scenario or args.row)
-    _give(report.as_json(found) if args.format == "json" else report.as_text(found, every=single))
+    if args.format == "html":
+        out = _page("mutants", found, interrupted)
+    else:
+        out = (
+            report.as_json(found) if args.format == "json" else report.as_text(found, every=single)
+        )
+    _give(out, args.output)
     if interrupted:
         sys.stderr.write("interrupted: these are the mutants so far\n")
         return 130

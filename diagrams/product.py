@@ -22,7 +22,7 @@ def product(scenario: Scenario, end: str = "CONNECTED") -> graphviz.Digraph:
     The order of states is that of the roles.
     """
     system = scenario.system()
-    nodes, moves = by_local_states(system)
+    nodes, moves, _ = by_local_states(system)
     last = [r.role.states.index(end) for r in system.runs]
     kept = [
         p

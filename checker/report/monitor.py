@@ -25,7 +25,7 @@ def _move(states: tuple[str, str]) -> str:
 
 def render(report: Report) -> str:
     """The report as a plain text table; below, the assumptions and the verdict."""
-    lines = [*_table(report.outcome), *_verdict(report)]
+    lines = [*_table(report.outcome), *verdict(report)]
     return "\n".join([report.title, *(f"  {line}" for line in lines)])
 
 
@@ -51,7 +51,7 @@ def _table(outcome: Outcome) -> list[str]:
     return [*columns([head, *lines]), *(f"assumed: {a}" for a in outcome.assumptions)]
 
 
-def _verdict(report: Report) -> list[str]:
+def verdict(report: Report) -> list[str]:
     """The lines of the verdict."""
     out = []
     left = len(report.recording.messages) - len(report.messages)
@@ -94,8 +94,12 @@ def _fields(message: str, names: Sequence[str]) -> str:
     return ", ".join(out) or "-"
 
 
-def main(args: Namespace, progress: Callable[[str], object] = str) -> int:
-    """The exit status of `monitor`.
+def main(
+    args: Namespace,
+    progress: Callable[[str], object] = str,
+    page: Callable[[Sequence[Report]], str] = str,
+) -> int:
+    """The exit status of `monitor`; `page` makes the page of the reports, if one is asked for.
 
     1 if a message is illegal (or a verdict is not the one that the file expects), else 2 if a
     recording is malformed, else 3 if one is not read, else 0. Each recording is reported as soon as
@@ -121,15 +125,30 @@ def main(args: Namespace, progress: Callable[[str], object] = str) -> int:
         if args.record:
             recordings = list(recordings)
             output.write(args.record, dump(recordings))
-        return _watch_all(recordings, progress)
+        if args.output:
+            output.check_file("-o", args.output)
+        stream = output.Stream(args.output)
+        if args.format == "html":
+            reports: list[Report] = []
+            status = _watch_all(recordings, progress, lambda text: None, reports)
+            stream.say(page(reports))
+        else:
+            status = _watch_all(recordings, progress, stream.say)
+        stream.close()
+        return status
     except (RecordingError, live.LiveError) as e:
         progress("")
         output.complain(f"monitor: {e}")
         return 2
 
 
-def _watch_all(recordings: Iterable[Recording], progress: Callable[[str], object]) -> int:
-    """Report on each recording; the exit status."""
+def _watch_all(
+    recordings: Iterable[Recording],
+    progress: Callable[[str], object],
+    say: Callable[[str], object],
+    kept: list[Report] | None = None,
+) -> int:
+    """Report on each recording, and put the reports into `kept`; the exit status."""
     verdicts, wrong, malformed = Counter[str](), 0, False
     for recording in recordings:
         report = watch(recording)
@@ -137,10 +156,12 @@ def _watch_all(recordings: Iterable[Recording], progress: Callable[[str], object
         wrong += not (report.as_expected if recording.expected else report.verdict != "refused")
         malformed |= recording.malformed and report.verdict == "not read"
         progress("")
-        output.say(f"{render(report)}\n\n")
+        say(f"{render(report)}\n\n")
+        if kept is not None:
+            kept.append(report)
         progress(f"{verdicts.total():,} recordings")
     progress("")
     parts = [f"{verdicts['accepted']} accepted", f"{verdicts['refused']} refused"]
     parts += [f"{verdicts['not read']} not read"] * ("not read" in verdicts)
-    output.say(f"{count(verdicts.total(), 'recording')}: {', '.join(parts)}\n")
+    say(f"{count(verdicts.total(), 'recording')}: {', '.join(parts)}\n")
     return 1 if wrong else 2 if malformed else 3 if verdicts["not read"] else 0

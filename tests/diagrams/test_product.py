@@ -14,7 +14,7 @@ SMALL = "retry-early-data-honest"
 
 @pytest.mark.deep
 def test_pairs_of_local_states_and_the_moves_between_them() -> None:
-    depth, moves = by_local_states(scenario(SMALL).system())
+    depth, moves, _ = by_local_states(scenario(SMALL).system())
     graph = checker.graph(SMALL)
     assert max(depth.values()) <= max(d for _, d in graph.nodes(data="depth"))
     assert depth["START", "START"] == 0
