@@ -164,6 +164,18 @@ ARGUMENTS: dict[str, list[Any]] = {
         arg("--keys", metavar="FILE", help="the secrets of a capture, as by SSLKEYLOGFILE"),
         arg("--words", metavar="WORDS", help="'>CH <SH ...', or a file of such lines"),
         arg("--live", action="store_true", help="run real handshakes on loopback"),
+        arg(
+            "--proxy",
+            nargs=2,
+            metavar=("LISTEN", "TARGET"),
+            help="forward connections on loopback, and follow them",
+        ),
+        arg(
+            "--connections",
+            type=_number("a whole number of connections", int, 10**6),
+            metavar="N",
+            help="with --proxy: end after N",
+        ),
         arg("--record", metavar="FILE", help="with --live: write what was recorded"),
         arg("--format", choices=("text", "html"), default="text"),
         OUTPUT,

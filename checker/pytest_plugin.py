@@ -1,4 +1,5 @@
-"""Properties as pytest tests: the fixture `model_check`, and `pytest --tls-properties`.
+"""Properties as pytest tests: the fixture `model_check`, and `pytest --tls-properties`; real
+handshakes: the fixture `tls_proxy`.
 
     def test_no_data_before_finished(model_check):
         model_check.holds(
@@ -6,14 +7,22 @@
         )
 
 A failure names the line of the property and the case that broke, and draws the chart of a shortest,
-replayed counterexample. pytest loads this file in every project where the checker is installed, so
+replayed counterexample.
+
+    def test_my_server(tls_proxy, my_server, tmp_path):
+        proxy = tls_proxy(my_server.port, keys=tmp_path / "keys.txt")
+        talk_to(*proxy.address, key_log=tmp_path / "keys.txt")
+
+At the end of the test every connection must have been legal; a failure prints the first illegal
+message. pytest loads this file in every project where the checker is installed, so
 whatever takes time is imported where it is used.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -23,6 +32,7 @@ import pytest
 from checker import SIBLINGS, misplaced
 
 if TYPE_CHECKING:
+    from checker.conformance.proxy import Proxy
     from checker.request import Request
     from checker.verdict import Result
     from model.scenario import Scenario
@@ -223,6 +233,40 @@ def _result(p: Property, system: System, request: Request) -> Result:
     if request.engine in (SYMBOLIC, "all") and p.kind == "invariant":
         out += prove(system, [p], request)
     return combined(out)
+
+
+# -- real handshakes ------------------------------------------------------------------------------
+@pytest.fixture
+def tls_proxy() -> Generator[Callable[..., Any]]:
+    """A function that starts a proxy on loopback: `tls_proxy(port, keys=FILE)`.
+
+    The client connects to the `address` of what it returns. When the test ends, the proxies are
+    stopped. The test fails if the monitor refuses or cannot read one of their connections, or if
+    there was none.
+    """
+    from checker.conformance.monitor import watch
+    from checker.conformance.proxy import Proxy
+    from checker.report.monitor import render
+
+    bad = []
+    with ExitStack() as ends:
+        proxies: list[Proxy] = []
+
+        def start(port: int, keys: object = None, host: str = "127.0.0.1") -> Proxy:
+            proxy = Proxy((host, 0), (host, port), None if keys is None else str(keys))
+            proxies.append(ends.enter_context(proxy))
+            return proxy
+
+        yield start
+        for proxy in proxies:
+            proxy.settle(2.0)
+            proxy.stop()
+            reports = [watch(r) for r in proxy.recordings()]
+            bad += [render(report) for report in reports if not report.ok]
+            if not reports:
+                bad.append(f"tls_proxy: no connection came to port {proxy.address[1]}")
+    if bad:
+        pytest.fail("\n\n".join(bad), pytrace=False)
 
 
 # -- every property as a test ----------------------------------------------------------------------

@@ -297,6 +297,9 @@ def _in_the_clear(kind: int, content: bytes) -> bool:
 class Earlier:
     """The connections read so far, by what a later one can resume."""
 
+    NAMES = 100_000
+    """The most session ids and tickets that are known; the oldest go first."""
+
     def __init__(self) -> None:
         self._by: dict[bytes, tuple[Recording, Abstraction]] = {}
 
@@ -308,6 +311,8 @@ class Earlier:
         for name in names:
             if name:
                 self._by[name] = (recording, abstraction)
+        while len(self._by) > self.NAMES:
+            del self._by[next(iter(self._by))]
 
     def of(self, hello: wire.ClientHello | None) -> tuple[Recording, Abstraction] | None:
         """The connection that a hello offers to resume."""

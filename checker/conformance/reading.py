@@ -54,11 +54,7 @@ def typed(text: str) -> Iterator[Recording]:
 
 def _captured(path: str, data: bytes, keys: str | None) -> Iterator[Recording]:
     """The TLS connections of a capture, in the order of their first packets."""
-    if importlib.util.find_spec("cryptography") is None:
-        raise RecordingError(
-            f"{path}: the package cryptography is not installed, and the records of captures are "
-            "opened with it: run `pip install '.[live]'`"
-        )
+    openable(path)
     from checker.conformance.decoding import Decoder, Earlier
     from checker.conformance.records import RecordError, key_log
 
@@ -86,6 +82,15 @@ def _captured(path: str, data: bytes, keys: str | None) -> Iterator[Recording]:
         raise RecordingError(
             f"{path}: expected a TLS connection, got {found.packets} packets with "
             f"{len(found.connections)} TCP connections, none of which has a ClientHello{cut}"
+        )
+
+
+def openable(what: str) -> None:
+    """Raise RecordingError if protected records cannot be opened here."""
+    if importlib.util.find_spec("cryptography") is None:
+        raise RecordingError(
+            f"{what}: the package cryptography is not installed, and records are opened with it: "
+            "run `pip install '.[live]'`"
         )
 
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from checker import output
 from checker.conformance import live
 from checker.conformance.monitor import KEPT, Outcome, Report, watch
-from checker.conformance.reading import read, typed
+from checker.conformance.reading import openable, read, typed
 from checker.conformance.recording import Recording, alphabet, dump
 from checker.conformance.step import READINGS
 from checker.conformance.wire import RecordingError
 from checker.report.columns import columns
 from checker.report.words import count
+from checker.signals import whole
 from model.message import ALPHABET
+
+if TYPE_CHECKING:
+    from checker.conformance.proxy import Proxy
 
 
 def _move(states: tuple[str, str]) -> str:
@@ -106,20 +112,26 @@ def main(
     it is held against the machines.
     """
     try:
-        given = [bool(args.file), bool(args.words), args.live]
+        given = [bool(args.file), bool(args.words), args.live, bool(args.proxy)]
         if sum(given) != 1:
             raise RecordingError(
-                "expected one of --live, --words and FILE of recorded messages, got "
+                "expected one of --live, --words, --proxy and FILE of recorded messages, got "
                 + ("several" if any(given) else "none")
             )
-        if args.keys and not args.file:
-            raise RecordingError("--keys FILE has the secrets of a capture: give the capture too")
+        if args.keys and not (args.file or args.proxy):
+            raise RecordingError(
+                "--keys FILE has the secrets of a capture or of --proxy: give one of them too"
+            )
+        if args.connections and not args.proxy:
+            raise RecordingError("--connections N ends --proxy: give --proxy with it")
         if args.record and not args.live:
             raise RecordingError("--record FILE writes what --live records: give --live with it")
         if args.record:
             output.check_file("--record", args.record)
         if args.live:
             recordings: Iterable[Recording] = live.record_all()
+        elif args.proxy:
+            recordings = _followed(args)
         else:
             recordings = typed(args.words) if args.words else read(str(args.file), args.keys)
         if args.record:
@@ -140,6 +152,42 @@ def main(
         progress("")
         output.complain(f"monitor: {e}")
         return 2
+
+
+def _followed(args: Namespace) -> Iterator[Recording]:
+    """The connections that a proxy forwards, until interrupted or --connections have ended."""
+    openable("--proxy")
+    from checker.conformance.proxy import Proxy, ProxyError, address
+
+    listen, target = (
+        address(text, what) for text, what in zip(args.proxy, ("LISTEN", "TARGET"), strict=True)
+    )
+    try:
+        with Proxy(listen, target, args.keys or os.environ.get("SSLKEYLOGFILE")) as proxy:
+            yield from _until_interrupted(proxy, args.connections)
+    except ProxyError as e:
+        raise RecordingError(f"--proxy: {e}") from None
+
+
+def _until_interrupted(proxy: Proxy, connections: int | None) -> Iterator[Recording]:
+    """The connections of a proxy as they end; an interrupt ends the list, not the command."""
+    seen = 0
+    at, to = (f"{host} port {port}" for host, port in (proxy.address, proxy.target))
+    try:
+        output.complain(f"forwarding {at} to {to}; Ctrl-C ends it")
+        while connections is None or seen < connections:
+            proxy.wait(1.0)
+            with whole():  # a connection that has ended is reported before an interrupt is heard
+                for recording in proxy.recordings():
+                    seen += 1
+                    yield recording
+    except KeyboardInterrupt:
+        proxy.stop()
+        for recording in proxy.recordings():
+            seen += 1
+            yield recording
+    if not seen:
+        raise RecordingError("--proxy: expected a connection, got none before the end")
 
 
 def _watch_all(

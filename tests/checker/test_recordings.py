@@ -534,7 +534,7 @@ def test_bad_input_exits_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         (args(str(empty)), "at least one message, got an empty recording"),
         (
             args(),
-            "expected one of --live, --words and FILE of recorded messages, got none",
+            "expected one of --live, --words, --proxy and FILE of recorded messages, got none",
         ),
         (args(str(bad), live=True), "got several"),
         (args(str(bad), record="x"), "--live"),
