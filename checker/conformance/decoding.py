@@ -242,7 +242,7 @@ class Decoder:
         self.items[-1].append(_Item(direction, message, body, protected, self._line))
 
     # -- the recording ---------------------------------------------------------------------------
-    def recording(self, title: str, earlier: Earlier, unit: str = "packet") -> Recording:
+    def recording(self, title: str, earlier: Earlier) -> Recording:
         """The connection as a recording, which may resume one of the `earlier` ones."""
         messages: list[Recorded] = []
         unread = self.unread
@@ -274,7 +274,7 @@ class Decoder:
             before[0] if before else None,
             unread,
             notes=tuple(self.notes),
-            unit=unit,
+            unit="packet",
         )
         earlier.add(out, first)
         return out

@@ -322,7 +322,7 @@ class Proxy:
             decoder.unread = decoder.unread or f"over {KEPT:,} bytes: the rest was not kept"
         elif problem and decoder.unread:
             decoder.unread += f" ({problem})"
-        return decoder.recording(title, self._earlier, unit="message")
+        return decoder.recording(title, self._earlier)
 
 
 class KeyLog:
