@@ -219,6 +219,13 @@ ARGUMENTS: dict[str, list[Any]] = {
             default="server",
             help="of the target; a client is one that connects to the port again and again",
         ),
+        arg(
+            "--runs",
+            type=_number("a whole number of runs", int, 100),
+            default=1,
+            metavar="N",
+            help="check N times; a word on which the runs differ is named and not judged",
+        ),
         arg("--word", metavar="WORD", help='replay one word: "ClientHello ChangeCipherSpec"'),
         arg("--allow", metavar="FILE", help="known deviations, with reasons (TOML)"),
         arg("--certificate", metavar="FILE", help="ours, that a port trusts (PEM)"),

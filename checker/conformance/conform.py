@@ -31,6 +31,17 @@ from checker.conformance.words import Check, Word, Words, added, words
 from model.rule import SAME
 
 
+@dataclass(frozen=True)
+class Unsteady:
+    """A word that was not answered in the same way each time, and what was made of each answer."""
+
+    word: tuple[str, ...]
+    outcomes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{' '.join(self.word)} ({', '.join(self.outcomes)})"
+
+
 @dataclass
 class Conformance:
     """The result for one target in one configuration."""
@@ -41,7 +52,7 @@ class Conformance:
     checks: int = 0  # judged
     divergences: list[Divergence] = field(default_factory=list)
     unreached: tuple[str, ...] = ()  # states that no legal word reaches on this target
-    unsteady: tuple[str, ...] = ()  # words whose answer was another one the second time
+    unsteady: tuple[Unsteady, ...] = ()
     seconds: float = 0.0
     why: str = ""  # not offered: what happened instead
     skipped: str = ""  # why the target was not tried at all
@@ -82,6 +93,11 @@ class Judged:
     def outcome(self) -> tuple[object, ...]:
         """What must be the same when the check is tried again."""
         return (self.reached, self.kind, self.divergence and self.divergence.weakening)
+
+    @property
+    def text(self) -> str:
+        """The outcome in a word."""
+        return (self.kind or "as the model") if self.reached else "not reached"
 
     @property
     def timed(self) -> bool:
@@ -145,6 +161,14 @@ class Prober:
         if step.has("HelloRetryRequest"):
             return Judged()  # RFC 8446 4.1.4: the server may ask for another hello
         return self._not_refused(check, step, target)
+
+    def tried(self, check: Check) -> list[Judged]:
+        """The judgements of a check that count: a finding is tried again, more slowly."""
+        found = self.judge(check)
+        if found.kind in ("", ALERT) and found.reached:
+            return [found]
+        again = self.judge(check, None if found.proved else slower(self.target))
+        return [again] if found.timed and again.refused else [found, again]
 
     def differs(self, check: Check, step: Step, kind: str, note: str = "") -> Divergence:
         """The divergence of a check."""
@@ -312,8 +336,12 @@ def conform(
     config: Configuration,
     credentials: Credentials,
     progress: Callable[[str], None] | None = None,
+    runs: int = 1,
 ) -> Conformance:
-    """All checks of a configuration on a target; TargetError if it cannot be reached."""
+    """All checks of a configuration on a target; TargetError if it cannot be reached.
+
+    With several `runs`, a word on which they differ is named and not judged.
+    """
     began = time.monotonic()
     out = Conformance(name, config)
     prober = Prober(target, config, credentials)
@@ -325,25 +353,24 @@ def conform(
         return out
     out.divergences += [_stricter(prober, word) for word, _ in failed]
     checks = [c for c in prober.words.checks if target.pinned or not c.of_version]
+    tries: list[list[Judged]] = [[] for _ in checks]
+    for run in range(runs):
+        for n, check in enumerate(checks):
+            if progress is not None:
+                of = f", run {run + 1} of {runs}" if runs > 1 else ""
+                progress(f"{name}: {n} of {len(checks)} checks{of}")
+            tries[n] += prober.tried(check)
     unreached: dict[str, None] = {}
     unsteady = []
-    for n, check in enumerate(checks):
-        if progress is not None:
-            progress(f"{name}: {n} of {len(checks)} checks")
-        found = prober.judge(check)
-        if found.kind not in ("", ALERT) or not found.reached:
-            again = prober.judge(check, None if found.proved else slower(prober.target))
-            settled = found.timed and again.refused
-            if again.outcome != found.outcome and not settled:
-                unsteady.append(" ".join(check.word))
-                continue
-            found = again
-        if not found.reached:
+    for check, found in zip(checks, tries, strict=True):
+        last = found[-1]
+        if len({j.outcome for j in found}) > 1:
+            unsteady.append(Unsteady(check.word, tuple(j.text for j in found)))
+        elif not last.reached:
             unreached[check.state] = None
-            continue
-        out.checks += 1
-        if found.divergence is not None:
-            out.divergences.append(found.divergence)
+        else:
+            out.checks += 1
+            out.divergences += [last.divergence] if last.divergence is not None else []
     out.unreached, out.unsteady = tuple(unreached), tuple(unsteady)
     out.divergences = gathered(out.divergences)
     out.seconds = time.monotonic() - began

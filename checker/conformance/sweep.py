@@ -43,6 +43,7 @@ class Asked:
     remote: bool = False
     certificate: str = ""  # the files of a client certificate for servers on ports
     key: str = ""
+    runs: int = 1
 
     def configuration(self, version: str, auth: str) -> Configuration:
         """The configuration of a version and a client authentication."""
@@ -163,7 +164,7 @@ def of_stack(name: str, asked: Asked, line: Callable[[str], None]) -> Iterator[C
             config = asked.configuration(version, auth)
             try:
                 with started(stack, asked, version, auth) as target:
-                    found = conform(name, target, config, credentials(), line)
+                    found = conform(name, target, config, credentials(), line, asked.runs)
             except TargetError as e:
                 found = Conformance(name, config, error=str(e))
             found.release = release
@@ -192,7 +193,7 @@ def of_port(name: str, asked: Asked, line: Callable[[str], None]) -> Iterator[Co
         for version, auth in shown(target, asked):
             config = asked.configuration(version, auth)
             try:
-                yield conform(name, target, config, made(asked), line)
+                yield conform(name, target, config, made(asked), line, asked.runs)
             except TargetError as e:
                 yield Conformance(name, config, error=str(e))
 

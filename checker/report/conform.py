@@ -36,6 +36,7 @@ def main(
         remote=args.remote,
         certificate=args.certificate or "",
         key=args.key or "",
+        runs=args.runs,
     )
     if bool(args.certificate) != bool(args.key):
         raise UsageError("--certificate and --key: expected both, or none")
@@ -172,7 +173,7 @@ def _result(r: Conformance) -> dict[str, Any]:
         "seconds": round(r.seconds, 2),
         "divergences": [divergence(d) | {"allowed": d.allowed or None} for d in r.divergences],
         "unreached": list(r.unreached),
-        "unsteady": list(r.unsteady),
+        "unsteady": [{"word": list(u.word), "outcomes": list(u.outcomes)} for u in r.unsteady],
         "not_offered": r.why or None,
         "skipped": r.skipped or None,
         "error": r.error or None,

@@ -59,12 +59,16 @@ class OwnServer:
             thread.join(timeout=5)
             self.listener.close()
 
+    def serves(self) -> None:
+        """Called before each connection."""
+
     def _serve(self) -> None:
         while True:
             try:
                 raw, _ = self.listener.accept()
             except OSError:
                 return
+            self.serves()
             with contextlib.closing(raw), contextlib.suppress(OSError, ValueError):
                 _Served(self, Connection(raw)).serve()
 

@@ -182,6 +182,32 @@ def test_a_server_without_alerts_closes_in_silence_and_is_not_laxer() -> None:
     assert not found.lax
 
 
+class Tiring(OwnServer):
+    """A server that sends no alerts after so many connections."""
+
+    left = 0
+
+    def serves(self) -> None:
+        self.left -= 1
+        self.alerts = self.left >= 0
+
+
+@pytest.mark.deep
+def test_a_word_on_which_runs_differ_is_named_and_not_judged() -> None:
+    server = Tiring(TLS12, credentials())
+    w = words(TLS12)
+    server.left = len(w.legal) + len(w.checks)
+    with server.running() as target:
+        found = conform("tiring", target, TLS12, credentials(), runs=2)
+    assert not found.divergences
+    outcomes = {u.word: u.outcomes for u in found.unsteady}
+    assert outcomes["ClientHello", "Finished"] == ("as the model", "silent-close", "silent-close")
+    assert found.checks == len(w.checks) - len(outcomes)  # close_notify, and what is garbled
+    assert "not steady, so not judged: ClientHello Finished (as the model, silent-" in as_text(
+        [found]
+    )
+
+
 # -- hostile peers ---------------------------------------------------------------------------------
 def _endless(s: socket.socket) -> None:
     record = b"\x16\x03\x03\x00\x04\x0e\x00\x00\x00" * 500
