@@ -18,7 +18,7 @@ from checker.conformance.credentials import PASSWORD
 
 SOURCE = Path(__file__).parent / "stacks"
 FOLDERS = (".", ".stacks")
-"""Where packages of npm are looked for, in `node_modules`."""
+"""Where packages are looked for, those of npm in `node_modules`."""
 _SAME = {v: v for v in ("1.0", "1.1", "1.2", "1.3")}
 _AUTH = {a: a for a in ("none", "optional", "mandatory")}
 _PLACES = "{port} {version} {auth} {ca} {server} {server_key}"
@@ -51,6 +51,7 @@ class Stack:
     wait: float = 0.3  # seconds that silence is listened to
     module: str = ""  # a Python package that it needs
     reports: str = ""  # the command that prints the version
+    suite: str = "ECDHE"  # the key exchange of the checks below TLS 1.3
     client: Client | None = None
 
 
@@ -223,16 +224,28 @@ STACKS = {
             module="tlslite",
             reports="{python} -c 'import tlslite; print(tlslite.__version__)'",
         ),
+        *(
+            Stack(
+                f"node-{version}",
+                "make stacks",
+                f"node-v{version}-linux-x64/bin/node {{source}}/node.js {_PLACES}",
+                {"1.2": "1.2"},
+                reports=f"node-v{version}-linux-x64/bin/node -p process.versions.openssl",
+                suite="RSA",
+            )
+            # The last Node whose OpenSSL has CVE-2014-0224, and the first without.
+            for version in ("0.10.28", "0.10.29")
+        ),
     )
 }
 """The stacks by name."""
 
 
 def program(word: str) -> str | None:
-    """The path of a program, on the search path or in an npm package; None if it is not there."""
-    if not word.startswith("@"):
+    """The path of a program, on the search path or in a package; None if it is not there."""
+    if "/" not in word or word.startswith("/"):
         return shutil.which(word, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    places = (Path(folder, "node_modules", word) for folder in FOLDERS)
+    places = (Path(folder, inner, word) for folder in FOLDERS for inner in ("node_modules", ""))
     return next((str(p.resolve()) for p in places if os.access(p, os.X_OK)), None)
 
 

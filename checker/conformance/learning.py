@@ -97,9 +97,8 @@ class Asker:
             self._read(self._kept)
 
     def _read(self, path: Path) -> None:
-        setting = json.dumps([self.config.role, self.config.version, self.config.asks])
         lines = path.read_text(encoding="utf-8").splitlines()
-        if lines[:1] != [setting]:
+        if lines[:1] != [self._setting]:
             path.unlink()  # of another setting
             return
         for line in lines[1:]:
@@ -110,6 +109,11 @@ class Asker:
             for n in range(len(word)):
                 self.known[tuple(word[: n + 1])] = answers[n]
 
+    @property
+    def _setting(self) -> str:
+        c = self.config
+        return json.dumps([c.role, c.version, *c.suites, c.asks, c.certificate])
+
     def _keep(self, word: Query, answers: Sequence[str]) -> None:
         for n in range(len(word)):
             self.known[word[: n + 1]] = answers[n]
@@ -118,8 +122,7 @@ class Asker:
         new = not self._kept.exists()
         with self._kept.open("a", encoding="utf-8") as f:
             if new:
-                f.write(json.dumps([self.config.role, self.config.version, self.config.asks]))
-                f.write("\n")
+                f.write(f"{self._setting}\n")
             f.write(json.dumps([word, answers]) + "\n")
 
     def query(self, word: Query) -> list[str]:

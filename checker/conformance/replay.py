@@ -63,16 +63,17 @@ def replay(text: str, targets: Sequence[str], asked: Asked) -> Iterator[Replay]:
 
 def _on_port(name: str, symbols: Word, asked: Asked) -> Iterator[Replay]:
     with at_port(name, asked) as target:
-        for version, auth in shown(target, asked):
-            yield _one(name, target, asked.configuration(version, auth), symbols, asked)
+        for config in shown(target, asked):
+            yield _one(name, target, config, symbols, asked)
 
 
 def _on_stack(name: str, symbols: Word, asked: Asked) -> Iterator[Replay]:
     with tempfile.TemporaryDirectory(prefix="checker-") as folder:
         stack = ready(name, asked, folder)
         for version, auth in settings(name, asked):
+            config = asked.configuration(version, auth, stack.stack.suite)
             with started(stack, asked, version, auth) as target:
-                yield _one(name, target, asked.configuration(version, auth), symbols, asked)
+                yield _one(name, target, config, symbols, asked)
 
 
 def _one(name: str, target: Target, config: Configuration, symbols: Word, asked: Asked) -> Replay:

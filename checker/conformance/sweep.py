@@ -28,8 +28,8 @@ AUTHS = {"off": "none", "optional": "optional", "mandatory": "mandatory"}
 """Client authentication as an option, and as the model's `client_auth`."""
 DEFAULT_VERSIONS = ("1.2", "1.3")
 DEFAULT_AUTHS = ("none", "mandatory")
-SUITE = "ECDHE"
-"""The key exchange of the checks below TLS 1.3, if none is asked for."""
+SUITES = ("ECDHE", "DHE", "RSA")
+"""The key exchanges of the checks below TLS 1.3: of a port, the first that it takes."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,14 @@ class Asked:
     role: str = "server"  # of the targets
     versions: tuple[str, ...] = ()  # empty: 1.2 and 1.3
     auths: tuple[str, ...] = ()  # empty: none and mandatory; of a port: what it shows
-    suite: str = SUITE
     remote: bool = False
     certificate: str = ""  # the files of a client certificate for servers on ports
     key: str = ""
     runs: int = 1
 
-    def configuration(self, version: str, auth: str) -> Configuration:
-        """The configuration of a version and a client authentication."""
-        suites = () if version == "1.3" else (self.suite,)
+    def configuration(self, version: str, auth: str, suite: str = SUITES[0]) -> Configuration:
+        """The configuration of a version, a client authentication and a key exchange."""
+        suites = () if version == "1.3" else (suite,)
         if self.role == "client":  # it has a certificate, or none
             own = "honest" if auth == "mandatory" else "empty"
             return Configuration("client", VERSIONS[version], suites, "none", own)
@@ -161,7 +160,7 @@ def of_stack(name: str, asked: Asked, line: Callable[[str], None]) -> Iterator[C
         stack = ready(name, asked, folder)
         release = stack.release
         for version, auth in settings(name, asked):
-            config = asked.configuration(version, auth)
+            config = asked.configuration(version, auth, stack.stack.suite)
             try:
                 with started(stack, asked, version, auth) as target:
                     found = conform(name, target, config, credentials(), line, asked.runs)
@@ -190,38 +189,45 @@ def at_port(name: str, asked: Asked) -> Iterator[Target]:
 def of_port(name: str, asked: Asked, line: Callable[[str], None]) -> Iterator[Conformance]:
     """The results of a server or client on a port, one for each version that it offers."""
     with at_port(name, asked) as target:
-        for version, auth in shown(target, asked):
-            config = asked.configuration(version, auth)
+        for config in shown(target, asked):
             try:
                 yield conform(name, target, config, made(asked), line, asked.runs)
             except TargetError as e:
                 yield Conformance(name, config, error=str(e))
 
 
-def shown(target: Target, asked: Asked) -> Iterator[tuple[str, str]]:
-    """The versions asked for, with the client authentication asked for or shown by the target."""
+def shown(target: Target, asked: Asked) -> Iterator[Configuration]:
+    """The configurations asked for; what is not asked for is what the target shows."""
     for version in asked.versions or DEFAULT_VERSIONS:
-        if asked.auths:
-            yield from ((version, a) for a in asked.auths)
-        elif asked.role == "client":
-            yield version, "none"
-        else:
-            yield version, shown_auth(target, asked, version)
+        if asked.role == "client":
+            yield from (asked.configuration(version, a) for a in asked.auths or ("none",))
+            continue
+        suite = SUITES[0] if version == "1.3" else shown_suite(target, asked, version)
+        auths = asked.auths or (shown_auth(target, asked, version, suite),)
+        yield from (asked.configuration(version, a, suite) for a in auths)
 
 
-def shown_auth(target: Target, asked: Asked, version: str) -> str:
+def shown_suite(target: Target, asked: Asked, version: str) -> str:
+    """The first key exchange that a server takes; the first of all if it takes none."""
+    taken = (s for s in SUITES if _takes(target, asked, version, "none", s, "ServerHello"))
+    return next(taken, SUITES[0])
+
+
+def shown_auth(target: Target, asked: Asked, version: str, suite: str) -> str:
     """The client authentication that a server shows: whether it asks, and takes none for an answer.
 
     TargetError if it cannot be reached.
     """
-    if not _takes(target, asked, version, "none", "CertificateRequest"):
+    if not _takes(target, asked, version, "none", suite, "CertificateRequest"):
         return "none"
-    return "optional" if _takes(target, asked, version, "optional", "") else "mandatory"
+    return "optional" if _takes(target, asked, version, "optional", suite) else "mandatory"
 
 
-def _takes(target: Target, asked: Asked, version: str, auth: str, shows: str) -> bool:
+def _takes(
+    target: Target, asked: Asked, version: str, auth: str, suite: str, shows: str = ""
+) -> bool:
     """Whether the first legal word shows a message, or (without one) completes."""
-    config = asked.configuration(version, auth)
+    config = asked.configuration(version, auth, suite)
     legal = [w for w in words(config).legal if auth == "none" or _empty(w)]
     with Trial(target, config, made(asked)) as trial:
         done = trial.legal(legal[0])

@@ -6,6 +6,7 @@ import importlib.util
 from argparse import Namespace
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,7 +14,7 @@ from checker import output
 from checker.conformance import audit, sweep
 from checker.conformance.comparison import LAXER
 from checker.conformance.conform import Prober
-from checker.conformance.honest import VERSIONS
+from checker.conformance.honest import VERSIONS, Configuration
 from checker.conformance.known import missing
 from checker.conformance.learning import Asker, LearningError, confirmed, learn
 from checker.conformance.trial import Target, TargetError
@@ -39,17 +40,16 @@ def main(
         raise UsageError(f"learn {args.target}: expected one target")
     output.check_file("-o", args.output)
     kept = Path(f"{args.output}.queries")
-    config = asked.configuration(args.version, auth)
     with ExitStack() as ends:
         try:
-            target = _target(name, asked, args.version, auth, ends)
+            target, config, release = _target(name, asked, ends)
             asker = Asker(target, config, sweep.made(asked), kept, progress)
             try:
                 found = learn(asker)
             except LearningError as e:
                 raise UsageError(f"{name}: {e}; what was asked is kept in {kept}") from None
             progress("")
-            output.write(args.output, found.dot)
+            output.write(args.output, f"{_head(name, release, config)}\n{found.dot}")
             note(f"{args.output}: {len(found.rows)} states, {found.queries} queries")
             said = audit.Asked(config.role, _number(config.version), auth)
             (result,), why = audit.audit_all([args.output], said, progress)
@@ -64,16 +64,26 @@ def main(
     return exit_status([result], why)
 
 
-def _target(name: str, asked: sweep.Asked, version: str, auth: str, ends: ExitStack) -> Target:
-    """The running target, which `ends` ends."""
+def _target(name: str, asked: sweep.Asked, ends: ExitStack) -> tuple[Target, Configuration, str]:
+    """The running target, which `ends` ends, its configuration, and what it says of its version."""
     if sweep.split(name) is not None:
-        return ends.enter_context(sweep.at_port(name, asked))
+        target = ends.enter_context(sweep.at_port(name, asked))
+        return target, next(sweep.shown(target, asked)), ""
     why = missing(name, asked.role)
     if why:
         raise UsageError(f"{name}: {why}")
     folder = ends.enter_context(TemporaryDirectory(prefix="checker-"))
     stack = sweep.ready(name, asked, folder)
-    return ends.enter_context(sweep.started(stack, asked, version, auth))
+    ((version, auth),) = sweep.settings(name, asked)
+    target = ends.enter_context(sweep.started(stack, asked, version, auth))
+    return target, asked.configuration(version, auth, stack.stack.suite), stack.release
+
+
+def _head(name: str, release: str, config: Configuration) -> str:
+    """The comment at the beginning of the file: of what the machine is, and of when."""
+    said = f" ({output.line(release)})" if release else ""
+    kind = f"{config.role}, TLS {_number(config.version)}, client authentication {config.asks}"
+    return f"// {name}{said}, {kind}; learned on {date.today()}"
 
 
 def _number(version: str) -> str:
