@@ -220,6 +220,13 @@ ARGUMENTS: dict[str, list[Any]] = {
             help="of the target; a client is one that connects to the port again and again",
         ),
         arg(
+            "--extensions",
+            action="append",
+            choices=("retry", "key_update", "psk"),
+            help="may be repeated; in TLS 1.3 also HelloRetryRequest (retry), KeyUpdate "
+            "(key_update) or resumption by tickets (psk), each in a setting of its own",
+        ),
+        arg(
             "--runs",
             type=_number("a whole number of runs", int, 100),
             default=1,

@@ -158,7 +158,7 @@ class Prober:
             trial.listen(step, trial.target.wait)
         if step.refused:
             return Judged(self._refused(check, step))
-        if step.has("HelloRetryRequest"):
+        if step.has("HelloRetryRequest") and check.state == "START":
             return Judged()  # RFC 8446 4.1.4: the server may ask for another hello
         return self._not_refused(check, step, target)
 
@@ -221,12 +221,13 @@ class Prober:
                 if check.state == "CONNECTED":
                     note = "the connection goes on"
                 d = self.differs(check, step, LAXER, f"{note}, as shown by {self._shown(trial)}")
-                if not check.extra:  # a weakened row is one of the bare machines
+                # A weakened row that is searched is one of the bare machines.
+                if not check.extra and not self.config.extensions:
                     d.weakening = h.weakening
                     d.flaw = published(self, check.answer, check.state, h.key)
                 else:
                     message = str(check.symbol.message)
-                    names = added()[message]
+                    names = added().get(message, self.config.extensions)
                     d.flaw = published_extra(self.config.role, message, names, check.state)
                 return Judged(d, proved=trial.answered)
             last = trial.steps[-1]

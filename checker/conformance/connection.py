@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from checker.conformance import records as rec
 from checker.conformance.alerts import NAMES
-from checker.conformance.wire import HANDSHAKE
+from checker.conformance.wire import name_of
 
 BYTES = 2**20
 """The most bytes that a peer may send on one connection."""
@@ -52,7 +52,6 @@ class Event:
 
 
 CLOSED, RESET, FLOOD = "ConnectionClosed", "ConnectionReset", "Flood"
-HANDSHAKES = {0: "HelloRequest", **HANDSHAKE}
 NOT_TLS, UNDECRYPTABLE = "NotTLS", "Undecryptable"
 
 
@@ -170,7 +169,7 @@ class Connection:
         elif kind == rec.HANDSHAKE:
             try:
                 for raw in self.messages.feed(content):
-                    name = HANDSHAKES.get(raw[0], f"handshake type {raw[0]}")
+                    name = name_of(raw[0], raw[4:], retried=False) or f"handshake type {raw[0]}"
                     self._events.append(Event(name, body=raw[4:], raw=raw, keys=keys))
             except rec.RecordError as e:
                 self._end(NOT_TLS, str(e).encode())

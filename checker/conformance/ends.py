@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from checker.conformance.guess import Guess
+from checker.conformance.honest import renew
 from checker.conformance.recording import TO_SERVER, Recorded, Recording, alphabet
 from checker.conformance.runs import begin, frozen
 from checker.conformance.step import Ended, Held, IllegalError, Step
@@ -109,8 +110,8 @@ class Ends:
         self.watched.append(watched)
         if problem:
             return problem
-        _renew(self.runs["client"], self.runs["server"])
-        _renew(self.runs["server"], self.runs["client"])
+        renew(self.runs["client"], self.runs["server"])
+        renew(self.runs["server"], self.runs["client"])
         return ""
 
     def _limits(self, item: Recorded) -> None:
@@ -162,18 +163,6 @@ class Ends:
             client.server_certificate = "honest"
             client.server_share, server.exchange = server.random, client.random
         return {"client": client, "server": server}
-
-
-def _renew(writer: Any, reader: Any) -> None:
-    """Restart the count of key generations of one direction once both ends agree.
-
-    A run of the model has three generations and starts one update; a connection can have any number
-    of updates.
-    """
-    if writer.write_generation == reader.read_generation != "0":
-        writer.write_generation = reader.read_generation = "0"
-        writer.update_0 = writer.update_1 = "none"
-        writer.updated = False
 
 
 def _answers_hello(m: Recorded) -> bool:

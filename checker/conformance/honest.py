@@ -10,26 +10,29 @@ inputs decides the order of messages.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from checker.conformance.learned import LearnedError, Mealy, Symbol, output, symbol
-from model.expr import Value, python_function
+from model.expr import Expr, Value, comparisons, python_function
 from model.machine import CallError, Run, Sent, fields_of
 from model.message import ALPHABET
 from model.principal import OFFERED
 from model.role import Role
 from model.roles import role
 from model.rule import SAME, Message, Rule, snake
-from model.transcript import RSA_SUITES, SECRET, certificate_verify, fields, verify_data
+from model.transcript import RSA_SUITES, view
 
 MESSAGES = {m.name: m for m in ALPHABET}
 VERSIONS = {"1.0": "TLS10", "1.1": "TLS11", "1.2": "TLS12", "1.3": "TLS13"}
 OTHER = {"client": "server", "server": "client"}
 HELLO = {"client": "ServerHello", "server": "ClientHello"}
 """The hello that each role receives."""
+
+WITH_DATA = ("ApplicationData", "KeyUpdate")
+"""What an end sends when it has data; a KeyUpdate is answered before that (RFC 8446 4.6.3)."""
 
 Key = tuple[tuple[Value, ...], tuple[Value, ...]]
 """A state: the values of the audited run (`state`, then the role's variables) and of the peer."""
@@ -44,14 +47,36 @@ class Configuration:
     suites: tuple[str, ...]  # the key exchanges offered; empty in TLS 1.3
     asks: str = "none"  # client authentication: none, optional or mandatory
     certificate: str = "empty"  # what an audited client answers with
+    extensions: tuple[str, ...] = ()
 
-    def variables(self) -> dict[str, Value]:
-        """The values of the configuration's variables, for a run of either role."""
+    def variables(self, end: str) -> dict[str, Value]:
+        """The values of the configuration's variables, for a run of the role `end`."""
+        which = (end,) if end == self.role else (end, f"{end} as the peer")
+        further = {
+            k: v for e in self.extensions for w in which for k, v in SETTINGS[e].get(w, {}).items()
+        }
         return {
             "min_version": self.version,
             "max_version": self.version,
             **{f"offers_{s}": s in self.suites for s in OFFERED},
+            **further,
         }
+
+
+SETTINGS: Mapping[str, Mapping[str, Mapping[str, Value]]] = {
+    "retry": {
+        # A hello without a share; a server without the group of the first share.
+        "client as the peer": {"first_group": "none"},
+        "server as the peer": {"supports_x25519": False},
+    },
+    "key_update": {
+        "client as the peer": {"updates": True},
+        "server as the peer": {"updates": True},
+    },
+    # A key that both have: how they came by it makes no difference to the machines.
+    "psk": {"client": {"has_external": True}, "server": {"has_external": True, "issues": False}},
+}
+"""By extension and role: the configuration in which the honest machines use the extension."""
 
 
 SHOWS = {
@@ -169,9 +194,14 @@ class Answer:
     sent: Sent | None = None  # the input as delivered
 
 
+def _function(parts: Iterable[Expr]) -> Callable[..., Any]:
+    """The values of expressions, as a function of a run and a message's fields."""
+    return python_function({str(i): e for i, e in enumerate(parts)}, "own, msg", _read)
+
+
 def _read(v: Any) -> str:
     kind, _, name = v.payload.partition(".")
-    return f"own.{name}" if kind == "own" else f"msg[{name!r}]"
+    return {"own": f"own.{name}", "prev": f"own.{v.payload}"}.get(kind, f"msg[{name!r}]")
 
 
 class HonestMachine:
@@ -179,23 +209,25 @@ class HonestMachine:
 
     def __init__(self, config: Configuration, audited: Role | None = None) -> None:
         self.config = config
-        self.role: Role = audited or role(config.role)
-        self.subject = Run(self.role, f"{config.role}0", **config.variables())
-        other = OTHER[config.role]
-        self.peer = Run(role(other), f"{other}0", **config.variables())
+        sound, other = role(config.role, config.extensions), OTHER[config.role]
+        self.role: Role = audited or sound
+        self.subject = Run(self.role, f"{config.role}0", **config.variables(config.role))
+        of_peer = role(other, config.extensions)
+        self.peer = Run(of_peer, f"{other}0", **config.variables(other))
+        self.messages = {m.name: m for m in sound.alphabet}
         self._steps: dict[tuple[Key, Symbol], Answer] = {}
         self._functions: dict[int, tuple[Rule, Callable[..., Any], Callable[..., Any]]] = {}
         self._secret = {
-            r: python_function(dict(zip(SECRET, fields(r, SECRET), strict=True)), "own, msg", _read)
-            for r in ("client", "server")
+            end.name: _function([view(end, f"secret.{f}") for f in end.covered["secret"]])
+            for end in (sound, of_peer)
         }
-        proofs = {
-            "Finished": ("verify_data", verify_data(config.role, other)),
-            "CertificateVerify": ("signature", certificate_verify(config.role, other)),
-        }
+        # By message: the composite field that a row of the sound role checks, and its value.
         self._proofs = {
-            m: (f, python_function({str(i): e for i, e in enumerate(parts)}, "own, msg", _read))
-            for m, (f, parts) in proofs.items()
+            r.event: (c.args[0].payload.partition(".")[2], _function(c.args[1:]))
+            for r in sound.table
+            if r.kind == "receive"
+            for c in comparisons(*(x.expr for x in r.checks))
+            if r.event != "ServerKeyExchange"
         }
         self._spontaneous()
         self.initial = self._key()
@@ -272,12 +304,14 @@ class HonestMachine:
             values["certificate"] = "empty" if symbol.empty else "honest"
         if name == "CertificateRequest":
             values["client_auth"] = "optional"
+        if name == "KeyUpdate":
+            values["request_update"] = "update_not_requested"
         self._take("send", name, values)
         if name in peer.role.sends:
             values = {**peer.message(name).fields, **values}
         if name in self._proofs:
             proof, expected = self._proofs[name]
-            values[proof] = tuple(expected(subject, {}))
+            values[proof] = tuple(expected(subject, values))
         if name == "ClientKeyExchange" and symbol.suite not in ("", own.suite):
             wrong = "encrypted_to" if own.suite in RSA_SUITES else "exchange"
             values[wrong] = "none" if wrong == "encrypted_to" else "random"
@@ -290,7 +324,7 @@ class HonestMachine:
             return Sent("UndecryptableRecord", {}), True
         if under == "clear":
             sealed = subject.valuation()["read_key"] != "plaintext"
-            return Sent(name, completed(MESSAGES[name], values), "plaintext"), sealed
+            return Sent(name, completed(self.messages[name], values), "plaintext"), sealed
         spec = name == "ChangeCipherSpec"
         if spec and self.config.version == "TLS13" and under != "sealed":
             key = "plaintext"  # for middleboxes: RFC 8446 D.4
@@ -298,7 +332,7 @@ class HonestMachine:
         if garbled:
             return Sent("UndecryptableRecord", {}), True
         clear = key if key == "plaintext" else None
-        return Sent(name, completed(MESSAGES[name], values), clear), False
+        return Sent(name, completed(self.messages[name], values), clear), False
 
     def _readable(self, sender: Run, reader: Run) -> bool:
         """Whether the reader has the keys that the sender writes with."""
@@ -335,6 +369,9 @@ class HonestMachine:
             # A weakened row starts from the values before the message.
             return Answer(before, (), rule, alert, garbled, False, sent)
         messages, hidden = self._spontaneous()
+        if "key_update" in self.config.extensions:
+            renew(self.subject, self.peer)
+            renew(self.peer, self.subject)
         return Answer(self._key(), messages, rule, "", garbled, hidden, sent)
 
     def forced(self, answer: Answer, target: str, base: Rule | None) -> Answer:
@@ -373,7 +410,7 @@ class HonestMachine:
         run: Any = self.subject
         while True:
             for r in run.enabled():
-                if r.kind != "send" or r.event == "ApplicationData":
+                if r.kind != "send" or r.event in WITH_DATA:
                     continue
                 if r.event == "CertificateRequest" and self.config.asks == "none":
                     continue
@@ -401,6 +438,20 @@ class HonestMachine:
     def _may_ask(self) -> bool:
         run: Any = self.subject
         return self.config.asks != "none" and run.suite != "DH_anon"
+
+
+def renew(writer: Any, reader: Any) -> None:
+    """Restart the count of key generations of one direction once both ends agree.
+
+    A run of the model has three generations and starts one update; a connection can have any number
+    of updates.
+    """
+    if writer.write_generation == reader.read_generation != "0":
+        writer.write_generation = reader.read_generation = "0"
+        writer.update_0 = writer.update_1 = "none"
+        writer.updated = False
+    # For the properties alone.
+    reader.updates_taken = "0"
 
 
 @cache

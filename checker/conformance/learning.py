@@ -25,7 +25,7 @@ from checker.conformance.credentials import Credentials
 from checker.conformance.honest import Configuration
 from checker.conformance.learned import IGNORED
 from checker.conformance.trial import Step, Target, Trial, paced, slower
-from checker.conformance.words import Check, Words, probe, words
+from checker.conformance.words import Words, probe, words
 
 RANDOM = 100
 """The random words that are tried as counterexamples, after the model's."""
@@ -252,12 +252,5 @@ def _slowest(asker: Asker) -> float:
 
 def confirmed(prober: Prober, d: Divergence) -> bool:
     """Whether a laxer word of the audit is laxer on the running stack."""
-    key = prober.model.initial
-    symbols = tuple(probe(name) for name in d.word)
-    for n, symbol in enumerate(symbols):
-        answer = prober.words.answer(key, symbol)
-        if answer.alert:
-            check = Check(symbols[:n], symbol, prober.words.state(key), key, answer)
-            return prober.judge(check).kind == LAXER
-        key = answer.key
-    return False
+    check = prober.words.first_refused(tuple(probe(name) for name in d.word))
+    return check is not None and prober.judge(check).kind == LAXER

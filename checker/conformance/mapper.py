@@ -26,11 +26,11 @@ from checker.conformance.learned import Symbol
 
 NUMBERS = {name: number for number, name in wire.VERSIONS.items()}
 KINDS = {name: kind for kind, name in wire.HANDSHAKE.items()} | {
-    "HelloRequest": 0,
     "HelloRetryRequest": 2,
+    "SecondClientHello": 1,
 }
 
-X25519, P256 = 0x001D, 0x0017
+X25519, X448, P256 = 0x001D, 0x001E, 0x0017
 _ECDSA_SHA256, _RSA_PSS_SHA256, _RSA_PKCS1_SHA256 = 0x0403, 0x0804, 0x0401
 SIGNATURES = (_ECDSA_SHA256, _RSA_PSS_SHA256, _RSA_PKCS1_SHA256, 0x0503, 0x0805, 0x0806, 0x0501,
               0x0601, 0x0203, 0x0201)  # fmt: skip
@@ -43,6 +43,7 @@ SUITES: Mapping[str, tuple[int, ...]] = {
 """The suites offered for each of the model's, the preferred first."""
 ADDED, LEFT_OUT, RESTARTED = "added", "left out", "restarted"
 """What an illegal message does to the transcript of a stack that takes it."""
+MESSAGE_HASH = 254
 NOBODYS_SUITE = 0x0003  # TLS_RSA_EXPORT_WITH_RC4_40_MD5, which no stack of today takes
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 """The data sent: what an echo server returns, and a web server answers."""
@@ -83,6 +84,16 @@ class Share:
     generator: int = 0
 
 
+@dataclass(frozen=True)
+class Ticket:
+    """What resumes a connection of TLS 1.3: a server's ticket, and the key that belongs to it."""
+
+    identity: bytes
+    key: bytes
+    suite: ks.Suite
+    age_add: int
+
+
 def agree(key: Any, share: Share) -> bytes:
     """The shared secret of an own key and a share; zeros if the share is none."""
     try:
@@ -98,8 +109,14 @@ class Mapper:
     """The peer of a stack on one connection; its role is the other one than the stack's."""
 
     def __init__(
-        self, connection: Connection, config: Configuration, credentials: Credentials
+        self,
+        connection: Connection,
+        config: Configuration,
+        credentials: Credentials,
+        ticket: Ticket | None = None,
     ) -> None:
+        self.ticket = ticket  # of an earlier connection
+        self.tickets: list[tuple[int, bytes, bytes]] = []  # age_add, nonce, identity
         self.connection, self.config, self.credentials = connection, config, credentials
         self.version = NUMBERS[config.version]
         self.modern = config.version == "TLS13"
@@ -121,6 +138,9 @@ class Mapper:
         self.premaster = b""
         self.master = b""
         self.schedule: ks.Schedule | None = None
+        self.psk = b""  # the pre-shared key that the server selected
+        self.group, self.cookie = 0, b""  # what a HelloRetryRequest asks for
+        self.resumption = b""  # the secret of which the keys of tickets are made
         self.context = b""  # of a CertificateRequest
         self.client_key_exchange = False
 
@@ -155,6 +175,8 @@ class Mapper:
         take: Callable[[bytes], None] | None = {
             "ClientHello": self._client_hello,
             "ServerHello": self._server_hello,
+            "HelloRetryRequest": self._hello_retry_request,
+            "NewSessionTicket": self._new_session_ticket,
             "ServerKeyExchange": self._server_key_exchange,
             "ClientKeyExchange": self._client_key_exchange,
             "Certificate": self._certificate,
@@ -163,6 +185,8 @@ class Mapper:
         if event.name == "HelloRequest":
             return event
         before = self.transcript
+        if event.name == "HelloRetryRequest":
+            self._restart(wire.server_hello(event.body).suite)
         self.transcript += event.raw
         if take is not None:
             try:
@@ -192,10 +216,37 @@ class Mapper:
         elif P256 in hello.supported and X25519 not in hello.supported:
             self.share = Share(P256)
 
+    def _restart(self, suite: int) -> None:
+        """Put the hash of the first hello in its place, as a retry does (RFC 8446 4.4.1)."""
+        self.suite = ks.suite(suite) or self.suite
+        first = hashlib.new(self.suite.hash, self.transcript).digest()
+        self.transcript = rec.message(MESSAGE_HASH, first)
+
+    def _hello_retry_request(self, body: bytes) -> None:
+        extensions = wire.server_hello(body).extensions
+        if wire.KEY_SHARE in extensions:
+            self.group = wire.Reader("key_share", extensions[wire.KEY_SHARE]).number(2)
+        self.cookie = extensions.get(wire.COOKIE, b"")
+
+    def _new_session_ticket(self, body: bytes) -> None:
+        if self.modern:
+            r = wire.Reader("NewSessionTicket", body)
+            r.number(4)
+            self.tickets.append((r.number(4), r.vector(1), r.vector(2)))
+
+    @property
+    def resumable(self) -> Ticket | None:
+        """The first ticket that the server sent; None if it sent none."""
+        if not self.tickets:
+            return None
+        age_add, nonce, identity = self.tickets[0]
+        key = ks.ticket_psk(self.suite, self.resumption, nonce)
+        return Ticket(identity, key, self.suite, age_add)
+
     def _server_hello(self, body: bytes) -> None:
         hello = wire.server_hello(body)
-        if body[2:34] == wire.RETRY_RANDOM:
-            return
+        if self.ticket is not None and wire.PRE_SHARED_KEY in hello.extensions:
+            self.psk = self.ticket.key
         self.randoms["server"], self.session = hello.random, hello.session_id
         self.suite = ks.suite(hello.suite) or self.suite
         if wire.KEY_SHARE in hello.extensions:
@@ -244,7 +295,8 @@ class Mapper:
 
     def _handshake_keys(self) -> None:
         """The handshake keys of TLS 1.3, after ServerHello."""
-        self.schedule = ks.Schedule(self.suite, shared=agree(self._key(), self.share))
+        shared = agree(self._key(), self.share)
+        self.schedule = ks.Schedule(self.suite, psk=self.psk, shared=shared)
         other = "SERVER" if self.end == "client" else "CLIENT"
         self.connection.epochs.add(self._traffic(f"{other}_HANDSHAKE_TRAFFIC_SECRET"))
         self.connection.write = self._traffic(f"{self.end.upper()}_HANDSHAKE_TRAFFIC_SECRET")
@@ -327,6 +379,9 @@ class Mapper:
             raw = rec.message(KINDS[name], self._body(name, symbol, altered))
             self.connection.put(rec.HANDSHAKE, raw, self._record, protection)
             if transcript != LEFT_OUT and name != "HelloRequest":
+                if name == "HelloRetryRequest" and counts:
+                    self._restart(self.suite.number)
+                    self.share = Share()
                 self.transcript += raw
             if counts:
                 self._sent(name)
@@ -358,6 +413,10 @@ class Mapper:
             self._finished(self.end == "server")
             label = f"{self.end.upper()}_TRAFFIC_SECRET_0"
             self.connection.write = self._secrets.get(label) or self._traffic(label)
+            schedule = self.schedule or ks.Schedule(self.suite)
+            self.resumption = schedule.secret("RESUMPTION_SECRET", self.transcript)
+        elif name == "KeyUpdate" and isinstance(self.connection.write, rec.Traffic):
+            self.connection.write = self.connection.write.updated()
 
     def _body(self, name: str, symbol: Symbol, altered: Mapping[str, Any]) -> bytes:
         """The body of a handshake message."""
@@ -365,6 +424,20 @@ class Mapper:
         return build(symbol, altered)
 
     def _make_ClientHello(self, symbol: Symbol, altered: Mapping[str, Any]) -> bytes:  # noqa: N802
+        shares = {} if "retry" in self.config.extensions else {X25519: _public(self.curve)}
+        return self._hello(symbol, altered, shares)
+
+    def _make_SecondClientHello(  # noqa: N802
+        self, symbol: Symbol, altered: Mapping[str, Any]
+    ) -> bytes:
+        self.share.group = self.group or X25519
+        shares = {self.share.group: _public(self._key())}
+        return self._hello(symbol, altered, {} if altered.get("shares") == "empty" else shares)
+
+    def _hello(
+        self, symbol: Symbol, altered: Mapping[str, Any], shares: Mapping[int, bytes]
+    ) -> bytes:
+        """The body of a ClientHello with shares by group."""
         version = NUMBERS.get(str(altered.get("version", "")), self.version)
         modern = version == ks.TLS13
         suites = [n for s in self.offered for n in SUITES[s]]
@@ -372,25 +445,41 @@ class Mapper:
             suites = list(SUITES[symbol.suite])
         if any(f.startswith("offers_") for f in altered):
             suites = [NOBODYS_SUITE]
+        elif self.ticket is not None:
+            suites = [self.ticket.suite.number]  # its hash is that of the key
         extensions = extension(10, vector(2, u16(X25519, P256)))
         extensions += extension(11, vector(1, b"\0")) + extension(0xFF01, b"\0")
         if version >= ks.TLS12:
             extensions += extension(13, vector(2, u16(*SIGNATURES)))
         if modern:
             extensions += extension(wire.SUPPORTED_VERSIONS, vector(1, u16(version)))
-            extensions += extension(wire.PSK_MODES, vector(1, b"\x01"))
-            share = u16(X25519) + vector(2, _public(self.curve))
-            if "shares" not in altered:
-                extensions += extension(wire.KEY_SHARE, vector(2, share))
+            if altered.get("psk_dhe_ke") is not False:
+                extensions += extension(wire.PSK_MODES, vector(1, b"\x01"))
+            if altered.get("shares") != "none":
+                listed = b"".join(u16(g) + vector(2, public) for g, public in shares.items())
+                extensions += extension(wire.KEY_SHARE, vector(2, listed))
+            if self.cookie:
+                extensions += extension(wire.COOKIE, self.cookie)
         methods = b"\x01\x00" if altered.get("deflate") else b"\0"
-        return (
-            u16(min(version, ks.TLS12))
-            + self.randoms["client"]
-            + vector(1, self.session)
-            + vector(2, u16(*suites))
-            + vector(1, methods)
-            + vector(2, extensions)
-        )
+        start = u16(min(version, ks.TLS12)) + self.randoms["client"] + vector(1, self.session)
+        start += vector(2, u16(*suites)) + vector(1, methods)
+        if self.ticket is None or not modern:
+            return start + vector(2, extensions)
+        return self._bound(start, extensions, self.ticket, junk="binder" in altered)
+
+    def _bound(self, start: bytes, extensions: bytes, ticket: Ticket, *, junk: bool) -> bytes:
+        """A hello that offers a ticket's key, with the binder at its end (RFC 8446 4.2.11.2)."""
+        size = hashlib.new(ticket.suite.hash).digest_size
+        identities = vector(2, ticket.identity) + ticket.age_add.to_bytes(4, "big")
+
+        def whole(binder: bytes) -> bytes:
+            offer = vector(2, identities) + vector(2, vector(1, binder))
+            return start + vector(2, extensions + extension(wire.PRE_SHARED_KEY, offer))
+
+        part = rec.message(KINDS["ClientHello"], whole(bytes(size)))[: -size - 3]
+        key = ks.Schedule(ticket.suite, psk=ticket.key).binder_key()
+        binder = ks.finished13(ticket.suite, key, part)
+        return whole(bytes(size) if junk else binder)
 
     def _make_ServerHello(self, symbol: Symbol, altered: Mapping[str, Any]) -> bytes:  # noqa: N802
         number = self.suite.number
@@ -419,9 +508,12 @@ class Mapper:
             + (vector(2, extensions) if extensions else b"")
         )
 
-    def _make_HelloRetryRequest(self, *_: Any) -> bytes:  # noqa: N802
+    def _make_HelloRetryRequest(  # noqa: N802
+        self, symbol: Symbol, altered: Mapping[str, Any]
+    ) -> bytes:
+        group = {"x25519": X25519, "x448": X448}.get(str(altered.get("group")), P256)
         extensions = extension(wire.SUPPORTED_VERSIONS, u16(ks.TLS13))
-        extensions += extension(wire.KEY_SHARE, u16(P256))
+        extensions += extension(wire.KEY_SHARE, u16(group))
         number = self.suite.number if self.modern else SUITES["AEAD"][0]
         return (
             u16(ks.TLS12)
@@ -472,7 +564,8 @@ class Mapper:
         return b""
 
     def _make_KeyUpdate(self, symbol: Symbol, altered: Mapping[str, Any]) -> bytes:  # noqa: N802
-        return b"\x02" if altered.get("request_update") == "other" else b"\0"
+        values = {"update_requested": b"\x01", "other": b"\x02"}
+        return values.get(str(altered.get("request_update")), b"\0")
 
     def _make_NewSessionTicket(self, *_: Any) -> bytes:  # noqa: N802
         if not self.modern:

@@ -22,7 +22,7 @@ from checker.conformance.sweep import (
 )
 from checker.conformance.trial import Target, TargetError, Trial, slower
 from checker.conformance.weakening import consequences
-from checker.conformance.words import Check, Word, WordError, word
+from checker.conformance.words import Word, WordError, word
 from model.near import UsageError
 
 
@@ -64,28 +64,42 @@ def replay(text: str, targets: Sequence[str], asked: Asked) -> Iterator[Replay]:
 def _on_port(name: str, symbols: Word, asked: Asked) -> Iterator[Replay]:
     with at_port(name, asked) as target:
         for config in shown(target, asked):
-            yield _one(name, target, config, symbols, asked)
+            yield from _one(name, target, config, symbols, asked)
 
 
 def _on_stack(name: str, symbols: Word, asked: Asked) -> Iterator[Replay]:
     with tempfile.TemporaryDirectory(prefix="checker-") as folder:
         stack = ready(name, asked, folder)
         for version, auth in settings(name, asked):
-            config = asked.configuration(version, auth, stack.stack.suite)
             with started(stack, asked, version, auth) as target:
-                yield _one(name, target, config, symbols, asked)
+                for config in asked.configurations(version, auth, stack.stack.suite):
+                    yield from _one(name, target, config, symbols, asked)
 
 
-def _one(name: str, target: Target, config: Configuration, symbols: Word, asked: Asked) -> Replay:
-    """The replay in one configuration; the first message that the model refuses is judged."""
+def _one(
+    name: str, target: Target, config: Configuration, symbols: Word, asked: Asked
+) -> Iterator[Replay]:
+    """The replay in one configuration; the first message that the model refuses is judged.
+
+    With extensions asked for, a word is replayed with them alone.
+    """
+    if asked.extensions and not config.extensions:
+        return
     prober = Prober(target, config, made(asked))
+    for s in symbols:
+        if not prober.words.knows(s):
+            raise UsageError(
+                f"--word: {s.name}: expected a message of the machine that is asked for: "
+                "--extensions names what adds others"
+            )
     rows = []
-    check: Check | None = None
+    check = prober.words.first_refused(symbols)
+    legal = len(symbols if check is None else check.before)
     with Trial(target, config, made(asked)) as trial:
         key = prober.model.initial
         trial.began()
         for n, symbol in enumerate(symbols):
-            answer = None if check else prober.words.answer(key, symbol)
+            answer = prober.words.answer(key, symbol) if n <= legal else None
             said = ""
             if answer is not None:
                 said = answer.alert or " ".join(answer.messages) or "accepted"
@@ -95,19 +109,19 @@ def _one(name: str, target: Target, config: Configuration, symbols: Word, asked:
                 key = answer.key
             else:
                 trial.listen(step, target.wait)
-            if answer is not None and answer.alert:
-                state = prober.words.state(key)
-                check = Check(symbols[:n], symbol, state, key, answer)
             rows.append((symbol.name, step.text or "nothing", said))
             if step.refused:
                 break
     title = f"{name}, {config.version}, client authentication {config.asks}"
+    title += "".join(f", with {e}" for e in config.extensions)
     if check is None:
-        return Replay(title, rows, said="the model takes each message")
+        yield Replay(title, rows, said="the model takes each message")
+        return
     judged = prober.judge(check, slower(target))
     if not judged.reached:
-        return Replay(title, rows, said=f"the target does not reach {check.state} by this word")
+        yield Replay(title, rows, said=f"the target does not reach {check.state} by this word")
+        return
     said = "" if judged.divergence else "refused, as the model does"
     if judged.divergence is not None and judged.divergence.weakening is not None:
         judged.divergence.properties = consequences(judged.divergence.weakening)
-    return Replay(title, rows, judged.divergence, said)
+    yield Replay(title, rows, judged.divergence, said)

@@ -43,6 +43,7 @@ class Asked:
     certificate: str = ""  # the files of a client certificate for servers on ports
     key: str = ""
     runs: int = 1
+    extensions: tuple[str, ...] = ()  # each checked in a setting of its own, in TLS 1.3
 
     def configuration(self, version: str, auth: str, suite: str = SUITES[0]) -> Configuration:
         """The configuration of a version, a client authentication and a key exchange."""
@@ -51,6 +52,15 @@ class Asked:
             own = "honest" if auth == "mandatory" else "empty"
             return Configuration("client", VERSIONS[version], suites, "none", own)
         return Configuration("server", VERSIONS[version], suites, auth, "empty")
+
+    def configurations(
+        self, version: str, auth: str, suite: str = SUITES[0]
+    ) -> Iterator[Configuration]:
+        """The same, and in TLS 1.3 with each of the extensions asked for."""
+        bare = self.configuration(version, auth, suite)
+        yield bare
+        if version == "1.3":
+            yield from (replace(bare, extensions=(e,)) for e in self.extensions)
 
 
 def split(target: str) -> tuple[str, int] | None:
@@ -88,6 +98,8 @@ def checked(targets: Sequence[str], asked: Asked) -> list[str]:
                     )
     if asked.certificate:
         _identity(asked)
+    if asked.role == "client" and "psk" in asked.extensions:
+        raise UsageError("--extensions psk: expected a server: no client is given tickets here")
     return list(dict.fromkeys(out))
 
 
@@ -163,11 +175,12 @@ def of_stack(name: str, asked: Asked, line: Callable[[str], None]) -> Iterator[C
             config = asked.configuration(version, auth, stack.stack.suite)
             try:
                 with started(stack, asked, version, auth) as target:
-                    found = conform(name, target, config, credentials(), line, asked.runs)
+                    for config in asked.configurations(version, auth, stack.stack.suite):
+                        found = conform(name, target, config, credentials(), line, asked.runs)
+                        found.release = release
+                        yield found
             except TargetError as e:
-                found = Conformance(name, config, error=str(e))
-            found.release = release
-            yield found
+                yield Conformance(name, config, error=str(e), release=release)
 
 
 @contextmanager
@@ -200,11 +213,13 @@ def shown(target: Target, asked: Asked) -> Iterator[Configuration]:
     """The configurations asked for; what is not asked for is what the target shows."""
     for version in asked.versions or DEFAULT_VERSIONS:
         if asked.role == "client":
-            yield from (asked.configuration(version, a) for a in asked.auths or ("none",))
+            for auth in asked.auths or ("none",):
+                yield from asked.configurations(version, auth)
             continue
         suite = SUITES[0] if version == "1.3" else shown_suite(target, asked, version)
         auths = asked.auths or (shown_auth(target, asked, version, suite),)
-        yield from (asked.configuration(version, a, suite) for a in auths)
+        for auth in auths:
+            yield from asked.configurations(version, auth, suite)
 
 
 def shown_suite(target: Target, asked: Asked, version: str) -> str:

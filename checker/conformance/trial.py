@@ -16,10 +16,12 @@ from checker.conformance.connection import Connection, Event
 from checker.conformance.credentials import Credentials
 from checker.conformance.honest import Configuration, Key
 from checker.conformance.learned import IGNORED, Symbol
-from checker.conformance.mapper import ADDED, Mapper
+from checker.conformance.mapper import ADDED, Mapper, Ticket
 from checker.conformance.words import Words, words
 
 GARBAGE = "UndecryptableRecord"
+ASKED = ("CertificateRequest", "Certificate")
+"""Messages that change what is to be sent, if the model does not expect them."""
 PATIENCE = 5.0
 """Seconds that a legal message's answer may take."""
 
@@ -87,8 +89,10 @@ class Trial:
 
     def __init__(self, target: Target, config: Configuration, credentials: Credentials) -> None:
         self.target, self.config = target, config
+        resumes = "psk" in config.extensions
+        ticket = obtained(target, replace(config, extensions=()), credentials) if resumes else None
         self.connection = target.connect()
-        self.mapper = Mapper(self.connection, config, credentials)
+        self.mapper = Mapper(self.connection, config, credentials, ticket)
         self.words: Words = words(config)
         self.key: Key = self.words.model.initial
         self.steps: list[Step] = []
@@ -119,7 +123,7 @@ class Trial:
             if event is None:
                 return False
             step.events.append(event)
-            if event.ends or (event.name == "CertificateRequest" and event.name not in left):
+            if event.ends or (event.name in ASKED and event.name not in left):
                 return False
             if event.name in left:
                 left.remove(event.name)
@@ -186,6 +190,16 @@ class Trial:
         junk = self.send(Symbol(GARBAGE, GARBAGE))
         self.listen(junk, 2 * self.target.wait + 0.5)
         return junk.refused
+
+
+def obtained(target: Target, config: Configuration, credentials: Credentials) -> Ticket | None:
+    """A ticket of a full handshake with the target; None if it gives none."""
+    with Trial(target, config, credentials) as first:
+        if first.legal(first.words.legal[0]):
+            if not first.mapper.tickets:
+                first.listen(first.steps[-1], PATIENCE, ("NewSessionTicket",))
+            return first.mapper.resumable
+    return None
 
 
 SLOW = 2.0

@@ -53,7 +53,13 @@ def added() -> Mapping[str, tuple[str, ...]]:
 
 
 MAKEABLE: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
-    "ClientHello": {"version": ("TLS10", "TLS11"), "deflate": (True,), "offers": (False,)},
+    "ClientHello": {
+        "version": ("TLS10", "TLS11"),
+        "deflate": (True,),
+        "offers": (False,),
+        "binder": (JUNK,),
+        "psk_dhe_ke": (False,),
+    },
     "Certificate": {"certificate": ("unknown_ca", "expired", "wrong_name")},
     "ClientKeyExchange": {"exchange": ("none",)},
     "CertificateVerify": {"signature": (JUNK,)},
@@ -64,10 +70,16 @@ MAKEABLE: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
         "compression": ("deflate",),
     },
     "ChangeCipherSpec": {"value": ("other",)},
-    "KeyUpdate": {"request_update": ("other",)},
+    "SecondClientHello": {"deflate": (True,), "shares": ("empty", "none")},
+    "HelloRetryRequest": {"group": ("x448", "x25519")},
+    "KeyUpdate": {"request_update": ("other", "update_requested")},
     "Finished": {"verify_data": (JUNK,)},
 }
 """The wrong values of fields that can be made as bytes, by message and field."""
+
+
+TWINS = {"ClientHello": "SecondClientHello", "ServerHello": "HelloRetryRequest"}
+"""Messages that are another one on the wire (RFC 8446 4.1.2, 4.1.3), which may be due."""
 
 
 class WordError(ValueError):
@@ -83,11 +95,7 @@ class Check:
     state: str
     key: Key  # the state before the message
     answer: Answer  # the model's
-
-    @property
-    def extra(self) -> bool:
-        """Whether an extension adds the message."""
-        return self.symbol.message in added()
+    extra: bool = False  # whether an extension that the model is without adds the message
 
     @property
     def of_version(self) -> bool:
@@ -131,7 +139,7 @@ def probe(name: str) -> Symbol:
 
 
 def _message(name: str) -> Symbol:
-    return Symbol(name, name) if name in added() else symbol(name)
+    return Symbol(name, name) if name in (*added(), "SecondClientHello") else symbol(name)
 
 
 def _altered(name: str, message: str, field: str, value: str) -> tuple[tuple[str, Any], ...]:
@@ -143,6 +151,8 @@ def _altered(name: str, message: str, field: str, value: str) -> tuple[tuple[str
     if field == "offers":
         offers = (f for f in MESSAGES[message].fields if f.startswith("offers_"))
         return tuple((f, False) for f in offers)
+    if field == "shares":
+        return (("shares", value), ("key_share", "none"), ("group", "none"))
     return ((field, can[field][value]),)
 
 
@@ -161,7 +171,11 @@ class Words:
     def __init__(self, config: Configuration) -> None:
         self.config = config
         self.model: HonestMachine = honest_machine(config)
-        self.extended = {m: role(config.role, names) for m, names in added().items()}
+        self.extended = {
+            m: role(config.role, with_needed(*config.extensions, *names))
+            for m, names in added().items()
+            if m not in self.model.messages
+        }
         self.reached = self._reach()
 
     def answer(self, key: Key, s: Symbol) -> Answer:
@@ -169,7 +183,7 @@ class Words:
         if s.message not in self.extended:
             return self.model.step(key, s)
         end = self.extended[s.message]
-        run = Run(end, f"{end.name}0", **self.config.variables())
+        run = Run(end, f"{end.name}0", **self.config.variables(self.config.role))
         run.place(dict(zip(("state", *self.model.role.variables), key[0], strict=True)))
         message = next(m for m in end.alphabet if m.name == s.message)
         altered = dict(s.altered) if isinstance(s, Probe) else {}
@@ -179,6 +193,10 @@ class Words:
         assert run.taken is not None
         return Answer(key, (), run.taken, alert, clear, False, sent)
 
+    def knows(self, s: Symbol) -> bool:
+        """Whether the message is one of the model's, or of an extension's that is refused."""
+        return s.message in self.model.messages or s.message in self.extended
+
     @property
     def sends(self) -> tuple[Symbol, ...]:
         """The messages that an honest peer may send, each as it should be."""
@@ -186,7 +204,9 @@ class Words:
             *self.model.peer.role.sends,
             *(["EmptyCertificate"] if self.config.role == "server" else []),
         ]
-        return tuple(symbol(n) for n in names if n not in (*NOT_SENT, "CloseNotify"))
+        if "KeyUpdate" in names:
+            names.append("KeyUpdate(request_update=update_requested)")
+        return tuple(probe(n) for n in names if n not in (*NOT_SENT, "CloseNotify"))
 
     def state(self, key: Key) -> str:
         """The state of the model's run."""
@@ -202,15 +222,19 @@ class Words:
             if not answer.alert and not self.model.over(answer.key):
                 yield s, answer
 
-    def _reach(self) -> dict[str, tuple[Word, Key]]:
-        """Each local state, with a shortest legal word to it and the values there."""
-        out: dict[str, tuple[Word, Key]] = {}
+    def _reach(self) -> dict[tuple[str, ...], tuple[Word, Key]]:
+        """A shortest legal word to each place, with the values there.
+
+        A place is a local state with the messages that are taken there.
+        """
+        out: dict[tuple[str, ...], tuple[Word, Key]] = {}
         seen = {self.model.initial}
         queue: deque[tuple[Word, Key]] = deque([((), self.model.initial)])
         while queue:
             before, key = queue.popleft()
-            out.setdefault(self.state(key), (before, key))
-            for s, answer in self._steps(key):
+            taken = list(self._steps(key))
+            out.setdefault((self.state(key), *(s.name for s, _ in taken)), (before, key))
+            for s, answer in taken:
                 if answer.key not in seen:
                     seen.add(answer.key)
                     queue.append(((*before, s), answer.key))
@@ -244,18 +268,38 @@ class Words:
     def checks(self) -> list[Check]:
         """Every message that is refused in a state, shortest words first."""
         out = []
-        for state, (before, key) in self.reached.items():
+        for (state, *_), (before, key) in self.reached.items():
             for s in self._probes(state, key):
                 answer = self.answer(key, s)
-                if s.message in added() and answer.rule.refuses and not isinstance(s, Probe):
+                extra = s.message in self.extended
+                if extra and answer.rule.refuses and not isinstance(s, Probe):
                     continue  # it has its place here, and is refused for fields made up
                 if answer.alert:
-                    out.append(Check(before, s, state, key, answer))
+                    out.append(Check(before, s, state, key, answer, extra))
         return out
 
+    def first_refused(self, word: Word) -> Check | None:
+        """The check of the first message of a word that the model refuses, if there is one."""
+        key = self.model.initial
+        for n, s in enumerate(word):
+            answer = self.answer(key, s)
+            if answer.alert:
+                extra = s.message in self.extended
+                return Check(word[:n], s, self.state(key), key, answer, extra)
+            key = answer.key
+        return None
+
     def _probes(self, state: str, key: Key) -> Iterator[Symbol]:
-        further = [m for e in self.extended.values() for m in e.alphabet if m.name in added()]
-        for m in (*ALPHABET, *dict.fromkeys(further)):
+        own = [
+            m for m in self.model.role.alphabet if m.name in (*MESSAGES, *added(), *TWINS.values())
+        ]
+        further = [m for e in self.extended.values() for m in e.alphabet if m.name in self.extended]
+        for m in (*own, *dict.fromkeys(further)):
+            other = _message(TWINS.get(m.name, ""))
+            if other.message in self.model.messages and not self.answer(key, other).alert:
+                continue
+            if m.name == "SecondClientHello" and self.answer(key, _message(m.name)).alert:
+                continue
             if m.name in NOT_SENT or m.form is Form.END or self._renegotiates(state, m.name):
                 continue
             if m.name == "UndecryptableRecord" and self.model.value(key, "read_key") == "plaintext":
@@ -280,7 +324,11 @@ class Words:
     def _failing(self, message: str, key: Key) -> Iterator[Symbol]:
         """For each check of the row that takes a message, one message that it refuses."""
         seen = set()
+        end = self.extended.get(message, self.model.role)
+        known = next(m.fields for m in end.alphabet if m.name == message)
         for field, values in MAKEABLE.get(message, {}).items():
+            if field not in (*known, "offers"):
+                continue  # an extension's, that the model is without
             for value in values:
                 if value == "wrong_name" and self.config.role == "server":
                     continue  # a client has no name that a server would expect

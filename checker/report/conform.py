@@ -37,6 +37,7 @@ def main(
         certificate=args.certificate or "",
         key=args.key or "",
         runs=args.runs,
+        extensions=tuple(dict.fromkeys(args.extensions or ())),
     )
     if bool(args.certificate) != bool(args.key):
         raise UsageError("--certificate and --key: expected both, or none")
@@ -88,12 +89,17 @@ def _auth(r: Conformance) -> str:
     return _AUTH[r.config.asks]
 
 
+def _with(r: Conformance) -> str:
+    """The extension that the setting has."""
+    return ", ".join(r.config.extensions) if r.config else ""
+
+
 def as_text(
     results: Sequence[Conformance], idle: Sequence[Allowance] = (), *, interrupted: bool = False
 ) -> str:
     """The table of results; then the divergences of each as sentences."""
     rows: list[tuple[object, ...]] = [
-        ("", "target", "verdict", "version", "client auth", "checks", "seconds", *_CLASSES)
+        ("", "target", "verdict", "version", "client auth", "with", "checks", "seconds", *_CLASSES)
     ]
     for n, r in enumerate(results, 1):
         found = [sum(d.kind == k for d in r.divergences) or "" for k in _CLASSES]
@@ -105,6 +111,7 @@ def as_text(
                 _kind(r),
                 _NUMBER[config.version] if config else "",
                 _auth(r),
+                _with(r),
                 r.checks or "",
                 f"{r.seconds:.1f}" if r.checks else "",
                 *found,
@@ -130,6 +137,7 @@ def _details(n: int, r: Conformance) -> list[str]:
     name = f"{r.target} ({r.release})" if r.release else r.target
     if r.config is not None:
         name += f", {_NUMBER[r.config.version]}, client authentication {_auth(r)}"
+        name += f", with {_with(r)}" if _with(r) else ""
     lines = [f"{n}. {name}: {_kind(r)}"]
     if r.skipped or r.error:
         return [*lines, f"   {r.skipped or r.error}"]
@@ -141,7 +149,8 @@ def _details(n: int, r: Conformance) -> list[str]:
         lines.append(f"   {sentence(d)}")
         if d.allowed:
             lines.append(f"   allowed: {d.allowed}")
-        lines.append(f'   --word "{" ".join(d.word)}"')
+        more = f" --extensions {_with(r)}" if _with(r) else ""
+        lines.append(f'   --word "{" ".join(d.word)}"{more}')
     if r.unreached:
         lines.append(f"   not reached by legal words: {', '.join(r.unreached)}")
     lines += [f"   not steady, so not judged: {w}" for w in r.unsteady]
@@ -168,6 +177,7 @@ def _result(r: Conformance) -> dict[str, Any]:
         "role": config.role if config else None,
         "version": _NUMBER[config.version] if config else None,
         "client_auth": _auth(r) or None,
+        "extensions": list(config.extensions) if config else [],
         "verdict": _kind(r),
         "checks": r.checks,
         "seconds": round(r.seconds, 2),
