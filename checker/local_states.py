@@ -40,6 +40,7 @@ def by_local_states(
         out: Any = np.zeros(words.shape[1], np.int64)
         for r, size in zip(system.runs, sizes, strict=True):
             i = compiled.index.get(f"{r.name}.state")
+            local: Any
             codes = r.role.state_domain.codes
             if i is None:
                 local = codes[compiled.constants[f"{r.name}.state"]]

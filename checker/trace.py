@@ -97,8 +97,8 @@ def replay(
     """The trace of `path`, replayed on the machines.
 
     `reached` is called with each state, over all variables; `why` finds the case that the last one
-    breaks. `messages` has the fields of each step's message, if they are to be these. StepError if a
-    step does not replay, EngineError if the last state does not satisfy `goal`, if given.
+    breaks. `messages` has the fields of each step's message, if they are to be these. StepError if
+    a step does not replay, EngineError if the last state does not satisfy `goal`, if given.
     """
     reference = machines_of(system)
     full = reference.compiled

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from xml.etree import ElementTree as ET
 
 from checker.output import printable
-from checker.report.text import chart
+from checker.report.sequence import chart
 from checker.verdict import DEFINITE, PROVED, Result
 from checker.verify import Outcome
 from properties import catalogue

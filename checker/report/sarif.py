@@ -13,7 +13,7 @@ from typing import Any
 from checker.arguments import version
 from checker.report.chart import lay_out
 from checker.report.locations import Location, of_property, of_row
-from checker.report.text import note
+from checker.report.sequence import note
 from checker.request import Request, system_of
 from checker.trace import Trace
 from checker.verdict import DEFINITE, PROVED, Result
