@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from checker import output
+from checker.broken import Broken
 from checker.engines.interface import Label
 from checker.engines.reference import EngineError, Reference, State, parameters
 from checker.report.document import document
@@ -105,7 +106,9 @@ def trace_of(data: Any) -> Trace:
     """The trace of its JSON form; ValueError, TypeError or KeyError if it has another form."""
     raw = _made(Trace, data)
     steps = tuple(TraceStep(**_made(TraceStep, s)) for s in raw["steps"])
-    trace = Trace(**{**raw, "steps": steps})
+    case = raw.get("case")
+    case = None if case is None else Broken(**_made(Broken, case))
+    trace = Trace(**{**raw, "steps": steps, "case": case})
     if trace.property and not trace.property.isidentifier():
         raise ValueError(f"{trace.property!r} is the name of no property")
     if trace.loop is not None and not 0 <= trace.loop <= len(trace):
@@ -124,12 +127,14 @@ _FORMS: Mapping[str, type | tuple[type, ...]] = {
     "tuple[str, ...]": list,
     "tuple[TraceStep, ...]": list,
     "Mapping[str, Any]": dict,
+    "Mapping[str, str]": dict,
+    "Broken | None": (dict, type(None)),
 }
 """By the type of a field: what it is in JSON."""
 
 
-def _made(of: type[Trace] | type[TraceStep], data: Any) -> dict[str, Any]:
-    """The fields of a trace or a step, each of its type; ValueError, TypeError or KeyError."""
+def _made(of: type[Trace | TraceStep | Broken], data: Any) -> dict[str, Any]:
+    """The fields of a trace, step or case, each of its type; ValueError, TypeError or KeyError."""
     known = {f.name: f for f in fields(of)}
     unknown = [n for n in _is(data, dict) if n not in known]
     if unknown:
@@ -139,7 +144,8 @@ def _made(of: type[Trace] | type[TraceStep], data: Any) -> dict[str, Any]:
         data[n]
     out = {n: _is(v, _FORMS[str(known[n].type)]) for n, v in data.items()}
     return {
-        n: tuple(_is(x, str) for x in v) if n in ("known", "runs") else v for n, v in out.items()
+        n: tuple(_is(x, str) for x in v) if known[n].type == "tuple[str, ...]" else v
+        for n, v in out.items()
     }
 
 

@@ -80,9 +80,11 @@ def lay_out(trace: Trace) -> Chart:
 def _wrong(trace: Trace) -> list[str]:
     """The case of the property that the last state breaks, with the values on both sides."""
     case = trace.case
+    if not trace.property:
+        return []
     if case is None:
         said = _few(trace.broken)
-        return [f"wrong at the end: {said}"] if trace.property and said else []
+        return [f"wrong at the end: {said}"] if said else []
     names = "".join(f", {n} is {run}" for n, run in case.runs.items() if n != run)
     lines = [f"wrong at the end: {case.place}{names}"]
     if case.given:

@@ -91,7 +91,7 @@ def test_junit_has_a_failure_for_what_is_not_as_declared(outcome: Outcome) -> No
     said = failed.find("failure")
     assert said is not None
     assert said.get("message") == "VIOLATED, declared PROVED"
-    assert "14 Finished" in str(said.text)
+    assert "14 steps in tls12-small" in str(said.text) and "Finished" in str(said.text)
     assert (left.get("name"), left.get("skipped")) == ("left out", "1")
 
 

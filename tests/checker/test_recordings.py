@@ -255,7 +255,15 @@ def args(
     keys: str | None = None,
 ) -> Any:
     return SimpleNamespace(
-        file=file, live=live, record=record, words=words, keys=keys, proxy=None, connections=None
+        file=file,
+        live=live,
+        record=record,
+        words=words,
+        keys=keys,
+        proxy=None,
+        connections=None,
+        output=None,
+        format="text",
     )
 
 

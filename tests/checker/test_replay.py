@@ -84,16 +84,16 @@ def test_a_trace_that_the_tables_refuse_says_which_check_does(
 @pytest.mark.parametrize(
     ("step", "change", "says"),
     [
-        (0, {"rule": "client_send_client_helo"}, "has no row client_send_client_helo; did you"),
-        (0, {"run": "client7"}, "there is no run client7; did you mean client0"),
-        (3, {"source": "server3"}, "comes from server3; did you mean server0"),
+        (0, {"rule": "client_send_client_helo"}, "has no row 'client_send_client_helo'; did you"),
+        (0, {"run": "client7"}, "there is no run 'client7'; did you mean client0"),
+        (3, {"source": "server3"}, "comes from 'server3'; did you mean server0"),
         (4, {"rule": "client_send_finished_SEND_FIN_to_WAIT_CCS", "source": "local"},
          "client0 is in WAIT_CR_SHD, and client_send_finished_SEND_FIN_to_WAIT_CCS is a row of"),
         (1, {"fields": {"version": "TLS99"}}, "'TLS99' is not a "),
         (1, {"fields": {"version": "TLS13", "suite": "ECDHE"}}, "client0 refuses ServerHello in"),
-        (1, {"changed": {"suite": "RSA"}}, "client0.suite is ECDHE, not RSA"),
+        (1, {"changed": {"suite": "RSA"}}, "client0.suite is ECDHE, not 'RSA'"),
         (1, {"source": "server0"}, "the network cannot deliver this ServerHello from server0"),
-        (3, {"alert": "bad_certificate"}, "the alert is None, not bad_certificate"),
+        (3, {"alert": "bad_certificate"}, "the alert is None, not 'bad_certificate'"),
     ],
 )  # fmt: skip
 def test_a_step_that_fails_says_why(
