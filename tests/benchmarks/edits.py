@@ -1,0 +1,158 @@
+"""What an edit costs: the default run again after one change of the model or of a property.
+
+python -m tests.benchmarks.edits [--edit N]... [words for verify]
+
+A copy of the tree runs once, so that answers are kept. Then each edit is made alone there, and
+`verify` runs: printed are the seconds of wall time up to the first verdict that is not as declared
+and up to the last verdict, the processor seconds, and how many verdicts are not as declared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("model", "properties", "checker", "diagrams")
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One change of a file: the text `old`, which stands there once, becomes `new`."""
+
+    says: str
+    file: str
+    old: str
+    new: str
+
+
+EDITS = (
+    Edit("a comment", "model/generations/tls12_client.py", "RULES = [\n", "# Rows.\nRULES = [\n"),
+    Edit(
+        "a check of TLS 1.2 dropped (signature of ServerKeyExchange)",
+        "model/generations/tls12_client.py",
+        """illegal_parameter"),
+                    check("signature", signature_ok, "decrypt_error")],""",
+        'illegal_parameter")],',
+    ),
+    Edit(
+        "a state more (ChangeCipherSpec in WAIT_CKE)",
+        "model/generations/tls12_server.py",
+        'receive("server", ChangeCipherSpec, "WAIT_CCS"',
+        'receive("server", ChangeCipherSpec, ("WAIT_CKE", "WAIT_CCS")',
+    ),
+    Edit(
+        "a check of TLS 1.3 dropped (the server's view of the client's Finished)",
+        "model/generations/tls13_server.py",
+        """            checks=[check("verify_data",
+                          same(Finished.f.verify_data, *verify_data("server", "client")),
+                          "decrypt_error")],
+""",
+        "",
+    ),
+    Edit(
+        "a check of an extension dropped (the group of a HelloRetryRequest)",
+        "model/extensions/retry.py",
+        """                check("group not shared yet", another, "illegal_parameter"),
+""",
+        "",
+    ),
+    Edit(
+        "another alert (a HelloRetryRequest for a group already shared)",
+        "model/extensions/retry.py",
+        'check("group not shared yet", another, "illegal_parameter")',
+        'check("group not shared yet", another, "handshake_failure")',
+    ),
+    Edit(
+        "a check more (TLS 1.2 with ECDHE alone)",
+        "model/generations/tls12_client.py",
+        'checks=[check("group fits suite", group_fits, "illegal_parameter"),\n'
+        '                    check("signature"',
+        'checks=[check("ECDHE", ske.group == "ecdh", "illegal_parameter"),\n'
+        '                    check("signature"',
+    ),
+    Edit(
+        "an effect changed (a KeyUpdate that asks is not answered)",
+        "model/extensions/key_update.py",
+        '"must_answer": own.must_answer | (update',
+        '"must_answer": own.must_answer & (update',
+    ),
+    Edit(
+        "a property weakened (ORD-1 says nothing of servers)",
+        "properties/order.py",
+        "return [when(r.delivered).then(r.verified) for r in w.runs]",
+        "return [when(r.delivered).then(r.verified) for r in w.clients]",
+    ),
+    Edit(
+        "a property strengthened (data is delivered only after close)",
+        "properties/order.py",
+        "return [when(r.delivered).then(r.verified) for r in w.runs]",
+        'return [when(r.delivered).then(r.state == "CLOSED") for r in w.runs]',
+    ),
+)
+
+
+def run(folder: Path, words: list[str]) -> tuple[float | None, float, int, int]:
+    """Seconds to the first verdict that is not as declared and to the last; how many there are."""
+    cache = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "PYTHONPATH": str(folder)}
+    command = [sys.executable, "-m", "checker", "verify", "--format", "jsonl", *words]
+    began, first, last, odd, total = time.monotonic(), None, 0.0, 0, 0
+    with subprocess.Popen(
+        command, cwd=folder, env=cache, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            result = json.loads(line).get("result")
+            if result is None:
+                continue
+            last, total = time.monotonic() - began, total + 1
+            if result["verdict"] != result["declared"]:
+                first, odd = first or last, odd + 1
+    return first, last, odd, total
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Print a table of the edits."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--edit", type=int, action="append", help="the number of an edit, from 1")
+    asked, words = parser.parse_known_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for part in PARTS:
+            shutil.copytree(ROOT / part, folder / part)
+        run(folder, words)
+        say("| edit | first (s) | last (s) | CPU s | not as declared |")
+        say("|---|---|---|---|---|")
+        for i, edit in enumerate(EDITS, 1):
+            if asked.edit and i not in asked.edit:
+                continue
+            path = folder / edit.file
+            text = path.read_text(encoding="utf-8")
+            assert text.count(edit.old) == 1, (edit, text.count(edit.old))
+            path.write_text(text.replace(edit.old, edit.new), encoding="utf-8")
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            first, last, odd, total = run(folder, words)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            path.write_text(text, encoding="utf-8")
+            used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            shown = "-" if first is None else f"{first:.1f}"
+            say(f"| {edit.says} | {shown} | {last:.1f} | {used:.0f} | {odd} of {total} |")
+
+
+if __name__ == "__main__":
+    main()
