@@ -188,6 +188,38 @@ def server_hello(more: bytes = b"", version: bytes = b"\3\4", session: bytes = b
     return b"\3\3" + bytes(32) + vector(1, session) + suite + b"\0" + vector(2, chosen + more)
 
 
+def test_names_of_servers_and_protocols_are_told_apart() -> None:
+    """The first server name, also of the connections that resume; the protocol that was picked."""
+
+    def named(name: bytes) -> bytes:
+        return extension(wire.SERVER_NAME, vector(2, b"\0" + vector(2, name)))
+
+    def lists(*names: bytes) -> bytes:
+        return extension(wire.ALPN, vector(2, b"".join(vector(1, n) for n in names)))
+
+    def fields(before: Abstraction | None, name: bytes, picked: bytes) -> Abstraction:
+        a = Abstraction(before)
+        body = hello(0x0303, named(name) + lists(b"h2", b"http/1.1"))
+        a.sent(TO_SERVER, "ClientHello", body)
+        answer = server_hello(extension(wire.SERVER_NAME, b"") + lists(picked), b"")
+        a.sent(TO_CLIENT, "ServerHello", answer)
+        said.append(a.fields(TO_SERVER, "ClientHello", body))
+        answered.append(a.fields(TO_CLIENT, "ServerHello", answer))
+        return a
+
+    said: list[dict[str, object]] = []
+    answered: list[dict[str, object]] = []
+    first = fields(None, b"one.example", b"http/1.1")
+    fields(first, b"ONE.example", b"http/1.1")
+    fields(first, b"other.example", b"h2")
+    assert [f["server_name"] for f in said] == ["a", "a", "b"]
+    assert [f["protocol"] for f in answered] == ["http", "http", "ftp"]
+    assert all(f["lists_http"] and f["lists_ftp"] for f in said)
+    assert all(f["server_name"] for f in answered)
+    bare = Abstraction().fields(TO_SERVER, "ClientHello", hello(0x0303))
+    assert (bare["server_name"], bare["lists_http"]) == ("none", False)
+
+
 def test_a_session_and_its_ticket_have_the_name_of_the_server_that_made_them() -> None:
     """Below TLS 1.3; the server's echo of the client's session id tells that it resumes."""
     asks = extension(wire.SESSION_TICKET, b"")

@@ -45,12 +45,15 @@ class Case(NamedTuple):
 
 
 NO_AUTH = {"asks_client": False}
+NAMES = {"wanted": "a", "lists_http": True}
 HELLOS = (
+    "alpn",
     "early_data",
     "extended_master_secret",
     "psk",
     "renegotiation_info",
     "retry",
+    "server_name",
     "session_ticket",
     "status_request",
 )
@@ -78,12 +81,12 @@ CASES = {
     ),
     "hello extensions of both, TLS 1.2": Case(
         HELLOS,
-        suites("ECDHE", **BOTH, **KEY),
+        suites("ECDHE", **BOTH, **KEY, **NAMES),
         suites("ECDHE", **TLS12, **NO_AUTH),
     ),
     "hello extensions of both, TLS 1.3": Case(
         HELLOS,
-        suites("ECDHE", **BOTH, **KEY),
+        suites("ECDHE", **BOTH, **KEY, **NAMES),
         {**BOTH, **NO_AUTH},
     ),
     "session id": Case(

@@ -8,7 +8,7 @@ import pytest
 
 from model.extensions import with_needed
 from model.extensions.record_boundaries import changes_keys
-from model.machine import JUNK, Run, Sent, fields_of
+from model.machine import JUNK, CallError, Run, Sent, fields_of
 from model.roles import role
 from model.rule import Rule
 
@@ -169,6 +169,7 @@ def test_a_flood_that_asks_for_renegotiation_is_bounded(end: str, name: str, sta
 
 # -- the ClientHello -----------------------------------------------------------------------------
 KE = {"has_external": True, "takes_psk_ke": True, "takes_psk_dhe_ke": False}
+NAME, ONLY_A = ("server_name",), {"serves_b": False}
 SERVER_HELLOS = [
     # extensions, the client's configuration and changed fields, the server's, alert or state
     # RFC 8446 4.1.2: TLS 1.3 has no compression, whatever path the hello takes.
@@ -226,6 +227,38 @@ SERVER_HELLOS = [
         "inappropriate_fallback",
     ),
     (("fallback",), {"max_version": "TLS12", "fallback": True}, TLS12, "SEND_SH"),
+    # RFC 6066 3: an unknown name is refused or served by default; RFC 8446 9.2: none at all.
+    (NAME, {"wanted": "b"}, BOTH, "NEGOTIATED"),
+    (NAME, {"wanted": "b"}, {**BOTH, **ONLY_A}, "unrecognized_name"),
+    (NAME, {"wanted": "b"}, {**TLS12, **ONLY_A}, "unrecognized_name"),
+    (NAME, {"wanted": "b"}, {**BOTH, **ONLY_A, "refuses_unknown": False}, "NEGOTIATED"),
+    (
+        NAME,
+        {"wanted": "b"},
+        {**BOTH, **ONLY_A, "refuses_unknown": False, "default_name": "none"},
+        "unrecognized_name",
+    ),
+    (NAME, {}, {**BOTH, "default_name": "none"}, "missing_extension"),
+    (NAME, {}, {**TLS12, "default_name": "none"}, "handshake_failure"),
+    (
+        (*NAME, "retry"),
+        {"wanted": "b"},
+        {**TLS13, **ONLY_A, "asks_cookie": True},
+        "unrecognized_name",
+    ),
+    # A host that demands a certificate needs a suite that has some.
+    (
+        NAME,
+        {"offers_DH_anon": True, "offers_ECDHE": False},
+        {**TLS12, "offers_DH_anon": True, "offers_ECDHE": False, "a_demands": "certificate"},
+        "handshake_failure",
+    ),
+    # RFC 7301 3.2.
+    (("alpn",), {"lists_ftp": True}, BOTH, "NEGOTIATED"),
+    (("alpn",), {"lists_ftp": True}, {**BOTH, "knows_ftp": False}, "no_application_protocol"),
+    (("alpn",), {"lists_ftp": True}, {**TLS12, "knows_ftp": False}, "no_application_protocol"),
+    (("alpn",), {"lists_ftp": True}, {**BOTH, "uses_alpn": False}, "NEGOTIATED"),
+    (("alpn",), {}, {**BOTH, "knows_ftp": False}, "NEGOTIATED"),
 ]
 
 
@@ -278,6 +311,7 @@ def test_every_row_that_takes_a_hello_below_tls13_looks_at_the_fallback_value() 
 # -- the ServerHello and EncryptedExtensions -----------------------------------------------------
 ANSWER_12 = {"version": "TLS12", "suite": "ECDHE", "sentinel": "none"}
 ANSWER_13 = {"version": "TLS13", "suite": "AEAD", "key_share": "server0"}
+HTTP, LISTS = ("alpn",), {"lists_http": True}
 ANSWERS = [
     # extensions, the client, the ServerHello, the alert or the state
     # RFC 5246 7.4.1.4: supported_versions was not asked for.
@@ -347,6 +381,14 @@ ANSWERS = [
         {**ANSWER_13, "renegotiation_info": "empty"},
         "illegal_parameter",
     ),
+    (NAME, TLS12, {**ANSWER_12, "server_name": True}, "unsupported_extension"),
+    (NAME, {**TLS12, "wanted": "a"}, {**ANSWER_12, "server_name": True}, "WAIT_CERTIFICATE"),
+    (NAME, TLS13, {**ANSWER_13, "server_name": True}, "unsupported_extension"),
+    (NAME, {**TLS13, "wanted": "a"}, {**ANSWER_13, "server_name": True}, "illegal_parameter"),
+    (("alpn",), TLS12, {**ANSWER_12, "protocol": "ftp"}, "unsupported_extension"),
+    (HTTP, {**TLS12, **LISTS}, {**ANSWER_12, "protocol": "ftp"}, "illegal_parameter"),
+    (HTTP, {**TLS12, **LISTS}, {**ANSWER_12, "protocol": "http"}, "WAIT_CERTIFICATE"),
+    (HTTP, {**TLS13, **LISTS}, {**ANSWER_13, "protocol": "http"}, "illegal_parameter"),
 ]
 
 
@@ -420,6 +462,47 @@ def test_early_data_in_encrypted_extensions(
         **place,
     )
     assert of.receive(message(of, "EncryptedExtensions", early_data=True)) == alert
+
+
+@pytest.mark.parametrize(
+    ("mode", "demanded", "shown", "alert"),
+    [
+        ("TLS12", "certificate", "adversary", None),
+        ("TLS12", "member", "adversary", "unknown_ca"),
+        ("TLS12", "member", "honest", None),
+        ("TLS12", "certificate", "empty", "handshake_failure"),
+        ("TLS13", "member", "adversary", "unknown_ca"),
+        ("TLS13", "member", "empty", "certificate_required"),
+    ],
+)
+def test_what_a_host_demands_of_its_clients(
+    mode: str, demanded: str, shown: str, alert: str | None
+) -> None:
+    """Also where the server asks no other client (RFC 5246 7.4.6, 8446 4.4.2.4)."""
+    place = {"state": "SEND_CR_SHD", "suite": "ECDHE"}
+    if mode == "TLS13":
+        place = {"state": "SEND_CR_CERT", "suite": "AEAD"}
+    config = {"asks_client": False, "a_demands": demanded}
+    of = run("server", NAME, config, version=mode, host="a", **place)
+    goes_on = of.send_certificate if mode == "TLS13" else of.send_server_hello_done
+    with pytest.raises(CallError):
+        goes_on()
+    of.send_certificate_request(client_auth="mandatory")
+    of.place({"state": "WAIT_CERT" if mode == "TLS13" else "WAIT_CERTIFICATE"})
+    assert of.receive(message(of, "Certificate", certificate=shown)) == alert
+
+
+@pytest.mark.parametrize(
+    ("chosen", "of_key", "taken"), [("http", "http", True), ("http", "ftp", False)]
+)
+def test_early_data_is_for_the_protocol_of_its_key(chosen: str, of_key: str, taken: bool) -> None:
+    """RFC 8446 4.2.10."""
+    names = ("alpn", "early_data")
+    key = {**TLS13, "has_external": True, "key_protocol": of_key}
+    client = run("client", names, {**key, "sends_early": True, f"lists_{chosen}": True})
+    server = run("server", names, {**key, "takes_early": True})
+    assert server.receive(client.send_client_hello()) is None
+    assert (server.psk, server.protocol, server.early_accepted) == ("external", chosen, taken)
 
 
 def test_a_retry_request_to_a_client_of_tls12_is_an_answer_it_did_not_ask_for() -> None:
