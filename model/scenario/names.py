@@ -1,5 +1,7 @@
 """Scenarios of several names at one server and of application protocols."""
 
+from collections.abc import Mapping
+
 from model.extensions.server_name import NAMES
 from model.scenario.definition import (
     EARLY_CLIENT,
@@ -9,6 +11,7 @@ from model.scenario.definition import (
     TLS12,
     TLS13,
     TWICE,
+    Config,
     Scenario,
     no_client_auth,
     offers,
@@ -20,6 +23,18 @@ SESSIONS = ("AUT-13", "AUT-31", "NEG-19", "RES-1", "RES-7", "RES-8")
 DEMANDS = ("nothing", "certificate", "member")
 HOSTS = {"serves_a": EITHER, "a_demands": DEMANDS, "default_name": ("b",)}
 """A server that has the name b, and perhaps a, which demands something of its clients."""
+
+
+def crossing(again: Mapping[str, Config]) -> Mapping[str, Config]:
+    """The configurations of second handshakes, with what the host of a name demands before and
+    then, and a client that may cross from one name to the other."""
+    more: Mapping[str, Config] = {
+        "client1": {"crosses_names": EITHER},
+        "server0": {"a_demands": ("nothing", "certificate")},
+        "server1": {"a_demands": ("certificate", "member")},
+    }
+    return {n: {**again.get(n, {}), **c} for n, c in more.items()}
+
 
 SCENARIOS = (
     Scenario(
@@ -73,22 +88,20 @@ SCENARIOS = (
     Scenario(
         "server-names-resumption",
         "TLS 1.3: a handshake under one name and its resumption, perhaps under the other",
-        {**TLS13, "wanted": NAMES, "crosses_names": EITHER, "sends_data": (False,)},
-        {**TLS13, **no_client_auth("server"), "a_demands": DEMANDS, "sends_data": (False,)},
+        {**TLS13, "wanted": NAMES, "sends_data": (False,)},
+        {**TLS13, **no_client_auth("server"), "sends_data": (False,)},
         ("symbolic",),
-        clients=2, servers=2, later=TWICE, configs=RESUMES,
+        clients=2, servers=2, later=TWICE, configs=crossing(RESUMES),
         extensions=("psk", "server_name"),
         about=SESSIONS,
     ),
     Scenario(
         "server-names-resumption-tls12",
         "the same in TLS 1.2, by a ticket or the session's id",
-        {**TLS12, **offers("RSA"), "wanted": NAMES, "crosses_names": EITHER,
-         "sends_data": (False,)},
-        {**TLS12, **offers("RSA"), **no_client_auth("server"), "a_demands": DEMANDS,
-         "sends_data": (False,)},
+        {**TLS12, **offers("RSA"), "wanted": NAMES, "sends_data": (False,)},
+        {**TLS12, **offers("RSA"), **no_client_auth("server"), "sends_data": (False,)},
         ("symbolic",),
-        clients=2, servers=2, later=TWICE, order="rounds", configs=RESUMED,
+        clients=2, servers=2, later=TWICE, order="rounds", configs=crossing(RESUMED),
         extensions=("resumption", "server_name", "session_ticket"),
         about=SESSIONS,
     ),
