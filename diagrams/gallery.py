@@ -111,7 +111,7 @@ def flaw(name: str) -> Picture:
     result = attack(of, of.ends[0])
     at = "both ends" if of.ends[0] == "both" else f"the {of.ends[0]}"
     title = (
-        f"{of.title[:1].upper()}{of.title[1:]}, at {at}.\nSource: {of.source}.\n"
+        f"{of.title[:1].upper()}{of.title[1:]}, at {at}.\nSource: {of.reference}.\n"
         f"Broken at the end: {result.id} {result.property.replace('_', ' ')}."
     )
     about = f"{' '.join(title.splitlines())} {len(result.trace)} steps."

@@ -124,6 +124,12 @@ class Flaw:
     """The broken properties that speak of the patched row alone and fail without `capability`."""
     idle: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """By flawed ends: the properties without a witness, because no handshake completes."""
+    cve: Sequence[str] = ()
+    """The identifiers of the bug in CVE or another list, one for each stack that had it."""
+    year: int = 0
+    """The year of publication."""
+    hit: str = ""
+    """The implementations and versions that had the bug."""
 
     def __post_init__(self) -> None:
         """ModelError for a name that is nothing's, or an end without a patch."""
@@ -207,6 +213,11 @@ class Flaw:
         return ("both", *self.patches) if len(self.patches) == 2 else tuple(self.patches)
 
     @property
+    def reference(self) -> str:
+        """The identifiers and the publication."""
+        return "; ".join(filter(None, (", ".join(self.cve), self.source)))
+
+    @property
     def where(self) -> str:
         """The name of the scenario that has the attack."""
         return self.scenario if isinstance(self.scenario, str) else self.scenario.name
@@ -221,6 +232,8 @@ def flaws() -> dict[str, Flaw]:
         for other in out.values():
             if flaw.name == other.name or flaw.number == other.number != 0:
                 raise ModelError(f"model/flaws/{file}.py: flaw {other.name} has its name or number")
+        if isinstance(flaw.scenario, Scenario):
+            own(flaw.scenario)
         out[flaw.name] = flaw
     return out
 

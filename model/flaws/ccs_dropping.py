@@ -2,7 +2,8 @@
 
 Finished is accepted in the clear, without a ChangeCipherSpec before. No hash covers
 ChangeCipherSpec, so with a suite that does not encrypt the adversary drops that message and strips
-the MAC, and the read side stays unprotected.
+the MAC, and the read side stays unprotected. SSL 3.0 did not say that the message must come before
+Finished; the mend, in TLS 1.0, is one sentence that does.
 """
 
 from model.expr import const, same
@@ -26,6 +27,8 @@ FLAW = Flaw(
     number=3,
     title="Finished is accepted without ChangeCipherSpec",
     source="Wagner and Schneier, Analysis of the SSL 3.0 Protocol, 1996",
+    year=1996,
+    hit="SSL 3.0",
     scenario="integrity-only",
     patches={
         "client": with_rows(

@@ -1,6 +1,7 @@
 """ChangeCipherSpec flood (CVE-2020-12457, CVE-2020-25648).
 
-TLS 1.3's compatibility records are dropped without a bound and can keep a run busy for ever.
+TLS 1.3 drops ChangeCipherSpec in the handshake, for the sake of middleboxes. wolfSSL and NSS
+dropped any number, so a peer that sends nothing else keeps a run busy for ever. Both got a bound.
 """
 
 from model.flaws import Flaw
@@ -13,7 +14,10 @@ FLAW = Flaw(
     name="ccs_flood",
     number=43,
     title="ChangeCipherSpec of TLS 1.3 is dropped without a bound",
-    source="CVE-2020-12457 (wolfSSL before 4.5.0), CVE-2020-25648 (NSS before 3.58)",
+    source="wolfSSL 4.5.0 and NSS 3.58 release notes, 2020",
+    cve=("CVE-2020-12457", "CVE-2020-25648"),
+    year=2020,
+    hit="wolfSSL before 4.5.0, NSS before 3.58",
     scenario="ignored-records",
     patches={
         "client": (

@@ -1,6 +1,8 @@
 """SSL 2.0 cipher rollback (Wagner and Schneier 1996): Finished does not cover the hellos.
 
-The adversary edits the suites in the ClientHello; nobody notices.
+The adversary edits the suites in the ClientHello, down to the 40-bit ones of the export rules, and
+nobody notices, since SSL 2.0 authenticates no hello. SSL 3.0 mended it with a Finished over all
+messages of the handshake.
 """
 
 from model.flaws import Flaw
@@ -29,6 +31,8 @@ FLAW = Flaw(
     number=2,
     title="Finished does not cover the hellos",
     source="Wagner and Schneier, Analysis of the SSL 3.0 Protocol, 1996",
+    year=1996,
+    hit="SSL 2.0",
     scenario="tls12",
     patches={"client": _patch, "server": _patch},
     shows="the_suite_is_the_best_both_know",

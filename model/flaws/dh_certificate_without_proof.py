@@ -1,7 +1,9 @@
 """CertificateVerify skipped for a Diffie-Hellman certificate (CVE-2015-0205).
 
-A server that accepted such a certificate does not wait for a CertificateVerify, although the
-ClientKeyExchange has another key: nothing proves that the client has the certificate's key.
+With such a certificate and an empty ClientKeyExchange, Finished proves the key, and there is no
+CertificateVerify. OpenSSL's server skipped it for any certificate of that kind, although the
+ClientKeyExchange had another key: nothing proved that the client has the certificate's. OpenSSL
+1.0.1k asks for the message.
 """
 
 from model.expr import ite
@@ -19,7 +21,10 @@ FLAW = Flaw(
     name="dh_certificate_without_proof",
     number=30,
     title="a server waits for no CertificateVerify after a Diffie-Hellman certificate",
-    source="CVE-2015-0205 (OpenSSL before 1.0.1k)",
+    source="OpenSSL security advisory of 8 January 2015",
+    cve=("CVE-2015-0205",),
+    year=2015,
+    hit="OpenSSL before 1.0.0p and 1.0.1k",
     scenario="fixed-dh",
     patches={"server": (without_check(_ROW, "empty"), with_effects(_ROW, exchange=_share))},
     shows="a_server_that_authenticated_a_client_talked_to_it",

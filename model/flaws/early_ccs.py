@@ -1,7 +1,9 @@
 """Early ChangeCipherSpec (CVE-2014-0224): accepted before any key exchange.
 
 The key block is then made from a master secret that was never set. Anybody can compute such keys,
-and they are kept for the rest of the handshake. Both ends must have the flaw.
+and they are kept for the rest of the handshake, so the adversary reads and writes between the ends.
+Both ends must have the flaw. OpenSSL had it for 16 years; the mend is a flag that says when the
+message is due.
 """
 
 from model.expr import Expr
@@ -34,7 +36,10 @@ FLAW = Flaw(
     name="early_ccs",
     number=27,
     title="ChangeCipherSpec is accepted before any key exchange",
-    source="CVE-2014-0224 (OpenSSL before 1.0.1h)",
+    source="Kikuchi, How I discovered CCS Injection Vulnerability, 2014",
+    cve=("CVE-2014-0224",),
+    year=2014,
+    hit="OpenSSL before 0.9.8za, 1.0.0m and 1.0.1h",
     scenario="tls12-small",
     patches={
         "client": with_rows(

@@ -1,7 +1,10 @@
 """0-RTT replay (RFC 8446 8, E.5): a server without any record of earlier hellos.
 
-The adversary delivers a client's ClientHello and early data to the same server again, and the
-request in the data is carried out twice.
+Early data comes with the first message, before the server has said anything that would make the
+handshake another one. The adversary delivers a client's ClientHello and early data to the same
+server again, and the request in the data is carried out twice. Every server of 0-RTT is open to it
+that keeps no record; RFC 8446 8 has the mends: tickets for one use, a list of hellos, a window of
+time.
 """
 
 from model.expr import const, ite
@@ -18,6 +21,8 @@ FLAW = Flaw(
     number=17,
     title="a server takes the early data of one hello again and again",
     source="RFC 8446 8, E.5",
+    year=2018,
+    hit="servers of early data without a record of hellos",
     scenario="early-data-one-server",
     patches={
         "server": with_effects(

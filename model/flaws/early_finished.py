@@ -1,6 +1,8 @@
 """SKIP-TLS, early Finished (CVE-2014-6593, JSSE; CyaSSL): Finished ends the handshake anywhere.
 
 After the Certificate a client accepts a Finished without verification and sends data in the clear.
+The state machine of JSSE took messages out of order, and verified only what had come. Whoever can
+show the certificate of a server is the server. The mend is to ask for each message in its turn.
 """
 
 from model.expr import const
@@ -13,7 +15,10 @@ FLAW = Flaw(
     name="early_finished",
     number=28,
     title="a client accepts Finished right after the Certificate, unverified",
-    source="CVE-2014-6593; Beurdouche et al., A Messy State of the Union, 2015",
+    source="Beurdouche et al., A Messy State of the Union, 2015",
+    cve=("CVE-2014-6593",),
+    year=2015,
+    hit="JDK before 7u75 and 8u31, CyaSSL before 3.3",
     scenario="tls12",
     patches={
         "client": with_rows(

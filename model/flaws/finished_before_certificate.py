@@ -1,6 +1,8 @@
 """Finished before the certificate in TLS 1.3 (CVE-2020-24613, wolfSSL).
 
-A client that waits for Certificate or CertificateRequest accepts Finished without authentication.
+A client that waits for Certificate or CertificateRequest accepts Finished without authentication:
+the first version of wolfSSL's sanity checks left the order of these messages out. Whoever answers
+the hello is the server. wolfSSL 4.5.0 asks for the messages before.
 """
 
 from model.expr import const, same
@@ -15,7 +17,10 @@ FLAW = Flaw(
     name="finished_before_certificate",
     number=44,
     title="a TLS 1.3 client accepts Finished instead of the Certificate",
-    source="CVE-2020-24613 (wolfSSL before 4.5.0)",
+    source="NCC Group, wolfSSL TLS 1.3 Client Man-in-the-Middle Attack, 2020",
+    cve=("CVE-2020-24613",),
+    year=2020,
+    hit="wolfSSL before 4.5.0",
     scenario="tls13",
     patches={
         "client": with_rows(

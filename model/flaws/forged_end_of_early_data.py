@@ -2,7 +2,8 @@
 
 Bytes after the ClientHello in a record are kept, and read as the next message after the keys have
 changed. The adversary appends EndOfEarlyData and drops the early data: the handshake completes, and
-the client believes that the server accepted and delivered the early data.
+the client believes that the server accepted and delivered the early data. RFC 8446 5.1 has the
+mend: no bytes may follow a message that changes the keys.
 """
 
 from model.expr import const
@@ -16,7 +17,9 @@ FLAW = Flaw(
     name="forged_end_of_early_data",
     number=57,
     title="a server takes an EndOfEarlyData that came in the clear with the ClientHello",
-    source="Mbed TLS, 2026, reported by Ben Smyth",
+    source="Ben Smyth, report to Mbed TLS, 2026",
+    year=2026,
+    hit="Mbed TLS",
     scenario="tls13-early-data",
     patches={
         "server": with_rows(

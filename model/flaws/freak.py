@@ -1,6 +1,10 @@
 """FREAK (CVE-2015-0204): a client of plain RSA accepts a temporary export-grade RSA key.
 
-The ServerKeyExchange of RSA_EXPORT, signed by the honest server, is accepted under RSA.
+The ServerKeyExchange of RSA_EXPORT, signed by the honest server, is accepted under RSA. The code
+for export suites was still there, and the state machines of OpenSSL, Secure Transport and SChannel
+took the message whatever the suite. The adversary asks a server for RSA_EXPORT, and factors a key
+of 512 bits that the server used for months. The mends take ServerKeyExchange only where the suite
+has it.
 """
 
 from model.flaws import Flaw
@@ -16,7 +20,10 @@ FLAW = Flaw(
     name="freak",
     number=11,
     title="a client of RSA accepts a temporary export-grade RSA key",
-    source="CVE-2015-0204; Beurdouche et al., A Messy State of the Union, 2015",
+    source="Beurdouche et al., A Messy State of the Union, 2015",
+    cve=("CVE-2015-0204", "CVE-2015-1067", "CVE-2015-1637"),
+    year=2015,
+    hit="OpenSSL before 1.0.1k, Secure Transport, SChannel",
     scenario="export-grade",
     capability="break_export",
     patches={

@@ -1,4 +1,9 @@
-"""goto fail (CVE-2014-1266): the signature of ServerKeyExchange is not checked."""
+"""Goto fail (CVE-2014-1266): the signature of ServerKeyExchange is not checked.
+
+A line `goto fail;` stood twice in Secure Transport, and the second skipped the verification with
+the status of success. Anybody can then be any server with DHE or ECDHE. It hit iPhones and Macs for
+a year and a half; the mend was to delete the line.
+"""
 
 from model.flaws import Flaw
 from model.patch import without_check
@@ -7,7 +12,10 @@ FLAW = Flaw(
     name="goto_fail",
     number=33,
     title="a client does not check the signature of ServerKeyExchange",
-    source="CVE-2014-1266 (Secure Transport)",
+    source="Apple security content of iOS 7.0.6, 2014",
+    cve=("CVE-2014-1266",),
+    year=2014,
+    hit="Secure Transport of iOS before 7.0.6, OS X before 10.9.2",
     scenario="tls12",
     patches={
         "client": without_check(

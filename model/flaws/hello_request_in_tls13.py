@@ -1,4 +1,9 @@
-"""A HelloRequest dropped in TLS 1.3, not refused as unexpected_message (OpenSSL issue 31532)."""
+"""HelloRequest in a TLS 1.3 handshake (OpenSSL issue 31532): dropped, not refused.
+
+A client of OpenSSL skips HelloRequest before it looks at the version, as TLS 1.2 demands in a
+handshake. TLS 1.3 has no such message, and what no end may send must end the connection: a record
+that is dropped in silence is one that two stacks take differently.
+"""
 
 from model.extensions.renegotiation import HelloRequest
 from model.flaws import Flaw
@@ -10,6 +15,8 @@ FLAW = Flaw(
     number=72,
     title="a client drops a HelloRequest in a TLS 1.3 handshake",
     source="OpenSSL issue 31532",
+    year=2026,
+    hit="OpenSSL",
     scenario="renegotiation-versions",
     patches={
         "client": with_rows(

@@ -1,6 +1,8 @@
-"""A HelloRetryRequest that changes nothing (wolfSSL issue 9240): the same ClientHello again.
+"""A HelloRetryRequest that changes nothing (wolfSSL issue 9240): answered all the same.
 
-The client accepts a request for a share that was sent already, or for nothing at all.
+A request must name another group or bring a cookie, or the second ClientHello is the first again.
+wolfSSL's client sent it a second time. RFC 8446 4.1.4 demands illegal_parameter, so that no server
+keeps a client busy with the same question.
 """
 
 from model.flaws import Flaw
@@ -11,6 +13,8 @@ FLAW = Flaw(
     number=74,
     title="a client answers a HelloRetryRequest that changes nothing",
     source="wolfSSL issue 9240",
+    year=2025,
+    hit="wolfSSL",
     scenario="tls13-retry",
     patches={
         "client": without_check(

@@ -1,6 +1,8 @@
-"""KeyUpdate flood (CVE-2026-56862): a KeyUpdate resets the count of ignored records.
+"""KeyUpdate flood (CVE-2026-56862, Go): each KeyUpdate starts the count of ignored records again.
 
-Each KeyUpdate makes the receiver derive keys, and the bound is never reached.
+Go counts the records in a row that bring no data, and gives up at a bound. A KeyUpdate is such a
+record, but counted as progress: a peer that sends nothing else keeps the connection busy for ever,
+with new keys to derive each time. The mend is to leave the count as it is.
 """
 
 from model.expr import const
@@ -15,7 +17,10 @@ FLAW = Flaw(
     name="key_update_flood",
     number=71,
     title="a KeyUpdate starts the count of ignored records again",
-    source="CVE-2026-56862 (Go crypto/tls)",
+    source="the CVE record",
+    cve=("CVE-2026-56862",),
+    year=2026,
+    hit="Go",
     scenario="ignored-records",
     patches={"client": _uncounted, "server": _uncounted},
     shows=_FALLS[0],

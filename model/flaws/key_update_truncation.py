@@ -1,7 +1,9 @@
 """KeyUpdate truncation (RFC 8446 4.6.3): a record under the next key is read before the KeyUpdate.
 
-The adversary can drop the last records under the old key together with the KeyUpdate: the first
-record under the new key is read all the same.
+A sender that changes its key says so in its last record under the old one. A receiver that reads a
+record under the new key all the same lets the adversary drop the last records under the old key
+together with the KeyUpdate, and the data has a hole. RFC 8446 demands that KeyUpdate is received
+first, and warns of what happens if not.
 """
 
 from model.extensions.key_update import following, own, record
@@ -15,6 +17,8 @@ FLAW = Flaw(
     number=24,
     title="a client reads a record under the next key without a KeyUpdate",
     source="RFC 8446 4.6.3",
+    year=2018,
+    hit="receivers that try the next key",
     scenario="key-update",
     patches={
         "client": (

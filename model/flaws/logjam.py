@@ -1,6 +1,9 @@
 """Logjam (CVE-2015-4000): a client of DHE accepts an export-grade group.
 
-ServerKeyExchange signs the group but not the suite, so a signature for DHE_EXPORT fits DHE too.
+ServerKeyExchange signs the group but not the suite, so a signature for DHE_EXPORT fits DHE too. The
+adversary asks a server that still has export suites for one, and finds the logarithm in a group of
+512 bits, which half the web shared. It hit every browser; the mends are a client that refuses small
+groups, and the end of export suites.
 """
 
 from model.flaws import Flaw
@@ -12,7 +15,10 @@ FLAW = Flaw(
     name="logjam",
     number=10,
     title="a client of DHE accepts an export-grade group",
-    source="CVE-2015-4000; Adrian et al., Imperfect Forward Secrecy, 2015",
+    source="Adrian et al., Imperfect Forward Secrecy, 2015",
+    cve=("CVE-2015-4000",),
+    year=2015,
+    hit="all browsers of 2015, OpenSSL before 1.0.2b, NSS before 3.19.1",
     scenario="export-grade",
     capability="break_export",
     patches={

@@ -1,7 +1,9 @@
 """Downgrade from TLS 1.3 to 1.2 (Bhargavan et al. 2016): the sentinel is not checked.
 
 The adversary strips supported_versions; the server picks 1.2 with a weak DHE group and says so in
-the last bytes of its signed random; the client does not look.
+the last bytes of its signed random; the client does not look. Before draft 13 of TLS 1.3 there was
+nothing to look at: an analysis of downgrades found that Finished alone comes too late once the key
+exchange is broken, and the sentinel is its mend.
 """
 
 from model.flaws import Flaw
@@ -12,6 +14,8 @@ FLAW = Flaw(
     number=15,
     title="a client does not check the downgrade sentinel",
     source="Bhargavan et al., Downgrade Resilience in Key-Exchange Protocols, 2016; RFC 8446 4.1.3",
+    year=2016,
+    hit="TLS 1.3 before draft 13",
     scenario="weak-dhe",
     capability="break_export",
     patches={

@@ -1,7 +1,9 @@
 """GnuTLS before 3.6.14 (CVE-2020-13777): tickets encrypted under a key of zeros.
 
-The adversary reads the resumption secret in any ticket seen, and can then play the server or the
-client in the next handshake.
+A server makes the key of its tickets when it starts, and changes it later; GnuTLS left it all zeros
+until the first change. The adversary reads the resumption secret in any ticket seen, and can then
+play the server or the client in the next handshake. In TLS 1.2 old sessions could be read, too. The
+mend makes the key at the start.
 """
 
 from model.extensions.psk import server
@@ -12,7 +14,10 @@ FLAW = Flaw(
     name="public_ticket_key",
     number=41,
     title="a server encrypts its tickets under a key that everybody has",
-    source="CVE-2020-13777",
+    source="GNUTLS-SA-2020-06-03",
+    cve=("CVE-2020-13777",),
+    year=2020,
+    hit="GnuTLS 3.6.4 to 3.6.13",
     scenario="tls13-resumption",
     patches={"server": with_secret(exposes=server.issued)},
     shows="session_keys_with_an_honest_peer_are_secret",

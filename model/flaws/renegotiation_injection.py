@@ -2,7 +2,8 @@
 
 The adversary completes a handshake of its own, sends a prefix, and relays a client's first
 handshake under its own keys, as a renegotiation. To the server the prefix and the client's data
-come from one peer.
+come from one peer. Nothing in TLS bound the two handshakes, so every stack was hit; the mend is the
+extension renegotiation_info (RFC 5746), with the Finished of the handshake before.
 """
 
 from model.expr import FALSE
@@ -28,7 +29,10 @@ FLAW = Flaw(
     name="renegotiation_injection",
     number=7,
     title="a server renegotiates without renegotiation_info",
-    source="CVE-2009-3555 (Ray and Dispensa, TLS renegotiation)",
+    source="Ray and Dispensa, Renegotiating TLS, 2009; RFC 5746",
+    cve=("CVE-2009-3555",),
+    year=2009,
+    hit="every stack before RFC 5746",
     scenario="renegotiation-injection",
     patches={"server": unaware()},
     shows="before_and_after_a_renegotiation_there_is_one_peer",

@@ -1,6 +1,8 @@
 """A skipped CertificateVerify (CVE-2015-2318 Mono; CyaSSL): the client need not prove its key.
 
-A server that accepted a client's Certificate waits for ChangeCipherSpec without a signature.
+A server that accepted a client's Certificate waits for ChangeCipherSpec without a signature, so
+anybody's certificate will do. State-machine tests found it in Mono and CyaSSL, and five years later
+in the new state machine of JSSE and in Erlang's. The mend is to ask for the message in its turn.
 """
 
 from model.flaws import Flaw
@@ -15,7 +17,10 @@ FLAW = Flaw(
     name="skipped_certificate_verify",
     number=31,
     title="a server accepts a client certificate without CertificateVerify",
-    source="CVE-2015-2318; Beurdouche et al., A Messy State of the Union, 2015",
+    source="Beurdouche et al., A Messy State of the Union, 2015",
+    cve=("CVE-2015-2318", "CVE-2020-2655", "CVE-2022-37026"),
+    year=2015,
+    hit="Mono before 3.12.1, CyaSSL before 3.3, JDK 11.0.5 and 13.0.1, Erlang/OTP before 25.0.2",
     scenario="client-auth",
     patches={
         "server": with_rows(

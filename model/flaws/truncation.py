@@ -1,7 +1,9 @@
 """Truncation (the cookie cutter): the end of the transport passes for close_notify.
 
 The application sees no difference: an adversary that cuts the connection chooses where the data
-ends, and the application takes a part for the whole.
+ends, and the application takes a part for the whole: a cookie without its attribute `secure`, a
+page without its end. Browsers ignored the difference, since servers so often left close_notify out;
+the mend is to tell the application.
 """
 
 from model.expr import const, ite
@@ -17,6 +19,8 @@ FLAW = Flaw(
     number=23,
     title="a client takes the end of the transport for close_notify",
     source="Bhargavan et al., Triple Handshakes and Cookie Cutters, 2014",
+    year=2014,
+    hit="browsers of 2014",
     scenario="half-close",
     patches={"client": with_effects("client_receive_transport_close", end=_END)},
     shows="the_end_is_clean_only_after_close_notify",

@@ -1,6 +1,8 @@
 """A HelloRetryRequest for a group that was not offered (CVE-2026-25832, Mbed TLS).
 
-The client makes a share of whatever group the server names, supported or not.
+The client makes a share of whatever group the server names, supported or not, so that the server
+chooses what the client's configuration had left out. RFC 8446 4.2.8 demands the check; Mbed TLS
+added it.
 """
 
 from model.flaws import Flaw
@@ -10,7 +12,10 @@ FLAW = Flaw(
     name="unoffered_retry_group",
     number=61,
     title="a client follows a HelloRetryRequest for a group it did not offer",
-    source="CVE-2026-25832",
+    source="Mbed TLS security advisories, 2026",
+    cve=("CVE-2026-25832",),
+    year=2026,
+    hit="Mbed TLS",
     scenario="tls13-retry",
     patches={
         "client": without_check(
