@@ -17,6 +17,7 @@ from model.near import shown
 
 ABOUT = {
     "verify": "decide properties",
+    "attacks": "find each published attack, and show that sound ends refuse it",
     "certify": "check certificates again by SMT solvers",
     "list": "what there is, by kind; the scenarios that a rule touches",
     "diagrams": "draw the gallery",
@@ -39,6 +40,10 @@ KINDS = ("properties", "scenarios", "capabilities", "flaws", "rules", "engines")
 MUTATED = (
     "exit status: 0 every survivor has its reason, 1 one has none, 3 a mutant is undecided, "
     "130 interrupted"
+)
+ATTACKED = (
+    "exit status: 0 each attack is found in its length, refused by sound ends, and gone without "
+    "what it needs, 1 one is not, 2 usage, 4 a trace does not replay, 130 interrupted"
 )
 CONFORMED = (
     "exit status: 0 no target is laxer than the model, 1 one is, 2 one could not be checked, "
@@ -288,6 +293,16 @@ ARGUMENTS: dict[str, list[Any]] = {
         PAGE,
         OUTPUT,
     ],
+    "attacks": [
+        arg("flaws", nargs="*", metavar="FLAW[@END]", help="default: all of the catalogue"),
+        arg(
+            "--pairs",
+            action="store_true",
+            help="instead: each at the client with each at the server, and what falls only to both",
+        ),
+        FORMAT,
+        OUTPUT,
+    ],
     "tightness": [
         arg(
             "properties",
@@ -364,6 +379,7 @@ def parser() -> argparse.ArgumentParser:
     sub = top.add_subparsers(dest="command", required=True)
     ends = {
         "verify": EXIT,
+        "attacks": ATTACKED,
         "certify": CERTIFIED,
         "audit": AUDITED,
         "conform": CONFORMED,

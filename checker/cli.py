@@ -265,6 +265,12 @@ def _by_section(args: argparse.Namespace, where: Sequence[Any], results: Sequenc
     return form(args.rfc, found)
 
 
+def _attacks(args: argparse.Namespace) -> int:
+    from checker.report.attacks import main as attack
+
+    return attack(args, progress)
+
+
 def _certify(args: argparse.Namespace) -> int:
     from checker.certificate.check import certify_all
     from checker.report import certificates as report
@@ -490,6 +496,7 @@ def _cache(args: argparse.Namespace) -> int:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "verify": _verify,
+    "attacks": _attacks,
     "certify": _certify,
     "list": _list,
     "diagrams": _diagrams,

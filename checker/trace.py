@@ -103,7 +103,7 @@ def replay(
     reference = machines_of(system)
     full = reference.compiled
     first = {n: path[0][1].get(n, v.initial[0]) for n, v in system.variables.items()}
-    machines = _machines(system, first)
+    machines = machines_at(system, first)
     state = tuple(first[n] for n in full.names)
     known = {
         r.name: reference.predicate(system.network.knows(system, r, TRAFFIC)) for r in system.runs
@@ -168,12 +168,12 @@ def replay(
     return Trace(system.name, name, runs, config, tuple(steps), broken=broken, case=why(last))
 
 
-def _machines(system: System, start: Mapping[str, Any]) -> dict[str, Run]:
-    """The runs' machines, by name, where the trace starts."""
+def machines_at(system: System, state: Mapping[str, Any]) -> dict[str, Run]:
+    """The runs' machines, by name, in a state over all variables."""
     out: dict[str, Run] = {}
     for r in system.runs:
         out[r.name] = Run(r.role, r.name, out[r.prev] if r.prev else None)
-        out[r.name].place({n: start[f"{r.name}.{n}"] for n in r.role.variables})
+        out[r.name].place({n: state[f"{r.name}.{n}"] for n in r.role.all_variables})
     return out
 
 
