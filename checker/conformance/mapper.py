@@ -196,6 +196,8 @@ class Mapper:
                 raise
         if event.name == "Finished" and self.modern:
             self._finished(self.end == "client")
+            if self.end == "server":
+                self._ends_handshake()
         return event
 
     def _client_hello(self, body: bytes) -> None:
@@ -236,7 +238,7 @@ class Mapper:
 
     @property
     def resumable(self) -> Ticket | None:
-        """The first ticket that the server sent; None if it sent none."""
+        """The first ticket of the connection; None if there was none."""
         if not self.tickets:
             return None
         age_add, nonce, identity = self.tickets[0]
@@ -324,6 +326,11 @@ class Mapper:
             for end in ("CLIENT", "SERVER"):
                 self._traffic(f"{end}_TRAFFIC_SECRET_0")
             self.connection.epochs.add(self._secrets[f"{reads}_TRAFFIC_SECRET_0"])
+
+    def _ends_handshake(self) -> None:
+        """Keep the secret of tickets, which is over the messages up to the client's Finished."""
+        schedule = self.schedule or ks.Schedule(self.suite)
+        self.resumption = schedule.secret("RESUMPTION_SECRET", self.transcript)
 
     def _agreed(self) -> None:
         """The master secret, after ClientKeyExchange."""
@@ -413,8 +420,8 @@ class Mapper:
             self._finished(self.end == "server")
             label = f"{self.end.upper()}_TRAFFIC_SECRET_0"
             self.connection.write = self._secrets.get(label) or self._traffic(label)
-            schedule = self.schedule or ks.Schedule(self.suite)
-            self.resumption = schedule.secret("RESUMPTION_SECRET", self.transcript)
+            if self.end == "client":
+                self._ends_handshake()
         elif name == "KeyUpdate" and isinstance(self.connection.write, rec.Traffic):
             self.connection.write = self.connection.write.updated()
 
@@ -493,6 +500,8 @@ class Mapper:
                 group = self.share.group or X25519
                 share = u16(group) + vector(2, _public(self._key()))
                 extensions += extension(wire.KEY_SHARE, share)
+            if self.psk:
+                extensions += extension(wire.PRE_SHARED_KEY, u16(0))
         elif self.end == "server":
             extensions = extension(0xFF01, b"\0")
         session = self.session if self.modern else b""
@@ -570,8 +579,10 @@ class Mapper:
     def _make_NewSessionTicket(self, *_: Any) -> bytes:  # noqa: N802
         if not self.modern:
             return bytes([0, 0, 1, 0]) + vector(2, os.urandom(32))
-        return bytes([0, 0, 1, 0]) + os.urandom(4) + vector(1, b"\0") + vector(
-            2, os.urandom(32)) + vector(2, b"")  # fmt: skip
+        nonce, identity = b"\0", os.urandom(32)
+        self.tickets.append((0, nonce, identity))
+        body = bytes([0, 0, 1, 0]) + bytes(4) + vector(1, nonce) + vector(2, identity)
+        return body + vector(2, b"")
 
     def _make_CertificateStatus(self, *_: Any) -> bytes:  # noqa: N802
         return b"\x01" + vector(3, b"0")

@@ -7,6 +7,7 @@ a signature, a known certificate) is verified here.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import socket
 import threading
 import time
@@ -22,7 +23,7 @@ from checker.conformance.connection import Connection, Event
 from checker.conformance.credentials import Credentials
 from checker.conformance.honest import Configuration, HonestMachine, Key, Probe
 from checker.conformance.learned import Symbol, symbol
-from checker.conformance.mapper import Mapper
+from checker.conformance.mapper import Mapper, Ticket
 from checker.conformance.trial import Target
 from checker.conformance.words import added, probe, words
 from model.machine import JUNK
@@ -43,6 +44,7 @@ class OwnServer:
         alerts: bool = True,
     ) -> None:
         self.config, self.credentials, self.alerts = config, credentials, alerts
+        self.tickets: dict[bytes, Ticket] = {}  # those sent, by identity
         self.machine = HonestMachine(config, role)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self.listener.getsockname()[1])
@@ -78,7 +80,9 @@ class _Served:
 
     def __init__(self, server: OwnServer, connection: Connection) -> None:
         config = server.config
-        peer = Configuration("client", config.version, config.suites, config.asks)
+        peer = Configuration(
+            "client", config.version, config.suites, config.asks, extensions=config.extensions
+        )
         self.server, self.machine = server, server.machine
         self.mapper = Mapper(connection, peer, server.credentials)
         self.key: Key = self.machine.initial
@@ -103,12 +107,35 @@ class _Served:
                     self.mapper.send(_alert(answer.alert))
                 return
             before, self.key = self.key, answer.key
+            self._resume()
             for name in answer.messages:
-                self.mapper.send(symbol(name))
+                self.mapper.send(probe(name))
+            if self._state(before) != "CONNECTED" == self._state(self.key):
+                self._issue()
             if found.message == "ApplicationData" and self._state(before) == "CONNECTED":
+                if self._value("must_answer"):
+                    self.mapper.send(probe("KeyUpdate"))
                 self.mapper.send(symbol("ApplicationData"))
             if self.machine.over(self.key):
                 return
+
+    def _value(self, name: str) -> object:
+        """The value of a variable of an extension's; None without the extension."""
+        there = name in self.machine.role.variables
+        return self.machine.value(self.key, name) if there else None
+
+    def _resume(self) -> None:
+        """Take the key of the ticket that was offered, if the machine has selected it."""
+        if self.mapper.ticket is not None and self._value("psk") != "none":
+            self.mapper.psk = self.mapper.ticket.key
+
+    def _issue(self) -> None:
+        """Send a ticket, and keep it."""
+        if self._value("psk") == "none":
+            self.mapper.send(probe("NewSessionTicket"))
+            ticket = self.mapper.resumable
+            assert ticket is not None
+            self.server.tickets[ticket.identity] = ticket
 
     def _state(self, key: Key) -> str:
         return str(self.machine.value(key, "state"))
@@ -125,12 +152,15 @@ class _Served:
             return probe("ChangeCipherSpec(sealed)")
         clear = sealed and not event.keys and not spec
         altered = self._wrong(event, covered)
+        name = event.name
+        if name == "ClientHello" and self._state(self.key) == "WAIT_CH":
+            name = "SecondClientHello"
         if altered is not None:
             under = "clear" if clear else ""
-            return Probe(event.name, event.name, altered=altered, under=under)
+            return Probe(name, name, altered=altered, under=under)
         if event.name == "Certificate" and self._certificate(event) == "empty":
             return symbol("EmptyCertificate")
-        return probe(f"{event.name}(clear)" if clear else event.name)
+        return probe(f"{name}(clear)" if clear else name)
 
     def _wrong(self, event: Event, covered: bytes) -> tuple[tuple[str, object], ...] | None:
         """The fields of a message that are not as an honest client has them."""
@@ -142,20 +172,40 @@ class _Served:
             return (("signature", JUNK),)
         if event.name == "Certificate" and self._certificate(event) not in ("empty", "honest"):
             return (("certificate", self._certificate(event)),)
-        if event.name == "KeyUpdate" and event.body not in (b"\x00", b"\x01"):
-            return (("request_update", "other"),)
+        if event.name == "KeyUpdate" and event.body != b"\0":
+            return (("request_update", "update_requested" if event.body == b"\1" else "other"),)
         if event.name == "ClientHello":
-            return self._wrong_hello(event.body)
+            return self._wrong_hello(event)
         return None
 
-    def _wrong_hello(self, body: bytes) -> tuple[tuple[str, object], ...] | None:
-        hello = wire.client_hello(body)
+    def _wrong_hello(self, event: Event) -> tuple[tuple[str, object], ...] | None:
+        hello = wire.client_hello(event.body)
         if hello.version != self.server.config.version:
             return (("version", hello.version), ("legacy_version", hello.legacy_version))
         exchanges = {wire.SUITES[n][0] for n in wire.pairs(hello.suites) if n in wire.SUITES}
         if not any(e.startswith("ECDHE") or not e for e in exchanges):
             return tuple((f"offers_{s}", False) for s in self.server.config.suites)
-        return (("deflate", True),) if b"\x01" in hello.compression else None
+        if b"\x01" in hello.compression:
+            return (("deflate", True),)
+        if self._state(self.key) == "WAIT_CH" and not hello.shares:
+            shares = "empty" if wire.KEY_SHARE in hello.extensions else "none"
+            return (("shares", shares), ("key_share", "none"), ("group", "none"))
+        return self._wrong_key(event, hello) if self._value("psk") is not None else None
+
+    def _wrong_key(
+        self, event: Event, hello: wire.ClientHello
+    ) -> tuple[tuple[str, object], ...] | None:
+        """The fields of the pre-shared key, unless a ticket is offered as it should be."""
+        known = (i for i in hello.identities if i in self.server.tickets)
+        self.mapper.ticket = ticket = self.server.tickets.get(next(known, b""))
+        if ticket is None:
+            return (("identity", "none"),)
+        if wire.PSK_MODES not in hello.extensions:
+            return (("psk_dhe_ke", False),)
+        size = hashlib.new(ticket.suite.hash).digest_size
+        key = ks.Schedule(ticket.suite, psk=ticket.key).binder_key()
+        right = ks.finished13(ticket.suite, key, event.raw[: -size - 3])
+        return None if event.raw.endswith(right) else (("binder", JUNK),)
 
     def _verify_data(self, covered: bytes) -> bytes:
         m = self.mapper

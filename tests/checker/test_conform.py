@@ -13,16 +13,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from checker.arguments import ARGUMENTS
 from checker.cli import main
 from checker.conformance import allowance
 from checker.conformance.comparison import LAXER
 from checker.conformance.conform import Conformance, Prober, conform
 from checker.conformance.credentials import credentials
-from checker.conformance.honest import Configuration
+from checker.conformance.honest import SETTINGS, Configuration
 from checker.conformance.known import STACKS
 from checker.conformance.trial import Target, TargetError, Trial
 from checker.conformance.weakening import Weakening
@@ -39,17 +41,18 @@ TLS12_AUTH = Configuration("server", "TLS12", ("ECDHE",), "mandatory", "empty")
 TLS13 = Configuration("server", "TLS13", (), "none", "empty")
 TLS13_AUTH = Configuration("server", "TLS13", (), "mandatory", "empty")
 ALL = (TLS12, TLS12_AUTH, TLS13, TLS13_AUTH)
+EXTENDED = tuple(replace(TLS13, extensions=(e,)) for e in SETTINGS)
 
 
 def checked(config: Configuration, patch: Patch | None = None) -> Conformance:
     """The result for a server of our own, sound or patched."""
-    weak = patched(role("server"), patch) if patch is not None else None
+    weak = patched(role("server", config.extensions), patch) if patch is not None else None
     with OwnServer(config, credentials(), weak).running() as target:
         return conform("own", target, config, credentials())
 
 
 # -- words -----------------------------------------------------------------------------------------
-@pytest.mark.parametrize("config", ALL, ids=str)
+@pytest.mark.parametrize("config", (*ALL, *EXTENDED), ids=str)
 def test_every_state_is_reached_and_every_check_is_of_something_refused(
     config: Configuration,
 ) -> None:
@@ -66,7 +69,7 @@ def test_every_state_is_reached_and_every_check_is_of_something_refused(
 
 
 def test_a_word_is_read_as_it_is_printed() -> None:
-    for config in ALL:
+    for config in (*ALL, *EXTENDED):
         for c in words(config).checks:
             assert word(" ".join(c.word)) == (*c.before, c.symbol)
 
@@ -86,8 +89,7 @@ def test_a_bad_name_says_what_is_expected(name: str, says: str) -> None:
 
 
 # -- a sound server --------------------------------------------------------------------------------
-@pytest.mark.scenario
-@pytest.mark.parametrize("config", ALL, ids=str)
+@pytest.mark.parametrize("config", deep_but(ALL, (*ALL, *EXTENDED)), ids=str)
 def test_a_sound_server_has_no_divergence(config: Configuration) -> None:
     found = checked(config)
     assert found.offered
@@ -119,6 +121,29 @@ def test_a_dropped_check_is_found_and_named(config: Configuration, row: str, che
     assert d.kind == LAXER
     assert d.weakening is not None
     assert (d.weakening.how, d.weakening.base, d.weakening.check) == ("is not checked", row, check)
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("config", EXTENDED, ids=str)
+def test_a_dropped_check_of_an_extension_is_found(config: Configuration) -> None:
+    """Each check of a row that only the setting with the extension has."""
+    bare = {c.answer.rule.refuses for c in words(TLS13).checks}
+    further = [c for c in words(config).checks if c.answer.rule.refuses not in bare]
+    assert further
+    for c in further:
+        assert c.answer.rule.refuses is not None
+        row, check = c.answer.rule.refuses
+        if check == "key share":
+            continue  # without a share there is nothing to go on with
+        (d,) = checked(config, without_check(row, check)).divergences
+        assert (d.kind, d.word, d.rule) == (LAXER, c.word, c.answer.rule.name)
+
+
+def test_the_extensions_of_the_command_are_those_that_have_settings() -> None:
+    choices = {
+        n: o["choices"] for names, o in ARGUMENTS["conform"] if "choices" in o for n in names
+    }
+    assert choices["--extensions"] == tuple(SETTINGS)
 
 
 def test_at_least_twelve_checks_can_be_dropped() -> None:
