@@ -140,6 +140,12 @@ ARGUMENTS: dict[str, list[Any]] = {
             help="keep the states in files there, not in memory; default: in the temporary "
             "folder when memory is short; none: never",
         ),
+        arg(
+            "--from",
+            dest="file",
+            metavar="FILE.py",
+            help="properties, scenarios and an extension of your own; without names, these alone",
+        ),
         arg("--fresh", action="store_true", help="use nothing that is kept of earlier runs"),
         arg("--stop-at-first", action="store_true", help="end a search at its first violation"),
         arg("--rfc", metavar="NUMBER", help="group the verdicts by the sections of an RFC"),

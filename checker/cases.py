@@ -30,7 +30,14 @@ class Odd:
 
 def everything(request: Request) -> bool:
     """Whether a run is of every property in every default scenario, without a bound or a patch."""
-    narrow = (request.properties, request.scenario, request.patch, request.bounded, request.first)
+    narrow = (
+        request.properties,
+        request.file,
+        request.scenario,
+        request.patch,
+        request.bounded,
+        request.first,
+    )
     return not any(narrow) and request.engine in (None, "all")
 
 

@@ -120,6 +120,7 @@ def _verify(args: argparse.Namespace) -> int:
         args.certificates or "",
         args.all,
         not args.fresh,
+        args.file or "",
         backend=args.backend or "",
         checkpoint=args.checkpoint or args.resume or "",
         resume=args.resume is not None,
@@ -131,9 +132,9 @@ def _verify(args: argparse.Namespace) -> int:
         raise UsageError(f"--rfc cannot be combined with --format {args.format}: text or json")
     notes = checked(request)
     if request.certificates:
-        if request.flaw and of_file(request.flaw):
+        if request.file or (request.flaw and of_file(request.flaw)):
             raise UsageError(
-                "--certificates cannot be combined with a flaw of a file (it is not run again)"
+                "--certificates cannot be combined with a file of your own (it is not run again)"
             )
         output.check_folder("--certificates", request.certificates)
     if args.traces:

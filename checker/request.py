@@ -23,13 +23,14 @@ from checker.engines.choice import (
     refuse,
 )
 from checker.engines.interface import Budget
+from checker.own import Own, read
 from checker.verdict import PROVED, VERDICTS, VIOLATED
 from model.expr import variables
 from model.flaws import Flaw, combined, dropped, flaws, of_file
 from model.flaws import find as find_flaw
 from model.near import UsageError, unknown
 from model.rule import ModelError
-from model.scenario import SCENARIOS, Scenario, scenario
+from model.scenario import SCENARIOS, Scenario, known, scenario
 from model.system import System
 from properties import Property, catalogue
 from properties import find as find_property
@@ -51,6 +52,7 @@ class Request(Options):
     certificates: str = ""  # a folder for the proofs, a file each
     every: bool = False  # scenarios that are not default ones, too
     kept: bool = False  # use what is kept of earlier runs, and keep what is found
+    file: str = ""  # of properties, scenarios and an extension of one's own
 
     @property
     def budget(self) -> Budget:
@@ -123,10 +125,14 @@ def unreached(prop: str) -> Mapping[str, str]:
     return rows
 
 
-@cache
 def searched() -> frozenset[str]:
     """The scenarios that are searched."""
-    return frozenset(s.name for s in SCENARIOS if EXPLICIT in s.methods)
+    return frozenset(s.name for s in known().values() if EXPLICIT in s.methods)
+
+
+def own_of(request: Request) -> Own:
+    """What the request's own file declares; UsageError if something in it is wrong."""
+    return read(request.file) if request.file else Own((), ())
 
 
 def patch_of(request: Request) -> tuple[Flaw, str] | None:
@@ -134,6 +140,7 @@ def patch_of(request: Request) -> tuple[Flaw, str] | None:
 
     UsageError or ModelError if something is unknown.
     """
+    own_of(request)  # which may bring what the patch names
     parts = [find_flaw(request.flaw)] if request.flaw else []
     for spec in request.drop:
         # A flaw's own rows have checks, too; they are there with its scenario's extensions.
@@ -148,7 +155,8 @@ def patch_of(request: Request) -> tuple[Flaw, str] | None:
 
 
 def scenarios_of(request: Request) -> list[Scenario]:
-    """The scenarios asked for: the named one, the flaw's own, all default ones, or all."""
+    """The scenarios asked for: the named one, the flaw's, the file's, all default ones, or all."""
+    own = own_of(request)
     found = find_flaw(request.flaw)[0] if request.flaw else None  # it may bring a scenario
     if request.scenario:
         return [scenario(request.scenario)]
@@ -156,6 +164,8 @@ def scenarios_of(request: Request) -> list[Scenario]:
         if not found.scenario:
             raise UsageError(f"flaw {found.name} names no scenario: add --scenario NAME")
         return [scenario(found.where)]
+    if own.scenarios:
+        return [scenario(n) for n in own.scenarios]
     default = [s for s in SCENARIOS if s.default or request.every]
     if request.drop:
         # Only searched scenarios in which all the rows can fire.
@@ -170,8 +180,9 @@ def scenarios_of(request: Request) -> list[Scenario]:
 
 
 def _wanted(request: Request, where: Scenario) -> list[Property]:
-    if request.properties:
-        return [p for n in request.properties for p in find_property(n)]
+    names = request.properties or own_of(request).properties
+    if names:
+        return [p for n in names for p in find_property(n)]
     return [p for p in catalogue().values() if not where.about or p.id in where.about]
 
 
@@ -225,6 +236,11 @@ def checked(request: Request) -> list[str]:
     if not any(properties_of(request, where) for where in every):
         said = "no property asked for applies in the scenario asked for"
         raise UsageError("; ".join([said, *omissions(request)]))
+    for name in own_of(request).properties:
+        p = catalogue()[name]
+        where = next((w for w in every if p in properties_of(request, w)), None)
+        if where is not None:
+            p.implications(system_of(request, where))  # a mistake in it is told at once
     engines = dict.fromkeys(m for where in every for m in methods_of(request, where))
     refuse((name for name, value in request.flags.items() if value), list(engines))
     in_c(request)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 import traceback
+import warnings
 from pathlib import Path
 from types import ModuleType
 
@@ -35,6 +37,25 @@ def modules(package: str, *names: str) -> dict[str, ModuleType]:
                 raise ModelError(f"{_short(folders[0] / name)}.py: it must define {n}")
         out[name] = module
     return out
+
+
+def execute(path: Path) -> ModuleType:
+    """The module of a file of one's own; UsageError with the line at which the file fails."""
+    if not path.is_file():
+        raise UsageError(f"no file {path}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path}: expected a file of Python, whose name ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # which would show the line as it is
+            spec.loader.exec_module(module)
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as e:
+        raise UsageError(failure(e, path)) from e
+    return module
 
 
 def failure(error: BaseException, file: Path, line: int = 0) -> str:

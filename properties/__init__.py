@@ -27,7 +27,7 @@ from model.expr import BOOL, FALSE, TRUE, Expr, conj, disj, implies, neg
 from model.folder import failure, modules
 from model.near import UsageError, meant, shown, unknown
 from model.rule import ModelError
-from model.scenario import SCENARIOS
+from model.scenario import known
 from model.schedule import TRAFFIC
 from model.system import Instance, System
 from model.transcript import same_keys, same_secret
@@ -338,7 +338,7 @@ def catalogue() -> dict[str, Property]:
     ModelError for a property that needs a feature of no scenario.
     """
     modules(__name__)
-    features = frozenset().union(*(s.features for s in SCENARIOS))
+    features = frozenset().union(*(s.features for s in known().values()))
     for p in registry.values():
         for need in p.needs:
             if need not in features:

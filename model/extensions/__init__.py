@@ -135,6 +135,14 @@ def extensions() -> dict[str, Extension]:
     }
 
 
+def own(added: Extension, file: str) -> None:
+    """Make an extension outside the catalogue known by its name; ModelError if that is taken."""
+    known = extensions()
+    if added.name in known:
+        raise ModelError(f"there is an extension {added.name}: give yours another name")
+    known[added.name] = replace(added, rows=written(added.rows, file))
+
+
 def with_needed(*names: str) -> tuple[str, ...]:
     """The extensions `names` and all that these need, sorted by name."""
     out = set(names)

@@ -6,8 +6,6 @@ file of your own needs comes from here: `from model.flaws import *`.
 
 from __future__ import annotations
 
-import importlib.util
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -32,7 +30,7 @@ from model.expr import (
     var,
 )
 from model.extensions import extensions, with_needed
-from model.folder import failure, modules
+from model.folder import execute, failure, modules
 from model.near import SHOWN, UsageError, meant, shown, unknown
 from model.operation import Operation, Patch, content, patched
 from model.patch import *  # noqa: F403 - all of them, for a file of one's own
@@ -259,31 +257,20 @@ def find(spec: str) -> tuple[Flaw, str]:
 
 
 def _from_file(path: Path) -> Flaw:
-    if not path.is_file():
-        raise UsageError(f"no file {path}")
-    spec = importlib.util.spec_from_file_location(f"flaw_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)  # which would show the line as it is
-            spec.loader.exec_module(module)
-        flaw = getattr(module, "FLAW", None)
-        if not isinstance(flaw, Flaw):
-            raise UsageError(f"{path} defines no FLAW = Flaw(...); see model/flaws for examples")
-        for what, most in (("name", SHOWN), ("title", 200), ("source", 200)):
-            text = getattr(flaw, what)
-            if not isinstance(text, str) or not text.isprintable() or len(text) > most:
-                raise UsageError(
-                    f"{path}: expected a {what} of at most {most} visible characters, "
-                    f"got {shown(text)}"
-                )
-        if isinstance(flaw.scenario, Scenario):
+    flaw = getattr(execute(path), "FLAW", None)
+    if not isinstance(flaw, Flaw):
+        raise UsageError(f"{path} defines no FLAW = Flaw(...); see model/flaws for examples")
+    for what, most in (("name", SHOWN), ("title", 200), ("source", 200)):
+        text = getattr(flaw, what)
+        if not isinstance(text, str) or not text.isprintable() or len(text) > most:
+            raise UsageError(
+                f"{path}: expected a {what} of at most {most} visible characters, got {shown(text)}"
+            )
+    if isinstance(flaw.scenario, Scenario):
+        try:
             own(flaw.scenario)
-    except UsageError:
-        raise
-    except (Exception, SystemExit) as e:
-        raise UsageError(failure(e, path)) from e
+        except ModelError as e:
+            raise UsageError(failure(e, path)) from e
     return flaw
 
 

@@ -7,7 +7,7 @@ from model.rule import ModelError
 from model.scenario import below_tls13, generations, names, secrets, sessions, tls13
 from model.scenario.definition import EITHER, Config, Scenario
 
-__all__ = ["EITHER", "SCENARIOS", "Config", "Scenario", "own", "scenario"]
+__all__ = ["EITHER", "SCENARIOS", "Config", "Scenario", "known", "own", "scenario"]
 
 SCENARIOS: tuple[Scenario, ...] = (
     *generations.SCENARIOS,
@@ -29,7 +29,12 @@ def own(added: Scenario) -> None:
     _own[added.name] = added
 
 
+def known() -> dict[str, Scenario]:
+    """The scenarios by name: those of the catalogue, and others that were made known."""
+    return {s.name: s for s in SCENARIOS} | _own
+
+
 def scenario(name: str) -> Scenario:
     """The scenario called `name`; UsageError with the near names."""
-    named = {s.name: s for s in SCENARIOS} | _own
+    named = known()
     return named[meant("scenario", name, named)]

@@ -53,6 +53,23 @@ def test_the_pytest_example_passes(tmp_path: Path) -> None:
 
 
 @pytest.mark.deep
+def test_a_file_of_ones_own_brings_property_scenario_and_extension(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(BLOCKS[2])
+    done = run("-m", "checker", "verify", "--from", str(file))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("greeting  ")
+    assert re.search(r"\n  MY-2 +who_greets_has_verified_a_finished +PROVED", done.stdout)
+    assert "1 verdict: 1 PROVED" in done.stdout
+    # The converse is wrong.
+    file.write_text(BLOCKS[2].replace("c.greeted).then(c.verified", "c.verified).then(c.greeted"))
+    done = run("-m", "checker", "verify", "--from", str(file), "--engine", "explicit")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert re.search(r"wrong at the end: mine\.py:\d+:13, c is client0\n", done.stdout)
+    assert done.stdout.endswith("fell: MY-2 in greeting\n")
+
+
+@pytest.mark.deep
 def test_a_failing_property_prints_its_chart(tmp_path: Path) -> None:
     file = tmp_path / "test_wrong.py"
     file.write_text(
