@@ -375,7 +375,7 @@ def parser() -> argparse.ArgumentParser:
 
     raw = argparse.RawDescriptionHelpFormatter
     top = _Parser(
-        prog="python -m checker",
+        prog=program(),
         description="Model checker for the TLS handshake.",
         epilog=EXIT,
         formatter_class=raw,
@@ -402,6 +402,16 @@ def parser() -> argparse.ArgumentParser:
             for names, options in a if several else [a]:
                 into.add_argument(*names, **options)
     return top
+
+
+def program() -> str:
+    """The command as it was called: the console script, or the module."""
+    called = Path(sys.argv[0]).name
+    return called if called == SCRIPT else "python -m checker"
+
+
+SCRIPT = "tls-checker"
+"""The name of the console script."""
 
 
 def version() -> str:

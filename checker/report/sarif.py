@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from checker.arguments import version
+from checker.arguments import SCRIPT, version
 from checker.report.chart import lay_out
 from checker.report.locations import Location, of_property, of_row
 from checker.report.sequence import note
@@ -29,7 +29,7 @@ def as_sarif(results: Sequence[Result], request: Request, *, interrupted: bool =
     told = [r for r in results if r.verdict != PROVED or r.error]
     rules = {r.property: i for i, r in enumerate({r.property: r for r in told}.values())}
     driver = {
-        "name": "tls-checker",
+        "name": SCRIPT,
         "version": version(),
         "rules": [_rule(name) for name in rules],
     }
