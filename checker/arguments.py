@@ -26,6 +26,7 @@ ABOUT = {
     "audit": "hold machines learned from real stacks against the model",
     "conform": "hold running stacks against the model: a port, or a stack that is started",
     "learn": "learn the machine of a running stack, and audit it",
+    "explore": "step through a scenario: what can happen next, and how something comes about",
     "coverage": "rules never taken, checks that never decided anything",
     "mutants": "change each row in every way, and see which property notices",
     "tightness": "which mutants break a property, and which it alone notices",
@@ -100,6 +101,12 @@ ENGINE = arg(
     help="one engine, or all: search and proof of each property, which must agree; "
     "default: the scenario's",
 )
+DROP = arg(
+    "--drop",
+    action="append",
+    metavar="RULE[:CHECK]",
+    help="drop one check of a rule; may be repeated, and goes with --flaw",
+)
 SECONDS = arg("--time", type=_seconds, metavar="S", help="seconds for each search")
 STATES = arg("--states", type=_states, metavar="N", help="states for each search")
 FORMAT = arg("--format", choices=("text", "json"), default="text")
@@ -115,12 +122,7 @@ ARGUMENTS: dict[str, list[Any]] = {
         ],
         ENGINE,
         FLAW,
-        arg(
-            "--drop",
-            action="append",
-            metavar="RULE[:CHECK]",
-            help="drop one check of a rule; may be repeated, and goes with --flaw",
-        ),
+        DROP,
         arg(
             "--time",
             type=_seconds,
@@ -289,6 +291,13 @@ ARGUMENTS: dict[str, list[Any]] = {
         OUTPUT,
     ],
     "cache": [arg("--clear", action="store_true", help="delete it")],
+    "explore": [
+        arg("--scenario", help="default: the flaw's, or tls12-small"),
+        FLAW,
+        DROP,
+        arg("--walk", metavar="WALK", help="begin with a saved walk: a file, or its word"),
+        arg("--text", action="store_true", help="in the terminal, without a browser"),
+    ],
     "coverage": [SCENARIO, FLAW, SECONDS, STATES, FORMAT],
     "mutants": [
         arg("--scenario", help="one scenario; default: all default ones, until one kills"),

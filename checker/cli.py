@@ -350,6 +350,12 @@ def _live(args: argparse.Namespace) -> int:
     return run(args, progress, _give, note)
 
 
+def _explore(args: argparse.Namespace) -> int:
+    from checker.explore.command import main as explore
+
+    return explore(args, note)
+
+
 def _coverage(args: argparse.Namespace) -> int:
     from checker.coverage import as_json, as_text, coverage
     from checker.request import Request
@@ -506,6 +512,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "audit": _audit,
     "conform": _live,
     "learn": _live,
+    "explore": _explore,
     "coverage": _coverage,
     "mutants": _mutants,
     "tightness": _tightness,

@@ -1,4 +1,5 @@
 import { h, refill } from "./dom.js";
+import { exploreView, liveGraphView } from "./explore.js";
 import { graphView } from "./graph.js";
 import { tableView } from "./table.js";
 import { traceView } from "./trace.js";
@@ -60,8 +61,25 @@ function start(page) {
   let shown = "";
   /** @type {View} */
   let view = { element: main };
+  /** @type {View | null} */
+  let walk = null;
 
   function route() {
+    if (page.live) {
+      const part = location.hash.startsWith("#graph") ? "graph" : "explore";
+      if (part === shown) return;
+      shown = part;
+      walk ??= exploreView(page, page.live);
+      view = part === "graph" ? liveGraphView(page) : walk;
+      refill(main, view.element);
+      document.body.dataset.view = part;
+      refill(
+        tabs,
+        h("a", { href: "#explore", "aria-current": part === "explore" ? "page" : null }, "explore"),
+        h("a", { href: "#graph", "aria-current": part === "graph" ? "page" : null }, "graph"),
+      );
+      return;
+    }
     const [what = "", ...rest] = location.hash.slice(1).split("/");
     const numbers = rest.map((x) => (x === "" ? null : Number(x)));
     const story = page.stories[what === "graph" ? (numbers[1] ?? -1) : (numbers[0] ?? -1)];

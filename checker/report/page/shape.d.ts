@@ -11,7 +11,7 @@ export interface Page {
   stories: Story[];
   machines: Machine[];
   graphs: Graph[];
-  /** Of a page that explores a scenario: what the server must be told, and where it is. */
+  /** Of a page that explores a scenario. */
   live?: Live;
 }
 
@@ -162,11 +162,38 @@ export interface Graph {
   most: number;
 }
 
+/** What a page that explores a scenario knows before it asks. */
 export interface Live {
-  token: string;
   scenario: string;
   /** The patch, in words; empty for the sound system. */
   patch: string;
   /** The command that starts this again. */
   command: string;
+  /** The values of variables that may begin with several. */
+  free: Record<string, string[]>;
+  /** The rows of each run that accept something. */
+  rows: Record<string, RowOfTable[]>;
+}
+
+/** A step that is possible in a state. */
+export interface Move {
+  number: number;
+  run: string;
+  kind: string;
+  event: string;
+  source: string;
+  row: string;
+  alert: string | null;
+  after: string;
+  fields: [string, Value][];
+}
+
+/** Why a row cannot be taken. */
+export interface WhyNot {
+  run: string;
+  row: string;
+  enabled: boolean;
+  fails: { name: string; says: string; values: [string, Value][] }[];
+  /** What the message must satisfy. */
+  needs: string[];
 }

@@ -1,0 +1,1 @@
+"""Exploring a scenario step by step, on its `transitions` machines."""
