@@ -9,7 +9,7 @@ from typing import Any
 from checker import output
 from checker.explore.walk import Walk
 from checker.report.chart import fields
-from checker.report.text import chart
+from checker.report.sequence import chart
 from model.near import UsageError
 
 HELP = """NUMBER           take that step

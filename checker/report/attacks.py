@@ -11,7 +11,7 @@ from checker import output
 from checker.attack_pairs import Pair, pairs
 from checker.attacks import Attack, Refusal, attacks, chosen
 from checker.report.document import document
-from checker.report.text import chart
+from checker.report.sequence import chart
 from checker.report.words import count
 from model.flaws import find
 
