@@ -8,6 +8,7 @@ from properties.authentication import (
     VIEW_FIELDS,
     agree,
     before,
+    flight,
     is_open,
     later,
     paired,
@@ -65,6 +66,30 @@ def the_session_keys_identify_the_channel(w: World) -> list[Implication]:
     exported keys are bound to one channel."""
     return [
         when(conj(done(c, s), w.same_keys(c, s))).then(
+            conj(agree(c, s, VIEW_FIELDS), one_identity(c, s))
+        )
+        for c in w.clients
+        for s in w.servers
+    ]
+
+
+def same_tls_unique(c: View, s: View) -> Expr:
+    """When a client and a server, below TLS 1.3, have the same tls-unique: the first Finished, here
+    without what only one end's Finished covers (RFC 5929 3.1)."""
+    secret = (f"secret.{n}" for n in c.run.role.covered["secret"])
+    return conj(legacy(c), legacy(s), c.keyed, s.keyed, agree(c, s, (*flight(c), *secret)))
+
+
+@invariant(
+    "AUT-32",
+    "5929 3.1; 7627 1, 5",
+    ("later-clients", "later-servers", "resumption", "adversary", "certificates"),
+)
+def ends_with_one_tls_unique_are_on_one_channel(w: World) -> list[Implication]:
+    """Ends with the same tls-unique agree on all that was negotiated and on both identities, so
+    that whoever authenticates over one channel is not taken for its peer on another."""
+    return [
+        when(conj(done(c, s), same_tls_unique(c, s))).then(
             conj(agree(c, s, VIEW_FIELDS), one_identity(c, s))
         )
         for c in w.clients

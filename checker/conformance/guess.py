@@ -382,7 +382,8 @@ def _server_extensions(shown: _Shown) -> dict[str, Any]:
             "early_data", "EndOfEarlyData" in shown.first
         ),
         "asks_cookie": cookie != "none",
-        "acknowledges": shown.answered("server_name", True),
+        "acknowledges": shown.hello.get("server_name", "none") == "none"
+        or shown.answered("server_name", True),
         **shown.protocols(),
         "key_protocol": shown.key_protocol(),
         "supports_x25519": not asked or (cookie != "none" and retry.get("group", "none") == "none"),

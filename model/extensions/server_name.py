@@ -107,7 +107,8 @@ def meets(certificate: Expr, demanded: Expr) -> Expr:
 _demands_none = demand(server.host) == "nothing"
 session_meets = meets(before.client_certificate, demand(host))
 """Whether the client of the session that is resumed meets what the host demands."""
-_same_host = eq(name, before.server_name) & eq(host, before.host)
+same_host = eq(name, before.server_name) & eq(host, before.host)
+"""Whether a hello is for the name and the host of the session that is resumed."""
 _own_session = client.crosses_names | eq(client.wanted, before.wanted)
 
 _auth = choice("client_auth", ClientAuth)
@@ -218,9 +219,9 @@ EXTENSION = Extension(
         # Who shares a key with the server is known by it, as by a certificate.
         (psk.adversarys, psk.adversarys & (demand(host) != "member")),
         (psk.has_ticket, psk.has_ticket & _own_session),
-        (resumption.resumes, resumption.resumes & _same_host & session_meets),
+        (resumption.resumes, resumption.resumes & same_host & session_meets),
         (resumption.offers, resumption.offers & _own_session),
-        (session_ticket.taken, session_ticket.taken & _same_host & session_meets),
+        (session_ticket.taken, session_ticket.taken & same_host & session_meets),
     ),
     observers={
         "client": (

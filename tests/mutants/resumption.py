@@ -37,6 +37,7 @@ MUTANTS = {
         without_effects("server_send_finished_SEND_FIN_to_CONNECTED", "stored"),
     ),
     "a_session_is_shared_by_those_who_know_each_other": Mutant("tls12-resumption", {}),
+    "ends_with_one_tls_unique_are_on_one_channel": Mutant("tls12-resumption", {}),
     "a_second_handshake_completes_and_resumes_if_it_may": s(
         "resumption-honest", without_rows("server_send_finished_RES_SEND_FIN_to_RES_WAIT_CCS")
     ),

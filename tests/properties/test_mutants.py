@@ -21,6 +21,7 @@ MUTANTS = mutants()
 QUICK = [
     "a_cookie_is_echoed_and_taken_only_from_its_maker",
     "a_fallback_ends_at_a_server_that_knows_no_better",
+    "a_host_serves_only_clients_that_meet_its_demand",
     "a_key_is_selected_for_a_hello_of_who_has_it",
     "a_known_key_is_named_where_the_suite_has_one",
     "a_later_answer_is_the_clients_own_over_the_whole_handshake",
@@ -39,6 +40,7 @@ QUICK = [
     "each_message_of_tls13_is_accepted_in_its_place",
     "early_data_is_accepted_only_with_its_key",
     "every_record_is_taken_under_the_read_key",
+    "the_protocol_is_one_that_both_ends_have",
     "the_read_key_changes_only_where_it_should",
     "the_session_hash_is_used_if_both_hellos_ask_for_it",
     "user_canceled_is_followed_by_close_notify",
