@@ -1,9 +1,9 @@
-"""nginx 0.5.6 to 1.7.4 (CVE-2014-3616): one cache of sessions, one ticket key, for all virtual hosts.
+"""nginx 0.5.6 to 1.7.4 (CVE-2014-3616): one cache of sessions and one ticket key for all hosts.
 
 A session made under one name was resumed under any other, whatever the hosts behind the names
-demand. The adversary makes a session at the host that it may use and resumes it at another, or sends
-a client's resumption to a host that the client never named. Delignat-Lavaud and Bhargavan found it;
-nginx 1.7.5 puts a name of the host's own into each session.
+demand. The adversary makes a session at the host that it may use and resumes it at another, or
+sends a client's resumption to a host that the client never named. Delignat-Lavaud and Bhargavan
+found it; nginx 1.7.5 puts a name of the host's own into each session.
 """
 
 from model.extensions.resumption import resumes

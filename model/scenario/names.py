@@ -19,7 +19,7 @@ from model.scenario.definition import (
 )
 from model.scenario.tls13 import RESUMES
 
-SESSIONS = ("AUT-13", "AUT-31", "NEG-19", "RES-1", "RES-7", "RES-8")
+SESSIONS = ("AUT-31", "NEG-19", "RES-1", "RES-7", "RES-8")
 DEMANDS = ("nothing", "certificate", "member")
 HOSTS = {"serves_a": EITHER, "a_demands": DEMANDS, "default_name": ("b",)}
 """A server that has the name b, and perhaps a, which demands something of its clients."""
