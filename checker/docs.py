@@ -54,14 +54,46 @@ def scenarios() -> str:
 
 
 def the_flaws() -> str:
-    """The table of published flaws, in the order of their numbers."""
+    """The table of published flaws, the oldest first."""
+    ordered = sorted(flaws().values(), key=lambda f: (f.year, f.name))
     return _table(
-        ("flaw", "what", "scenario", "ends", "source"),
+        ("flaw", "what", "year", "CVE", "source", "who was hit", "ends", "scenario", "steps"),
         (
-            (f"`{f.name}`", f.title, f"`{f.where}`", ", ".join(f.ends), f.source)
-            for f in sorted(flaws().values(), key=lambda f: f.number)
+            (
+                f"`{f.name}`",
+                f.title,
+                f.year,
+                ", ".join(f.cve),
+                f.source,
+                f.hit,
+                ", ".join(f.ends),
+                f"`{f.where}`" + (f", `{f.capability}`" if f.capability else ""),
+                f.steps,
+            )
+            for f in ordered
         ),
     )
+
+
+def the_catches() -> str:
+    """The table of flaws by property: which it catches, which it alone, and what falls with it."""
+    caught: dict[str, list[tuple[str, frozenset[str]]]] = {}
+    for f in sorted(flaws().values(), key=lambda f: f.name):
+        for end, names in f.breaks.items():
+            for n in names:
+                caught.setdefault(n, []).append((f"{f.name}@{end}", frozenset(names)))
+    rows = []
+    for p in catalogue().values():
+        found = caught.get(p.name, [])
+        alone = [spec for spec, fallen in found if len(fallen) == 1]
+        always = frozenset.intersection(*(fallen for _, fallen in found)) if found else frozenset()
+        beside = sorted(catalogue()[n].id for n in always - {p.name})
+        if found:
+            specs = dict.fromkeys(spec.partition("@")[0] for spec, _ in found)
+            named = ", ".join(f"`{n}`" for n in specs)
+            alone_ = ", ".join(f"`{n}`" for n in dict.fromkeys(a.partition("@")[0] for a in alone))
+            rows.append((p.id, p.sentence, named, alone_, ", ".join(beside)))
+    return _table(("id", "property", "falls to", "alone", "never without"), rows)
 
 
 def the_extensions() -> str:
@@ -107,6 +139,7 @@ def the_mutants() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "scenarios": cache(scenarios),
     "flaws": cache(the_flaws),
+    "catches": cache(the_catches),
     "extensions": cache(the_extensions),
     "exit-status": cache(exit_status),
     "commands": cache(commands),
