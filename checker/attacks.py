@@ -31,6 +31,7 @@ from properties import Property, catalogue
 OTHERWISE = "takes it otherwise"
 REFUSES = "refuses it"
 UNSENT = "does not send it"
+UNDONE = "has no such step"
 UNMADE = "nobody sends it, and the adversary cannot make it"
 
 
@@ -225,7 +226,7 @@ def refused(sound: System, trace: Trace) -> Refusal | None:
 def _answer(sound: System, state: Mapping[str, Any], s: TraceStep) -> tuple[str, str | None]:
     """What the sound run does at the step in this state, and its alert."""
     if s.kind != "receive":
-        return UNSENT, None
+        return (UNSENT if s.kind == "send" else UNDONE), None
     run = machines_at(sound, state)[s.run]
     before = run.valuation()
     run.receive(Sent(s.event, {n: _whole(v) for n, v in s.fields.items()}, s.key))

@@ -11,7 +11,17 @@ import pytest
 
 from checker import cli
 from checker.attack_pairs import pairs
-from checker.attacks import OTHERWISE, REFUSES, UNMADE, UNSENT, Attack, Refusal, attacked, attacks
+from checker.attacks import (
+    OTHERWISE,
+    REFUSES,
+    UNDONE,
+    UNMADE,
+    UNSENT,
+    Attack,
+    Refusal,
+    attacked,
+    attacks,
+)
 from checker.by_search import search
 from checker.decide import PATCHED_STATES
 from checker.report.attacks import as_json, line, pair, status, summary
@@ -38,9 +48,9 @@ def test_an_attack_is_found_replayed_refused_and_gone(name: str) -> None:
     assert 1 <= a.refusal.step <= len(a.trace)
     step = a.trace.steps[a.refusal.step - 1]
     assert (step.run, step.event) == (a.refusal.run, a.refusal.event)
-    assert a.refusal.why in (OTHERWISE, REFUSES, UNMADE, UNSENT)
+    assert a.refusal.why in (OTHERWISE, REFUSES, UNDONE, UNMADE, UNSENT)
     assert (a.refusal.why == REFUSES) == (a.refusal.alert is not None)
-    # The sound end is one that the flaw is not in, or what the adversary needs is missing.
+    # Who refuses is an end that had the flaw.
     assert step.run.rstrip("0123456789") in a.flaw.at(a.ends) or a.refusal.why != REFUSES
 
 
