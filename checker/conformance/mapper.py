@@ -44,6 +44,8 @@ SUITES: Mapping[str, tuple[int, ...]] = {
 ADDED, LEFT_OUT, RESTARTED = "added", "left out", "restarted"
 """What an illegal message does to the transcript of a stack that takes it."""
 MESSAGE_HASH = 254
+AFTER = ("NewSessionTicket", "KeyUpdate")
+"""The messages of TLS 1.3 that are in no transcript (RFC 8446 4.4.1), even before Finished."""
 NOBODYS_SUITE = 0x0003  # TLS_RSA_EXPORT_WITH_RC4_40_MD5, which no stack of today takes
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 """The data sent: what an echo server returns, and a web server answers."""
@@ -176,13 +178,14 @@ class Mapper:
             "ClientHello": self._client_hello,
             "ServerHello": self._server_hello,
             "HelloRetryRequest": self._hello_retry_request,
-            "NewSessionTicket": self._new_session_ticket,
             "ServerKeyExchange": self._server_key_exchange,
             "ClientKeyExchange": self._client_key_exchange,
             "Certificate": self._certificate,
             "CertificateRequest": self._certificate_request,
         }.get(event.name)
-        if event.name == "HelloRequest":
+        if event.name in ("HelloRequest", *AFTER * self.modern):
+            if event.name == "NewSessionTicket":
+                self._new_session_ticket(event.body)
             return event
         before = self.transcript
         if event.name == "HelloRetryRequest":
@@ -231,10 +234,9 @@ class Mapper:
         self.cookie = extensions.get(wire.COOKIE, b"")
 
     def _new_session_ticket(self, body: bytes) -> None:
-        if self.modern:
-            r = wire.Reader("NewSessionTicket", body)
-            r.number(4)
-            self.tickets.append((r.number(4), r.vector(1), r.vector(2)))
+        r = wire.Reader("NewSessionTicket", body)
+        r.number(4)
+        self.tickets.append((r.number(4), r.vector(1), r.vector(2)))
 
     @property
     def resumable(self) -> Ticket | None:

@@ -23,9 +23,12 @@ from checker.cli import main
 from checker.conformance import allowance
 from checker.conformance.comparison import LAXER
 from checker.conformance.conform import Conformance, Prober, conform
+from checker.conformance.connection import Connection
 from checker.conformance.credentials import credentials
 from checker.conformance.honest import SETTINGS, Configuration
 from checker.conformance.known import STACKS
+from checker.conformance.mapper import Mapper
+from checker.conformance.records import Plain, message
 from checker.conformance.trial import Target, TargetError, Trial
 from checker.conformance.weakening import Weakening
 from checker.conformance.words import WordError, probe, word, words
@@ -86,6 +89,17 @@ def test_a_word_is_read_as_it_is_printed() -> None:
 def test_a_bad_name_says_what_is_expected(name: str, says: str) -> None:
     with pytest.raises(WordError, match=says):
         probe(name)
+
+
+def test_a_ticket_that_comes_before_our_finished_is_in_no_transcript() -> None:
+    here, there = socket.socketpair()
+    with here, there:
+        mapper = Mapper(Connection(here), TLS13, credentials())
+        ticket = bytes(8) + b"\1\0" + b"\0\4name" + b"\0\0"
+        there.sendall(Plain().seal(22, message(4, ticket), 0x0303))
+        event = mapper.receive(time.monotonic() + 5)
+    assert event is not None and event.name == "NewSessionTicket"
+    assert (mapper.transcript, mapper.resumable and mapper.resumable.identity) == (b"", b"name")
 
 
 # -- a sound server --------------------------------------------------------------------------------
