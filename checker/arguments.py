@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tomllib
-from collections.abc import Mapping
-from importlib import metadata
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -34,6 +32,7 @@ ABOUT = {
     "diff": "what a change of the tables means: rows, messages accepted, verdicts",
     "export": "write a scenario for another model checker",
     "cache": "what is kept of earlier runs: compiled searches and answers",
+    "doctor": "what is installed here, what each part gives, how to get the others",
 }
 """What each command is for."""
 KINDS = ("properties", "scenarios", "capabilities", "flaws", "rules", "engines")
@@ -52,6 +51,16 @@ CONFORMED = (
 )
 DIFFERS = "exit status: 0 the tables mean the same, 1 they do not, 2 usage, 130 interrupted"
 REPLAYED = "exit status: 0 the trace goes through, 1 it does not, 2 usage"
+CERTIFIED = """exit status, the first that fits:
+  130  interrupted; what was found is printed
+  4    solvers disagree, or an internal error
+  1    a certificate is refused: it is not what the model says, or its invariant is none
+  2    usage, or a file is no certificate
+  3    a solver gave up, or did not end in time
+  0    each is what the model says, and each solver refutes each query
+"""
+DIAGNOSED = "exit status: 0 all that is necessary is there, 1 something of it is missing"
+OTHERWISE = "exit status: 0 done, 2 usage, 3 inconclusive, 4 an internal error, 130 interrupted"
 AUDITED = "exit status: 0 no file is laxer than the model, 1 one is, 2 one cannot be read"
 
 
@@ -290,6 +299,7 @@ ARGUMENTS: dict[str, list[Any]] = {
         SECONDS,
         OUTPUT,
     ],
+    "doctor": [FORMAT],
     "cache": [arg("--clear", action="store_true", help="delete it")],
     "explore": [
         arg("--scenario", help="default: the flaw's, or tls12-small"),
@@ -332,13 +342,12 @@ ARGUMENTS: dict[str, list[Any]] = {
 """The arguments of each command; those of a list in the list exclude each other."""
 
 
-def arguments() -> dict[str, list[Any]]:
-    """`ARGUMENTS`, and those whose choices are found in files."""
-    from checker.certificate.solvers import SOLVERS
-    from checker.export import formats
+def arguments(command: str) -> list[Any]:
+    """The arguments of a command; some have choices that are found in files."""
+    if command == "certify":
+        from checker.certificate.solvers import SOLVERS
 
-    return ARGUMENTS | {
-        "certify": [
+        return [
             arg("files", nargs="+", metavar="FILE", help="written by verify --certificates"),
             arg(
                 "--solver",
@@ -353,8 +362,11 @@ def arguments() -> dict[str, list[Any]]:
                 help="seconds for each solver and file (default: 60)",
             ),
             FORMAT,
-        ],
-        "export": [
+        ]
+    if command == "export":
+        from checker.export import formats
+
+        return [
             arg(
                 "export_format",
                 choices=list(formats()),
@@ -365,8 +377,61 @@ def arguments() -> dict[str, list[Any]]:
             SCENARIO,
             FLAW,
             OUTPUT,
-        ],
-    }
+        ]
+    return ARGUMENTS[command]
+
+
+EXAMPLES = {
+    "": ("verify --scenario tls13", "verify --flaw goto_fail", "list flaws"),
+    "verify": (
+        "verify AUT-1 --scenario tls12",
+        "verify --flaw goto_fail",
+        "verify --scenario tls12-small --drop client_receive_finished_WAIT_FIN_to_CONNECTED",
+        "verify --from my_properties.py",
+    ),
+    "certify": ("certify proofs/*.smt2",),
+    "list": ("list scenarios", "list --touching client_receive_finished_WAIT_FIN_to_CONNECTED"),
+    "diagrams": ("diagrams", "diagrams --check"),
+    "docs": ("docs", "docs --check"),
+    "monitor": (
+        "monitor handshake.pcap --keys secrets.txt",
+        "monitor --words '>CH <SH <C <SHD'",
+        "monitor --live",
+    ),
+    "audit": ("audit server.dot", "audit --compare old.dot new.dot"),
+    "conform": ("conform localhost:4433", "conform python-ssl --version 1.2"),
+    "learn": ("learn python-ssl -o server.dot",),
+    "coverage": ("coverage --scenario tls12-small",),
+    "mutants": ("mutants --scenario tls12-small",),
+    "tightness": ("tightness ORD-1",),
+    "attacks": ("attacks", "attacks goto_fail early_ccs"),
+    "replay": ("replay trace.json", "replay trace.json --format svg -o trace.svg"),
+    "diff": ("diff", "diff main --scenario tls13"),
+    "explore": ("explore --scenario tls12-small", "explore --flaw early_ccs --text"),
+    "export": ("export promela ORD-1 --scenario tls12-small -o model.pml",),
+    "cache": ("cache", "cache --clear"),
+    "doctor": ("doctor",),
+}
+"""Command lines to start from; those of no command are shown by `--help` alone."""
+ENDS = {
+    "": EXIT,
+    "verify": EXIT,
+    "certify": CERTIFIED,
+    "audit": AUDITED,
+    "conform": CONFORMED,
+    "learn": AUDITED,
+    "mutants": MUTATED,
+    "attacks": ATTACKED,
+    "replay": REPLAYED,
+    "diff": DIFFERS,
+    "doctor": DIAGNOSED,
+}
+"""The exit statuses of each command; those of the others are 0, or as without a command."""
+
+
+def _epilog(command: str) -> str:
+    lines = [f"  {program()} {x}" for x in EXAMPLES[command]]
+    return "\n".join(["examples:", *lines, "", ENDS.get(command, OTHERWISE)])
 
 
 class _Parser(argparse.ArgumentParser):
@@ -378,34 +443,30 @@ class _Parser(argparse.ArgumentParser):
         sys.exit(2)
 
 
-def parser() -> argparse.ArgumentParser:
-    """The argument parser."""
-    from checker.report.certificates import EXIT as CERTIFIED
+class _Version(argparse.Action):
+    """Prints the version, which is looked for only then."""
 
+    def __call__(self, parser: argparse.ArgumentParser, *rest: object) -> NoReturn:
+        output.say(f"{version()}\n")
+        parser.exit()
+
+
+def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
+    """The argument parser; with the `words` of a command line, only that command has arguments."""
     raw = argparse.RawDescriptionHelpFormatter
     top = _Parser(
         prog=program(),
         description="Model checker for the TLS handshake.",
-        epilog=EXIT,
+        epilog=_epilog(""),
         formatter_class=raw,
     )
     top.add_argument("--traceback", action="store_true", help="show tracebacks of internal errors")
-    top.add_argument("--version", action="version", version=version())
+    top.add_argument("--version", action=_Version, nargs=0, help="show the version")
     sub = top.add_subparsers(dest="command", required=True)
-    ends = {
-        "verify": EXIT,
-        "attacks": ATTACKED,
-        "certify": CERTIFIED,
-        "audit": AUDITED,
-        "conform": CONFORMED,
-        "learn": AUDITED,
-        "mutants": MUTATED,
-        "replay": REPLAYED,
-        "diff": DIFFERS,
-    }
-    for name, given in arguments().items():
-        command = sub.add_parser(name, help=ABOUT[name], epilog=ends.get(name), formatter_class=raw)
-        for a in given:
+    asked = ABOUT if words is None else {w for w in words if w in ABOUT}
+    for name, about in ABOUT.items():
+        command = sub.add_parser(name, help=about, epilog=_epilog(name), formatter_class=raw)
+        for a in arguments(name) if name in asked else ():
             several = isinstance(a, list)
             into = command.add_mutually_exclusive_group() if several else command
             for names, options in a if several else [a]:
@@ -425,6 +486,9 @@ SCRIPT = "tls-checker"
 
 def version() -> str:
     """The version: that of the source tree, or that of the package if it is installed."""
+    import tomllib
+    from importlib import metadata
+
     source = Path(__file__).parents[1] / "pyproject.toml"
     if source.is_file():
         return str(tomllib.loads(source.read_text(encoding="utf-8"))["project"]["version"])

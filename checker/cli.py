@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from checker import output
 from checker.arguments import KINDS, parser
-from checker.engines.room import lacking
 from checker.signals import stoppable
 from model.near import UsageError, meant
-from model.rule import ModelError
 
 if TYPE_CHECKING:
     from checker.request import Request
@@ -30,9 +28,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does
-    args = parser().parse_args(argv)
+    if "_ARGCOMPLETE" in os.environ:
+        from checker.completion import offer
+
+        offer()
+    words = sys.argv[1:] if argv is None else argv
+    args = parser(words).parse_args(words)
     try:
-        if args.command not in LIGHT and (why := lacking()):
+        if args.command not in LIGHT and (why := _lacking()):
             output.complain(f"not decided: {why}")
             return 3
         with stoppable():
@@ -51,9 +54,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return status
 
 
+def _lacking() -> str:
+    """What the engines lack to be loaded; empty if nothing."""
+    from checker.engines.room import lacking
+
+    return lacking()
+
+
 def failed(e: Exception) -> tuple[str, int]:
     """The message of an error, and its exit status."""
     from checker.pool import DiedError, LateError
+    from model.rule import ModelError
     from model.solver import UndecidedError
 
     if isinstance(e, UsageError):
@@ -69,7 +80,7 @@ def failed(e: Exception) -> tuple[str, int]:
     return f"internal error: {type(e).__name__}: {e}; --traceback shows where", 4
 
 
-LIGHT = ("list", "cache", "export", "docs")
+LIGHT = ("list", "cache", "export", "docs", "doctor")
 """The commands that load no engine."""
 EVERY = 10.0
 """Seconds between two lines of progress if stderr is no terminal."""
@@ -501,6 +512,15 @@ def _cache(args: argparse.Namespace) -> int:
     return 0
 
 
+def _doctor(args: argparse.Namespace) -> int:
+    from checker import doctor
+
+    found = [*doctor.packages(), *doctor.programs()]
+    form = doctor.as_json if args.format == "json" else doctor.as_text
+    _give(form(found, doctor.machine()))
+    return doctor.status(found)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "verify": _verify,
     "attacks": _attacks,
@@ -520,5 +540,6 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "diff": _diff,
     "export": _export,
     "cache": _cache,
+    "doctor": _doctor,
 }
 """The function of each command."""

@@ -6,7 +6,6 @@ import errno
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,6 +35,8 @@ def check_folder(option: str, path: str) -> None:
 def _try(option: str, path: str, folder: Path) -> None:
     if not folder.is_dir():
         raise UsageError(f"{option} {path}: expected a folder {folder}, which is not there")
+    import tempfile
+
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
@@ -97,6 +98,8 @@ class Stream:
         try:
             write(self.path, text)
         except OSError as e:
+            import tempfile
+
             with tempfile.NamedTemporaryFile(
                 "w", suffix=f"-{Path(self.path).name}", delete=False, encoding="utf-8"
             ) as file:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from checker.engines.interface import Engine
 from model.near import UsageError
-from model.system import Compiled
+
+if TYPE_CHECKING:
+    from checker.engines.interface import Engine
+    from model.system import Compiled
 
 EXPLICIT, REFERENCE, SYMBOLIC, LIVENESS = "explicit", "reference", "symbolic", "liveness"
 ROWS = "rows"

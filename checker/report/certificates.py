@@ -12,15 +12,6 @@ from checker.report.words import count
 STATUS = {DISAGREE: 4, REFUSED: 1, UNREADABLE: 2, GAVE_UP: 3, ACCEPTED: 0}
 """The exit status of each verdict, the worst first."""
 
-EXIT = """exit status, the first that fits:
-  130  interrupted; what was found is printed
-  4    solvers disagree, or an internal error
-  1    a certificate is refused: it is not what the model says, or its invariant is none
-  2    usage, or a file is no certificate
-  3    a solver gave up, or did not end in time
-  0    each is what the model says, and each solver refutes each query
-"""
-
 
 def exit_status(verdicts: Sequence[Certified]) -> int:
     """The exit status of the worst verdict."""

@@ -302,16 +302,19 @@ def test_interrupted_it_writes_what_it_has_and_exits_130() -> None:
     jsonschema.validate(document, SCHEMA)
 
 
-def test_help_loads_nothing_heavy() -> None:
+@pytest.mark.parametrize("command", [[], ["verify"]])
+def test_help_loads_nothing_heavy(command: list[str]) -> None:
     code = (
         "import sys, checker.cli\n"
-        "try: checker.cli.main(['--help'])\n"
+        f"try: checker.cli.main([*{command!r}, '--help'])\n"
         "except SystemExit: pass\n"
-        "print([m for m in ('z3', 'networkx', 'numpy', 'transitions') if m in sys.modules])"
+        "heavy = ('z3', 'networkx', 'numpy', 'pysat', 'transitions', 'model.expr', 'properties')\n"
+        "print([m for m in heavy if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "[]"
-    assert "130" in done.stdout
+    assert "examples:\n  python -m checker verify " in done.stdout
+    assert "exit status:\n  0    every verdict is as declared" in done.stdout
 
 
 # -- statuses and merging ------------------------------------------------------------------------

@@ -234,7 +234,7 @@ def _of_words(data: bytes, chance: random.Random, other: bytes) -> bytes:
         words.append("--no-such-option")
         return json.dumps(words).encode()
     given: list[str] = []
-    options = [a for x in arguments()[name] for a in (x if isinstance(x, list) else [x])]
+    options = [a for x in arguments(name) for a in (x if isinstance(x, list) else [x])]
     at = chance.choice(options)
     for names, how in {id(x): x for x in (*chance.sample(options, 1), at)}.values():
         plain = chance.choice(NAMES.split())
