@@ -18,6 +18,7 @@ from checker.engines.reference import EngineError, Reference, State
 from model.expr import Expr, var
 from model.machine import JUNK, Run
 from model.schedule import TRAFFIC
+from model.shown import picture
 from model.system import Compiled, System
 
 
@@ -60,6 +61,9 @@ class Trace:
 
     def __len__(self) -> int:
         return len(self.steps)
+
+    def _repr_svg_(self) -> str | None:
+        return picture(self)
 
     def as_json(self) -> dict[str, Any]:
         """The trace as plain data."""

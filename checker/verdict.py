@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from model.shown import page, picture
+
 if TYPE_CHECKING:
     from checker.engines.interface import Finding
     from model.system import System
@@ -59,6 +61,12 @@ class Result:
     error: bool = False
     # By row that a patch changes: whether it ever fires; None if that is not known.
     rows: Mapping[str, bool | None] = field(default_factory=dict)
+
+    def _repr_svg_(self) -> str | None:
+        return picture(self)
+
+    def _repr_html_(self) -> str:
+        return page(self)
 
     @builtins.property
     def witness(self) -> bool:

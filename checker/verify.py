@@ -36,6 +36,7 @@ from checker.signals import whole
 from checker.verdict import HOLDS_TO_DEPTH, PROVED, UNKNOWN, VIOLATED, Result
 from model.near import UsageError
 from model.scenario import Scenario, scenario
+from model.shown import page
 from model.solver import UndecidedError, within
 from properties import catalogue
 
@@ -50,6 +51,9 @@ class Outcome:
     """By scenario: whether the rows of a patch ever fire."""
     odd_cases: Sequence[Odd] = ()
     """The cases that no scenario reaches, and those that are declared so and reached."""
+
+    def _repr_html_(self) -> str:
+        return page(self)
 
 
 def verify(

@@ -23,6 +23,7 @@ from model.expr import COMPOSITE, FALSE, Expr, Value, python_function
 from model.near import hint
 from model.role import Edition, Role
 from model.rule import Message, Rule, snake
+from model.shown import picture
 
 JUNK = ("junk",)
 """A composite value that no run made: a bad signature, MAC or ciphertext."""
@@ -305,6 +306,9 @@ class Run:
     def enabled(self) -> list[Rule]:
         """The accept rows that have the present state as a source."""
         return [r for r in self.role.accepts if self.state in r.sources]
+
+    def _repr_svg_(self) -> str | None:
+        return picture(self)
 
     def valuation(self) -> dict[str, Value]:
         """The values of all variables by name, `state` first."""

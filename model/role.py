@@ -28,6 +28,7 @@ from model.expr import (
 )
 from model.rule import SAME, Message, ModelError, Rule, Variable, snake
 from model.schedule import KeySchedule
+from model.shown import picture
 from model.solver import Decider, UndecidedError, satisfiable
 
 
@@ -199,6 +200,9 @@ class Role:
     def taken(self, row: Rule) -> Expr:
         """When the `row` takes a record under the run's read key."""
         return TRUE if row.under is None or self.read_key is None else eq(row.under, self.read_key)
+
+    def _repr_svg_(self) -> str | None:
+        return picture(self)
 
     def rule(self, name: str) -> Rule:
         """The row called `name`."""
