@@ -21,6 +21,7 @@ from checker.replay import trace_of
 from checker.trace import Trace
 from model.expr import Domain, Expr, conj, disj, eq, neg, projected, var
 from model.near import UsageError, shown
+from model.scenario import scenario as find
 from model.solver import satisfiable
 
 HERE = Path(str(checker.__file__)).resolve().parents[1]
@@ -173,6 +174,8 @@ def compare(
     old: Tree, scenario: str | None, seconds: float | None, progress: Callable[[str], None]
 ) -> Iterator[Change]:
     """The change from a tree to this one, again and again as more of it is known."""
+    if scenario is not None:
+        find(scenario)
     new = Tree(HERE, "the working tree")
     progress("reading the tables of both trees")
     a, b = old.ask("tables"), new.ask("tables")
@@ -183,8 +186,6 @@ def compare(
         for n, s in b["scenarios"].items()
         if n in a["scenarios"] and (_roles(a, n) != _roles(b, n) or _about(a, n) != _about(b, n))
     ]
-    if scenario is not None and scenario not in b["scenarios"]:
-        raise UsageError(f"{shown(scenario)} is no default scenario of {new.name}")
     change.rows = _rows(a, b)
     asked: dict[str, list[Row]] = {}
     for t, rows in (
@@ -201,7 +202,7 @@ def compare(
         progress(f"{where}: comparing {len(rows)} rows")
         _meaning(old, new, where, rows, seconds or SECONDS)
         yield change
-    wanted = [scenario] if scenario else [*asked]
+    wanted = [scenario] if scenario in b["scenarios"] else [*asked]
     if not wanted and change.others:
         wanted = sorted(change.affected, key=lambda n: b["scenarios"][n]["rank"])[:1]
     for where in wanted:

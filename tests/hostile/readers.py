@@ -249,6 +249,7 @@ LIMITS = {
     **dict.fromkeys(("mutants", "tightness", "coverage"), ("--scenario", "no such scenario")),
     "list": ("no such kind",),
     "monitor": ("no such file",),
+    "diff": ("no such tree",),
 }
 """What keeps a command short."""
 
