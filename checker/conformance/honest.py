@@ -450,8 +450,6 @@ def renew(writer: Any, reader: Any) -> None:
         writer.write_generation = reader.read_generation = "0"
         writer.update_0 = writer.update_1 = "none"
         writer.updated = False
-    # For the properties alone.
-    reader.updates_taken = "0"
 
 
 @cache

@@ -75,7 +75,7 @@ MAKEABLE: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     "KeyUpdate": {"request_update": ("other", "update_requested")},
     "Finished": {"verify_data": (JUNK,)},
 }
-"""The wrong values of fields that can be made as bytes, by message and field."""
+"""The values of fields, mostly wrong ones, that can be made as bytes, by message and field."""
 
 
 TWINS = {"ClientHello": "SecondClientHello", "ServerHello": "HelloRetryRequest"}
