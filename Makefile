@@ -10,7 +10,8 @@ SOURCES := model properties checker diagrams tests
 # One stamp for each set of packages: made again when pyproject.toml or the interpreter changes.
 STAMP = $(VENV)/.installed-
 
-.PHONY: help install verify test test-deep test-all stacks test-stacks durations check diagrams docs bench clean
+.PHONY: help install verify test test-deep test-all stacks test-stacks durations check page diagrams docs \
+  bench clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -48,7 +49,20 @@ test-stacks: stacks  ## check every stack live, as a server and as a client
 durations: $(STAMP)test  ## record the slowest tests
 	$(PY) -m tests.durations
 
-check: $(STAMP)check  ## all that must pass: format, lint, types, imports, tests, fresh documents
+# TypeScript checks the types in the comments of the page's modules, Biome lints them; both from npm.
+page: .page/.installed  ## check the modules of the HTML page, where npm is installed
+	@if [ -d .page/node_modules ]; then set -x; \
+	  .page/node_modules/.bin/tsc -p checker/report/page && \
+	  .page/node_modules/.bin/biome check --config-path=checker/report/page checker/report/page; \
+	  else echo "npm is not installed: the page's modules are not checked"; fi
+
+.page/.installed: Makefile
+	@mkdir -p .page
+	@if command -v npm >/dev/null; then set -x; \
+	  npm install --silent --no-save --prefix .page typescript@7 @biomejs/biome@2; fi
+	@touch $@
+
+check: $(STAMP)check page  ## all that must pass: format, lint, types, imports, tests, fresh documents
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(PY) -m mypy --strict
@@ -70,7 +84,7 @@ bench: $(STAMP)test  ## measure searches and proofs
 	$(PY) -m tests.benchmarks.proofs
 
 clean:  ## delete all that was made, the virtual environment too
-	rm -rf $(VENV) build dist htmlcov .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .page build dist htmlcov .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	rm -rf .hypothesis .coverage .coverage.*
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 

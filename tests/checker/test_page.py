@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 import shutil
@@ -101,6 +103,10 @@ def test_a_page_without_traces_is_small_and_loads_nothing() -> None:
     assert len(page.encode()) < MOST / 2
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", page)
     assert "default-src 'none'" in page
+    code = re.search(r'<script type="module">(.*)</script>', page, re.DOTALL)
+    assert code is not None
+    digest = base64.b64encode(hashlib.sha256(code[1].encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in page
     assert "</script><b>" not in page
 
 
