@@ -21,7 +21,7 @@ FLAW = Flaw(
     scenario="server-names-resumption",
     patches={"server": with_term(resumption & session_meets, resumption)},
     shows="a_session_is_resumed_only_where_it_could_be_made",
-    steps=0,
+    steps=9,
     breaks={
         "server": (
             "a_session_is_resumed_only_where_it_could_be_made",

@@ -25,15 +25,15 @@ HOSTS = {"serves_a": EITHER, "a_demands": DEMANDS, "default_name": ("b",)}
 """A server that has the name b, and perhaps a, which demands something of its clients."""
 
 
-def crossing(again: Mapping[str, Config]) -> Mapping[str, Config]:
-    """The configurations of second handshakes, with what the host of a name demands before and
-    then, and a client that may cross from one name to the other."""
+def crossing(again: Mapping[str, Config], *runs: str) -> Mapping[str, Config]:
+    """The configurations of runs, the second handshakes as in `again`: what the host of a name
+    demands before and then, and a client that may cross from one name to the other."""
     more: Mapping[str, Config] = {
         "client1": {"crosses_names": EITHER},
         "server0": {"a_demands": ("nothing", "certificate")},
         "server1": {"a_demands": ("certificate", "member")},
     }
-    return {n: {**again.get(n, {}), **c} for n, c in more.items()}
+    return {n: {**again.get(n, {}), **more[n]} for n in runs}
 
 
 SCENARIOS = (
@@ -87,22 +87,34 @@ SCENARIOS = (
     ),
     Scenario(
         "server-names-resumption",
-        "TLS 1.3: a handshake under one name and its resumption, perhaps under the other",
+        "TLS 1.3: a server's second handshake resumes its first, perhaps under another name",
         {**TLS13, "wanted": NAMES, "sends_data": (False,)},
         {**TLS13, **no_client_auth("server"), "sends_data": (False,)},
         ("symbolic",),
-        clients=2, servers=2, later=TWICE, configs=crossing(RESUMES),
+        servers=2, later=TWICE[1:], configs=crossing(RESUMES, "server0", "server1"),
         extensions=("psk", "server_name"),
         about=SESSIONS,
     ),
     Scenario(
         "server-names-resumption-tls12",
-        "the same in TLS 1.2, by a ticket or the session's id",
+        "TLS 1.2: a handshake under one name and its resumption, perhaps under another name",
         {**TLS12, **offers("RSA"), "wanted": NAMES, "sends_data": (False,)},
         {**TLS12, **offers("RSA"), **no_client_auth("server"), "sends_data": (False,)},
         ("symbolic",),
-        clients=2, servers=2, later=TWICE, order="rounds", configs=crossing(RESUMED),
+        clients=2, servers=2, later=TWICE, order="rounds",
+        configs=crossing(RESUMED, "client1", "server0", "server1"),
         extensions=("resumption", "server_name", "session_ticket"),
+        about=SESSIONS,
+    ),
+    Scenario(
+        "server-names-cache",
+        "TLS 1.2: a server's second handshake resumes its first by the session's id",
+        {**TLS12, **offers("RSA"), **no_client_auth("client"), "wanted": ("b",)},
+        {**TLS12, **offers("RSA"), **no_client_auth("server"), "sends_data": (False,)},
+        servers=2, later=TWICE[1:], order="rounds",
+        configs=crossing(RESUMED, "server0", "server1"),
+        extensions=("resumption", "server_name"),
+        default=False,
         about=SESSIONS,
     ),
 )

@@ -492,6 +492,38 @@ def test_what_a_host_demands_of_its_clients(
     assert of.receive(message(of, "Certificate", certificate=shown)) == alert
 
 
+@pytest.mark.parametrize("crosses", [False, True])
+@pytest.mark.parametrize("wanted", ["a", "b"])
+def test_a_client_offers_a_session_of_another_name_only_if_it_may(
+    wanted: str, crosses: bool
+) -> None:
+    """RFC 6066 3."""
+    of = role("client", with_needed("server_name", "resumption"))
+    before = Run(of, "client0", **TLS12, wanted="a")
+    before.place({"state": "CLOSED", "stored": True, "version": "TLS12", "suite": "ECDHE",
+                  "session_id": "server0"})  # fmt: skip
+    client: Any = Run(of, "client1", before, **TLS12, wanted=wanted, crosses_names=crosses)
+    offered = "server0" if wanted == "a" or crosses else "none"
+    assert client.send_client_hello().fields["session_id"] == offered
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+@pytest.mark.parametrize("shown", ["none", "adversary", "honest"])
+def test_a_session_is_resumed_under_its_name_by_whom_the_host_serves(name: str, shown: str) -> None:
+    """RFC 6066 3: otherwise there is a full handshake."""
+    of = role("server", with_needed("server_name", "resumption"))
+    both = {**TLS12, "a_demands": "member", "b_demands": "member"}
+    before = Run(of, "server0", **both)
+    before.place({"state": "CLOSED", "stored": True, "version": "TLS12", "suite": "ECDHE",
+                  "server_name": "a", "host": "a", "client_certificate": shown})  # fmt: skip
+    server = Run(of, "server1", before, **both)
+    asked = {"version": "TLS12", "legacy_version": "TLS12", "offers_ECDHE": True}
+    sent = message(server, "ClientHello", **asked, session_id="server0", server_name=name)
+    assert server.receive(sent) is None
+    resumes = name == "a" and shown == "honest"
+    assert server.state == ("RES_SEND_SH" if resumes else "SEND_SH")
+
+
 @pytest.mark.parametrize(
     ("chosen", "of_key", "taken"), [("http", "http", True), ("http", "ftp", False)]
 )
