@@ -75,10 +75,9 @@ class Attack:
     def sound_without(self) -> bool:
         """Whether the property holds wherever something that the attack needs is not there.
 
-        A sound end and a flawed one that never complete a handshake make the property VACUOUS.
+        It may be VACUOUS: then only the whole attack leads to a case of the property at all.
         """
-        alone, *others = self.sound.values() or [""]
-        return alone == PROVED and set(others) <= {PROVED, VACUOUS}
+        return bool(self.sound) and set(self.sound.values()) <= {PROVED, VACUOUS}
 
     @property
     def as_declared(self) -> bool:
