@@ -62,6 +62,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse a wrong value of an option before the tests."""
     if any(config.getoption(name) is not None for name in OPTIONS):
+        if wrong := misplaced():
+            raise pytest.UsageError(wrong)
         try:
             _asked(config)
         except ValueError as e:
