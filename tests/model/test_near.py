@@ -50,7 +50,7 @@ def test_a_folder_is_read_by_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     for i, (text, says) in enumerate(
         [
             ("thing = 2\n", "it must define THING"),
-            ("\nTHING = nothing\n", "2: NameError: name 'nothing' is not defined"),
+            ("\nTHING = nothing\n", "2: name 'nothing' is not defined"),
             ("\n\nTHING = (\n", r"3: '\(' was never closed"),
             ("import no_such_package\n", "1: ModuleNotFoundError: No module"),
             ("THING = int('x')\n", "1: invalid literal"),
