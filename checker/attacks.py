@@ -126,8 +126,8 @@ def attacks(
             if not reply.part:
                 reply.get()
                 continue
-            spec, attack = reply.value
-            waiting[spec] = attack
+            spec, decided = reply.value
+            waiting[spec] = Attack(find(spec)[0], *decided)
             if progress is not None:
                 progress(f"{len(specs) - len(left) + len(waiting)} of {len(specs)} attacks decided")
             while left and left[0] in waiting:
@@ -137,7 +137,9 @@ def attacks(
 def _work(link: Link, specs: Iterable[str]) -> None:
     known: dict[str, str] = {}
     for spec in specs:
-        link.part((spec, attacked(spec, known)))
+        a = attacked(spec, known)
+        # A flaw's patches stay here: operations cannot be sent.
+        link.part((spec, (a.ends, a.result, a.refusal, dict(a.sound), a.seconds)))
 
 
 def attacked(spec: str, known: dict[str, str] | None = None) -> Attack:
