@@ -202,7 +202,7 @@ def compare(
         progress(f"{where}: comparing {len(rows)} rows")
         _meaning(old, new, where, rows, seconds or SECONDS)
         yield change
-    wanted = [scenario] if scenario and scenario in b["scenarios"] else [*asked]
+    wanted = [scenario] if scenario is not None and scenario in b["scenarios"] else [*asked]
     if not wanted and change.others:
         wanted = sorted(change.affected, key=lambda n: b["scenarios"][n]["rank"])[:1]
     for where in wanted:
