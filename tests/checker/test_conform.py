@@ -432,6 +432,8 @@ def test_a_known_deviation_is_allowed_with_its_reason(tmp_path: Path) -> None:
         (["192.0.2.1:443"], "expected an address on loopback"),
         (["botan", "--version", "1.3"], "expected one of 1.2"),
         (["python-ssl", "--word", "Finishd"], "expected a message"),
+        (["python-ssl", "--word", "SecondClientHello"], "--extensions names what adds others"),
+        (["python-ssl", "--role", "client", "--extensions", "retry"], "expected a server"),
         (["python-ssl", "--allow", "nowhere.toml"], "cannot be read"),
         (["localhost:4433", "--certificate", "a"], "expected both, or none"),
         (["localhost:4433", "--certificate", "a", "--key", "b"], "expected a PEM certificate"),
