@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from checker.by_search import search
+from checker.by_search import search, temporal
 from checker.patched import changed_rows
 from checker.request import Request, properties_of
 from checker.trace import Trace
@@ -37,7 +37,10 @@ def attack(flaw: Flaw, end: str) -> Result:
     where = scenario(flaw.where)
     system = where.system(*flaw.roles(end, where.extensions))
     # The questions decide which of several shortest traces is found: ask those of the command.
-    props = [p for p in properties_of(Request(), where) if not p.temporal]
+    every = properties_of(Request(), where)
+    props = [p for p in every if not p.temporal]
+    if flaw.shows not in {p.name for p in props}:
+        return _violated(temporal(system, every), flaw.shows, f"flaw {flaw.name} at {end}")
     results = search(
         system, props, IN_C, patched=changed_rows(where.system(), system), until=flaw.shows
     )
