@@ -53,7 +53,7 @@ durations: $(STAMP)test  ## record the slowest tests
 page: .page/.installed  ## check the modules of the HTML page, where npm is installed
 	@if [ -d .page/node_modules ]; then set -x; \
 	  .page/node_modules/.bin/tsc -p checker/report/page && \
-	  .page/node_modules/.bin/biome check --config-path=checker/report/page checker/report/page; \
+	  (cd checker/report/page && ../../../.page/node_modules/.bin/biome check); \
 	  else echo "npm is not installed: the page's modules are not checked"; fi
 
 .page/.installed: Makefile

@@ -49,6 +49,9 @@ PACKAGES = (
     Part("hypothesis", "the tests", extra("test")),
     Part("pytest-xdist", "the tests on all cores", extra("test")),
     Part("jsonschema", "the tests", extra("test")),
+    Part("pyyaml", "the tests", extra("test")),
+    Part("nbclient", "the tests of the notebook", extra("test")),
+    Part("ipykernel", "the tests of the notebook", extra("test")),
 )
 """The packages of Python, as pyproject.toml names them."""
 PROGRAMS = (

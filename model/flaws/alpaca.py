@@ -15,6 +15,9 @@ FLAW = Flaw(
     name="alpaca",
     title="a server goes on without a protocol in common",
     source="CVE-2021-3618; Brinkmann et al., ALPACA, 2021",
+    cve=("CVE-2021-3618",),
+    year=2021,
+    hit="vsftpd before 3.0.4, Sendmail before 8.17, the mail proxy of nginx before 1.21.0",
     scenario="alpn",
     patches={
         "server": (

@@ -14,6 +14,8 @@ FLAW = Flaw(
     name="virtual_host_confusion",
     title="a server serves a name that it does not have by its default host",
     source="Delignat-Lavaud and Bhargavan, Network-based Origin Confusion Attacks, 2015",
+    year=2014,
+    hit="servers with a default host: Apache, nginx and those of content networks",
     scenario="server-names",
     patches={
         "server": without_check("server_receive_client_hello_START_to_NEGOTIATED", "name known")

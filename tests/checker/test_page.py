@@ -182,7 +182,7 @@ def test_the_page_opens_filters_and_steps(opened: Any, data: dict[str, Any]) -> 
     assert "client0.wrong_finished = yes" in opened.inner_text(".panel.broken")
     assert "decrypt_error" in opened.inner_text(".panel.sound")
     assert opened.locator("g.here").count() == 2
-    assert opened.locator(".lit text").all_inner_texts() == ["Finished"]
+    assert opened.locator(".lit text").all_text_contents() == ["Finished"]
     opened.keyboard.press("ArrowLeft")
     assert opened.locator(".panel.broken").count() == 0
 

@@ -103,6 +103,15 @@ function start(page) {
   }
 
   /**
+   * Show another step at once: the event of a changed address comes after the next key.
+   * @param {string} place
+   */
+  function at(place) {
+    history.replaceState(null, "", place);
+    route();
+  }
+
+  /**
    * @param {string} part
    * @returns {View}
    */
@@ -113,7 +122,7 @@ function start(page) {
       const graph = page.graphs.findIndex((g) => g.scenario === story.scenario);
       return traceView(page, story, {
         go: (step) => {
-          location.replace(`#trace/${a}/${step}`);
+          at(`#trace/${a}/${step}`);
         },
         ...(graph >= 0 && { graph: `#graph/${graph}/${a}/0` }),
       });
@@ -124,7 +133,7 @@ function start(page) {
         story: b ? (page.stories[Number(b)] ?? null) : null,
         link: (g, x) => `#graph/${g}/${x ?? ""}/0`,
         go: (step) => {
-          location.replace(`#graph/${a}/${b}/${step}`);
+          at(`#graph/${a}/${b}/${step}`);
         },
       });
     }
