@@ -113,7 +113,7 @@ SCENARIOS = (
         configs={"server1": {"requires_session": (True,), "ticket_expired": EITHER}},
         extensions=("resumption", "session_ticket"),
         about=("AUT-1", "AUT-6", "SEC-1", "ORD-13", "ORD-18", "RES-1", "RES-3", "RES-5", "RES-7",
-               "RES-9", "KEY-7"),
+               "RES-9", "KEY-7", "CLO-6"),
     ),
     Scenario(
         "renegotiation-honest",
@@ -204,6 +204,6 @@ SCENARIOS = (
         servers=2, later=(("server1", "server0"),),
         configs={"server1": {**TLS12, "requires_session": (True,)}},
         extensions=("psk", "resumption", "session_ticket"),
-        about=("RES-1", "RES-5", "RES-7", "KEY-7"),
+        about=("RES-1", "RES-5", "RES-7", "KEY-7", "NEG-17"),
     ),
 )
