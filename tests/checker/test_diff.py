@@ -149,9 +149,12 @@ def test_a_dropped_check_is_found_with_its_attack(tmp_path: Path) -> None:
     file.write_text(text.replace(check, "]"))
     done = subprocess.run(
         [sys.executable, "-m", "checker", "diff", str(ROOT), "--scenario", "closure"],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
     assert done.returncode == 1, done.stderr
     name = "client_receive_server_key_exchange_WAIT_SKE_to_WAIT_CR_SHD"
     assert f"| `{name}` | **weakened** | closure |" in done.stdout
