@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from checker import output
-from checker.broken import Broken
+from checker.broken import Broken, broken
 from checker.engines.interface import Label
 from checker.engines.reference import EngineError, Reference, State, parameters
 from checker.report.document import document
@@ -181,10 +181,11 @@ def replayed(recorded: Recorded) -> Replayed:
     states: list[State] = []
     p = catalogue().get(trace.property)
     goal = p.bad(system) if p is not None and trace.loop is None and p.kind != "reachable" else None
+    case = partial(broken, p, system) if p is not None and goal is not None else lambda last: None
     again = partial(replay, system, path, name=trace.property, messages=messages)
     why = ""
     try:
-        got = again(goal, reached=states.append)
+        got = again(goal, reached=states.append, why=case)
     except StepError as e:
         why = _why(system, trace.steps[e.number - 1], messages[e.number - 1], path[e.number][1], e)
         got = replay(system, path[: e.number], None, trace.property, messages=messages)

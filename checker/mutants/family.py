@@ -125,9 +125,9 @@ class Family:
             # What the adversary knows differs, or what the property says.
             paths = {p: base.path(at) for p, at in known.items()}
             if not every and self._kept(paths):
-                out = self._killed(change, dict([min(paths.items(), key=lambda x: len(x[1]))]))
-                if out.fate == KILLED or not change.open:
-                    return out
+                killed = self._killed(change, dict([min(paths.items(), key=lambda x: len(x[1]))]))
+                if killed.fate == KILLED or not change.open:
+                    return killed
             # A path of the sound system need not be one of the mutant.
             if not change.open:
                 return self._alone(change, every)

@@ -206,7 +206,7 @@ def _stronger(flaw: Flaw) -> Iterator[tuple[str, Scenario]]:
 
 
 @pytest.mark.deep
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["goto_fail", "early_ccs", "unchecked_name"])
 def test_more_power_never_saves_a_property(name: str) -> None:
     """What falls with a capability falls in as few steps with another beside it."""
     flaw = flaws()[name]
@@ -246,7 +246,7 @@ MASKED: dict[tuple[str, str], str] = {}
 
 
 @pytest.mark.deep
-@pytest.mark.parametrize(("a", "b"), _together())
+@pytest.mark.parametrize(("a", "b"), _together()[:4])
 def test_two_flaws_break_what_each_breaks(a: str, b: str) -> None:
     one, other = flaws()[a], flaws()[b]
     each = set(one.breaks.get("client", ())) | set(other.breaks.get("server", ()))
