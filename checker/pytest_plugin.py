@@ -321,6 +321,8 @@ class PropertyItem(pytest.Item):
         assert isinstance(self.parent, Properties)
         result = self.parent.result(self)
         if result is None:
+            if self.property.kind == "invariant":
+                pytest.fail("the run gave no verdict on it", pytrace=False)
             pytest.skip("it is a goal, and the scenario is proved, not searched")
         if not result.as_declared:
             request = Request(scenario=self.parent.scenario.name, **_asked(self.config))
