@@ -1,10 +1,17 @@
-"""Sizes: each test is marked `scenario` or `deep`, or is a `toy`."""
+"""Sizes: each test is marked `scenario` or `deep`, or is a `toy`. Signals: as in a terminal."""
 
 from __future__ import annotations
+
+import signal
 
 import pytest
 
 from tests.sizes import SIZES
+
+# A shell that starts a job in the background has it ignore SIGINT, and so would the commands that
+# the tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
