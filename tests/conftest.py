@@ -8,10 +8,12 @@ import pytest
 
 from tests.sizes import SIZES
 
-# A shell that starts a job in the background has it ignore SIGINT, and so would the commands that
+# A job in the background may ignore SIGINT, one under nohup SIGHUP, and so would the commands that
 # the tests start and interrupt.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+for number, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+    there = getattr(signal, number, None)
+    if there is not None and signal.getsignal(there) is signal.SIG_IGN:
+        signal.signal(there, handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
