@@ -30,14 +30,15 @@ def sent(c: View, message: str) -> Expr:
 
 @invariant("EDT-1", "8446 4.2.10, 4.1.2", (*NEEDS, "retry"))
 def a_retry_ends_early_data(w: World) -> list[Implication]:
-    """After a retry no client offers early data or accepts its acceptance, and no server delivers
-    early data."""
+    """After a retry no client offers early data or accepts its acceptance, and no server takes an
+    offer of it, delivers it or, once the second hello has come, passes over records of it."""
     out = [when(r.retried).then(neg(r.early_accepted)) for r in w.runs]
     for c in w.clients:
         again = field_of(c, "SecondClientHello", "early_data")
         out.append(when(conj(c.retried, c.early_offered)).then(neg(again)))
     for s in w.servers:
-        out.append(when(conj(s.retried, s.early_offered)).then(neg(s.early_delivered)))
+        wrong = disj(s.early_delivered, s.early_again, s.passed_after_hello)
+        out.append(when(conj(s.retried, s.early_offered)).then(neg(wrong)))
     return out
 
 

@@ -123,7 +123,7 @@ def a_session_keeps_its_master_secret(w: World) -> list[Implication]:
 
 
 @invariant(
-    "RES-3", "7627 1; 5246 F.1.4", ("later-servers", "resumption", "adversary", "certificates")
+    "RES-3", "7627 1; 5246 F.1.4", ("later-servers", "resumption", "certificates")
 )
 def a_session_keeps_its_identities(w: World) -> list[Implication]:
     """A resumed run has the peer of the session; if that is the honest server, a run of that server
@@ -214,8 +214,10 @@ def a_new_ticket_comes_if_promised_and_in_its_place(w: World) -> list[Implicatio
             eq(s.ticket_promised, s.ticket_sent)
         ))
     for c in w.clients:
+        seen = c.saw_new_session_ticket
+        out.append(when(seen).then(c.resumed | w.system.of(c.run, "sent_Finished")))
         got = conj(is_open(c), c.verified, c.version <= "TLS12")
-        out.append(when(got).then(eq(c.ticket_promised, c.saw_new_session_ticket)))
+        out.append(when(got).then(eq(c.ticket_promised, seen)))
         for s in w.servers:
             given = conj(server_authenticated(c), paired(c, s), c.ticket_promised)
             out.append(when(given).then(conj(s.ticket_sent, c.held_ticket == s.name)))
@@ -241,7 +243,8 @@ def a_session_is_resumed_only_if_it_was_completed_well(w: World) -> list[Implica
 )
 def a_second_handshake_completes_and_resumes_if_it_may(w: World) -> list[Implication]:
     """Without an adversary a second handshake completes, and the session is resumed exactly if the
-    client asks, both still offer the suite, and the extended master secret is as before."""
+    client asks, with no expired ticket, both still offer the suite, and the extended master secret
+    is as before."""
     out = []
     for (c, b), (s, d) in zip(later(w.clients), later(w.servers), strict=True):
         usable = disj(
@@ -253,8 +256,15 @@ def a_second_handshake_completes_and_resumes_if_it_may(w: World) -> list[Implica
         asked = conj(c.offers_session, b.stored, d.stored, usable)
         ems = c.offers_ems & s.offers_ems
         begun = conj(s.state != "START", b.end == "close_notify", d.end == "close_notify")
-        out.append(when(conj(begun, asked, eq(ems, b.ems))).then(conj(done(c, s), s.resumed)))
+        expired: Expr = FALSE
+        if "by_ticket" in s.run.role.variables:
+            expired = (c.hello_ticket != "none") & s.ticket_expired
+        kept = conj(begun, asked, eq(ems, b.ems))
+        out.append(when(conj(kept, neg(expired))).then(conj(done(c, s), s.resumed)))
         shown = (s.client_auth != "mandatory") | (c.client_certificate != "empty")
-        upgraded = conj(begun, asked, ems, neg(b.ems), shown)
-        out.append(when(upgraded).then(conj(done(c, s), neg(s.resumed))))
+        upgraded = conj(begun, asked, ems, neg(b.ems))
+        anew = conj(done(c, s), neg(s.resumed))
+        out.append(when(conj(upgraded, shown)).then(anew))
+        if expired is not FALSE:
+            out.append(when(conj(kept, expired, shown)).then(anew))
     return out

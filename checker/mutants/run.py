@@ -35,7 +35,7 @@ from model.roles import role
 from model.scenario import SCENARIOS, Scenario, scenario
 from properties import Property
 
-MORE = 1 << 25
+MORE = 1 << 26
 """The largest number of states of a mutant."""
 LATE = 10_000_000
 """A scenario without an adversary, or with few properties, comes after smaller ones than this."""

@@ -23,8 +23,9 @@ from model.transcript import VIEWS
 
 _flag = Variable(BOOL, (False,))
 VARIABLES = {
-    # Configuration: whether the client's certificate holds a Diffie-Hellman key.
-    "client": {"dh_certificate": _flag},
+    # Configuration: whether the client's certificate holds a Diffie-Hellman key; whether the one
+    # that the server showed does.
+    "client": {"dh_certificate": _flag, "server_dh": _flag},
     # Whether the certificate that the client showed holds one.
     "server": {"client_dh": _flag},
 }
@@ -78,10 +79,12 @@ EXTENSION = Extension(
     rows=tuple(ROWS),
     amends=(
         *(
-            Amend(f"client_receive_certificate_WAIT_CERTIFICATE_to_{state}", checks=(_kind,))
+            Amend(f"client_receive_certificate_WAIT_CERTIFICATE_to_{state}", checks=(_kind,),
+                  do={"server_dh": dh_key})
             for state in ("WAIT_SKE", "WAIT_CR_SHD")
         ),
-        Amend("client_receive_certificate_WAIT_CERT_CR_WAIT_CERT_to_WAIT_CV", checks=(_signs,)),
+        Amend("client_receive_certificate_WAIT_CERT_CR_WAIT_CERT_to_WAIT_CV", checks=(_signs,),
+              do={"server_dh": dh_key}),
         Amend("server_receive_certificate_WAIT_CERT_to_WAIT_CV", checks=(_signs,)),
         Amend("server_receive_certificate_WAIT_CERTIFICATE_to_WAIT_CKE", checks=(_fits,),
               do={"client_dh": dh_key & (certificate != "empty")}),

@@ -8,13 +8,16 @@
 
 from __future__ import annotations
 
-from model.expr import BOOL, FALSE, const, neg
+from model.expr import BOOL, FALSE, TRUE, Expr, conj, const, neg
 from model.extensions import Amend, Extension
 from model.extensions.early_data import EarlyData, ee, hello, next_skipped, skips
+from model.extensions.early_data import server as early_server
 from model.extensions.retry import client
 from model.extensions.retry import server as retry_server
 from model.message import UndecryptableRecord
-from model.principal import Key
+from model.observers import latch
+from model.principal import Key, server
+from model.role import Observer
 from model.rule import SAME, Message, Rule, check, receive, snake
 
 _WAITING = ("SEND_HRR", "WAIT_CH")
@@ -25,6 +28,12 @@ def _skip(message: Message) -> Rule:
         "server", message, _WAITING, SAME, rfc="8446 4.2.10", when=skips,
         do={"skipped": next_skipped}, label=f"server_skip_{snake(message.name)}_after_retry",
     )
+
+
+def _passing(message: Message, skipped: Expr) -> Observer:
+    """The observer of a record passed over after the second hello."""
+    late = conj(retry_server.retried, server.client_random != "none")
+    return latch("passed_after_hello", "receive", message.name, conj(skipped, late))
 
 
 _CH2 = "server_receive_second_client_hello"
@@ -58,4 +67,11 @@ EXTENSION = Extension(
         Amend("server_skip_undecryptable_record", of="early_data",
               when=neg(retry_server.retried)),
     ),
+    observers={
+        "server": (
+            latch("early_again", "receive", "SecondClientHello", hello.early_data),
+            _passing(EarlyData, ~early_server.early_accepted),
+            _passing(UndecryptableRecord, TRUE),
+        ),
+    },
 )

@@ -21,6 +21,7 @@ from model.extensions import Amend, Extension, takes, unasked
 from model.extensions.psk import NewSessionTicket
 from model.extensions.resumption import VARIABLES as BASE
 from model.extensions.resumption import fits, none, offers, session_id
+from model.observers import held, keeps
 from model.principal import ServerOwner, server
 from model.role import Role
 from model.rule import SAME, Fields, Rule, Variable, check, receive, send
@@ -178,4 +179,12 @@ EXTENSION = Extension(
             )
         ),
     ),
+    observers={
+        "client": (
+            keeps("receive", "ServerHello", held(own, ticket_promised=answer.session_tickets)),
+        ),
+        "server": (
+            keeps("receive", "ClientHello", held(its, hello_ticket=hello.session_ticket)),
+        ),
+    },
 )

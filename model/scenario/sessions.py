@@ -102,6 +102,7 @@ SCENARIOS = (
         {**TLS12, **offers("RSA"), "renews": (False,), "closes": (True,)},
         network="reliable",
         clients=2, servers=2, later=TWICE, order="over",
+        configs={"server1": {"ticket_expired": EITHER}},
         extensions=("extended_master_secret", "resumption", "session_ticket"),
     ),
     Scenario(
@@ -113,7 +114,7 @@ SCENARIOS = (
         configs={"server1": {"requires_session": (True,), "ticket_expired": EITHER}},
         extensions=("resumption", "session_ticket"),
         about=("AUT-1", "AUT-6", "SEC-1", "ORD-13", "ORD-18", "RES-1", "RES-3", "RES-5", "RES-7",
-               "RES-9", "KEY-7", "CLO-6"),
+               "RES-9", "KEY-7", "KEY-14", "KEY-21", "NEG-17", "CLO-6"),
     ),
     Scenario(
         "renegotiation-honest",
@@ -204,6 +205,7 @@ SCENARIOS = (
         servers=2, later=(("server1", "server0"),),
         configs={"server1": {**TLS12, "requires_session": (True,)}},
         extensions=("psk", "resumption", "session_ticket"),
-        about=("RES-1", "RES-5", "RES-7", "KEY-7", "NEG-17"),
+        about=("AUT-24", "KEY-3", "KEY-7", "KEY-14", "KEY-21", "NEG-17", "PLC-2", "RES-1", "RES-5",
+               "RES-7"),
     ),
 )
