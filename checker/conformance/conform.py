@@ -158,7 +158,8 @@ class Prober:
             trial.listen(step, trial.target.wait)
         if step.refused:
             return Judged(self._refused(check, step))
-        if step.has("HelloRetryRequest") and check.state == "START":
+        retried = step.has("HelloRetryRequest") and "retry" not in self.config.extensions
+        if retried and check.state == "START":
             return Judged()  # RFC 8446 4.1.4: the server may ask for another hello
         return self._not_refused(check, step, target)
 

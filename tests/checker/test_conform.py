@@ -21,7 +21,7 @@ import pytest
 from checker.arguments import ARGUMENTS
 from checker.cli import main
 from checker.conformance import allowance
-from checker.conformance.comparison import LAXER
+from checker.conformance.comparison import LATE, LAXER
 from checker.conformance.conform import Conformance, Prober, conform
 from checker.conformance.connection import Connection
 from checker.conformance.credentials import credentials
@@ -138,21 +138,39 @@ def test_a_dropped_check_is_found_and_named(config: Configuration, row: str, che
     assert (d.weakening.how, d.weakening.base, d.weakening.check) == ("is not checked", row, check)
 
 
+_HRR = "server_receive_client_hello_START_to_SEND_HRR"
+_CH2 = "server_receive_second_client_hello_WAIT_CH_to_NEGOTIATED"
+_PSK = "server_receive_client_hello_psk"
+OF_EXTENSIONS = {
+    ("retry", _HRR, "compression null"): LAXER,
+    ("retry", _CH2, "compression null"): LAXER,
+    # Without a share no handshake completes.
+    ("retry", _CH2, "group kept"): LATE,
+    # Another check refuses a hello without a share, too.
+    ("retry", _CH2, "key share"): None,
+    ("psk", _PSK, "compression null"): LAXER,
+    ("psk", _PSK, "binder"): LAXER,
+    ("psk", "server_receive_client_hello_START_to_NEGOTIATED", "modes"): LAXER,
+}
+
+
 @pytest.mark.deep
-@pytest.mark.parametrize(
-    ("extension", "row", "check"),
-    [
-        ("retry", "server_receive_second_client_hello_WAIT_CH_to_NEGOTIATED", "compression null"),
-        ("psk", "server_receive_client_hello_psk", "compression null"),
-        ("psk", "server_receive_client_hello_psk", "binder"),
-        ("psk", "server_receive_client_hello_START_to_NEGOTIATED", "modes"),
-    ],
-)
+@pytest.mark.parametrize(("extension", "row", "check"), OF_EXTENSIONS)
 def test_a_dropped_check_of_an_extension_is_found(extension: str, row: str, check: str) -> None:
     config = replace(TLS13, extensions=(extension,))
     (word,) = {c.word for c in words(config).checks if c.answer.rule.refuses == (row, check)}
-    (d,) = checked(config, without_check(row, check)).divergences
-    assert (d.kind, d.word) == (LAXER, word)
+    kind = OF_EXTENSIONS[extension, row, check]
+    found = [(d.kind, d.word) for d in checked(config, without_check(row, check)).divergences]
+    assert found == ([(kind, word)] if kind else [])
+
+
+@pytest.mark.deep
+def test_every_check_that_an_extension_adds_to_the_words_is_dropped() -> None:
+    plain = {c.answer.rule.refuses for c in words(TLS13).checks}
+    for extension in SETTINGS:
+        those = words(replace(TLS13, extensions=(extension,))).checks
+        more = {c.answer.rule.refuses for c in those} - plain
+        assert more == {(r, k) for e, r, k in OF_EXTENSIONS if e == extension}
 
 
 def test_the_extensions_of_the_command_are_those_that_have_settings() -> None:
