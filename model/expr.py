@@ -15,7 +15,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass, field
 from typing import Any
 
-from model.near import hint
+from model.near import hint, shown
 
 Value = Hashable
 
@@ -39,7 +39,7 @@ class Domain:
             return self.codes[value]
         except (KeyError, TypeError):
             raise ValueError(
-                f"{value!r} is not a {self.name}: expected one of "
+                f"{shown(value)} is not a {self.name}: expected one of "
                 f"{', '.join(map(str, self.values))}{hint(value, self.values)}"
             ) from None
 

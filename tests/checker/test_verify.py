@@ -445,7 +445,7 @@ def test_stop_at_first(capsys: pytest.CaptureFixture[str]) -> None:
         assert cli.main([*shared, *filter(None, [option])]) == 1
         rows = json.loads(capsys.readouterr().out)["results"]
         verdicts[option] = {r["id"]: (r["verdict"], r["depth"]) for r in rows}
-    assert verdicts["--stop-at-first"]["ORD-13"] == verdicts[""]["ORD-13"]
+    assert verdicts["--stop-at-first"]["AUT-30"] == verdicts[""]["AUT-30"] == ("VIOLATED", 7)
     assert verdicts[""]["AUT-6"] == ("VIOLATED", 18)
     assert verdicts["--stop-at-first"]["AUT-6"][0] == "UNKNOWN"
 

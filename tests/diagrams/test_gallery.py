@@ -191,8 +191,9 @@ def test_the_chart_of_a_flaw_is_the_trace_of_the_command(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     of = flaws()[name]
-    assert cli.main(["verify", "--flaw", name]) == 0
-    assert chart(attack(of, of.ends[0]).trace) in capsys.readouterr().out
+    assert cli.main(["verify", of.shows, "--flaw", name]) == 0
+    drawn = attack(of, of.ends[0])
+    assert chart(drawn.trace, patched=drawn.rows) in capsys.readouterr().out
 
 
 def test_a_message_is_the_adversarys_unless_an_honest_run_sent_just_that() -> None:

@@ -250,6 +250,8 @@ LIMITS = {
     "list": ("no such kind",),
     "monitor": ("no such file",),
     "diff": ("no such tree",),
+    "attacks": ("no such flaw",),
+    "explore": ("--scenario", "no such scenario"),
 }
 """What keeps a command short."""
 
