@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from model.expr import FALSE, Expr, conj, disj
+from model.expr import FALSE, Expr, conj, disj, neg
 from model.principal import OFFERED
 from properties import Implication, View, World, invariant, when
 from properties.authentication import is_open
 from properties.order import legacy
+from properties.retry import alone
 
 
 def begun(r: View) -> Expr:
@@ -76,8 +77,12 @@ def every_message_is_sent_under_its_key(w: World) -> list[Implication]:
 
 @invariant("NEG-17", "5246 7.4.1.2, 7.4.1.3, 7.4.2, 7.4.3; 8446 4.1.2, 4.1.3, 4.4.2")
 def what_a_message_says_is_what_is_kept(w: World) -> list[Implication]:
-    """A run keeps of each message of the handshake what the message says."""
-    return [when(begun(r)).then(~r.kept_other) for r in w.runs]
+    """A run keeps of each message of the handshake what the message says; of a hello whose share it
+    does not take, no group."""
+    out = [when(begun(r)).then(~r.kept_other) for r in w.runs]
+    for s in (s for s in w.servers if "named_group" in s.run.role.variables):
+        out.append(when(conj(begun(s), neg(alone(s)))).then(~s.other_group))
+    return out
 
 
 @invariant("AUT-29", "5246 7.4.6; 8446 4.4.2", ("adversary",))

@@ -206,7 +206,7 @@ _first_kept = conj(
          cookie=ite(server.asks_cookie, base_server.me, const("none", ServerOwner))),
     ch.version == "TLS13",
 )
-_share_kept = (after("version", Version) != "TLS13") | held(server, named_group=hello.group)
+_group_kept = (after("version", Version) != "TLS13") | held(server, named_group=hello.group)
 
 _nobody = const("none", ClientOwner)
 _client_hello = {
@@ -312,8 +312,10 @@ EXTENSION = Extension(
         "server": (
             Observer("wrong_cookie", "receive", "SecondClientHello",
                      server.wrong_cookie | (second.cookie != server.cookie)),
-            keeps("receive", "ClientHello", ite(_asks_again, _first_kept, _share_kept)),
-            keeps("receive", "SecondClientHello", _share_kept),
+            keeps("receive", "ClientHello", ~_asks_again | _first_kept),
+            # With a pre-shared key alone no share is taken, and so no group.
+            latch("other_group", "receive", "ClientHello", ~_asks_again & ~_group_kept),
+            latch("other_group", "receive", "SecondClientHello", ~_group_kept),
             *(
                 latch("unlisted_share", "receive", m,
                       (after("version", Version) == "TLS13") & _shared & ~listed)
