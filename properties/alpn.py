@@ -34,11 +34,12 @@ def data_is_read_as_the_protocol_that_it_is_written_in(w: World) -> list[Implica
 @invariant("NEG-21", "7301 3.1, 3.2", ("alpn",))
 def the_protocol_is_one_that_both_ends_have(w: World) -> list[Implication]:
     """A client goes on only with a protocol that it listed, a server only with one that it knows
-    and that the hello lists."""
+    and that the hello lists; with none only if the hello lists none or the server has no ALPN."""
     out = []
     for c in w.clients:
         mine = disj(*((c.protocol == p) & getattr(c, f"lists_{p}") for p in PROTOCOLS))
         out.append(when(c.protocol != "none").then(mine))
     for s in w.servers:
         out.append(when(conj(is_open(s), s.protocol != "none")).then(~s.unlisted_protocol))
+        out.append(when(conj(is_open(s), s.protocol == "none")).then(~s.no_common_protocol))
     return out

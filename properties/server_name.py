@@ -35,11 +35,13 @@ def satisfied(s: View) -> Expr:
     return meets(shown_by(s, "client"), demanded(s))
 
 
-@invariant("NEG-19", "6066 3", ("adversary", "certificates", "server_name"))
+@invariant("NEG-19", "6066 3; 8446 4.2", ("adversary", "certificates", "server_name"))
 def a_client_is_served_by_the_host_that_it_named(w: World) -> list[Implication]:
     """A client that finished with the honest server is served by the host of the name in its hello,
-    if the server says that it used the name, or refuses unknown names."""
-    return [
+    if the server says that it used the name, or refuses unknown names. A client without a name
+    takes no such answer."""
+    out = [when(c.name_used).then(c.wanted != "none") for c in w.clients]
+    return out + [
         when(conj(server_authenticated(c), paired(c, s), c.wanted != "none", sure)).then(
             eq(s.host, c.wanted)
         )
@@ -49,7 +51,7 @@ def a_client_is_served_by_the_host_that_it_named(w: World) -> list[Implication]:
     ]
 
 
-@invariant("AUT-31", "6066 3; 5246 7.4.6; 8446 4.4.2.4", ("adversary", "server_name"))
+@invariant("AUT-31", "6066 3; 5246 7.4.6; 8446 4.4.2.4", ("server_name",))
 def a_host_serves_only_clients_that_meet_its_demand(w: World) -> list[Implication]:
     """A server that finished has the certificate that the host for the client's last hello
     demands, from this handshake or from the one that it resumes."""

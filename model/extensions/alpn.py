@@ -121,6 +121,8 @@ def _of_hello(message: str) -> tuple[Observer, ...]:
     )
     return (
         latch("unlisted_protocol", "receive", message, ~both),
+        latch("no_common_protocol", "receive", message,
+              conj(last, listed, server.uses_alpn, picked == "none")),
         keeps("receive", message, ~last | (eq(picked, chosen()))),
     )
 
@@ -166,7 +168,8 @@ EXTENSION = Extension(
         "client": (
             keeps("receive", "EncryptedExtensions", held(client, protocol=answered)),
             keeps("receive", "ServerHello",
-                  (after("version", Version) == "TLS13") | held(client, protocol=answered)),
+                  ite(after("version", Version) == "TLS13", answered == "none",
+                      held(client, protocol=answered))),
         ),
         "server": (*_of_hello("ClientHello"), *_of_hello("SecondClientHello")),
     },

@@ -161,7 +161,9 @@ def _of_server(role: Role, rule: Rule) -> Amend | None:
 def _kept(message: str) -> Observer:
     """The observer of a hello that is answered with ServerHello."""
     answered = after("client_random", ClientOwner) != "none"
-    return keeps("receive", message, ~answered | held(server, server_name=name))
+    said = ~after("name_used", BOOL) | (known & server.acknowledges)
+    kept = conj(held(server, server_name=name, host=host), said)
+    return keeps("receive", message, ~answered | kept)
 
 
 _legacy = {
@@ -227,8 +229,8 @@ EXTENSION = Extension(
         "client": (
             keeps("receive", "EncryptedExtensions", held(client, name_used=used)),
             keeps("receive", "ServerHello",
-                  (after("version", base_client.version.domain) == "TLS13")
-                  | held(client, name_used=used)),
+                  ite(after("version", base_client.version.domain) == "TLS13", ~used,
+                      held(client, name_used=used))),
         ),
         "server": (_kept("ClientHello"), _kept("SecondClientHello")),
     },
