@@ -16,8 +16,9 @@ from pathlib import Path
 
 from checker.attack import attack, handshake
 from checker.pool import cores
+from checker.report.words import count
 from diagrams import alerts
-from diagrams.machine import GENERATIONS, machine, node_labels, overlay
+from diagrams.machine import GENERATIONS, machine, node_labels, overlay, title
 from diagrams.product import product
 from diagrams.render import digest, digest_in, svg, texts
 from diagrams.sequence import sequence
@@ -28,6 +29,9 @@ from model.scenario import scenario
 
 FOLDER = Path(__file__).with_name("gallery")
 INDEX = "README.md"
+
+COMPOSED = ("early_data", "psk", "retry")
+"""The extensions that are drawn in one machine of TLS 1.3, as in RFC 8446 A."""
 
 PRODUCTS = ("honest",)
 """The scenarios of the drawn product graphs: small, on a reliable network."""
@@ -93,7 +97,7 @@ def pictures() -> Iterator[Picture]:
 
 def run(name: str) -> Picture:
     """The picture of an honest handshake in HONEST, until both ends are connected."""
-    title, version, suite, certificate = HONEST[name]
+    about, version, suite, certificate = HONEST[name]
     values = {
         "state": "CONNECTED",
         "max_version": version,
@@ -101,8 +105,8 @@ def run(name: str) -> Picture:
         "suite": suite,
         "client_certificate": certificate,
     }
-    trace = handshake("honest", values, title)
-    return Picture(name, "Honest runs", title, sequence(trace, title), drawn=False)
+    trace = handshake("honest", values, about)
+    return Picture(name, "Honest runs", about, sequence(trace, about), drawn=False)
 
 
 def flaw(name: str) -> Picture:
@@ -110,12 +114,12 @@ def flaw(name: str) -> Picture:
     of = flaws()[name]
     result = attack(of, of.ends[0])
     at = "both ends" if of.ends[0] == "both" else f"the {of.ends[0]}"
-    title = (
+    said = (
         f"{of.title[:1].upper()}{of.title[1:]}, at {at}.\nSource: {of.reference}.\n"
         f"Broken at the end: {result.id} {result.property.replace('_', ' ')}."
     )
-    about = f"{' '.join(title.splitlines())} {len(result.trace)} steps."
-    return Picture(f"flaw-{name}", "Flaws", about, sequence(result.trace, title), drawn=False)
+    about = f"{' '.join(said.splitlines())} {count(len(result.trace), 'step')}."
+    return Picture(f"flaw-{name}", "Flaws", about, sequence(result.trace, said), drawn=False)
 
 
 def documents(shown: Sequence[Picture]) -> dict[str, str]:
@@ -129,18 +133,18 @@ def documents(shown: Sequence[Picture]) -> dict[str, str]:
 
 
 def machines() -> Iterator[Picture]:
-    """The pictures of each role in full and by generation, then of each extension."""
+    """The pictures of each role in full, by generation and composed, then of each extension."""
     for name in ("client", "server"):
-        for generation in (None, *GENERATIONS):
-            graph = machine(role(name), generation)
-            what = GENERATIONS[generation] if generation else "every generation"
-            yield Picture(str(graph.name), "Machines", f"The {name}, {what}.", graph.source)
+        drawn = [(role(name), g) for g in (None, *GENERATIONS)]
+        for of, generation in (*drawn, (role(name, COMPOSED), "tls13")):
+            graph = machine(of, generation)
+            yield Picture(str(graph.name), "Machines", title(of, generation), graph.source)
     for extension in extensions().values():
         for name in ("client", "server"):
-            drawn = overlay(role(name, with_needed(extension.name)), extension)
-            if drawn is not None:
-                title = f"The {name}: {extension.summary} (RFC {extension.rfc})."
-                yield Picture(str(drawn.name), "Extensions", title, drawn.source)
+            added = overlay(role(name, with_needed(extension.name)), extension)
+            if added is not None:
+                about = f"The {name}: {extension.summary} (RFC {extension.rfc})."
+                yield Picture(str(added.name), "Extensions", about, added.source)
 
 
 def index(shown: Sequence[Picture]) -> str:

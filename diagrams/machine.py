@@ -1,9 +1,9 @@
 """A role's machine as a picture, drawn from the role's rows.
 
-Each row and source state is one edge, in the order of the tables. A row with most states as sources
-(an alert, the end of the transport) is one edge from a box "any state"; all rows that do not change
-a state are one loop. Reject rows are not drawn: they are the complement of the others, and all
-enter CLOSED.
+Each row and source state is one edge, in the order of the tables; a row that does not change the
+state is written in the state's box. A row with most states as sources (an alert, the end of the
+transport) starts at a box "any state". Reject rows are not drawn: they are the complement of the
+others, and all enter CLOSED.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from collections.abc import Collection, Mapping, Sequence
 import graphviz
 
 from model.expr import FALSE, TRUE, Expr, Value, const, rebuild, substitute, var, variables
-from model.extensions import Extension
+from model.extensions import Extension, extensions
 from model.role import Role
 from model.rule import SAME, Rule
+from model.system import possible
 
 GENERATIONS = {"tls12": "TLS 1.0 to 1.2", "tls13": "TLS 1.3"}
 """The generations that a state can belong to; a state of both is shared."""
@@ -33,12 +34,16 @@ FONT = "Helvetica"
 
 WAITS, SENDS, EITHER, END = "#dbe9ff", "#dff3df", "#f4f4f4", "#ffffff"
 MARK = {"receive": "?", "send": "!", "step": ""}
+KEYS = {"write_key": "K_send", "read_key": "K_recv"}
+"""By variable: the name of the record key in RFC 8446 A."""
 INK = {"receive": "#1f4e9c", "send": "#1f7a33", "step": "#555555"}
 LEGEND = (
-    "?Message is received, !Message is sent. A bold border: the start, a double one: the end. Blue "
-    "states wait for the peer, green states send or decide, grey ones may do either.\n"
-    "msg.x is a field of the message, any other name a variable of the run. A check that fails is "
-    "answered with an alert.\n"
+    "?Message is received, !Message is sent. A bold border: the start, a double one: the end. "
+    "Blue states wait for the peer, green states send or decide, grey ones may do either; a row "
+    "in a state's box does not leave it.\n"
+    "K_send and K_recv are the keys that the run writes and reads under from then on; empty: "
+    "made of no secret. msg.x is a field of the message, any other name a variable of the run. "
+    "A check that fails is answered with an alert.\n"
     "Rows that refuse a message are not drawn: they are the complement of these, and all enter "
     "CLOSED."
 )
@@ -51,12 +56,22 @@ def machine(role: Role, generation: str | None = None) -> graphviz.Digraph:
     """The machine of `role`, or the part of one generation (a key of GENERATIONS)."""
     home = generations(role)
     drawn = [s for s in role.states if generation in (None, *home[s]) or len(home[s]) != 1]
-    what = GENERATIONS[generation] if generation else "TLS 1.0 to 1.3"
-    name = f"{role.name}-{generation}" if generation else role.name
-    graph = drawing(name, f"The {role.name} of {what}.\n{LEGEND}")
-    _states(graph, role, drawn, clusters=generation is None)
-    _edges(graph, role, edges(role, drawn, generation), generation)
+    name = "-".join(filter(None, (role.name, generation, *_named(role))))
+    graph = drawing(name, f"{title(role, generation)}\n{LEGEND}")
+    _draw(graph, role, drawn, edges(role, drawn, generation), generation)
     return graph
+
+
+def title(role: Role, generation: str | None = None) -> str:
+    """What the machine of `role` is, as a sentence."""
+    what = GENERATIONS[generation] if generation else "TLS 1.0 to 1.3"
+    more = ", ".join(_named(role))
+    return f"The {role.name} of {what}{' with ' if more else ''}{more}."
+
+
+def _named(role: Role) -> list[str]:
+    """The extensions of `role` that a scenario names."""
+    return [n for n in role.extensions if not extensions()[n].implied]
 
 
 def overlay(role: Role, extension: Extension) -> graphviz.Digraph | None:
@@ -78,11 +93,10 @@ def overlay(role: Role, extension: Extension) -> graphviz.Digraph | None:
     at = {s for _, source, target in together for s in (source, target) if isinstance(s, str)}
     text = (
         f"The {role.name} of {extension.summary} (RFC {extension.rfc}).\nDrawn are the rows of "
-        f"this extension and, dashed, those that it amends.\n{LEGEND}"
+        f"this extension and, dashed or in italics, those that it amends.\n{LEGEND}"
     )
     graph = drawing(f"{role.name}-{extension.name}", text)
-    _states(graph, role, [s for s in role.states if s in at], clusters=True)
-    _edges(graph, role, together, amended=amended)
+    _draw(graph, role, [s for s in role.states if s in at], together, amended=amended)
     return graph
 
 
@@ -121,13 +135,17 @@ def _generation(section: str) -> str:
 
 # -- what an edge says ----------------------------------------------------------------------------
 def label(row: Rule, generation: str | None = None) -> list[str]:
-    """The lines of an edge: event, short guard, RFC sections, all for `generation` if named."""
+    """The lines of a row: event, short guard, keys, RFC sections, for `generation` if named."""
     lines = [f"{MARK[row.kind]}{row.event}"]
     when = guard(row, generation)
     if when is not TRUE:
         lines += short(f"if {when}".replace("own.", ""))
     if row.checks:
         lines += short(f"checks {', '.join(c.name for c in row.checks)}")
+    for variable, name in KEYS.items():
+        if variable in row.do:
+            values = sorted(possible(row.do[variable]), key=row.do[variable].domain.code)
+            lines.append(f"{name} = {' or '.join(map(str, values))}")
     sections = [x.strip() for x in row.rfc.split(";")]
     here = [x for x in sections if generation in (None, _generation(x))]
     return lines + short(f"RFC {'; '.join(here or sections)}")
@@ -203,36 +221,82 @@ def drawing(name: str, text: str) -> graphviz.Digraph:
 
 def node_labels(dot: str) -> list[str]:
     """The lines of text in the nodes of a DOT text that this package made."""
-    quoted = r'"(?:[^"\\]|\\.)*"'
+    quoted, marked = r'"(?:[^"\\]|\\.)*"', r"<(?:[^<>]|<[^<>]*>)*>"
     out: list[str] = []
     for name, attributes in re.findall(
-        rf"(?m)^\t+({quoted}|\w+) \[((?:{quoted}|[^\"\]])*)\]$", dot
+        rf"(?m)^\t+({quoted}|\w+) \[((?:{quoted}|{marked}|[^\"<\]])*)\]$", dot
     ):
         if name not in ("graph", "node", "edge"):
-            said = re.search(rf"\blabel=({quoted}|[^\s\"]+)", attributes)
-            out += (said[1] if said else name).strip('"').splitlines()
-    return out
+            said = re.search(rf"\blabel=({quoted}|{marked}|[^\s\"]+)", attributes)
+            text = said[1] if said else name
+            if text.startswith("<"):
+                lines = re.sub(r"<br/>|</tr>", "\n", text[1:-1])
+                out += html.unescape(re.sub(r"<[^>]*>", "", lines)).split("\n")
+            else:
+                out += text.strip('"').splitlines()
+    return list(filter(None, out))
 
 
-def _states(graph: graphviz.Digraph, role: Role, drawn: Sequence[str], *, clusters: bool) -> None:
-    """Add a box for each state; with `clusters`, the states of a generation are in one frame."""
+def _draw(
+    graph: graphviz.Digraph,
+    role: Role,
+    drawn: Sequence[str],
+    shown: Sequence[Edge],
+    generation: str | None = None,
+    amended: Collection[str] = (),
+) -> None:
+    """Add a box for each state and for each source of several states, and the edges.
+
+    Rows called `amended` are dashed, or in italics in a box.
+    """
+    staying: dict[str | tuple[str, ...], list[Rule]] = {}
+    boxes: dict[tuple[str, ...], str] = {}
+    for row, source, target in shown:
+        if target == SAME:
+            staying.setdefault(source, []).append(row)
+        if isinstance(source, tuple):
+            boxes.setdefault(source, _several(role, row, source))
     home = generations(role)
-    for key, title in GENERATIONS.items():
-        inside = [s for s in drawn if home[s] == (key,)]
-        if inside and clusters:
-            frame = {"label": title, "style": "rounded", "color": "#999999"}
-            with graph.subgraph(name=f"cluster_{key}", graph_attr=frame) as cluster:
-                for s in inside:
-                    _state(cluster, role, s)
-        else:
-            for s in inside:
-                _state(graph, role, s)
     for s in drawn:
-        if len(home[s]) != 1:
-            _state(graph, role, s)
+        of = GENERATIONS[home[s][0]] if generation is None and len(home[s]) == 1 else ""
+        _state(graph, role, s, _label(s, of, staying.get(s, ()), generation, amended))
+    names = {s: f"{ANY} {i}" for i, s in enumerate(boxes, 1)}
+    for several, name in names.items():
+        text = _label(boxes[several], "", staying.get(several, ()), generation, amended)
+        graph.node(name, text, style="dashed")
+    for row, source, target in shown:
+        if target != SAME:
+            style = {"style": "dashed"} if row.name in amended else {}
+            # The blank keeps the text off its line.
+            text = "".join(f"&#160;{graphviz.escape(x)}\\l" for x in label(row, generation))
+            start = names[source] if isinstance(source, tuple) else source
+            graph.edge(start, target, text, color=INK[row.kind], fontcolor=INK[row.kind], **style)
 
 
-def _state(graph: graphviz.Digraph, role: Role, state: str) -> None:
+def _label(
+    name: str, of: str, rows: Sequence[Rule], generation: str | None, amended: Collection[str]
+) -> str:
+    """The label of a box: its name, the generation `of` which it is, and the rows that stay there.
+
+    Rows that differ in the message only are told together.
+    """
+    together: dict[tuple[str, bool, tuple[str, ...]], list[str]] = {}
+    for row in rows:
+        event, *rest = label(row, generation)
+        together.setdefault((row.kind, row.name in amended, tuple(rest)), []).append(event)
+    small = '<font point-size="9" color="{}">{}</font>'
+    cells = [("", "<br/>".join(map(html.escape, name.splitlines())))]
+    if of:
+        cells.append(("", small.format(INK["step"], of)))
+    for (kind, slanted, rest), events in together.items():
+        lines = map(html.escape, (*textwrap.wrap(", ".join(events), WIDTH), *rest))
+        text = small.format(INK[kind], "<br/>".join(lines))
+        cells.append((' align="left" balign="left"', f"<i>{text}</i>" if slanted else text))
+    table = "".join(f"<tr><td{how}>{text}</td></tr>" for how, text in cells)
+    return f'<<table border="0" cellspacing="0" cellpadding="1">{table}</table>>'
+
+
+def _state(graph: graphviz.Digraph, role: Role, state: str, label: str) -> None:
     kinds = {r.kind for r in role.table if state in r.sources and not folded(role, r)}
     fill = EITHER if "receive" in kinds else SENDS
     if state in role.final:
@@ -241,42 +305,7 @@ def _state(graph: graphviz.Digraph, role: Role, state: str) -> None:
         fill = WAITS
     bold = {"penwidth": "2.5"} if state == role.states[0] else {}
     double = {"peripheries": "2"} if state in role.final else {}
-    graph.node(state, fillcolor=fill, **bold, **double)
-
-
-def _edges(
-    graph: graphviz.Digraph,
-    role: Role,
-    shown: Sequence[Edge],
-    generation: str | None = None,
-    amended: Collection[str] = (),
-) -> None:
-    """Add the edges, a box for each source of several states, and a loop for each state."""
-    boxes: dict[tuple[str, ...], str] = {}
-    loops: dict[str, list[Rule]] = {}
-    for row, source, target in shown:
-        if isinstance(source, tuple):
-            if source not in boxes:
-                boxes[source] = f"{ANY} {len(boxes) + 1}" if boxes else ANY
-                graph.node(boxes[source], _several(role, row, source), style="dashed")
-            source = boxes[source]
-        if target == SAME:
-            loops.setdefault(source, []).append(row)
-            continue
-        style = {"style": "dashed"} if row.name in amended else {}
-        # The blank keeps the text off its line.
-        text = "".join(f"&#160;{graphviz.escape(x)}\\l" for x in label(row, generation))
-        graph.edge(source, target, text, color=INK[row.kind], fontcolor=INK[row.kind], **style)
-    for source, rows in loops.items():
-        style = {"style": "dashed"} if all(r.name in amended for r in rows) else {}
-        kinds = {r.kind for r in rows}
-        ink = INK[rows[0].kind] if len(kinds) == 1 else INK["step"]
-        text = "".join(
-            f'<font color="{INK[r.kind]}">&#160;{html.escape(x)}</font><br align="left"/>'
-            for r in rows
-            for x in label(r, generation)
-        )
-        graph.edge(source, source, f"<{text}>", color=ink, **style)
+    graph.node(state, label, fillcolor=fill, **bold, **double)
 
 
 def _several(role: Role, row: Rule, sources: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from checker.broken import reasons
 from checker.report.sequence import chart
 from checker.trace import Trace, TraceStep, origin
 from diagrams import gallery, render
-from diagrams.gallery import FOLDER, HONEST, Picture, run
+from diagrams.gallery import COMPOSED, FOLDER, HONEST, Picture, run
 from diagrams.machine import (
     ANY,
     GENERATIONS,
@@ -38,31 +38,65 @@ from model.flaws import flaws
 from model.roles import role
 from model.rule import SAME, Rule
 
+# RFC 8446 A.1, A.2. Early data is in brackets there, the keys of application data of both
+# directions are in one line, and the end of early data is in the line of Finished.
+KEYS_OF_APPENDIX_A = {
+    "client": {
+        ("START", "WAIT_SH", "K_send = plaintext or early"),
+        ("WAIT_SH", "SEND_CH", "K_send = plaintext"),
+        ("WAIT_SH", "WAIT_EE", "K_recv = handshake"),
+        ("WAIT_FINISHED", "SEND_CERT", "K_send = handshake", "K_recv = application"),
+        ("WAIT_FINISHED", "SEND_FINISHED", "K_send = handshake or early", "K_recv = application"),
+        ("SEND_FINISHED", "CONNECTED", "K_send = application"),
+    },
+    "server": {
+        ("START", "NEGOTIATED", "K_recv = plaintext or early"),
+        ("NEGOTIATED", "SEND_EE", "K_send = handshake", "K_recv = handshake or early"),
+        ("SEND_FINISHED", "WAIT_CERT", "K_send = application"),
+        ("SEND_FINISHED", "WAIT_FINISHED", "K_send = application"),
+        ("SEND_FINISHED", "WAIT_EOED", "K_send = application"),
+        ("WAIT_EOED", "WAIT_FINISHED", "K_recv = handshake"),
+        ("WAIT_FINISHED", "CONNECTED", "K_recv = application"),
+    },
+}
 ROOT = Path(gallery.__file__).parents[1]
 DOT = "digraph toy {\n\ta -> b\n}\n"
 SVG = "<?xml version='1.0'?>\n<svg>drawn</svg>\n"
 
-EDGE = re.compile(r'^\s*"?(?P<a>[^":]+)"? -> "?(?P<b>[^":]+?)"? \[label=(?P<label>"[^"]*"|<.*>) ')
+EDGE = re.compile(r'^\s*"?(?P<a>[^":]+)"? -> "?(?P<b>[^":]+?)"? \[label="(?P<label>[^"]*)" ')
+NODE = re.compile(r'^\s*"?(?P<a>[^"\[]+?)"? \[label=<<table[^>]*>(?P<label>.*)</table>> ?')
+CELL = re.compile(r'<td align="left" balign="left">(.*?)</td>')
 
 
 def told_by(row: Rule) -> str:
     return MARK[row.kind] + row.event
 
 
+def events(lines: list[str]) -> list[str]:
+    """The events of rows that are told together: all before conditions, checks, keys, RFCs."""
+    said = re.split(r" (?=if |checks |K_|RFC )", " ".join(lines))[0]
+    return said.split(", ")
+
+
 def drawn(source: str) -> Counter[tuple[str, str, str]]:
-    """What the edges of a DOT text say: one line of each row is its message, one its RFC."""
+    """What the edges and the boxes of a DOT text say: from, to, message."""
     out: Counter[tuple[str, str, str]] = Counter()
     for line in source.splitlines():
-        if " -> " not in line:
+        if m := EDGE.match(line):
+            b, told = m["b"], [re.findall(r"&#160;(.*?)\\l", m["label"])]
+        elif m := NODE.match(line):
+            told = [
+                re.sub("<(?!br/)[^>]*>", "", x).split("<br/>") for x in CELL.findall(m["label"])
+            ]
+            b = m["a"]
+        else:
+            assert " -> " not in line, line
             continue
-        m = EDGE.match(line)
-        assert m is not None, line
-        said = re.findall(r"&#160;(.*?)(?:\\\\l|</font>)", m["label"].replace("\\l", "\\\\l"))
-        for before, text in zip(["RFC", *said], said, strict=False):
-            if "RFC" in before and "RFC" not in text:
+        for lines in told:
+            for event in events(lines):
                 # Boxes for many states are told apart by what they leave out.
-                a, b = (re.sub(rf"^{ANY} \d+$", ANY, m[x].strip()) for x in "ab")
-                out[a, b, text] += 1
+                ends = (re.sub(rf"^{ANY} \d+$", ANY, x.strip()) for x in (m["a"], b))
+                out[(*ends, event)] += 1  # type: ignore[index]
     return out
 
 
@@ -79,6 +113,14 @@ def test_a_machine_has_one_edge_a_row_and_source(name: str, generation: str | No
         for s in [ANY] if many else [s for s in row.sources if s in states]:
             wanted[s, s if row.target == SAME else row.target, told_by(row)] += 1
     assert drawn(machine(r, generation).source) == wanted
+
+
+@pytest.mark.parametrize("name", sorted(KEYS_OF_APPENDIX_A))
+def test_the_composed_machine_changes_keys_where_appendix_a_does(name: str) -> None:
+    source = machine(role(name, COMPOSED), "tls13").source
+    said = [(m["a"], m["b"], m["label"]) for m in map(EDGE.match, source.splitlines()) if m]
+    found = {(a, b, *re.findall(r"K_\w+ = [\w ]+", text)) for a, b, text in said}
+    assert {x for x in found if len(x) > 2} == KEYS_OF_APPENDIX_A[name]
 
 
 @pytest.mark.parametrize("name", ["client", "server"])
