@@ -39,6 +39,7 @@ def product(scenario: Scenario, end: str = "CONNECTED") -> graphviz.Digraph:
         f"Left out: edges to CLOSED and everything after {end} (application data, closing, "
         "alerts). A message under way is not seen here.",
     )
+    graph.attr(rankdir="LR", nodesep="0.5")  # top down, edges cross labels of others
     for p in kept:
         text = "\n".join(f"{r.role.name} {s}" for r, s in zip(system.runs, p, strict=True))
         mark = {"fillcolor": SENDS} if set(p) == {end} else {}

@@ -15,10 +15,10 @@ from html import escape
 
 from checker.report.chart import Row, lay_out
 from checker.report.words import count
-from checker.trace import Trace
+from checker.trace import Trace, TraceStep
 
 APART, MARGIN, PAD = 400, 100, 8
-"""Pixels between lifelines, at the left and right margins, and between other elements."""
+"""Pixels between lifelines, at the left and right margins at least, and between other elements."""
 WRAP = 46
 """The number of letters in a line between two lifelines."""
 PLAIN, SOFT, FAINT, FORGED = "#222222", "#555555", "#9a9a9a", "#c01818"
@@ -35,7 +35,9 @@ class _Drawing:
 
     def __init__(self, trace: Trace, title: str) -> None:
         self.trace, self.title, self.chart = trace, title, lay_out(trace)
-        self.width = 2 * MARGIN + APART * (len(self.chart.columns) - 1)
+        states = [_state(r.step) for r in self.chart.rows]
+        self.margin = max(MARGIN, *(_width(x) // 2 + PAD for x in states))
+        self.width = 2 * self.margin + APART * (len(self.chart.columns) - 1)
         self.out: list[str] = []
         self.y = 4
 
@@ -118,7 +120,7 @@ class _Drawing:
         self.y += PAD
         self._lines(f"{row.number}  {s.event}", middle, WRAP, ink, 13, bold=True)
         self.y += PAD
-        state = [f"refused: {s.alert}", s.after] if s.alert else [s.after]
+        state = _state(s)
         fill, edge = (PINK, FORGED) if s.alert else (WHITE, FAINT)
         if row.right is not None:
             side = _width(state) // 2
@@ -137,7 +139,7 @@ class _Drawing:
 
     # -- elements ------------------------------------------------------------------------------
     def _x(self, column: int) -> int:
-        return MARGIN + APART * column
+        return self.margin + APART * column
 
     def _life(self, column: int, top: int) -> str:
         x = self._x(column)
@@ -193,6 +195,11 @@ class _Drawing:
         self.out.append(f'<line {line} stroke="{ink}" stroke-width="{wide}"/>')
         head = f"M{end} {self.y}l{-back} -4v8z"
         self.out.append(f'<path d="{head}" fill="{ink}"/>')
+
+
+def _state(step: TraceStep) -> list[str]:
+    """The lines in the box of the state that a step enters."""
+    return [*([f"refused: {step.alert}"] if step.alert else []), step.after]
 
 
 def _width(lines: Sequence[str]) -> int:
