@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from model.expr import TRUE, Expr, conj, const, disj, eq, implies, neg
+from model.expr import FALSE, TRUE, Expr, conj, const, disj, eq, implies, neg
 from model.extensions.alpn import Protocol, of_key
 from properties import Implication, View, World, invariant, when
 from properties.authentication import before, is_open, paired
@@ -44,8 +44,9 @@ def a_retry_ends_early_data(w: World) -> list[Implication]:
 
 @invariant("EDT-2", "8446 4.2.10", NEEDS)
 def early_data_is_accepted_only_with_its_key(w: World) -> list[Implication]:
-    """Accepted early data was offered, in TLS 1.3, under the pre-shared key of the handshake, and
-    for the application protocol that goes with the key; a client knows that of an honest server."""
+    """Accepted early data was offered, in TLS 1.3, under the pre-shared key of the handshake, which
+    is the first one offered, and for the application protocol that goes with the key; a client
+    knows that of an honest server."""
     out = []
     for r in w.runs:
         out.append(
@@ -56,6 +57,7 @@ def early_data_is_accepted_only_with_its_key(w: World) -> list[Implication]:
                     r.suite == "AEAD",
                     r.early_offered,
                     eq(r.psk, r.offered_psk) if r.role == "client" else r.keyed,
+                    neg(second_selected(r)),
                 )
             )
         )
@@ -65,6 +67,11 @@ def early_data_is_accepted_only_with_its_key(w: World) -> list[Implication]:
                 when(conj(r.early_accepted, told)).then(eq(r.protocol, protocol_of_key(r)))
             )
     return out
+
+
+def second_selected(r: View) -> Expr:
+    """When the server selected the second key of a hello; false of a client."""
+    return r.second_selected if "second_selected" in r.run.role.variables else FALSE
 
 
 def protocol_of_key(r: View) -> Expr:

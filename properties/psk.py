@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model.expr import BOOL, TRUE, Expr, conj, disj, eq, implies, ite, neg
+from model.expr import BOOL, FALSE, TRUE, Expr, conj, disj, eq, implies, ite, neg
 from model.extensions.psk import EARLIER
 from model.extensions.psk import SESSION as SESSIONS
 from model.schedule import RESUMPTION
@@ -22,13 +22,19 @@ def key_known(w: World, r: View) -> Expr:
     return disj(r.psk == "adversary", conj(r.psk == "resumption", w.knows(r, RESUMPTION)))
 
 
+def offers(c: View, key: Expr | str) -> Expr:
+    """When the hello of the client offers a pre-shared `key`."""
+    second = c.second_psk == key if "second_psk" in c.run.role.variables else FALSE
+    return (c.offered_psk == key) | second
+
+
 def offered_by(c: View, s: View) -> Expr:
     """When the client offered the key in use, and the hello that the server took is its own."""
     share = field_of(c, "ClientHello", "key_share")
     if "retried" in s.run.role.variables:
         share = ite(s.retried, field_of(c, "SecondClientHello", "key_share"), share)
     return conj(
-        eq(c.offered_psk, s.psk), s.client_random == c.name, s.client_offer == c.name,
+        offers(c, s.psk), s.client_random == c.name, s.client_offer == c.name,
         eq(s.exchange, share),
     )
 
@@ -158,7 +164,7 @@ def a_resumption_key_is_that_of_the_handshake_before(w: World) -> list[Implicati
     out = []
     for r in w.runs:
         b = before(r)
-        used = (r.offered_psk if r.role == "client" else r.psk) == "resumption"
+        used = offers(r, "resumption") if r.role == "client" else r.psk == "resumption"
         kept = {n: getattr(r, f"session_{n}") for n in SESSIONS[r.role]}
         nothing = {n: e if e.domain is BOOL else e != "none" for n, e in kept.items()}
         out.append(when(neg(used)).then(neg(disj(*nothing.values()))))
@@ -173,18 +179,28 @@ def a_resumption_key_is_that_of_the_handshake_before(w: World) -> list[Implicati
 
 @invariant("RES-13", "8446 4.2.11; 9257 4", NEEDS)
 def a_key_is_offered_only_by_who_has_it(w: World) -> list[Implication]:
-    """A client offers only a key that it has, and a ticket only with a resumption key."""
-    return [
-        when(c.version == "TLS13").then(
-            conj(
-                implies(c.offered_psk == "external", c.has_external & ~c.shares_with_adversary),
-                implies(c.offered_psk == "adversary", c.has_external & c.shares_with_adversary),
-                implies(c.offered_psk == "resumption", c.resumes),
-                eq(c.offered_ticket != "none", c.offered_psk == "resumption"),
+    """A client offers only keys that it has, none twice, and a ticket only with a resumption key."""
+    out = []
+    for c in w.clients:
+        has: dict[str, Expr] = {
+            "external": c.has_external & ~c.shares_with_adversary,
+            "adversary": c.has_external & c.shares_with_adversary,
+            "resumption": c.resumes,
+        }
+        twice: Expr = FALSE
+        if "second_psk" in c.run.role.variables:
+            has |= {k: e | (c.second_key == k) for k, e in has.items() if k != "resumption"}
+            twice = (c.second_psk != "none") & eq(c.offered_psk, c.second_psk)
+        out.append(
+            when(c.version == "TLS13").then(
+                conj(
+                    *(implies(offers(c, k), e) for k, e in has.items()),
+                    eq(c.offered_ticket != "none", offers(c, "resumption")),
+                    neg(twice),
+                )
             )
         )
-        for c in w.clients
-    ]
+    return out
 
 
 @invariant("KEY-20", "8446 4.1.1, 4.2.9, 7.1", ("tls13",))

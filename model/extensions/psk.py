@@ -72,8 +72,8 @@ Psk = Domain("Psk", ("none", "external", "adversary", "resumption"))
 with the adversary, or that of a ticket."""
 Identity = Domain("Identity", ("none", "adversary", "external", "server0", "server1", "server2"))
 """The name of a key in a hello: the external key, or a ticket of that server run."""
-Selected = Domain("Selected", ("none", "0", "1"))
-"""The server's selected_identity; one identity is offered, so 1 is out of range."""
+Selected = Domain("Selected", ("none", "0", "1", "2"))
+"""The server's selected_identity; 1 is in range with `psk_list` alone, and 2 never."""
 
 
 def _once(domain: Domain, initial: object = "none") -> Variable:
@@ -242,23 +242,26 @@ has_ticket = (
     & (before["client"].psk == "none")
     & (before["client"].write_key == "application")
 )
-offered = ite(
-    client.resumes,
-    const("resumption", Psk),
-    ite(
-        client.has_external & (client.takes_psk_ke | client.takes_psk_dhe_ke),
-        ite(client.shares_with_adversary, const("adversary", Psk), const("external", Psk)),
-        const("none", Psk),
-    ),
+external_key = ite(
+    client.has_external & (client.takes_psk_ke | client.takes_psk_dhe_ke),
+    ite(client.shares_with_adversary, const("adversary", Psk), const("external", Psk)),
+    const("none", Psk),
 )
-_identity = ite(
-    client.offered_psk.one_of("external", "adversary"),
-    mapping(client.offered_psk,
-            {"none": "none", "external": "external", "adversary": "adversary",
-             "resumption": "none"}, Identity),
-    mapping(client.offered_ticket, {v: v for v in ServerOwner.values}, Identity),
-)
+offered = ite(client.resumes, const("resumption", Psk), external_key)
+
+
+def identity_of(key: Expr) -> Expr:
+    """The identity under which the client offers a `key`."""
+    ticket = mapping(client.offered_ticket, {v: v for v in ServerOwner.values}, Identity)
+    names = {"none": "none", "external": "external", "adversary": "adversary"}
+    return ite(
+        key == "resumption", ticket, mapping(key, {**names, "resumption": "none"}, Identity)
+    )
+
+
 _offers_now = client.offered_psk != "none"
+answered_key = ite(answer.selected == "none", const("none", Psk), client.offered_psk)
+"""The key that a ServerHello selects."""
 shares = ite(
     (base_client.max_version != "TLS13")
     | conj(offered != "none", client.takes_psk_ke, ~client.takes_psk_dhe_ke,
@@ -269,13 +272,16 @@ shares = ite(
 """What the hello has of key_share."""
 
 
-def client_binder(share: Expr = first_share) -> tuple[Expr, ...]:
-    """The binder of a hello with `share`: the key, then the hello (RFC 8446 4.2.11.2)."""
-    part = {n: client[f"session_{n}"] for n in SESSION["client"]}
-    session = _whole("client", part, client.offered_psk == "resumption")
+def client_binder(
+    share: Expr = first_share, key: Expr = client.offered_psk
+) -> tuple[Expr, ...]:
+    """The binder of a `key` in a hello with `share`: the key, the hello (RFC 8446 4.2.11.2)."""
+    used = key == "resumption"
+    part = {n: _none_unless(used, client[f"session_{n}"]) for n in SESSION["client"]}
+    session = _whole("client", part, used)
     me = base_client.me
     hello = (base_client.max_version, me, me, share)
-    return (client.offered_psk, _identity, *session.values(), *hello)
+    return (key, identity_of(key), *session.values(), *hello)
 
 
 # -- the server ------------------------------------------------------------------------------------
@@ -410,7 +416,7 @@ EXTENSION = Extension(
     sends={
         "client": {
             "ClientHello": {
-                "identity": _identity,
+                "identity": identity_of(client.offered_psk),
                 "psk_ke": client.takes_psk_ke,
                 "psk_dhe_ke": client.takes_psk_dhe_ke,
                 "binder": client_binder(),
@@ -476,9 +482,7 @@ EXTENSION = Extension(
                 client.unoffered_answer
                 | ((answer.selected != "none") & (~_offers_now | (answer.selected != "0"))),
             ),
-            keeps("receive", "ServerHello",
-                  eq(after("psk", Psk),
-                     ite(answer.selected == "none", const("none", Psk), client.offered_psk))),
+            keeps("receive", "ServerHello", eq(after("psk", Psk), answered_key)),
             keeps("receive", "NewSessionTicket",
                   (after("ticket", ServerOwner) == "none") | (client.ticket != "none")
                   | held(client, ticket=NewSessionTicket.f.ticket)),

@@ -60,9 +60,9 @@ _supports = {
 _ke_alone = selects & ~dhe & ~server.asks_cookie
 _no_group = const("none", NamedGroup)
 
-_client = (base_client.me, base_client.me, client.retry_group, client.cookie)
-_server = (server.first_random, server.first_offer, server.retry_group, server.cookie)
-"""The further fields under the second binder: the first hello and the request."""
+client_first = (base_client.me, base_client.me, client.retry_group, client.cookie)
+first_hello = (server.first_random, server.first_offer, server.retry_group, server.cookie)
+"""The further fields under the second binder at either end: the first hello and the request."""
 
 _SH = "client_receive_server_hello"
 _SECOND = "server_receive_second_client_hello_WAIT_CH_to_NEGOTIATED"
@@ -85,7 +85,7 @@ ROWS = (
                                       eq(groups.group, server.retry_group))),
                       "illegal_parameter"),
                 check("cookie", eq(second.cookie, server.cookie), "illegal_parameter"),
-                check("binder", same(hello.binder, *server_binder(), *_server), "decrypt_error"),
+                check("binder", same(hello.binder, *server_binder(), *first_hello), "decrypt_error"),
             ],
             do={"client_version": ch.version, "legacy_version": ch.legacy_version,
                 "client_random": ch.random,
@@ -110,13 +110,13 @@ EXTENSION = Extension(
             "SecondClientHello": {
                 **PSK.sends["client"]["ClientHello"],
                 **_supports,
-                "binder": (*client_binder(present_share), *_client),
+                "binder": (*client_binder(present_share), *client_first),
             },
         }
     },
     rows=ROWS,
     observers={
-        "server": binder_observers("SecondClientHello", (*server_binder(), *_server)),
+        "server": binder_observers("SecondClientHello", (*server_binder(), *first_hello)),
     },
     amends=(
         Amend("client_send_client_hello_START_to_WAIT_SH",

@@ -217,9 +217,11 @@ EXTENSION = Extension(
         ),
     ),
     terms=(
-        (psk.resumption, psk.resumption & session_meets),
+        # Of the variables, not of the terms with an identity: see `psk_list`.
+        (psk.server.expired, psk.server.expired | ~session_meets),
         # Who shares a key with the server is known by it, as by a certificate.
-        (psk.adversarys, psk.adversarys & (demand(host) != "member")),
+        (psk.server.shares_with_adversary,
+         psk.server.shares_with_adversary & (demand(host) != "member")),
         (psk.has_ticket, psk.has_ticket & _own_session),
         (resumption.resumes, resumption.resumes & same_host & session_meets),
         (resumption.offers, resumption.offers & _own_session),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from model.near import meant
 from model.rule import ModelError
-from model.scenario import below_tls13, generations, names, secrets, sessions, tls13
+from model.scenario import below_tls13, generations, keys, names, secrets, sessions, tls13
 from model.scenario.definition import EITHER, Config, Scenario
 
 __all__ = ["EITHER", "SCENARIOS", "Config", "Scenario", "known", "own", "scenario"]
@@ -16,6 +16,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *sessions.SCENARIOS,
     *secrets.SCENARIOS,
     *names.SCENARIOS,
+    *keys.SCENARIOS,
 )
 
 
