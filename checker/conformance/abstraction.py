@@ -238,7 +238,7 @@ class Abstraction:
 
     def _client_fields(self, h: wire.ClientHello, mine: wire.ClientHello | None) -> dict[str, Any]:
         """The fields of a hello as received; `mine` is the hello as the client sent it."""
-        first, mine, identity = self.hello, mine or _NO_HELLO, self._identity(h)
+        first, mine = self.hello, mine or _NO_HELLO
         share = h.extensions.get(wire.KEY_SHARE)
         asked = self.retry.extensions if self.retry is not None else {}
         codes = wire.pairs(h.suites)
@@ -271,9 +271,7 @@ class Abstraction:
             "post_handshake_auth": wire.POST_HANDSHAKE_AUTH in h.extensions,
             "psk_ke": 0 in h.modes,
             "psk_dhe_ke": 1 in h.modes,
-            "identity": _made(
-                identity, self._identity(mine), self.known.get(identity or b"", "external")
-            ),
+            **self._offered_keys(h, mine),
             "early_data": wire.EARLY_DATA in h.extensions,
             "server_name": self._server_name(h),
             **self._listed(h),
@@ -340,10 +338,34 @@ class Abstraction:
         listed = wire.protocols(self.hello.extensions) if self.hello is not None else []
         return self.protocol or next(iter(listed), None)
 
-    def _identity(self, h: wire.ClientHello) -> bytes | None:
-        """The pre-shared key of a hello that counts."""
-        chosen = self._chosen
-        return h.identities[chosen if chosen < len(h.identities) else 0] if h.identities else None
+    def _keys(self, h: wire.ClientHello) -> dict[int, str]:
+        """The pre-shared keys of a hello that count, two at most, by place in the list.
+
+        They are the first, and of those with another name the one that the server selects, or else
+        the next. All tickets of one connection have one name.
+        """
+        names: dict[int, str] = {}
+        for i in (0, self._chosen, *range(len(h.identities))):
+            if len(names) == 2 or i >= len(h.identities) or i in names:
+                continue
+            unknown = "adversary" if "external" in names.values() else "external"
+            name = self.known.get(h.identities[i], unknown)
+            if name not in names.values():
+                names[i] = name
+        return names
+
+    def _offered_keys(self, h: wire.ClientHello, mine: wire.ClientHello) -> dict[str, str]:
+        """The keys of a hello and the binders that the server does not verify, by their makers."""
+        names, own = self._keys(h), mine.identities
+        parts = [
+            _made(h.identities[i], own[i] if i < len(own) else None, name)
+            for i, name in names.items()
+        ]
+        first, second = (*parts, "none", "none")[:2]
+        unread = [b for i, b in enumerate(h.binders) if i != self._chosen]
+        sent = [b for i, b in enumerate(mine.binders) if i != self._chosen]
+        other = "none" if second == "none" else self.client if unread == sent else "adversary"
+        return {"identity": first, "second_identity": second, "other_binder": other}
 
     @property
     def _chosen(self) -> int:
@@ -352,9 +374,13 @@ class Abstraction:
         return int.from_bytes(selected or b"", "big")
 
     def _selected(self) -> str:
-        """Whether the selected key is one of those offered: 0, or 1 for a number too big."""
+        """The place of the selected key among those that count, or 2 for a number too big."""
         hello = self.second or self.hello
-        return "0" if hello is None or self._chosen < max(1, len(hello.identities)) else "1"
+        if hello is None or not hello.identities:
+            return str(min(self._chosen, 2))
+        if self._chosen >= len(hello.identities):
+            return "2"
+        return "1" if self._chosen in [*self._keys(hello)][1:] else "0"
 
     def _offered(self, h: wire.ClientHello) -> str:
         """The session that a hello offers by its id, or by a ticket that the server takes."""

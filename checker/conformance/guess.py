@@ -39,6 +39,9 @@ MAY = {
 UNUSED = ("offers_session", "uses_tickets")
 """Options that a recording without sessions below TLS 1.3 does not use, and no assumption."""
 
+EXTERNAL = ("external", "adversary")
+"""The kinds of pre-shared keys that are no tickets, in the order in which they get these names."""
+
 JUDGED = ("unknown_ca", "expired", "wrong_name")
 """The certificates that are `honest` to their owner, and not trusted by their receiver."""
 
@@ -53,6 +56,11 @@ class Guess:
     arguments: Mapping[str, Any] = field(default_factory=dict)  # preferred, of calls
     fields: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # as received, by message
     forgotten: bool = False  # whether the server has not kept the session that is offered
+
+
+def _kind(identity: str) -> str:
+    """The kind of the pre-shared key with that identity: `resumption` if it is a ticket."""
+    return identity if identity in ("none", *EXTERNAL) else "resumption"
 
 
 class _Shown:
@@ -145,15 +153,22 @@ class _Shown:
         shown = bool({"EarlyData", "EndOfEarlyData"} & set(self.first))
         return bool(self.hello.get("early_data", shown))
 
-    def identity(self) -> str:
-        """The pre-shared key offered: the ticket, `external`, `none` or what the hello shows."""
+    def keys(self) -> tuple[str, str]:
+        """The kinds of the pre-shared keys offered, in order: `resumption`, `external`, `adversary`
+        or `none`."""
         known = "ticket" if self.recording.before is not None else "external"
         named = known if self.selected() or self.early() else "none"
-        return str(self.hello.get("identity", named))
+        first = str(self.hello.get("identity", named))
+        second = str(self.hello.get("second_identity", "none"))
+        return _kind(first), _kind(second)
+
+    def selected_key(self) -> str:
+        """The kind of the pre-shared key that the server selects; `none` if it selects none."""
+        return self.keys()[self.answer.get("selected") == "1"] if self.selected() else "none"
 
     def ticket(self) -> bool:
-        """Whether the pre-shared key offered is a ticket."""
-        return self.identity() not in ("none", "external", "adversary")
+        """Whether a pre-shared key offered is a ticket."""
+        return "resumption" in self.keys()
 
     def answered(self, field: str, default: Any) -> Any:
         """What the server answers in a field of ServerHello, or in TLS 1.3 EncryptedExtensions."""
@@ -172,7 +187,7 @@ class _Shown:
 
     def key_protocol(self) -> str:
         """The application protocol that is taken to go with an external key: the one picked."""
-        return str(self.answered("protocol", "none")) if self.identity() == "external" else "none"
+        return str(self.answered("protocol", "none")) if self.keys()[0] in EXTERNAL else "none"
 
     def retry(self) -> Mapping[str, Any] | None:
         """The fields of a HelloRetryRequest before the ServerHello; None if there is none."""
@@ -349,7 +364,9 @@ def _client_extensions(shown: _Shown) -> dict[str, Any]:
         "signals": hello.get("renegotiation_info") == "scsv",
         "asks_status": shown.answer.get("status_request", "CertificateStatus" in shown.first),
         "resumes": shown.ticket(),
-        "has_external": shown.identity() == "external",
+        "has_external": shown.keys()[0] in EXTERNAL,
+        "shares_with_adversary": shown.keys()[0] == "adversary",
+        "second_key": shown.keys()[1],
         "takes_psk_ke": shown.selected() and shown.answer.get("key_share") == "none",
         "shares_beside": hello.get("shares") == "one" and not hello.get("psk_dhe_ke", True),
         "first_group": "none" if hello.get("shares") == "empty" else "x25519",
@@ -365,7 +382,7 @@ def _server_extensions(shown: _Shown) -> dict[str, Any]:
     retry, answer, selected = shown.retry() or {}, shown.answer, shown.selected()
     cookie = retry.get("cookie", "none")
     asked = shown.retry() is not None
-    ke_alone = selected and answer.get("key_share") == "none"
+    key, ke_alone = shown.selected_key(), selected and answer.get("key_share") == "none"
     modern = "EncryptedExtensions" in shown.first
     return {
         "cancels": shown.cancels(TO_CLIENT),
@@ -374,8 +391,9 @@ def _server_extensions(shown: _Shown) -> dict[str, Any]:
         "offers_ems": modern or answer.get("extended_master_secret", True),
         "staples": answer.get("status_request", "CertificateStatus" in shown.first),
         "hints": "ServerKeyExchange" in shown.first,
-        "resumes": shown.ticket() and selected,
-        "has_external": shown.identity() == "external" and selected,
+        "resumes": key == "resumption",
+        "has_external": key == "external",
+        "shares_with_adversary": key == "adversary",
         "takes_psk_ke": ke_alone,
         "takes_psk_dhe_ke": not ke_alone,
         "takes_early": shown.of("EncryptedExtensions").get(

@@ -236,6 +236,19 @@ class ClientHello:
             r.number(4)
         return out
 
+    @property
+    def binders(self) -> list[bytes]:
+        """The binders of the offered pre-shared keys, as far as they are there."""
+        whole = Reader("ClientHello pre_shared_key", self.extensions.get(PRE_SHARED_KEY, b""))
+        out = []
+        if whole.more():
+            whole.vector(2)
+        if whole.more():
+            r = Reader("ClientHello pre_shared_key", whole.vector(2))
+            while r.more():
+                out.append(r.vector(1))
+        return out
+
 
 @dataclass(frozen=True)
 class ServerHello:

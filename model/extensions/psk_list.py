@@ -87,6 +87,11 @@ _picks_second = conj(
 _picked = ite(picks_second, hello.second_identity, psk.hello.identity)
 
 
+def selected(e: Expr) -> Expr:
+    """What `e` says of the first key, said of the key that the server selects."""
+    return replaced(replaced(e, psk.hello.identity, _picked), picks_second, _picks_second)
+
+
 def _of_the_selected(*parts: Expr) -> tuple[Expr, Expr]:
     """In place of the binder of the first key, that of the key selected; both made of `parts`."""
     first, second = (same(b, *parts) for b in (psk.hello.binder, hello.second_binder))

@@ -20,7 +20,16 @@ demands may differ from one handshake to the next.
 from __future__ import annotations
 
 from model.expr import BOOL, FALSE, Domain, Expr, conj, const, disj, eq, ite
-from model.extensions import Amend, Extension, psk, resumption, session_ticket, takes, unasked
+from model.extensions import (
+    Amend,
+    Extension,
+    psk,
+    psk_list,
+    resumption,
+    session_ticket,
+    takes,
+    unasked,
+)
 from model.message import CertificateMessage
 from model.observers import after, held, keeps
 from model.principal import Certificate, ClientAuth, ClientOwner
@@ -217,11 +226,15 @@ EXTENSION = Extension(
         ),
     ),
     terms=(
-        # Of the variables, not of the terms with an identity: see `psk_list`.
-        (psk.server.expired, psk.server.expired | ~session_meets),
+        *(
+            (e, e & session_meets)
+            for e in (psk_list.selected(psk.resumption), psk.resumption)
+        ),
         # Who shares a key with the server is known by it, as by a certificate.
-        (psk.server.shares_with_adversary,
-         psk.server.shares_with_adversary & (demand(host) != "member")),
+        *(
+            (e, e & (demand(host) != "member"))
+            for e in (psk_list.selected(psk.adversarys), psk.adversarys)
+        ),
         (psk.has_ticket, psk.has_ticket & _own_session),
         (resumption.resumes, resumption.resumes & same_host & session_meets),
         (resumption.offers, resumption.offers & _own_session),

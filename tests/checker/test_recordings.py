@@ -168,17 +168,6 @@ def test_a_ticket_has_the_name_of_the_server_that_issued_it() -> None:
         changed = a.fields(TO_SERVER, "ClientHello", retry_hello(0x1D, offer(b"changed")))
         assert changed["identity"] == "adversary"
         assert a.fields(TO_SERVER, "ClientHello", retry_hello(0x1D))["identity"] == "none"
-    # Of several, the one that the server selects counts, or else the first.
-    names = vector(2, b"other") + bytes(4) + vector(2, b"ticket") + bytes(4)
-    two = retry_hello(0x1D, extension(wire.PRE_SHARED_KEY, vector(2, names)))
-    for selected, identity, said in ((b"", "external", "none"), (b"\0\1", "server0", "0"),
-                                     (b"\0\2", "external", "1")):  # fmt: skip
-        a = Abstraction(first)
-        hello = server_hello(extension(wire.PRE_SHARED_KEY, selected) if selected else b"")
-        a.sent(TO_SERVER, "ClientHello", two)
-        a.sent(TO_CLIENT, "ServerHello", hello)
-        assert a.fields(TO_SERVER, "ClientHello", two)["identity"] == identity
-        assert a.fields(TO_CLIENT, "ServerHello", hello)["selected"] == said
 
 
 def server_hello(more: bytes = b"", version: bytes = b"\3\4", session: bytes = b"") -> bytes:

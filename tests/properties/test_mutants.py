@@ -40,6 +40,7 @@ QUICK = [
     "each_message_of_tls13_is_accepted_in_its_place",
     "early_data_is_accepted_only_with_its_key",
     "every_record_is_taken_under_the_read_key",
+    "the_key_in_use_is_that_of_the_selected_identity",
     "the_protocol_is_one_that_both_ends_have",
     "the_read_key_changes_only_where_it_should",
     "the_session_hash_is_used_if_both_hellos_ask_for_it",
