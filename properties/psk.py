@@ -179,7 +179,7 @@ def a_resumption_key_is_that_of_the_handshake_before(w: World) -> list[Implicati
 
 @invariant("RES-13", "8446 4.2.11; 9257 4", NEEDS)
 def a_key_is_offered_only_by_who_has_it(w: World) -> list[Implication]:
-    """A client offers only keys that it has, none twice, and a ticket only with a resumption key."""
+    """A client offers only keys that it has, none twice, and a ticket with a resumption key."""
     out = []
     for c in w.clients:
         has: dict[str, Expr] = {

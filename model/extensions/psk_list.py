@@ -9,8 +9,9 @@
 4. The first key is that of early data: a server accepts early data only     4.2.10, 4.2.11
    with the first key selected, and a client holds it to that.
 
-The binder that the server does not verify can be altered on the way; it is in the transcript, so the
-handshake then fails. `other_binder` is its maker, or of the binders that nobody verifies.
+The binder that the server does not verify can be altered on the way; the handshake then fails,
+since the binder is in the transcript. `other_binder` is its maker; if the server selects no key,
+the maker of both.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ import pytest
 from checker.conformance import monitor, wire
 from checker.conformance.abstraction import Abstraction
 from checker.conformance.recording import TO_CLIENT, TO_SERVER, Recorded, Recording
-
 from tests.checker.test_recordings import (
     extension,
     retry_hello,
