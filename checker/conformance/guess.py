@@ -164,7 +164,9 @@ class _Shown:
 
     def selected_key(self) -> str:
         """The kind of the pre-shared key that the server selects; `none` if it selects none."""
-        return self.keys()[self.answer.get("selected") == "1"] if self.selected() else "none"
+        first, second = self.keys()
+        named = second if second != "none" and self.answer.get("selected") == "1" else first
+        return named if self.selected() else "none"
 
     def ticket(self) -> bool:
         """Whether a pre-shared key offered is a ticket."""

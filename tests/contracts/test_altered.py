@@ -111,6 +111,22 @@ CASES = {
     "key with shares": Case(("psk",), {**TLS13, **KEY}, {**TLS13, **KEY}),
     "key alone": Case(("psk", "retry"), {**TLS13, **KE}, {**TLS13, **KE}),
     "unknown key": Case(("psk",), {**TLS13, **KEY}, TLS13),
+    "two keys": Case(
+        ("psk_list",),
+        {**TLS13, **KEY, "second_key": "adversary"},
+        {**TLS13, **KEY, "shares_with_adversary": True},
+    ),
+    "two keys after a retry": Case(
+        ("psk_list", "retry"),
+        {**TLS13, **KEY, "second_key": "adversary"},
+        {
+            **TLS13,
+            **KEY,
+            "shares_with_adversary": True,
+            "prefers_second": True,
+            "asks_cookie": True,
+        },
+    ),
     "early data": Case(
         ("early_data",),
         {**TLS13, **KEY, "sends_early": True},
