@@ -13,11 +13,12 @@ NEEDS = ("tls13", "psk_list")
 @invariant("RES-15", "8446 4.2.11", NEEDS)
 def the_key_in_use_is_that_of_the_selected_identity(w: World) -> list[Implication]:
     """A client goes on with the key that it offered under the server's selected_identity."""
-    return [
-        when(conj(c.psk != "none", c.selected_identity == i)).then(eq(c.psk, key))
-        for c in w.clients
-        for i, key in (("0", c.offered_psk), ("1", c.second_psk))
-    ]
+    out = []
+    for c in w.clients:
+        used = c.psk != "none"
+        out.append(when(used & (c.selected_identity == "0")).then(eq(c.psk, c.offered_psk)))
+        out.append(when(used & (c.selected_identity == "1")).then(eq(c.psk, c.second_psk)))
+    return out
 
 
 @invariant("RES-16", "8446 4.2.11, 4.2.11.2", (*NEEDS, "adversary"))
