@@ -288,8 +288,8 @@ def _label(
     cells = [("", "<br/>".join(map(html.escape, name.splitlines())))]
     if of:
         cells.append(("", small.format(INK["step"], of)))
-    for (kind, slanted, rest), events in together.items():
-        lines = map(html.escape, (*textwrap.wrap(", ".join(events), WIDTH), *rest))
+    for (kind, slanted, below), events in together.items():
+        lines = map(html.escape, (*textwrap.wrap(", ".join(events), WIDTH), *below))
         text = small.format(INK[kind], "<br/>".join(lines))
         cells.append((' align="left" balign="left"', f"<i>{text}</i>" if slanted else text))
     table = "".join(f"<tr><td{how}>{text}</td></tr>" for how, text in cells)

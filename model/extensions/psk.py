@@ -404,6 +404,11 @@ def _every(role: Role, rule: Rule) -> Amend | None:
 
 _no_share = const("none", ServerOwner)
 _by_key = {r: own.psk != "none" for r, own in (("client", client), ("server", server))}
+first_selected = mapping(
+    server.psk, {"none": "none", "external": "0", "adversary": "0", "resumption": "0"}, Selected
+)
+"""The selected_identity of a server that takes the first key of a hello, or none."""
+
 
 EXTENSION = Extension(
     "psk",
@@ -424,11 +429,7 @@ EXTENSION = Extension(
         },
         "server": {
             "ServerHello": {
-                "selected": mapping(
-                    server.psk,
-                    {"none": "none", "external": "0", "adversary": "0", "resumption": "0"},
-                    Selected,
-                ),
+                "selected": first_selected,
                 "key_share": ite(
                     (base_server.version == "TLS13") & ~server.psk_ke, base_server.me, _no_share
                 ),

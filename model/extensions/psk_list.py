@@ -138,9 +138,7 @@ EXTENSION = Extension(
         "server": {
             "ServerHello": {
                 "selected": ite(
-                    server.second_selected,
-                    const("1", Selected),
-                    psk.EXTENSION.sends["server"]["ServerHello"]["selected"],
+                    server.second_selected, const("1", Selected), psk.first_selected
                 ),
             },
         },
