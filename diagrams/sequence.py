@@ -36,7 +36,7 @@ class _Drawing:
     def __init__(self, trace: Trace, title: str) -> None:
         self.trace, self.title, self.chart = trace, title, lay_out(trace)
         states = [_state(r.step) for r in self.chart.rows]
-        self.margin = max(MARGIN, *(_width(x) // 2 + PAD for x in states))
+        self.margin = max([MARGIN, *(_width(x) // 2 + PAD for x in states)])
         self.width = 2 * self.margin + APART * (len(self.chart.columns) - 1)
         self.out: list[str] = []
         self.y = 4
