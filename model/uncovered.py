@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from model.expr import TRUE, Expr
+from model.expr import TRUE, Expr, eq
+from model.extensions import psk, psk_list
 from model.extensions.renegotiation_info import hello
 from model.message import CertificateMessage, ClientKeyExchange
 from model.principal import client, server
@@ -45,6 +46,10 @@ UNCOVERED: Mapping[tuple[str, str], Uncovered] = {
     ),
     ("ServerHello", "renegotiated_connection"): Uncovered(
         "a first handshake has no such value", hello.renegotiation_info != "value"
+    ),
+    ("ServerHello", "selected"): Uncovered(
+        "a client offers no key twice, so another identity is another key",
+        eq(psk_list.client.second_psk, psk.client.offered_psk),
     ),
     ("EndOfEarlyData", "records"): Uncovered("a record number, not in the message", TRUE),
     ("NewSessionTicket", "ticket"): Uncovered(

@@ -38,7 +38,7 @@ SETS = [
     (),
     *((n,) for n in _ALL),
     tuple(n for n in _ALL if n != "reflection"),
-    tuple(n for n in _ALL if not n.startswith("retry")),
+    tuple(n for n in _ALL if not n.startswith(("psk_list", "retry"))),
 ]
 NO_TRANSCRIPT = (
     "Alert",
