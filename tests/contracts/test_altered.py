@@ -215,11 +215,15 @@ class Tampered:
 
 
 def holds(when: Expr, sent: Sent, receiver: Any) -> bool:
-    """The condition, for this receiver and message."""
+    """The condition, for this receiver and message.
+
+    What a role without the extension lacks has its first value.
+    """
 
     def read(v: Expr) -> str:
         kind, _, name = v.payload.partition(".")
-        return repr(sent.fields[name] if kind == "msg" else getattr(receiver, name))
+        nothing = v.domain.values[0]
+        return repr(sent.fields[name] if kind == "msg" else getattr(receiver, name, nothing))
 
     return bool(python_function({"when": when}, "", read)()[0])
 
