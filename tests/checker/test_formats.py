@@ -25,6 +25,7 @@ from checker.verify import Outcome, verify
 from model.roles import role
 from model.scenario import SCENARIOS
 from properties import catalogue
+from tests.sizes import deep_but
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = Path(str(checker.report.__file__)).parent / "schemas"
@@ -76,6 +77,50 @@ def test_a_schema_refuses_what_is_none(outcome: Outcome) -> None:
     for change in ({"odd": 1}, {"interrupted": "no"}, {"results": [{}]}, {"command": "audit"}):
         with pytest.raises(jsonschema.ValidationError):
             fits({**document, **change}, "verify")
+
+
+LEARNED = Path(__file__).with_name("learned")
+A, B = (str(LEARNED / f"node-0.10.{n}-1.2-off.dot") for n in (28, 29))
+ROW = "client_send_finished_SEND_FIN_to_WAIT_CCS"
+COMMANDS = {
+    "audit": ["audit", A, B],
+    "comparison": ["audit", "--compare", A, B],
+    "doctor": ["doctor"],
+    "list": ["list"],
+}
+DEEP_COMMANDS = {
+    "attacks": ["attacks", "selfie"],
+    "conform": ["conform", "python-ssl", "--version", "1.3"],
+    "coverage": ["coverage", "--scenario", "tls12-small"],
+    "mutants": ["mutants", "--scenario", "tls12-small", "--row", ROW],
+    "tightness": ["tightness", "ORD-13", "--scenario", "tls12-small"],
+}
+
+
+@pytest.mark.scenario
+@pytest.mark.parametrize("name", deep_but([*COMMANDS], [*COMMANDS, *DEEP_COMMANDS]))
+def test_what_each_command_writes_fits_its_schema(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*(COMMANDS | DEEP_COMMANDS)[name], "--format", "json"]) in (0, 1)
+    fits(json.loads(capsys.readouterr().out), name)
+
+
+@pytest.mark.deep
+def test_what_certify_writes_fits_its_schema(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    proved = ["verify", "ORD-13", "--scenario", "tls12-small", "--engine", "symbolic"]
+    assert cli.main([*proved, "--certificates", str(tmp_path)]) == 0
+    files = [str(x) for x in tmp_path.glob("*.smt2")]
+    capsys.readouterr()
+    assert cli.main(["certify", *files, "--solver", "z3", "--format", "json"]) == 0
+    fits(json.loads(capsys.readouterr().out), "certify")
+
+
+def test_each_schema_is_of_a_command() -> None:
+    tried = {*COMMANDS, *DEEP_COMMANDS, "certify", "trace", "verify"}
+    assert {p.name.removesuffix(".schema.json") for p in SCHEMAS.glob("*.json")} == tried
 
 
 # -- JUnit -----------------------------------------------------------------------------------------
