@@ -49,8 +49,7 @@ UNCOVERED: Mapping[tuple[str, str], Uncovered] = {
     ),
     ("ServerHello", "selected"): Uncovered(
         "a client offers no key twice, so another identity is another key",
-        (psk.client.offered_psk != "none")
-        & eq(psk_list.client.second_psk, psk.client.offered_psk),
+        (psk.client.offered_psk != "none") & eq(psk_list.client.second_psk, psk.client.offered_psk),
     ),
     ("EndOfEarlyData", "records"): Uncovered("a record number, not in the message", TRUE),
     ("NewSessionTicket", "ticket"): Uncovered(
