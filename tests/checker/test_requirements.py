@@ -14,10 +14,10 @@ from model.roles import role
 from properties import catalogue
 
 NUMBERS = sorted(p.stem for p in FOLDER.glob("*.toml"))
-SESSIONS = ("extended_master_secret", "renegotiation_info", "resumption")
+TOGETHER = tuple(n for n in extensions() if n != "reflection")
 ROLES = [
     role(end, with_needed(*names))
-    for names in ((), *((n,) for n in extensions()), SESSIONS)
+    for names in ((), *((n,) for n in extensions()), TOGETHER)
     for end in ("client", "server")
 ]
 RULES = [*{r.name: r for of in ROLES for r in of.rules}.values()]
