@@ -27,5 +27,10 @@ FLAW = Flaw(
     },
     shows="data_is_read_as_the_protocol_that_it_is_written_in",
     steps=12,
-    breaks={"server": ("data_is_read_as_the_protocol_that_it_is_written_in",)},
+    breaks={
+        "server": (
+            "data_is_read_as_the_protocol_that_it_is_written_in",
+            "the_protocol_is_one_that_both_ends_have",
+        )
+    },
 )

@@ -6,6 +6,7 @@ client's certificate included. Go 1.3.2 refuses every ticket where they are turn
 """
 
 from model.expr import TRUE, const, var
+from model.extensions.resumption import hello
 from model.flaws import Flaw
 from model.generations.negotiation import take_client_hello, version
 from model.message import ClientHello
@@ -29,6 +30,7 @@ FLAW = Flaw(
                     when=ClientHello.f.offers_RSA & (version == "TLS12") & (_ticket == "adversary"),
                     do={**take_client_hello, "suite": const("RSA", Suite), "keyed": TRUE,
                         "resumed": TRUE, "by_ticket": TRUE, "hello_ticket": _ticket,
+                        "offered_session": hello.session_id,
                         "exchange": const("adversary", ClientOwner),
                         "client_certificate": const("honest", Certificate)},
                     label="server_receive_client_hello_any_ticket"),
