@@ -37,6 +37,10 @@ def _fallen_by(results: list[Result], where: str) -> set[str]:
     }
 
 
+ONE_STEP = {"HRR-8", "KEY-4", "KEY-13", "NEG-16", "NEG-17", "NEG-21", "ORD-1", "REN-3"}
+"""The properties that speak of one message, or of what may come before any."""
+
+
 @pytest.mark.parametrize("spec", deep_but(QUICK, CASES))
 def test_a_flaw_breaks_exactly_what_it_lists(spec: str) -> None:
     flaw, end = find(spec)
@@ -51,7 +55,7 @@ def test_a_flaw_breaks_exactly_what_it_lists(spec: str) -> None:
             assert len(r.trace) == flaw.steps > 0
         if r.property in fallen:
             # Every trace was replayed on live machines; it ends in an accepted step.
-            assert len(r.trace) >= 1
+            assert len(r.trace) >= (1 if r.id in ONE_STEP else 2)
             assert r.trace.steps[-1].alert is None
 
 
