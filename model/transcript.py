@@ -149,16 +149,19 @@ LAYOUT = {
 """By message: the names of the composite's elements, in order."""
 
 
+_earlier: dict[int, Expr] = {}
+
+
+def _back(v: Expr) -> Expr:
+    kind, _, name = v.payload.partition(".")
+    if kind == "own":
+        return var(f"prev.{name}", v.domain)
+    return var(f"prev.{v.payload}", v.domain) if kind == "prev" else v
+
+
 def earlier(expr: Expr) -> Expr:
     """`expr` with `prev` for `own`: the same of the previous handshake."""
-
-    def back(v: Expr) -> Expr:
-        kind, _, name = v.payload.partition(".")
-        if kind == "own":
-            return var(f"prev.{name}", v.domain)
-        return var(f"prev.{v.payload}", v.domain) if kind == "prev" else v
-
-    return substitute(expr, back)
+    return substitute(expr, _back, memo=_earlier)
 
 
 def hidden(shown: Expr, expr: Expr) -> Expr:
