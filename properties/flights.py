@@ -8,7 +8,7 @@ from properties.order import legacy
 from properties.receiving import begun
 
 
-@invariant("PLC-1", "5246 7.3; 5077 3.1; 6066 8", ("tls12",))
+@invariant("PLC-1", "5246 7.3; 5077 3.1; 6066 8", ("legacy",))
 def each_message_is_accepted_in_its_place(w: World) -> list[Implication]:
     """TLS 1.0 to 1.2: a run accepts each message of the handshake only where the message flow has
     it, as in figures 1 and 2 of RFC 5246."""

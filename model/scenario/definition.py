@@ -130,6 +130,9 @@ class Scenario:
         found = set()
         if any(v != "TLS13" for pair in versions for v in pair) and both:
             found.add("tls12")
+        for end, pair in zip(ends, versions, strict=True):
+            if pair != {"TLS13"} and any(True in end.get(f"offers_{s}", ()) for s in OFFERED):
+                found.add("legacy")
         if all("TLS13" in v for v in versions):
             found.add("tls13")
             if True in self.server.get("sends_data", (True,)):

@@ -205,7 +205,7 @@ SCENARIOS = (
         servers=2, later=(("server1", "server0"),),
         configs={"server1": {**TLS12, "requires_session": (True,)}},
         extensions=("psk", "resumption", "session_ticket"),
-        about=("AUT-24", "KEY-3", "KEY-7", "KEY-14", "KEY-21", "NEG-17", "PLC-2", "RES-1", "RES-5",
-               "RES-7"),
+        about=("AUT-24", "KEY-3", "KEY-7", "KEY-14", "KEY-21", "NEG-17", "PLC-1", "PLC-2", "RES-1",
+               "RES-5", "RES-7"),
     ),
 )
