@@ -167,17 +167,20 @@ def _known(value: Any, kind: Any) -> Any:
     return value
 
 
+def stated(expr: Expr, memo: dict[int, bytes]) -> bytes:
+    """A digest of what an expression says, whatever the order in which its parts were made."""
+    out: bytes = fold(expr, _stated, memo)
+    return out
+
+
+def _stated(e: Expr, args: list[bytes]) -> bytes:
+    parts = sorted(args) if e.op in ("and", "or", "eq") else args
+    about = repr((e.op, e.payload, e.domain.values)).encode()
+    return hashlib.blake2b(b"\0".join([about, *parts]), digest_size=16).digest()
+
+
 def identity_of(compiled: Compiled, questions: Sequence[Question]) -> str:
-    """A digest of a system, of the questions of a search, and of the engines that search.
-
-    The digest depends on what the expressions say, not on the order in which they were made.
-    """
-
-    def algebra(e: Expr, args: list[bytes]) -> bytes:
-        parts = sorted(args) if e.op in ("and", "or", "eq") else args
-        about = repr((e.op, e.payload, e.domain.values)).encode()
-        return hashlib.blake2b(b"\0".join([about, *parts]), digest_size=16).digest()
-
+    """A digest of a system, of the questions of a search, and of the engines that search."""
     memo: dict[int, bytes] = {}
     out = hashlib.sha256(repr((engines(), compiled.names, compiled.initial)).encode())
     for d in compiled.domains:
@@ -185,9 +188,9 @@ def identity_of(compiled: Compiled, questions: Sequence[Question]) -> str:
     for s in compiled.steps:
         out.update(repr((s.label, sorted(s.free.items()), sorted(s.effects))).encode())
         for e in (s.guard, *(s.effects[n] for n in sorted(s.effects))):
-            out.update(fold(e, algebra, memo))
+            out.update(stated(e, memo))
     for q in questions:
-        out.update(fold(compiled.narrow(q.expr), algebra, memo))
+        out.update(stated(compiled.narrow(q.expr), memo))
     return out.hexdigest()
 
 

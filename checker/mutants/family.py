@@ -59,7 +59,7 @@ class Judgement:
 class Family:
     """The mutants of a system, and the search of the sound system that judges them.
 
-    `expected` says of a property whether it must hold in the system. Without `steps` the steps of
+    Each of `props` must hold in the sound system. Without `steps` the steps of
     some mutants are not made (see `Changes.of`); `judge` then says nothing of those that need them.
     """
 
@@ -68,7 +68,6 @@ class Family:
         sound: System,
         props: Sequence[Property],
         mutants: Iterable[Mutant],
-        expected: Callable[[Property], bool] = lambda p: True,
         states: int | None = None,
         *,
         steps: bool = True,
@@ -77,7 +76,7 @@ class Family:
         self.made = Changes(sound)
         found = ((m, self.made.of(m, steps=steps)) for m in mutants)
         self.changes = {m: c for m, c in found if c is not None}
-        self.props = [p for p in props if expected(p) and p.kind != "leads_to"]
+        self.props = [p for p in props if p.kind != "leads_to"]
         single = [p for p in self.props if not p.temporal]
         self.ends = [p for p in self.props if p.temporal]
         self.bad = [p.bad(sound) for p in single]
@@ -95,7 +94,8 @@ class Family:
         self.base = _Rows(self)
         nothing = Change(sound, (), (), {})
         self._set(Code(self.joint, self.layout, self.planes, nothing))
-        self.complete = self.base.search()
+        # Without a mutant nobody asks what the sound system's states are.
+        self.complete = not self.changes or self.base.search()
         self.slots = self.lib.family_slots(self.base.head)
         self.held = self.base.seen(0, self.base.count)
 

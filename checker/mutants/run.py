@@ -1,8 +1,9 @@
 """The mutants of many scenarios, in processes: the smallest scenarios first, until one kills.
 
 Each judgement is written to a file at once, if one is given; a later run reads there what it need
-not do again. The line of a judgement has a digest of the scenario, the mutant and all that the
-judgement depends on: the texts of the model, the properties and the checker's engines.
+not do again. The line of a judgement has a digest of the mutant and all that the judgement depends
+on: the steps of the scenario and its properties, the texts of the engines and of what makes steps.
+An edit of a table thus asks anew only about the scenarios whose steps it changes.
 """
 
 from __future__ import annotations
@@ -15,30 +16,34 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import checker.engines
 import checker.mutants
 import checker.trace
-import model
-import properties
+import model.adversary
 from checker.engines.choice import EXPLICIT
+from checker.kept import stated
 from checker.mutants.family import EQUIVALENT, FATES, KILLED, SURVIVES, UNDECIDED, Family
 from checker.mutants.generate import Mutant, mutants_of
 from checker.pool import Job, Link, Pool
 from checker.request import Request, declared, properties_of, size
 from checker.trace import Trace
-from checker.verdict import PROVED
+from checker.verdict import PROVED, VACUOUS
 from model.near import UsageError
 from model.roles import role
 from model.scenario import SCENARIOS, Scenario, scenario
+from model.system import System
 from properties import Property
 
 MORE = 1 << 26
 """The largest number of states of a mutant."""
 LATE = 10_000_000
 """A scenario without an adversary, or with few properties, comes after smaller ones than this."""
+HOLD = (PROVED, VACUOUS)
+"""What is declared of the properties that a mutant may break: no state breaks them."""
 PARTS = ((2_000_000, 4),)
 """Pairs (states, n): the mutants of a scenario of at most so many states are done in n jobs."""
 
@@ -105,21 +110,38 @@ class Asked:
 
 
 @cache
-def identity() -> str:
-    """A digest of all that a judgement depends on besides scenario and mutant."""
+def _texts() -> str:
+    """A digest of the programs that make steps and mutants, and search."""
     out = hashlib.sha256()
-    roots = [Path(m.__path__[0]) for m in (model, properties, checker.engines, checker.mutants)]
-    for path in sorted(x for r in roots for x in r.rglob("*.*")):
-        if path.suffix in (".py", ".c") or path.name == "expected.toml":
-            out.update(path.read_bytes())
-    out.update(Path(checker.trace.__file__).read_bytes())
+    every = (checker.engines, checker.mutants, model.adversary)
+    folders = [Path(m.__path__[0]).rglob("*.*") for m in every]
+    top = Path(model.__path__[0]).glob("*.py")
+    paths = (*chain(*folders), *top, Path(checker.trace.__file__))
+    for path in sorted(x for x in paths if x.suffix in (".py", ".c")):
+        out.update(path.read_bytes())
     return out.hexdigest()
 
 
-def digest(where: str, key: tuple[str, str, str], asked: Asked) -> str:
+def identity(system: System, props: Sequence[Property], asked: Asked) -> str:
+    """A digest of all that the judgements on a system depend on; `props` are those that hold."""
+    memo: dict[int, bytes] = {}
+    held = [(n, v.domain.values, v.initial) for n, v in system.variables.items()]
+    about = (_texts(), system.name, asked.every, held)
+    out = hashlib.sha256(repr(about).encode())
+    for s in system.raw_steps:
+        out.update(repr((s.label, s.run, s.rule.name, sorted(s.free.items()))).encode())
+        for n, e in (("", s.full), *sorted(s.effects.items())):
+            out.update(n.encode() + stated(e, memo))
+    for p in props:
+        out.update(f"{p.name} {p.kind}".encode() + stated(p.bad(system), memo))
+        for e in p.cases(system).values():
+            out.update(stated(e, memo))
+    return out.hexdigest()
+
+
+def digest(identity: str, key: tuple[str, str, str]) -> str:
     """The name of a judgement in a record."""
-    text = "\0".join((identity(), where, *key, str(asked.every)))
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
+    return hashlib.sha256("\0".join((identity, *key)).encode()).hexdigest()[:20]
 
 
 def scenarios(where: str | None) -> list[Scenario]:
@@ -141,7 +163,7 @@ def _judge(
     name: str,
     part: tuple[int, int],
     asked: Asked,
-    known: frozenset[str],
+    known: Mapping[str, Judged],
     killed: frozenset[tuple[str, str, str]],
 ) -> int:
     """Judge a part of the mutants of a scenario; each judgement is given at once."""
@@ -152,21 +174,22 @@ def _judge(
     # The rows by which a capability loses a secret are not the protocol's.
     found = [m for m in mutants_of(system) if {*m.rows} <= rows and asked.wants(m)]
     found = found[part[0] :: part[1]]
-    left = [m for m in found if m.key not in killed]
-    left = [m for m in left if digest(name, m.key, asked) not in known]
+    props = [p for p in properties_of(Request(), where) if declared(p.name, name)[0] in HOLD]
+    about = identity(system, props, asked)
+    left = []
+    for m in found:
+        if (before := known.get(digest(about, m.key))) is not None:
+            link.part(before)
+        elif m.key not in killed:
+            left.append(m)
     if not left:
         return 0
-    props = properties_of(Request(), where)
-
-    def expected(p: Property) -> bool:
-        return declared(p.name, name)[0] == PROVED
-
     count = len(left)
     link.line(f"{name}: {count} mutants, the sound system first")
     i = 0
     for steps in (asked.every, True):
         # Most mutants whose every step differs fall without their steps.
-        family = Family(system, props, left, expected, MORE, steps=steps)
+        family = Family(system, props, left, MORE, steps=steps)
         left = []
         for m in family.changes:
             j = family.judge(m, every=asked.every)
@@ -174,10 +197,10 @@ def _judge(
                 left.append(m)
                 continue
             i += 1
-            about = (m.kind, m.row, m.what, m.file, m.rfc)
-            known_by = digest(name, m.key, asked)
+            known_by = digest(about, m.key)
             traces = j.traces if asked.every else {}
-            link.part(Judged(name, *about, j.fate, j.falls, j.reason, known_by, traces))
+            mine = (m.kind, m.row, m.what, m.file, m.rfc)
+            link.part(Judged(name, *mine, j.fate, j.falls, j.reason, known_by, traces))
             link.line(f"{name}: {i} of {count} mutants")
         if not left:
             break
@@ -197,11 +220,7 @@ def judged(
     After `seconds` the scenarios not tried yet are counted at the mutants that none has killed.
     """
     fates: Fates = {}
-    names = {s.name for s in where}
-    known = {j.digest: j for j in recorded(record) if j.digest == digest(j.scenario, j.key, asked)}
-    for j in known.values():
-        if j.scenario in names and asked.row in (None, j.row):
-            fates.setdefault(j.key, Fate()).judged.append(j)
+    known = {j.digest: j for j in recorded(record)}
     began = time.monotonic()
     with Pool(workers, progress, fresh=True) as pool, _opened(record) as file:
         left = [
@@ -213,7 +232,7 @@ def judged(
         for reply in pool.replies():
             value = reply.get()
             if reply.part:
-                if file is not None:
+                if file is not None and value.digest not in known:
                     file.write(f"{value.line()}\n")
                     file.flush()
                 fates.setdefault(value.key, Fate()).judged.append(value)
@@ -239,10 +258,12 @@ def _job(
     known: Mapping[str, Judged],
     fates: Fates,
 ) -> Job:
+    mine = {d: j for d, j in known.items() if j.scenario == name}
+
     def prepare() -> None:
         # What was killed meanwhile need not be judged again.
         killed = () if asked.every else (k for k, f in fates.items() if f.by.fate == KILLED)
-        job.args = (name, part, asked, frozenset(known), frozenset(killed))
+        job.args = (name, part, asked, mine, frozenset(killed))
 
     job = Job(_judge, (name,), linked=True, prepare=prepare)
     return pool.add(job)
