@@ -89,7 +89,8 @@ def checked(targets: Sequence[str], asked: Asked) -> list[str]:
                 "broken on purpose, some hundreds of connections; --remote allows it, on a server "
                 "that is yours"
             )
-        if place is None and not missing(target, asked.role):
+        # Of all stacks, those that are not installed are skipped and not asked for a version.
+        if place is None and (target in targets or not missing(target, asked.role)):
             known = versions_of(target, asked)
             for version in asked.versions:
                 if version not in known:
