@@ -59,8 +59,8 @@ class Judgement:
 class Family:
     """The mutants of a system, and the search of the sound system that judges them.
 
-    Each of `props` must hold in the sound system. Without `steps` the steps of
-    some mutants are not made (see `Changes.of`); `judge` then says nothing of those that need them.
+    Each of `props` must hold in the sound system. Without `steps` the steps of some mutants are not
+    made (see `Changes.of`); `judge` then says nothing of those that need them.
     """
 
     def __init__(

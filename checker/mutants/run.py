@@ -2,8 +2,8 @@
 
 Each judgement is written to a file at once, if one is given; a later run reads there what it need
 not do again. The line of a judgement has a digest of the mutant and all that the judgement depends
-on: the steps of the scenario and its properties, the texts of the engines and of what makes steps.
-An edit of a table thus asks anew only about the scenarios whose steps it changes.
+on: the tables and steps of the scenario, its properties, the texts of the programs. An edit of a
+table thus asks anew only about the scenarios that have it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import checker.engines
 import checker.mutants
 import checker.trace
 import model.adversary
+import properties
 from checker.engines.choice import EXPLICIT
 from checker.kept import stated
 from checker.mutants.family import EQUIVALENT, FATES, KILLED, SURVIVES, UNDECIDED, Family
@@ -42,8 +43,6 @@ MORE = 1 << 26
 """The largest number of states of a mutant."""
 LATE = 10_000_000
 """A scenario without an adversary, or with few properties, comes after smaller ones than this."""
-HOLD = (PROVED, VACUOUS)
-"""What is declared of the properties that a mutant may break: no state breaks them."""
 PARTS = ((2_000_000, 4),)
 """Pairs (states, n): the mutants of a scenario of at most so many states are done in n jobs."""
 
@@ -111,9 +110,12 @@ class Asked:
 
 @cache
 def _texts() -> str:
-    """A digest of the programs that make steps and mutants, and search."""
+    """A digest of the programs that make steps and mutants and search, and of all properties.
+
+    Of a mutant a property may say what it does not say of the sound system.
+    """
     out = hashlib.sha256()
-    every = (checker.engines, checker.mutants, model.adversary)
+    every = (checker.engines, checker.mutants, model.adversary, properties)
     folders = [Path(m.__path__[0]).rglob("*.*") for m in every]
     top = Path(model.__path__[0]).glob("*.py")
     paths = (*chain(*folders), *top, Path(checker.trace.__file__))
@@ -128,6 +130,16 @@ def identity(system: System, props: Sequence[Property], asked: Asked) -> str:
     held = [(n, v.domain.values, v.initial) for n, v in system.variables.items()]
     about = (_texts(), system.name, asked.every, held)
     out = hashlib.sha256(repr(about).encode())
+    for r in {id(run.role): run.role for run in system.runs}.values():
+        # What a step of the sound system leaves out, as it is never so, may be so in a mutant's.
+        out.update(repr((r.name, sorted(r.covered.items()))).encode())
+        exprs = [*r.views.values()]
+        for x in r.table:
+            parts = [*x.do, *(c.name for c in x.checks)]
+            out.update(repr((x.name, x.sources, x.target, parts, x.under is None)).encode())
+            exprs += [x.when, *(c.expr for c in x.checks), *x.do.values()]
+            exprs += [] if x.under is None else [x.under]
+        out.update(b"".join(stated(e, memo) for e in exprs))
     for s in system.raw_steps:
         out.update(repr((s.label, s.run, s.rule.name, sorted(s.free.items()))).encode())
         for n, e in (("", s.full), *sorted(s.effects.items())):
@@ -142,6 +154,12 @@ def identity(system: System, props: Sequence[Property], asked: Asked) -> str:
 def digest(identity: str, key: tuple[str, str, str]) -> str:
     """The name of a judgement in a record."""
     return hashlib.sha256("\0".join((identity, *key)).encode()).hexdigest()[:20]
+
+
+def holding(where: Scenario) -> list[Property]:
+    """The properties that a mutant may break: those that no state of the sound system breaks."""
+    found = properties_of(Request(), where)
+    return [p for p in found if declared(p.name, where.name)[0] in (PROVED, VACUOUS)]
 
 
 def scenarios(where: str | None) -> list[Scenario]:
@@ -174,7 +192,7 @@ def _judge(
     # The rows by which a capability loses a secret are not the protocol's.
     found = [m for m in mutants_of(system) if {*m.rows} <= rows and asked.wants(m)]
     found = found[part[0] :: part[1]]
-    props = [p for p in properties_of(Request(), where) if declared(p.name, name)[0] in HOLD]
+    props = holding(where)
     about = identity(system, props, asked)
     left = []
     for m in found:

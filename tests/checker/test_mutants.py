@@ -15,14 +15,16 @@ import pytest
 
 from checker.cli import main
 from checker.engines.reference import Reference
+from checker.mutants.changes import Changes
 from checker.mutants.family import EQUIVALENT, KILLED, SURVIVES, UNDECIDED, Family
 from checker.mutants.generate import KINDS, WORDS, changed, first, mutants_of
-from checker.mutants.run import Asked, Fate, Judged, judged, scenarios
+from checker.mutants.run import Asked, Fate, Judged, holding, identity, judged, scenarios
 from checker.mutants.survivors import Reason, counted, reasons, recorded
 from checker.report.mutants import as_json, as_text, status
 from checker.request import Request, declared, properties_of
 from checker.tightness import place
 from checker.trace import every_variable
+from checker.verdict import VACUOUS, VIOLATED
 from model.expr import BOOL, FALSE, Expr, const, neg, var
 from model.role import Role
 from model.rule import SAME, Variable, step
@@ -174,9 +176,7 @@ def small() -> Family:
         if (m.row in (FINISHED, TRUST) and m.kind in ("check", "effect", "twice"))
         or (m.kind, m.what) == ("field", "session_id")
     ]
-    props = properties_of(Request(), where)
-    hold = [p for p in props if declared(p.name, where.name)[0] == "PROVED"]
-    return Family(system, hold, kept)
+    return Family(system, holding(where), kept)
 
 
 @pytest.mark.deep
@@ -203,6 +203,31 @@ def test_every_property_that_falls_is_found(small: Family) -> None:
     assert one.falls.items() <= every.falls.items()
     assert len(every.falls) > 1
     assert every.falls.keys() == every.traces.keys()
+
+
+def test_a_mutant_may_break_what_is_vacuous_and_not_what_is_violated() -> None:
+    where = scenario("renegotiation-info")
+    assert "REN-2" in {p.id for p in holding(where)}
+    assert declared("before_and_after_a_renegotiation_there_is_one_peer", where.name)[0] == VACUOUS
+    where = scenario("tls12")
+    left = {p.name for p in properties_of(Request(), where)} - {p.name for p in holding(where)}
+    assert {declared(name, where.name)[0] for name in left} == {VIOLATED}
+
+
+def test_a_judgement_stands_only_for_its_tables_properties_and_question() -> None:
+    where = scenario("tls12-small")
+    props, system = holding(where), where.system()
+    before = identity(system, props, Asked())
+    assert identity(where.system(), props, Asked()) == before
+    assert identity(system, props[1:], Asked()) != before
+    assert identity(system, props, Asked(every=True)) != before
+    made, kinds = Changes(system), set()
+    for m in mutants_of(system):
+        change = None if m.kind in kinds else made.of(m)
+        if change is not None:
+            kinds.add(m.kind)
+            assert identity(change.system, props, Asked()) != before, m
+    assert kinds == {*KINDS, "field", "secret"}
 
 
 def spent() -> float:
