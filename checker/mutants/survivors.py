@@ -85,9 +85,10 @@ def write(fates: Fates) -> None:
         for name, n in sorted(rows.items()):
             counts = ", ".join(f"{f} = {n[f]}" for f in FATES)
             lines.append(f'{by}."{name}" = {{ {counts} }}')
-    for f in fates.values():
+    about = ("scenario", "row", "kind", "what")
+    # In which order the judgements come depends on the cores.
+    for _, f in sorted(fates.items()):
         if f.fate == SURVIVES:
-            about = ("scenario", "row", "kind", "what")
             lines += ["", "[[survivor]]", *(f"{n} = {_quoted(getattr(f.by, n))}" for n in about)]
     (ROOT / RECORD).write_text("\n".join([*lines, ""]), encoding="utf-8")
 
