@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from transitions import EventData, Machine
 
@@ -48,9 +48,23 @@ def _read(v: Expr) -> str:
     return {"own": f"own.{name}", "prev": f"own.{v.payload}"}.get(kind, f"msg[{name!r}]")
 
 
-def _sender(
-    fields: Mapping[str, Expr | tuple[Expr, ...]],
-) -> Callable[[Any, Mapping[str, Any]], tuple[Any, ...]]:
+Function = Callable[[Any, Mapping[str, Any]], tuple[Any, ...]]
+"""A function of a run and the fields of a message."""
+
+
+class _Functions(dict[str, Function]):
+    """Functions by row, each compiled when it is first asked for."""
+
+    def __init__(self, exprs: Mapping[str, Mapping[str, Expr]]) -> None:
+        super().__init__()
+        self.exprs = exprs
+
+    def __missing__(self, name: str) -> Function:
+        made = self[name] = python_function(self.exprs[name], "own, msg", _read)
+        return made
+
+
+def _sender(fields: Mapping[str, Expr | tuple[Expr, ...]]) -> Function:
     """A function of a run that gives the values of a message's fields, composites flattened."""
     flat: dict[str, Expr] = {}
     for f, e in fields.items():
@@ -66,35 +80,34 @@ class Callables:
 
     def __init__(self, role: Role) -> None:
         self.role = role
-        self.condition: dict[str, Callable[[Any, Mapping[str, Any]], tuple[Any, ...]]] = {}
-        self.effect: dict[str, Callable[[Any, Mapping[str, Any]], tuple[Any, ...]]] = {}
-        self.send: dict[str, Callable[[Any, Mapping[str, Any]], tuple[Any, ...]]] = {}
+        self.condition = _Functions({r.name: {"guard": r.guard} for r in role.rules})
+        self.effect = _Functions({r.name: r.do for r in role.rules})
         self.triggers: dict[str, dict[str, Any]] = {}
         self.needed: dict[tuple[str, str], set[str]] = {}
         self.rows: dict[tuple[str, str], list[Rule]] = {}
         self.messages = {f"receive_{snake(m.name)}": m for m in role.alphabet}
         for r in role.rules:
-            self.condition[r.name] = python_function({"guard": r.guard}, "own, msg", _read)
-            self.effect[r.name] = python_function(dict(r.do), "own, msg", _read)
             # All rows of an event and state have the same arguments, read by a row or not.
             self.triggers.setdefault(r.trigger, {}).update(r.choices)
             for state in r.sources:
                 self.needed.setdefault((r.trigger, state), set()).update(r.choices)
                 self.rows.setdefault((r.trigger, state), []).append(r)
         # The record keys of rows that take another key than the read key.
-        self.under = {
-            r.name: python_function({"under": r.under}, "own, msg", _read)
-            for r in role.rules
-            if r.under is not None
-        }
-        self.times: dict[str, list[tuple[Callable[..., Any], Edition, Callable[..., Any]]]] = {}
-        for name, fields in role.sends.items():
-            self.send[name] = _sender(fields)
-            self.times[name] = [
+        self.under = _Functions(
+            {r.name: {"under": r.under} for r in role.rules if r.under is not None}
+        )
+        self._senders: dict[str, tuple[Function, list[tuple[Function, Edition, Function]]]] = {}
+
+    def senders(self, name: str) -> tuple[Function, list[tuple[Function, Edition, Function]]]:
+        """What gives a message its fields; for each edition, when it is sent and what gives its."""
+        if name not in self._senders:
+            times = [
                 (python_function({"now": e.now}, "own, msg", _read), e, _sender(e.fields))
-                for e in role.times(name)
+                for e in self.role.times(name)
                 if e.now is not FALSE
             ]
+            self._senders[name] = (_sender(self.role.sends.get(name, {})), times)
+        return self._senders[name]
 
     @cached_property
     def machine(self) -> Machine:
@@ -112,20 +125,17 @@ class Callables:
         """The rows in the form of `transitions`; conditions and effects read the event's data."""
         rows = []
         for r in self.role.rules:
-            condition, effect = self.condition[r.name], self.effect[r.name]
-            names = tuple(r.do)
 
-            def passes(e: EventData, condition: Any = condition, r: Rule = r) -> bool:
+            def passes(e: EventData, r: Rule = r) -> bool:
                 run: Any = e.model
                 if not run.takes_record(r, e.kwargs.get("under")):
                     return False
-                return condition(run, e.kwargs)[0]  # type: ignore[no-any-return]
+                return self.condition[r.name](run, e.kwargs)[0]  # type: ignore[no-any-return]
 
-            def apply(
-                e: EventData, effect: Any = effect, names: tuple[str, ...] = names, r: Rule = r
-            ) -> None:
+            def apply(e: EventData, r: Rule = r) -> None:
                 run: Any = e.model
-                for name, value in zip(names, effect(run, e.kwargs), strict=True):
+                effect = self.effect[r.name]
+                for name, value in zip(r.do, effect(run, e.kwargs), strict=True):
                     setattr(run, name, value)
                 run.taken = r
 
@@ -203,8 +213,9 @@ class Run:
 
     def record_key(self, row: Rule) -> Value:
         """The record key that the row takes now; None for a role without record keys."""
-        of = self._compiled.under.get(row.name)
-        return getattr(self, "read_key", None) if of is None else of(self, {})[0]
+        if row.under is None:
+            return cast(Value, getattr(self, "read_key", None))
+        return cast(Value, self._compiled.under[row.name](self, {})[0])
 
     def takes_record(self, row: Rule, under: Value) -> bool:
         """Whether the row takes a record under the key `under`; None is the read key."""
@@ -275,14 +286,13 @@ class Run:
     def message(self, name: str) -> Sent:
         """The message `name` with the fields that this run gives in the present state."""
         layout = self.role.sends.get(name, {})
-        send = self._compiled.send.get(name)
-        for now, edition, sender in self._compiled.times.get(name, ()):
+        send, times = self._compiled.senders(name)
+        for now, edition, sender in times:
             if now(self, {})[0]:
                 layout, send = edition.fields, sender
-        values = iter(send(self, {})) if send is not None else None
+        values = iter(send(self, {}))
         fields: dict[str, Any] = {}
         for f, e in layout.items():
-            assert values is not None
             fields[f] = tuple(next(values) for _ in e) if isinstance(e, tuple) else next(values)
         return Sent(name, fields)
 

@@ -384,6 +384,10 @@ def _after(v: Expr, do: Mapping[str, Expr]) -> Expr:
     return do.get(name, v) if kind == "own" else v
 
 
+_BOTH: dict[tuple[Expr, ...], bool] = {}
+"""Whether conditions of two rows can hold together: tables that differ in one row ask the same."""
+
+
 def overlaps(rows: Sequence[Rule], read: Expr | None = None) -> Iterator[tuple[Rule, Rule]]:
     """Pairs of rows for the same event that can both fire in some state with some message.
 
@@ -394,13 +398,16 @@ def overlaps(rows: Sequence[Rule], read: Expr | None = None) -> Iterator[tuple[R
     for r in rows:
         by_event.setdefault(r.trigger, []).append(r)
     for group in by_event.values():
-        decider = Decider()
+        decider = None
         for a, b in combinations(group, 2):
             if not set(a.sources).isdisjoint(b.sources):
-                try:
-                    both = decider.possible(a.guard, b.guard, a.same_key(b, read))
-                except UndecidedError as e:
-                    where = f"{a.location} and {b.location}"
-                    raise UndecidedError(f"{where}: whether both can fire is not known: {e}") from e
-                if both:
+                asked = (a.guard, b.guard, a.same_key(b, read))
+                if asked not in _BOTH:
+                    decider = Decider() if decider is None else decider
+                    try:
+                        _BOTH[asked] = decider.possible(*asked)
+                    except UndecidedError as e:
+                        where = f"{a.location} and {b.location}: whether both can fire"
+                        raise UndecidedError(f"{where} is not known: {e}") from e
+                if _BOTH[asked]:
                     yield a, b

@@ -6,22 +6,26 @@ Each sound step has a switch. A mutant's steps are written as gates for the inte
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from functools import cached_property, reduce
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from checker.engines.collapse import Gates
 from checker.engines.native_calls import Head, declare
 from checker.engines.native_source import ONE, ZERO, Program, load
 from checker.engines.words import Layout
 from checker.mutants.changes import Change
-from model.expr import BOOL, FALSE, Expr, Value, conj, var
+from model.expr import BOOL, Expr, Value, conj, var
 from model.rule import Variable
 from model.system import Compiled, Step, System, Values
+
+T = TypeVar("T", bound=Hashable)
+TOGETHER = 6_000
+"""Gates whose values for some hundred states stay in a cache near a core."""
 
 
 def given(system: System, steps: Sequence[Step], values: Values | None = None) -> System:
@@ -87,7 +91,7 @@ class SoundProgram(Program):
 
 
 class _Gate(ctypes.Structure):
-    _fields_ = (("a", ctypes.c_uint32), ("b", ctypes.c_uint32))
+    _fields_ = (("out", ctypes.c_uint32), ("a", ctypes.c_uint32), ("b", ctypes.c_uint32))
 
 
 class _Bit(ctypes.Structure):
@@ -113,79 +117,82 @@ class _Case:
         return all(mine[n] == v for n, v in its.items() if n in mine)
 
 
-class Code:
-    """What a mutant's steps are for `family.c`."""
+class Ask(Generic[T]):
+    """Questions by name, each a plane of a circuit, as `family.c` reads them."""
 
-    def __init__(
-        self,
-        joint: Joint,
-        layout: Layout,
-        planes: Mapping[str, list[str]],
-        change: Change,
-        stuck: Sequence[Expr] = (),
-        bad: Mapping[int, Expr] | None = None,
-        due: Expr = FALSE,
-    ) -> None:
-        self.circuit = c = Gates(planes, 1 + 64 * layout.words)
-        self.joint = joint
-        new, gone = list(self._cases(change.new)), list(self._cases(change.gone))
-        self.gone = [joint.number[id(s)] for s in change.gone if id(s) in joint.number]
-        differs = c.either(self._unmatched(gone, new), self._unmatched(new, gone))
-        self.differs, self.first = c.literal(differs), len(c.made)
-        self.never = differs == ZERO
-        wrong = {i: c.truth(joint.narrow(e)) for i, e in (bad or {}).items()}
-        self.bad = {i: c.literal(x) for i, x in wrong.items()}
-        self.some = c.literal(reduce(c.either, wrong.values(), ZERO))
-        self.due = c.literal(c.truth(joint.narrow(due)))
-        self.stuck = []
-        if stuck:
-            absent = {id(s) for s in change.gone}
-            kept = self._cases(
-                s for s in joint.system.raw_steps if id(s) in joint.number and id(s) not in absent
-            )
-            moves = (c.both(n.mask, c.invert(self._equal(n.changes, {}))) for n in (*kept, *new))
-            ends = c.invert(reduce(c.either, moves, ZERO))
-            self.stuck = [c.literal(c.both(ends, c.truth(joint.narrow(e)))) for e in stuck]
-        self.steps = [n.step for n in new]
-        self._write(layout, new)
+    def __init__(self, circuit: Gates, planes: Mapping[T, str]) -> None:
+        self.names = list(planes)
+        literals = [circuit.literal(x) for x in planes.values()]
+        self.gates, self.count = written(circuit, cone(circuit, literals))
+        self.literals = (ctypes.c_uint32 * (len(literals) or 1))(*literals)
 
-    def _write(self, layout: Layout, new: Sequence[_Case]) -> None:
-        class Action(ctypes.Structure):
-            _fields_ = (
-                *((n, ctypes.c_uint32) for n in ("mask", "via", "first", "bits")),
-                *((n, ctypes.c_uint64 * layout.words) for n in ("clear", "put")),
-            )
 
-        c = self.circuit
-        bits: list[tuple[int, int, int]] = []
-        self.actions = (Action * (len(new) or 1))()
-        for i, n in enumerate(new):
-            a = self.actions[i]
-            a.mask, a.via, a.first = c.literal(n.mask), len(self.joint.steps) + i, len(bits)
-            for name, e in n.changes.items():
-                w, shift, ones = layout.slots[self.joint.index[name]]
-                a.clear[w] |= ones << shift
-                for k, plane in enumerate(c.value(e)):
-                    if plane == ONE:
-                        a.put[w] |= 1 << (shift + k)
-                    elif plane != ZERO:
-                        bits.append((c.literal(plane), w, shift + k))
-            a.bits = len(bits) - a.first
-        self.bits = (_Bit * (len(bits) or 1))(*(_Bit(*b) for b in bits))
-        self.gates = (_Gate * (len(c.made) or 1))(*(_Gate(*g) for g in c.made))
-        fires = [i not in self.gone for i in range(len(self.joint.steps))]
-        self.fires = (ctypes.c_uint8 * (len(fires) or 1))(*fires)
+def written(circuit: Gates, gates: Iterable[int]) -> tuple[Any, int]:
+    """Gates of a circuit, by number, as an array for C, and how many they are."""
+    order = sorted(gates)
+    made, first = circuit.made, circuit.first
+    return (_Gate * (len(order) or 1))(*(_Gate(first + i, *made[i]) for i in order)), len(order)
 
-    def _cases(self, steps: Iterable[Step]) -> Iterator[_Case]:
+
+def cone(circuit: Gates, literals: Iterable[int], known: Set[int] = frozenset()) -> set[int]:
+    """The gates, by number, that some literals are made of; those of `known` are left out."""
+    made, first, out = circuit.made, circuit.first, set[int]()
+    left = [x >> 1 for x in literals]
+    while left:
+        i = left.pop() - first
+        if i >= 0 and i not in out and i not in known:
+            out.add(i)
+            a, b = made[i]
+            left += (a >> 1, b >> 1)
+    return out
+
+
+def asks(circuit: Gates, planes: Mapping[T, str]) -> Iterator[Ask[T]]:
+    """The questions in groups of few gates."""
+    group, known = dict[T, str](), set[int]()
+    for name, plane in planes.items():
+        more = cone(circuit, [circuit.literal(plane)], known)
+        if group and len(known) + len(more) > TOGETHER:
+            yield Ask(circuit, group)
+            group, known = {}, set()
+            more = cone(circuit, [circuit.literal(plane)])
+        group[name] = plane
+        known |= more
+    if group:
+        yield Ask(circuit, group)
+
+
+class Gated:
+    """The steps of a system and of its mutants as gates of one circuit."""
+
+    def __init__(self, joint: Joint, layout: Layout, planes: Mapping[str, list[str]]) -> None:
+        self.joint, self.layout = joint, layout
+        self.circuit = Gates(planes, 1 + 64 * layout.words)
+        self._of: dict[int, list[_Case]] = {}
+        self._moves: dict[int, str] = {}
+
+    @property
+    def values(self) -> int:
+        """The number of planes and gates."""
+        return self.circuit.first + len(self.circuit.made)
+
+    def cases(self, steps: Iterable[Step]) -> Iterator[_Case]:
+        """The steps with each of the values of their free parameters."""
         for s in steps:
-            small = self.joint.small.get(id(s))
-            if small is not None:
-                for _, guard, changes in small.cases():
-                    mask = self.circuit.truth(guard)
-                    if mask != ZERO:
-                        yield _Case(s, mask, changes)
+            if id(s) not in self._of:
+                small = self.joint.small.get(id(s))
+                found = small.cases() if small is not None else ()
+                made = ((self.circuit.truth(guard), changes) for _, guard, changes in found)
+                self._of[id(s)] = [
+                    _Case(s, mask, changes) for mask, changes in made if mask != ZERO
+                ]
+            yield from self._of[id(s)]
 
-    def _unmatched(self, some: Sequence[_Case], others: Sequence[_Case]) -> str:
+    def truth(self, e: Expr) -> str:
+        """The plane of a condition."""
+        return self.circuit.truth(self.joint.narrow(e))
+
+    def unmatched(self, some: Sequence[_Case], others: Sequence[_Case]) -> str:
         """Where one of `some` is possible and none of `others` does the same.
 
         A step that changes nothing does not count: the network could have lost the message.
@@ -204,6 +211,17 @@ class Code:
             out = c.either(out, c.both(o.mask, c.invert(found)))
         return out
 
+    def moves(self, cases: Iterable[_Case]) -> str:
+        """Where one of the steps leads to another state."""
+        out = ZERO
+        for x in cases:
+            if id(x) not in self._moves:
+                self._moves[id(x)] = self.circuit.both(
+                    x.mask, self.circuit.invert(self._equal(x.changes, {}))
+                )
+            out = self.circuit.either(out, self._moves[id(x)])
+        return out
+
     def _equal(self, a: Mapping[str, Expr], b: Mapping[str, Expr]) -> str:
         """Where two sets of changes lead to one state."""
         c, out = self.circuit, ONE
@@ -215,14 +233,72 @@ class Code:
         return out
 
 
+class Code:
+    """What a mutant's steps are for `family.c`."""
+
+    def __init__(self, gated: Gated, change: Change) -> None:
+        self.gated, self.change = gated, change
+        self.new = list(gated.cases(change.new))
+        gone, c = list(gated.cases(change.gone)), gated.circuit
+        numbers = gated.joint.number
+        self.gone = [numbers[id(s)] for s in change.gone if id(s) in numbers]
+        self.differs = c.either(gated.unmatched(gone, self.new), gated.unmatched(self.new, gone))
+        """The plane of where a step of the mutant or of the sound system differs."""
+        self.steps = [n.step for n in self.new]
+
+    @property
+    def never(self) -> bool:
+        """Whether no values that occur let a step differ."""
+        return self.differs == ZERO
+
+    def ends(self) -> str:
+        """The plane of where no step leads to another state."""
+        g = self.gated
+        absent = {id(s) for s in self.change.gone}
+        kept = (s for s in g.joint.system.raw_steps if id(s) in g.joint.number)
+        moves = g.moves((*g.cases(s for s in kept if id(s) not in absent), *self.new))
+        return g.circuit.invert(moves)
+
+    def write(self) -> None:
+        """Write the steps as C reads them."""
+        layout, joint, c = self.gated.layout, self.gated.joint, self.gated.circuit
+
+        class Action(ctypes.Structure):
+            _fields_ = (
+                *((n, ctypes.c_uint32) for n in ("mask", "via", "first", "bits")),
+                *((n, ctypes.c_uint64 * layout.words) for n in ("clear", "put")),
+            )
+
+        bits: list[tuple[int, int, int]] = []
+        self.actions = (Action * (len(self.new) or 1))()
+        for i, n in enumerate(self.new):
+            a = self.actions[i]
+            a.mask, a.via, a.first = c.literal(n.mask), len(joint.steps) + i, len(bits)
+            for name, e in n.changes.items():
+                w, shift, ones = layout.slots[joint.index[name]]
+                a.clear[w] |= ones << shift
+                for k, plane in enumerate(c.value(e)):
+                    if plane == ONE:
+                        a.put[w] |= 1 << (shift + k)
+                    elif plane != ZERO:
+                        bits.append((c.literal(plane), w, shift + k))
+            a.bits = len(bits) - a.first
+        self.bits = (_Bit * (len(bits) or 1))(*(_Bit(*b) for b in bits))
+        read = (*(a.mask for a in self.actions[: len(self.new)]), *(x for x, _, _ in bits))
+        self.gates, self.count = written(c, cone(c, read))
+        gone = {*self.gone}
+        fires = [i not in gone for i in range(len(joint.steps))]
+        self.fires = (ctypes.c_uint8 * (len(fires) or 1))(*fires)
+
+
 def loaded(program: Program) -> ctypes.CDLL:
     """The program compiled, its functions and those of `family.c` given their types."""
     lib = load(program.text())
-    head, u64, u32 = ctypes.POINTER(Head), ctypes.c_uint64, ctypes.c_uint32
+    head, u64 = ctypes.POINTER(Head), ctypes.c_uint64
     any_ = ctypes.c_void_p
     for name, result, arguments in (
-        ("family_set", ctypes.c_int, [any_, u64, any_, u64, any_, any_]),
-        ("family_first", u64, [head, u64, u64, u32, u64]),
+        ("family_set", ctypes.c_int, [any_, u64, u64, any_, u64, any_, any_]),
+        ("family_first", ctypes.c_int, [head, u64, u64, any_, u64, u64, any_, u64, any_]),
         ("family_expand", ctypes.c_int, [head, u64, u64, ctypes.c_int]),
         ("family_ask", None, [head, u64, u64]),
         ("family_back", None, [head, u64, u64]),

@@ -5,7 +5,7 @@
  * read these gates; a literal is twice the number of a value, plus one for its complement. Value 0
  * is all ones, then come the planes, then the gates.
  */
-typedef struct { u32 a, b; } Gate;
+typedef struct { u32 out, a, b; } Gate;
 typedef struct { u32 literal, word, shift; } Bit;
 typedef struct { u32 mask, via, first, bits; u64 clear[WORDS], put[WORDS]; } Action;
 
@@ -15,21 +15,18 @@ static struct {
     const Gate *gate;
     const Action *action;
     const Bit *bit;
-    u64 gates, actions, *value, room;
+    u64 gates, actions, *value;
 } mutant;
 
-/* Take the gates and actions of a mutant, which the caller keeps, and the steps to fire. */
-int family_set(const Gate *gate, u64 gates, const Action *action, u64 actions, const Bit *bit,
-               const uint8_t *fires)
+/* Take the gates and actions of a mutant, which the caller keeps, and the steps to fire; `values`
+ * is the number of planes and gates of all mutants. */
+int family_set(const Gate *gate, u64 gates, u64 values, const Action *action, u64 actions,
+               const Bit *bit, const uint8_t *fires)
 {
-    u64 room = 1 + 64 * WORDS + gates;
-    if (room > mutant.room) {
-        u64 *at = realloc(mutant.value, room * sizeof(u64));
-        if (!at)
-            return NO_MEMORY;
-        mutant.value = at;
-        mutant.room = room;
-    }
+    u64 *at = realloc(mutant.value, values * sizeof(u64));
+    if (!at)
+        return NO_MEMORY;
+    mutant.value = at;
     mutant.gate = gate;
     mutant.gates = gates;
     mutant.action = action;
@@ -46,32 +43,67 @@ static inline u64 literal(u32 x)
     return mutant.value[x >> 1] ^ -(u64)(x & 1);
 }
 
-static void evaluate(u64 gates)
+/* The planes of several blocks of 64 states side by side. */
+#define LANES 8
+typedef u64 Wide __attribute__((vector_size(8 * LANES)));
+
+static inline Wide wide(const Wide *value, u32 x)
 {
-    u64 *out = mutant.value + 1 + 64 * WORDS;
-    for (u64 i = 0; i < gates; i++)
-        out[i] = literal(mutant.gate[i].a) & literal(mutant.gate[i].b);
+    return value[x >> 1] ^ -(u64)(x & 1);
 }
 
-/* The first row from `begin` to before `end` where `x`, made of the first `gates`, holds. */
-u64 family_first(Search *s, u64 begin, u64 end, u32 x, u64 gates)
+/* For each literal the first row from `begin` to before `end` where it holds, or NEVER. */
+int family_first(Search *s, u64 begin, u64 end, const Gate *gate, u64 gates, u64 values,
+                 const u32 *asked, u64 count, u64 *first)
 {
-    for (u64 row = begin; row < end; row += BLOCK) {
-        u64 n = end - row < BLOCK ? end - row : BLOCK;
-        planes(s->words + row * WORDS, n, mutant.value + 1);
-        evaluate(gates);
-        u64 hits = literal(x) & (n == 64 ? ~0ull : (1ull << n) - 1);
-        if (hits)
-            return row + (u64)__builtin_ctzll(hits);
+    Wide *value = aligned_alloc(sizeof(Wide), values * sizeof(Wide));
+    u32 *left = malloc(count * sizeof(u32) + 1);
+    if (!value || !left) {
+        free(value);
+        free(left);
+        return NO_MEMORY;
     }
-    return NEVER;
+    for (u32 i = 0; i < count; i++) {
+        first[i] = NEVER;
+        left[i] = i;
+    }
+    value[0] = ~(Wide){0};
+    for (u64 row = begin; row < end && count; row += LANES * BLOCK) {
+        u64 plane[64 * WORDS];
+        Wide valid = {0};
+        for (u64 k = 0, at = row; k < LANES && at < end; k++, at += BLOCK) {
+            u64 n = end - at < BLOCK ? end - at : BLOCK;
+            planes(s->words + at * WORDS, n, plane);
+            for (int i = 0; i < 64 * WORDS; i++)
+                value[1 + i][k] = plane[i];
+            valid[k] = n == 64 ? ~0ull : (1ull << n) - 1;
+        }
+        for (u64 i = 0; i < gates; i++)
+            value[gate[i].out] = wide(value, gate[i].a) & wide(value, gate[i].b);
+        for (u64 j = 0; j < count;) {
+            Wide hits = wide(value, asked[left[j]]) & valid;
+            int k = 0;
+            while (k < LANES && !hits[k])
+                k++;
+            if (k == LANES) {
+                j++;
+                continue;
+            }
+            first[left[j]] = row + (u64)k * BLOCK + (u64)__builtin_ctzll(hits[k]);
+            left[j] = left[--count];
+        }
+    }
+    free(value);
+    free(left);
+    return DONE;
 }
 
 static int act(Worker *k, u64 row, u64 valid)
 {
     const u64 *rows = k->s->words + row * WORDS;
     int code;
-    evaluate(mutant.gates);
+    for (const Gate *g = mutant.gate; g < mutant.gate + mutant.gates; g++)
+        mutant.value[g->out] = literal(g->a) & literal(g->b);
     for (u64 a = 0; a < mutant.actions; a++) {
         const Action *x = &mutant.action[a];
         if (k->filled + 64 > WIDEST) {

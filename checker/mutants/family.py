@@ -16,19 +16,20 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial, reduce
 from typing import Any
 
 from checker.broken import broken
 from checker.engines.interface import Described
 from checker.engines.native_calls import DONE, LIMIT, NEVER
+from checker.engines.native_source import ZERO
 from checker.engines.reference import EngineError
 from checker.engines.words import Layout
 from checker.mutants.changes import Change, Changes, narrowed
-from checker.mutants.code import Code, Joint, SoundProgram, given, loaded
+from checker.mutants.code import Ask, Code, Gated, Joint, SoundProgram, T, asks, given, loaded
 from checker.mutants.generate import Mutant
 from checker.trace import Trace, replay
-from model.expr import FALSE, Expr, Value, disj
+from model.expr import Expr, Value, disj
 from model.machine import CallError
 from model.system import Step, System
 from properties import Property
@@ -88,12 +89,11 @@ class Family:
         self.joint = Joint(sound, self.changes.values(), [*reads, *stuck, *more])
         self.layout = Layout(self.joint)
         program = SoundProgram(self.joint, self.layout, reads, False)
-        self.planes, self.stuck = program.planes, stuck
+        self.gated = Gated(self.joint, self.layout, program.planes)
         self.lib = loaded(program)
         self.limit = MOST if states is None else states
         self.base = _Rows(self)
-        nothing = Change(sound, (), (), {})
-        self._set(Code(self.joint, self.layout, self.planes, nothing))
+        self._set(Code(self.gated, Change(sound, (), (), {})))
         # Without a mutant nobody asks what the sound system's states are.
         self.complete = not self.changes or self.base.search()
         self.slots = self.lib.family_slots(self.base.head)
@@ -101,9 +101,26 @@ class Family:
 
     def _set(self, code: Code) -> None:
         self.code = code  # keeps what C reads
-        self.lib.family_set(
-            code.gates, len(code.circuit.made), code.actions, len(code.steps), code.bits, code.fires
-        )
+        code.write()
+        actions = (code.actions, len(code.steps), code.bits)
+        done = self.lib.family_set(code.gates, code.count, self.gated.values, *actions, code.fires)
+        if done != DONE:
+            raise MemoryError("no memory for the steps of a mutant")
+
+    @cached_property
+    def differs(self) -> dict[Mutant, int]:
+        """By mutant: the first of the sound system's states where it differs, if it does."""
+        self.codes = {m: Code(self.gated, c) for m, c in self.changes.items()}
+        left = {m: c.differs for m, c in self.codes.items() if not c.never}
+        out, begin = dict[Mutant, int](), 0
+        # Most that differ do so early; then the others are asked alone.
+        for part in (4096, 256, 16, 1):
+            end = self.base.count // part
+            for ask in asks(self.gated.circuit, left):
+                out |= self.base.first(ask, begin, end)
+            left = {m: x for m, x in left.items() if m not in out}
+            begin = end
+        return out
 
     def _other(self, change: Change) -> dict[int, Expr]:
         """When the mutant's states are bad, by the number of the property, where that differs."""
@@ -115,12 +132,11 @@ class Family:
 
         None if that needs steps that were not made.
         """
-        change = self.changes[mutant]
+        change, row = self.changes[mutant], self.differs.get(mutant, NEVER)
         other = {i: e for i, e in self.other.get(mutant, {}).items() if self.held[i] == NEVER}
-        due = self._due(mutant) if change.open else FALSE
-        code = Code(self.joint, self.layout, self.planes, change, self.stuck, other, due)
-        self._set(code)
-        base = self.base
+        code = self.codes[mutant]
+        self.code, base = code, self.base
+        self._question(other)
         if other and (known := self._known(base, 0, base.count, every)):
             # What the adversary knows differs, or what the property says.
             paths = {p: base.path(at) for p, at in known.items()}
@@ -130,14 +146,15 @@ class Family:
                     return killed
             # A path of the sound system need not be one of the mutant.
             if not change.open:
+                self._set(code)
                 return self._alone(change, every)
         if change.open:
             # Where no row for the message is ever due, nobody compares what it covers.
-            never = mutant.kind == "field" and self._never(code.due)
+            never = mutant.kind == "field" and not base.first(self._due(mutant), 0, base.count)
             return self._nowhere(False) if never else None
-        row = NEVER if code.never else base.first(code.differs, code.first, base.count)
         if row == NEVER:
             return self._nowhere(code.never)
+        self._set(code)
         alone = bool(self.ends) or (every and bool(code.gone))
         if not alone:
             out = self._added(row, change, every)
@@ -146,21 +163,27 @@ class Family:
                 return out
         return self._alone(change, every)
 
+    def _question(self, other: Mapping[int, Expr]) -> None:
+        """Ask from now on what the properties in `other` say of a mutant, and where it ends."""
+        c = self.gated.circuit
+        wrong = {self.asked[i][0].name: self.gated.truth(e) for i, e in other.items()}
+        self.others = {*other}
+        self.wrong, self.some = Ask(c, wrong), Ask(c, {0: reduce(c.either, wrong.values(), ZERO)})
+        ends = self.code.ends() if self.ends else ZERO
+        last = {p.name: c.both(ends, self.gated.truth(p.bad(self.sound))) for p in self.ends}
+        self.last = Ask(c, last)
+
     def _nowhere(self, by_values: bool) -> Judgement:
         """The judgement on a mutant that differs in no state found, or `by_values` in none."""
         return Judgement(EQUIVALENT) if by_values or self.complete else self._much()
 
-    def _never(self, literal: int) -> bool:
-        """Whether no state of the sound system has what the literal says."""
-        return self.base.first(literal, len(self.code.circuit.made), self.base.count) == NEVER
-
-    def _due(self, mutant: Mutant) -> Expr:
+    def _due(self, mutant: Mutant) -> Ask[str]:
         """When a row that the mutant changes is due, as far as the local state goes."""
         parts = []
         for run in self.sound.runs:
             for row in (r for r in run.role.table if r.name in mutant.rows):
                 parts.append(self.sound.of(run, "state").one_of(*row.sources))
-        return disj(*parts)
+        return Ask(self.gated.circuit, {mutant.row: self.gated.truth(disj(*parts))})
 
     def _added(self, row: int, change: Change, every: bool) -> Judgement | None:
         """The judgement by the states that the mutant adds to the sound ones.
@@ -231,30 +254,19 @@ class Family:
         out = {
             p.name: at
             for i, ((p, witness), at) in enumerate(zip(self.asked, seen, strict=True))
-            if not witness and at != NEVER and self.held[i] == NEVER and i not in self.code.bad
+            if not witness and at != NEVER and self.held[i] == NEVER and i not in self.others
         }
         return out | self._known(rows, begin, end, every)
 
     def _known(self, rows: _Rows, begin: int, end: int, every: bool) -> dict[str, int]:
         """The same of the properties that say something else of the mutant: those at the first
         row where one is broken, or with `every` all that are."""
-        gates, out = len(self.code.circuit.made), {}
-        some = rows.first(self.code.some, gates, end, begin)
-        last = end if every else some + 1
-        for i, x in self.code.bad.items() if some != NEVER else ():
-            at = rows.first(x, gates, last, some)
-            if at != NEVER:
-                out[self.asked[i][0].name] = at
-        return out
+        at = rows.first(self.some, begin, end).get(0)
+        return {} if at is None else rows.first(self.wrong, at, end if every else at + 1)
 
     def _ended(self, rows: _Rows, begin: int, end: int) -> dict[str, int]:
         """By property of how runs end: the first state without a step that breaks it."""
-        out = {}
-        for p, x in zip(self.ends, self.code.stuck, strict=True):
-            at = rows.first(x, len(self.code.circuit.made), end, begin)
-            if at != NEVER:
-                out[p.name] = at
-        return out
+        return rows.first(self.last, begin, end)
 
     def _killed(self, change: Change, paths: Mapping[str, Any]) -> Judgement:
         """The judgement by paths to bad states, each replayed on the machines."""
@@ -319,6 +331,7 @@ class _Rows:
 
     def __init__(self, family: Family) -> None:
         self.lib, self.joint, self.layout = family.lib, family.joint, family.layout
+        self.gated = family.gated
         self.questions = len(family.asked)
         self.head = self.lib.search_new(MOST, (ctypes.c_int * 3)(-1, -1, -1))
         if not self.head:
@@ -366,9 +379,15 @@ class _Rows:
         self.lib.family_ask(self.head, begin, end)
         return [int(x) for x in self.head.contents.seen[: self.questions]]
 
-    def first(self, x: int, gates: int, end: int, begin: int = 0) -> int:
-        """The first row where the literal `x` holds, or NEVER."""
-        return int(self.lib.family_first(self.head, begin, end, x, gates))
+    def first(self, ask: Ask[T], begin: int, end: int) -> dict[T, int]:
+        """By name: the first row from `begin` to before `end` where it holds, if there is one."""
+        count = len(ask.names)
+        out = (ctypes.c_uint64 * (count or 1))()
+        gates = (ask.gates, ask.count, self.gated.values)
+        done = self.lib.family_first(self.head, begin, end, *gates, ask.literals, count, out)
+        if done != DONE:
+            raise MemoryError("no memory for the questions about mutants")
+        return {n: at for n, at in zip(ask.names, out, strict=False) if at != NEVER}
 
     def path(self, row: int) -> list[tuple[int, Sequence[Value]]]:
         """A path to a row: the number of the step, -1 at first, and the state."""
