@@ -170,6 +170,8 @@ class Gated:
         self.circuit = Gates(planes, 1 + 64 * layout.words)
         self._of: dict[int, list[_Case]] = {}
         self._moves: dict[int, str] = {}
+        self._kept = {n: var(n, d) for n, d in zip(joint.names, joint.domains, strict=True)}
+        self._pairs: dict[tuple[int, int], str] = {}
 
     @property
     def values(self) -> int:
@@ -224,13 +226,19 @@ class Gated:
 
     def _equal(self, a: Mapping[str, Expr], b: Mapping[str, Expr]) -> str:
         """Where two sets of changes lead to one state."""
-        c, out = self.circuit, ONE
+        out = ONE
         for n in {**a, **b}:
-            d = self.joint.domains[self.joint.index[n]]
-            x, y = a.get(n, var(n, d)), b.get(n, var(n, d))
+            x, y = a.get(n, self._kept[n]), b.get(n, self._kept[n])
             if x is not y and out != ZERO:
-                out = c.both(out, c._same(c.value(x), c.value(y)))
+                out = self.circuit.both(out, self._same(x, y))
         return out
+
+    def _same(self, x: Expr, y: Expr) -> str:
+        """Where two expressions have one value."""
+        if (x.serial, y.serial) not in self._pairs:
+            c = self.circuit
+            self._pairs[x.serial, y.serial] = c._same(c.value(x), c.value(y))
+        return self._pairs[x.serial, y.serial]
 
 
 class Code:

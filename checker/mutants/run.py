@@ -43,7 +43,7 @@ MORE = 1 << 26
 """The largest number of states of a mutant."""
 LATE = 10_000_000
 """A scenario without an adversary, or with few properties, comes after smaller ones than this."""
-PARTS = ((2_000_000, 4),)
+PARTS = ((2_000_000, 2),)
 """Pairs (states, n): the mutants of a scenario of at most so many states are done in n jobs."""
 
 
