@@ -17,7 +17,7 @@ from pathlib import Path
 from checker.attack import attack, handshake
 from checker.pool import cores
 from checker.report.words import count
-from diagrams import alerts
+from diagrams import alerts, screenshot
 from diagrams.machine import GENERATIONS, machine, node_labels, overlay, title
 from diagrams.product import product
 from diagrams.render import digest, digest_in, svg, texts
@@ -149,6 +149,7 @@ def machines() -> Iterator[Picture]:
 
 def index(shown: Sequence[Picture]) -> str:
     """The text of the README: one line a picture, then the pictures."""
+    picture = screenshot.NAME
     sections = list(dict.fromkeys(p.section for p in shown))
     lines = [
         "# Gallery",
@@ -162,6 +163,10 @@ def index(shown: Sequence[Picture]) -> str:
         "",
         "Which alert each state answers each message with: [alerts.md](alerts.md), as data in "
         "[alerts.json](alerts.json).",
+        "",
+        screenshot.ABOUT,
+        "",
+        f"![{picture}]({picture})",
     ]
     for section in sections:
         lines += ["", f"**{section}**", ""]
@@ -197,6 +202,11 @@ def main(check: bool, folder: Path = FOLDER) -> int:
         if name.endswith((".dot", ".svg")):
             (folder / name).unlink()
     sys.stdout.write(f"{len(shown)} pictures, {len(drawn)} drawn, in {folder}\n")
+    if not screenshot.fresh(folder):
+        try:
+            (folder / screenshot.NAME).write_bytes(screenshot.taken())
+        except FileNotFoundError as e:
+            sys.stdout.write(f"{screenshot.NAME} is not taken anew: {e}\n")
     return 0
 
 
@@ -211,6 +221,8 @@ def stale(shown: Sequence[Picture], folder: Path = FOLDER) -> list[str]:
     for p in shown:
         if p.drawn and f"{p.name}.svg" in present and (why := problem(p, folder)) is not None:
             out[f"{p.name}.svg"] = f"stale: {p.name}.svg{why}"
+    if screenshot.NAME in present and not screenshot.fresh(folder):
+        out[screenshot.NAME] = f"stale: {screenshot.NAME}: the page has changed"
     return [out[name] for name in sorted(out)]
 
 
@@ -234,4 +246,4 @@ def _present(folder: Path) -> set[str]:
 
 
 def _expected(shown: Sequence[Picture]) -> set[str]:
-    return {*documents(shown), *(f for p in shown for f in p.files)}
+    return {screenshot.NAME, *documents(shown), *(f for p in shown for f in p.files)}

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from checker.report.html.invariant import Words
 from checker.report.html.why import why
 from checker.request import Request, system_of
 from checker.verify import verify
+from diagrams.screenshot import chromium
 from model.expr import Domain, neg, var
 from model.rule import ModelError
 from model.scenario import scenario
@@ -138,7 +138,7 @@ def test_the_data_has_the_shape_that_the_modules_know(data: dict[str, Any], tmp_
 
 
 # -- in a browser ----------------------------------------------------------------------------------
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
+CHROMIUM = chromium()
 browsed = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
 

@@ -17,7 +17,7 @@ from checker.attack import attack
 from checker.broken import reasons
 from checker.report.sequence import chart
 from checker.trace import Trace, TraceStep, origin
-from diagrams import gallery, render
+from diagrams import gallery, render, screenshot
 from diagrams.gallery import COMPOSED, FOLDER, HONEST, Picture, run
 from diagrams.machine import (
     ANY,
@@ -319,6 +319,8 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(gallery, "pictures", lambda: iter(shown))
     monkeypatch.setattr(render.shutil, "which", lambda _: "/usr/bin/dot")
     monkeypatch.setattr(render, "by_program", lambda _: SVG)
+    monkeypatch.setattr(screenshot, "taken", lambda: b"a picture")
+    monkeypatch.setattr(screenshot, "fresh", lambda folder: (folder / "page.png").is_file())
     assert gallery.main(check=False, folder=tmp_path) == 0
     return tmp_path
 
@@ -339,12 +341,13 @@ def test_what_was_written_is_fresh(small: Path, capsys: pytest.CaptureFixture[st
         "b.dot",
         "b.svg",
         "c.svg",
+        "page.png",
     ]
     assert told(capsys, small) == (0, [])
     assert "![a](a.svg)" in (small / "README.md").read_text()
 
 
-@pytest.mark.parametrize("name", ["README.md", "a.dot", "b.svg", "c.svg"])
+@pytest.mark.parametrize("name", ["README.md", "a.dot", "b.svg", "c.svg", "page.png"])
 def test_a_missing_file_is_named(
     small: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -391,7 +394,7 @@ def test_only_what_changed_is_drawn_again(small: Path, monkeypatch: pytest.Monke
 def test_a_missing_folder_is_all_missing(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, lines = told(capsys, small / "nowhere")
     assert status == 1
-    assert len(lines) == 8
+    assert len(lines) == 9
 
 
 @pytest.mark.deep
