@@ -17,6 +17,8 @@ from checker.listing import decided
 from checker.mutants.family import FATES
 from checker.mutants.generate import WORDS
 from checker.mutants.survivors import rate, recorded
+from checker.report.choices import sides, told
+from checker.report.requirements import listed, requirements
 from checker.report.words import count
 from checker.request import Request, declared, expectations, properties_of
 from checker.verdict import EXIT, VIOLATED
@@ -136,6 +138,17 @@ def the_mutants() -> str:
     return _table(("mutants", *FATES, "killed of those not equivalent"), rows)
 
 
+def the_choices() -> str:
+    """The table of what RFCs leave to an implementer, with what holds either way."""
+    rows = []
+    for rfc in listed():
+        for r in (r for r in requirements(rfc)[1] if r.switch):
+            yes, no = sides(r.switch)
+            where = f"{rfc} {r.section}"
+            rows.append((where, r.says, f"`{r.switch}`", told(yes, no), told(no, yes)))
+    return _table(("RFC", "choice", "switch", "with it", "without it"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "scenarios": cache(scenarios),
     "flaws": cache(the_flaws),
@@ -145,6 +158,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "commands": cache(commands),
     "properties": cache(the_properties),
     "mutants": cache(the_mutants),
+    "choices": cache(the_choices),
 }
 
 

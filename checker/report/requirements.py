@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from checker import tables
+from checker.report.choices import choice
 from checker.report.document import document
 from checker.report.words import count
 from checker.verdict import PROVED, Result
@@ -33,10 +34,13 @@ REQUIREMENTS = {
             "rules?": [str],
             "properties?": [str],
             "left?": str,
+            "switch?": str,
         }
     ],
 }
 """The form of a list of requirements."""
+CHOICES = ("MAY", "SHOULD")
+"""The levels of what an implementer may do otherwise."""
 FOLDER = Path(__file__).parents[2] / "properties" / "rfc"
 
 
@@ -50,6 +54,7 @@ class Requirement:
     rules: tuple[str, ...] = ()  # patterns, `row` or `row:check`, with `*` for any text
     properties: tuple[str, ...] = ()  # ids
     left: str = ""  # why nothing carries it
+    switch: str = ""  # of a choice: `end.variable`, `end.variable=value`, or an extension
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,11 @@ class Section:
     properties: tuple[str, ...]  # verdicts of other properties that cite the section
 
 
+def listed() -> list[str]:
+    """The numbers of the RFCs whose requirements are listed."""
+    return sorted(p.stem for p in FOLDER.glob("*.toml"))
+
+
 @cache
 def requirements(rfc: str) -> tuple[dict[str, str], tuple[Requirement, ...]]:
     """The section titles and the requirements of an RFC.
@@ -72,7 +82,7 @@ def requirements(rfc: str) -> tuple[dict[str, str], tuple[Requirement, ...]]:
     """
     path = FOLDER / f"{rfc}.toml"
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.toml")))
+        known = ", ".join(listed())
         raise UsageError(
             f"the requirements of RFC {rfc} are not listed; there are those of {known}"
         )
@@ -81,12 +91,19 @@ def requirements(rfc: str) -> tuple[dict[str, str], tuple[Requirement, ...]]:
     for row in data["requirement"]:
         lists = {k: tuple(row.get(k, ())) for k in ("rules", "properties")}
         r = Requirement(
-            row["section"], row["level"], row["says"], **lists, left=row.get("left", "")
+            row["section"],
+            row["level"],
+            row["says"],
+            **lists,
+            left=row.get("left", ""),
+            switch=row.get("switch", ""),
         )
         if r.section not in data["titles"]:
             raise ModelError(f"{path.name}: section {r.section} has no title")
         if r.left and (r.rules or r.properties):
             raise ModelError(f"{path.name}: {r.says!r} is carried, and says why it is not")
+        if r.switch and r.level not in CHOICES:
+            raise ModelError(f"{path.name}: {r.says!r} is no choice ({r.level}), but has a switch")
         out.append(r)
     return data["titles"], tuple(out)
 
@@ -178,6 +195,8 @@ def as_text(rfc: str, found: Sequence[Section]) -> str:
         for r, rules, said in s.requirements:
             lines.append(f"  {r.level}: {r.says}")
             lines += [f"      {v}" for v in said]
+            if r.switch:
+                lines.append(f"      {choice(r.switch)}")
             if len(rules) > 6:
                 rules = (*rules[:5], f"and {len(rules) - 5} more rows")
             lines += [f"      {x}" for x in rules]
@@ -218,6 +237,7 @@ def as_json(rfc: str, found: Sequence[Section]) -> str:
                     "properties": list(said),
                     "carried_by": _carried(r, rules, said),
                     "left": r.left,
+                    "switch": r.switch,
                 }
                 for r, rules, said in s.requirements
             ],

@@ -7,10 +7,12 @@ import json
 import pytest
 
 from checker.cli import main
+from checker.report.choices import Side, sides, told
 from checker.report.requirements import FOLDER, cited, matching, requirements, sections
 from checker.verdict import PROVED, Result
 from model.extensions import extensions, with_needed
 from model.roles import role
+from model.rule import ModelError
 from properties import catalogue
 
 NUMBERS = sorted(p.stem for p in FOLDER.glob("*.toml"))
@@ -69,4 +71,37 @@ def test_the_command_groups_the_verdicts(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_an_rfc_that_is_not_listed_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", "AUT-15", "--scenario", "tls13", "--rfc", "1149"]) == 2
-    assert "there are those of 5246, 5746, 6066, 7301, 7627, 8446" in capsys.readouterr().err
+    those = "5077, 5246, 5746, 6066, 7301, 7507, 7627, 7918, 8446, 9258"
+    assert f"there are those of {those}" in capsys.readouterr().err
+
+
+# -- choices ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize("rfc", NUMBERS)
+def test_every_switch_is_one_of_the_scenarios(rfc: str) -> None:
+    for r in (r for r in requirements(rfc)[1] if r.switch):
+        yes, no = sides(r.switch)
+        assert yes.scenarios or no.scenarios
+        # What falls for one reason or another holds nowhere in all scenarios.
+        assert not yes.holds & yes.falls and not no.holds & no.falls
+
+
+def test_a_choice_that_a_scenario_leaves_free_is_on_both_sides() -> None:
+    yes, no = sides("client.offers_pha")
+    assert "post-handshake-auth" in yes.scenarios
+    assert {*yes.scenarios} & {*no.scenarios}
+
+
+def test_a_choice_is_told_with_what_falls_only_so() -> None:
+    yes, no = (
+        Side(("a", "b"), frozenset("XY"), frozenset("ZW")),
+        Side((), frozenset(), frozenset("W")),
+    )
+    assert told(yes, no) == "2 properties in 2 scenarios; not Z"
+    assert told(no, yes) == "2 properties in 1 scenario"
+    assert told(Side((), frozenset(), frozenset()), yes) == "in no scenario"
+
+
+def test_an_unknown_switch_is_refused() -> None:
+    for switch in ("client.nothing", "no_extension"):
+        with pytest.raises(ModelError):
+            sides(switch)
