@@ -92,10 +92,8 @@ def test_a_choice_that_a_scenario_leaves_free_is_on_both_sides() -> None:
 
 
 def test_a_choice_is_told_with_what_falls_only_so() -> None:
-    yes, no = (
-        Side(("a", "b"), frozenset("XY"), frozenset("ZW")),
-        Side((), frozenset(), frozenset("W")),
-    )
+    yes = Side(("a", "b"), holds=frozenset("XY"), falls=frozenset("ZVW"))
+    no = Side(("c",), holds=frozenset("XZ"), falls=frozenset("W"))
     assert told(yes, no) == "2 properties in 2 scenarios; not Z"
     assert told(no, yes) == "2 properties in 1 scenario"
     assert told(Side((), frozenset(), frozenset()), yes) == "in no scenario"
