@@ -28,6 +28,8 @@ class Side:
     scenarios: tuple[str, ...]
     holds: frozenset[str]
     """The ids of the properties that are PROVED in all of these scenarios that ask about them."""
+    somewhere: frozenset[str]
+    """The ids of the properties that are PROVED in some of them."""
     falls: frozenset[str]
     """The ids of those that are VIOLATED in all of them, as declared."""
 
@@ -72,15 +74,16 @@ def _side(scenarios: list[Scenario]) -> Side:
     return Side(
         tuple(s.name for s in scenarios),
         frozenset(i for i, v in verdicts.items() if PROVED in v and VIOLATED not in v),
+        frozenset(i for i, v in verdicts.items() if PROVED in v),
         frozenset(i for i, v in verdicts.items() if v == {VIOLATED}),
     )
 
 
 def told(side: Side, other: Side) -> str:
-    """What holds on one side; the properties that fall there and hold on the other."""
+    """What holds on one side; the properties that fall there, and hold somewhere on the other."""
     if not side.scenarios:
         return "in no scenario"
-    falls = sorted(side.falls & other.holds)
+    falls = sorted(side.falls & other.somewhere)
     holds = count(len(side.holds), "property", "properties")
     out = f"{holds} in {count(len(side.scenarios), 'scenario')}"
     return out + (f"; not {', '.join(falls)}" if falls else "")

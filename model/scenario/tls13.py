@@ -137,6 +137,18 @@ SCENARIOS = (
         extensions=("retry",),
     ),
     Scenario(
+        "tls13-retry-empty",
+        "the same, with a client that may send no share at first",
+        {"min_version": ("TLS12",), **versions("TLS13"), **offers("ECDHE"),
+         **no_client_auth("client"), "first_group": ("none", "x25519")},
+        {"min_version": ("TLS12",), **versions("TLS13"), **offers("ECDHE"),
+         "supports_x25519": EITHER, "asks_cookie": EITHER, **no_client_auth("server"),
+         "sends_data": (False,)},
+        ("symbolic",),
+        extensions=("retry",),
+        default=False,
+    ),
+    Scenario(
         "psk-honest",
         "no attacker: an external pre-shared key at either end, in both modes, and certificates",
         {**TLS13, **PSK_FREE, "closes": (True,)},

@@ -92,11 +92,12 @@ def test_a_choice_that_a_scenario_leaves_free_is_on_both_sides() -> None:
 
 
 def test_a_choice_is_told_with_what_falls_only_so() -> None:
-    yes = Side(("a", "b"), holds=frozenset("XY"), falls=frozenset("ZVW"))
-    no = Side(("c",), holds=frozenset("XZ"), falls=frozenset("W"))
+    x, y, z = frozenset("X"), frozenset("XY"), frozenset("XYZ")
+    yes = Side(("a", "b"), holds=y, somewhere=y, falls=frozenset("ZVW"))
+    no = Side(("c",), holds=x, somewhere=z, falls=frozenset("W"))
     assert told(yes, no) == "2 properties in 2 scenarios; not Z"
-    assert told(no, yes) == "2 properties in 1 scenario"
-    assert told(Side((), frozenset(), frozenset()), yes) == "in no scenario"
+    assert told(no, yes) == "1 property in 1 scenario"
+    assert told(Side((), x, x, x), yes) == "in no scenario"
 
 
 def test_an_unknown_switch_is_refused() -> None:
