@@ -16,6 +16,7 @@ import pytest
 from checker.cli import main
 from checker.engines.reference import Reference
 from checker.mutants.changes import Changes
+from checker.mutants.code import asks
 from checker.mutants.family import EQUIVALENT, KILLED, SURVIVES, UNDECIDED, Family
 from checker.mutants.generate import KINDS, WORDS, changed, first, mutants_of
 from checker.mutants.run import Asked, Fate, Judged, holding, identity, judged, scenarios
@@ -25,7 +26,7 @@ from checker.request import Request, declared, properties_of
 from checker.tightness import place
 from checker.trace import every_variable
 from checker.verdict import VACUOUS, VIOLATED
-from model.expr import BOOL, FALSE, Expr, const, neg, var
+from model.expr import BOOL, FALSE, Domain, Expr, conj, const, mapping, neg, var
 from model.role import Role
 from model.rule import SAME, Variable, step
 from model.scenario import scenario
@@ -102,6 +103,36 @@ def test_each_fate_is_that_of_brute_force(seed: int) -> None:
             assert set(short.values()) <= {None}
             same = moves(sound, before, names) == moves(system, after, names)
             assert (found.fate == EQUIVALENT) == same
+
+
+def test_the_first_row_is_found_in_any_block_and_lane() -> None:
+    digit = Domain("Digit", tuple(range(13)))
+    n = var("own.n", digit)
+    up = mapping(n, {v: min(v + 1, 12) for v in digit.values}, digit)
+    row = step("r", "tick", "A", SAME, rfc="toy 1", do={"n": up})
+    role = Role("r", ("A",), {"n": Variable(digit, (0,), write_once=False)}, (row,), (), {})
+    system = System("digits", tuple(Instance(x, role) for x in "abc"), Open({}, ()))
+    digits = {f"{x}.n": var(f"{x}.n", digit) for x in "abc"}
+    all_read = never("p", conj(*(d == 12 for d in digits.values())))
+    family = Family(system, [all_read], mutants_of(system))
+    rows, gated = family.base, family.gated
+    assert rows.count == 13**3
+    names = family.joint.names
+    values = [dict(zip(names, rows.path(i)[-1][1], strict=True)) for i in range(rows.count)]
+    random = Random(1)
+    wanted = [
+        {x: random.choice(digit.values) for x in digits if random.random() < 0.8} for _ in range(40)
+    ]
+    planes = {
+        i: gated.truth(conj(*(digits[x] == v for x, v in w.items()))) for i, w in enumerate(wanted)
+    }
+    for begin, end in [(0, 2197), (0, 1), (63, 65), (500, 1100), (1000, 1000), (700, 2197)]:
+        found = {
+            k: v for a in asks(gated.circuit, planes) for k, v in rows.first(a, begin, end).items()
+        }
+        for i, w in enumerate(wanted):
+            fits = (k for k in range(begin, end) if w.items() <= values[k].items())
+            assert found.get(i) == next(fits, None)
 
 
 def swapped(value: bool) -> System:
