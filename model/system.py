@@ -136,14 +136,31 @@ class Step:
         """The effects that can change something."""
         return _changes(self.effects)
 
-    def cases(self) -> Iterator[tuple[dict[str, Value], Expr, dict[str, Expr]]]:
-        """Each choice of the free parameters that the guard allows, with guard and changes then."""
-        for values in itertools.product(*self.free.values()):
-            chosen = dict(zip(self.free, values, strict=True))
-            guard = bind(self.guard, chosen)
-            if guard is not FALSE:
-                effects = {n: bind(e, chosen) for n, e in self.effects.items()}
-                yield chosen, guard, _changes(effects)
+    def cases(
+        self, memos: dict[tuple[str, Value], dict[int, Expr]] | None = None
+    ) -> Iterator[tuple[dict[str, Value], Expr, dict[str, Expr]]]:
+        """Each choice of the free parameters that the guard allows, with guard and changes then.
+
+        Calls for many steps may share `memos`: by parameter and value, the expressions bound.
+        """
+        known = {} if memos is None else memos
+        free = list(self.free.items())
+
+        def chosen(
+            values: dict[str, Value], guard: Expr, effects: Mapping[str, Expr]
+        ) -> Iterator[tuple[dict[str, Value], Expr, dict[str, Expr]]]:
+            if guard is FALSE:
+                return
+            if len(values) == len(free):
+                yield values, guard, _changes(effects)
+                return
+            name, possible = free[len(values)]
+            for v in possible:
+                memo = known.setdefault((name, v), {})
+                bound = {n: bind(e, {name: v}, memo) for n, e in effects.items()}
+                yield from chosen({**values, name: v}, bind(guard, {name: v}, memo), bound)
+
+        yield from chosen({}, self.guard, self.effects)
 
     @cached_property
     def covered(self) -> frozenset[int]:
@@ -550,13 +567,14 @@ def possible(
             return set(e.domain.values)
 
 
-def bind(e: Expr, values: Mapping[str, Value]) -> Expr:
-    """`e` with some variables set to values."""
+def bind(e: Expr, values: Mapping[str, Value], memo: dict[int, Expr] | None = None) -> Expr:
+    """`e` with some variables set to values; calls with the same values may share a `memo`."""
     if not values:
         return e
     return substitute(
         e,
         lambda v: const(values[v.payload], v.domain) if v.payload in values else v,
+        memo=memo,
         among=values,
     )
 

@@ -117,6 +117,29 @@ class _Case:
         return all(mine[n] == v for n, v in its.items() if n in mine)
 
 
+class _Cases(list[_Case]):
+    """Cases of one event from one source."""
+
+    @cached_property
+    def _always(self) -> frozenset[str]:
+        """The variables that each case gives a fixed value."""
+        return frozenset.intersection(*(frozenset(x.fixed) for x in self))
+
+    @cached_property
+    def _index(self) -> dict[tuple[str, ...], dict[tuple[Value, ...], list[_Case]]]:
+        return {}
+
+    def like(self, case: _Case) -> Sequence[_Case]:
+        """Those that may agree with a case, found by what all of them and the case fix."""
+        names = tuple(sorted(self._always & case.fixed.keys())) if self else ()
+        if names not in self._index:
+            places: dict[tuple[Value, ...], list[_Case]] = {}
+            for x in self:
+                places.setdefault(tuple(x.fixed[n] for n in names), []).append(x)
+            self._index[names] = places
+        return self._index[names].get(tuple(case.fixed[n] for n in names), ())
+
+
 class Ask(Generic[T]):
     """Questions by name, each a plane of a circuit, as `family.c` reads them."""
 
@@ -172,6 +195,7 @@ class Gated:
         self._moves: dict[int, str] = {}
         self._kept = {n: var(n, d) for n, d in zip(joint.names, joint.domains, strict=True)}
         self._pairs: dict[tuple[int, int], str] = {}
+        self._bound: dict[tuple[str, Value], dict[int, Expr]] = {}
 
     @property
     def values(self) -> int:
@@ -183,7 +207,7 @@ class Gated:
         for s in steps:
             if id(s) not in self._of:
                 small = self.joint.small.get(id(s))
-                found = small.cases() if small is not None else ()
+                found = small.cases(self._bound) if small is not None else ()
                 made = ((self.circuit.truth(guard), changes) for _, guard, changes in found)
                 self._of[id(s)] = [
                     _Case(s, mask, changes) for mask, changes in made if mask != ZERO
@@ -200,12 +224,14 @@ class Gated:
         A step that changes nothing does not count: the network could have lost the message.
         """
         c, out = self.circuit, ZERO
-        by: dict[tuple[str, str, str], list[_Case]] = {}
+        by: dict[tuple[str, str, str], _Cases] = {}
         for x in others:
-            by.setdefault((x.step.run, x.step.rule.trigger, x.step.source.name), []).append(x)
+            of = (x.step.run, x.step.rule.trigger, x.step.source.name)
+            by.setdefault(of, _Cases()).append(x)
         for o in some:
             found = self._equal(o.changes, {})
-            for n in by.get((o.step.run, o.step.rule.trigger, o.step.source.name), ()):
+            same = by.get((o.step.run, o.step.rule.trigger, o.step.source.name), _Cases())
+            for n in same.like(o):
                 if found == ONE:
                     break
                 if o.agrees(n):
