@@ -146,7 +146,15 @@ class Ask(Generic[T]):
     def __init__(self, circuit: Gates, planes: Mapping[T, str]) -> None:
         self.names = list(planes)
         literals = [circuit.literal(x) for x in planes.values()]
-        self.gates, self.count = written(circuit, cone(circuit, literals))
+        gates = cone(circuit, literals)
+        self.gates, self.count = written(circuit, gates)
+        # The bits of a state that decide, by word.
+        read = {x >> 1 for i in gates for x in circuit.made[i]} | {x >> 1 for x in literals}
+        words = [0] * ((circuit.first - 1) // 64)
+        for i in read:
+            if 0 < i < circuit.first:
+                words[(i - 1) // 64] |= 1 << ((i - 1) % 64)
+        self.mask = tuple(words)
         self.literals = (ctypes.c_uint32 * (len(literals) or 1))(*literals)
 
 
@@ -332,7 +340,8 @@ def loaded(program: Program) -> ctypes.CDLL:
     any_ = ctypes.c_void_p
     for name, result, arguments in (
         ("family_set", ctypes.c_int, [any_, u64, u64, any_, u64, any_, any_]),
-        ("family_first", ctypes.c_int, [head, u64, u64, any_, u64, u64, any_, u64, any_]),
+        ("family_first", ctypes.c_int, [head, any_, u64, u64, any_, u64, u64, any_, u64, any_]),
+        ("family_distinct", u64, [head, u64, any_, any_, u64]),
         ("family_expand", ctypes.c_int, [head, u64, u64, ctypes.c_int]),
         ("family_ask", None, [head, u64, u64]),
         ("family_back", None, [head, u64, u64]),

@@ -52,9 +52,46 @@ static inline Wide wide(const Wide *value, u32 x)
     return value[x >> 1] ^ -(u64)(x & 1);
 }
 
-/* For each literal the first row from `begin` to before `end` where it holds, or NEVER. */
-int family_first(Search *s, u64 begin, u64 end, const Gate *gate, u64 gates, u64 values,
-                 const u32 *asked, u64 count, u64 *first)
+static inline void masked(const u64 *row, const u64 *mask, u64 *to)
+{
+    for (int w = 0; w < WORDS; w++)
+        to[w] = row[w] & mask[w];
+}
+
+/* The rows before `end` that are the first with their bits under `mask`, in order, in `found`, which
+ * has room for `most`; their number, NEVER if they are more or there is no memory. */
+u64 family_distinct(Search *s, u64 end, const u64 *mask, u32 *found, u64 most)
+{
+    u64 slots = 4, count = 0, word[WORDS], other[WORDS];
+    while (slots < 2 * most)
+        slots *= 2;
+    u32 *slot = calloc(slots, sizeof(u32));
+    for (u64 row = 0; slot && row < end; row++) {
+        masked(s->words + row * WORDS, mask, word);
+        u64 at = hash_of(word) & (slots - 1);
+        for (; slot[at]; at = (at + 1) & (slots - 1)) {
+            masked(s->words + found[slot[at] - 1] * (u64)WORDS, mask, other);
+            if (!memcmp(word, other, sizeof word))
+                break;
+        }
+        if (slot[at])
+            continue;
+        if (count == most) {
+            free(slot);
+            return NEVER;
+        }
+        found[count] = (u32)row;
+        slot[at] = (u32)++count;
+    }
+    u64 out = slot ? count : NEVER;
+    free(slot);
+    return out;
+}
+
+/* For each literal the first row from `begin` to before `end` where it holds, or NEVER. With `some`
+ * these are numbers of that list of rows. */
+int family_first(Search *s, const u32 *some, u64 begin, u64 end, const Gate *gate, u64 gates,
+                 u64 values, const u32 *asked, u64 count, u64 *first)
 {
     Wide *value = aligned_alloc(sizeof(Wide), values * sizeof(Wide));
     u32 *left = malloc(count * sizeof(u32) + 1);
@@ -69,11 +106,13 @@ int family_first(Search *s, u64 begin, u64 end, const Gate *gate, u64 gates, u64
     }
     value[0] = ~(Wide){0};
     for (u64 row = begin; row < end && count; row += LANES * BLOCK) {
-        u64 plane[64 * WORDS];
+        u64 plane[64 * WORDS], gathered[BLOCK * WORDS];
         Wide valid = {0};
         for (u64 k = 0, at = row; k < LANES && at < end; k++, at += BLOCK) {
             u64 n = end - at < BLOCK ? end - at : BLOCK;
-            planes(s->words + at * WORDS, n, plane);
+            for (u64 j = 0; some && j < n; j++)
+                memcpy(gathered + j * WORDS, s->words + some[at + j] * (u64)WORDS, 8 * WORDS);
+            planes(some ? gathered : s->words + at * WORDS, n, plane);
             for (int i = 0; i < 64 * WORDS; i++)
                 value[1 + i][k] = plane[i];
             valid[k] = n == 64 ? ~0ull : (1ull << n) - 1;
@@ -89,7 +128,8 @@ int family_first(Search *s, u64 begin, u64 end, const Gate *gate, u64 gates, u64
                 j++;
                 continue;
             }
-            first[left[j]] = row + (u64)k * BLOCK + (u64)__builtin_ctzll(hits[k]);
+            u64 at = row + (u64)k * BLOCK + (u64)__builtin_ctzll(hits[k]);
+            first[left[j]] = some ? some[at] : at;
             left[j] = left[--count];
         }
     }

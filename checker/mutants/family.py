@@ -14,6 +14,7 @@ No mutant is compiled: its steps are gates that `family.c` interprets for 64 sta
 from __future__ import annotations
 
 import ctypes
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial, reduce
@@ -38,6 +39,10 @@ MOST = (1 << 32) - 2
 """The largest number of states."""
 SMALL = 1_000_000
 """States up to which it is asked whether a mutant loses the case of a property."""
+MANY = 2_000
+"""Gates of a question from which on it is asked of fewer states: those that differ for it."""
+FEWER = 8
+"""How many times fewer these must be."""
 SLICE = 1 << 16
 """States in one call to C."""
 
@@ -338,6 +343,7 @@ class _Rows:
             raise MemoryError("no memory for the arrays of the search")
         self.head.contents.limit = family.limit
         self.bounds = [0]
+        self._rows: dict[tuple[int, ...], ctypes.Array[ctypes.c_uint32] | None] = {}
 
     def __del__(self) -> None:
         self.lib.search_free(self.head)
@@ -384,10 +390,24 @@ class _Rows:
         count = len(ask.names)
         out = (ctypes.c_uint64 * (count or 1))()
         gates = (ask.gates, ask.count, self.gated.values)
-        done = self.lib.family_first(self.head, begin, end, *gates, ask.literals, count, out)
+        some = None
+        if ask.count > MANY and end == self.bounds[-1]:
+            some = self._distinct(ask.mask)
+        if some is not None:
+            begin, end = (bisect_left(some, x) for x in (begin, end))
+        done = self.lib.family_first(self.head, some, begin, end, *gates, ask.literals, count, out)
         if done != DONE:
             raise MemoryError("no memory for the questions about mutants")
         return {n: at for n, at in zip(ask.names, out, strict=False) if at != NEVER}
+
+    def _distinct(self, mask: tuple[int, ...]) -> ctypes.Array[ctypes.c_uint32] | None:
+        """The first row of each value of the bits under a mask; None if these are many."""
+        if mask not in self._rows:
+            most = self.bounds[-1] // FEWER
+            room, bits = (ctypes.c_uint32 * (most or 1))(), (ctypes.c_uint64 * len(mask))(*mask)
+            found = self.lib.family_distinct(self.head, self.bounds[-1], bits, room, most)
+            self._rows[mask] = (ctypes.c_uint32 * found)(*room[:found]) if found != NEVER else None
+        return self._rows[mask]
 
     def path(self, row: int) -> list[tuple[int, Sequence[Value]]]:
         """A path to a row: the number of the step, -1 at first, and the state."""
