@@ -226,6 +226,23 @@ class Gated:
         """The plane of a condition."""
         return self.circuit.truth(self.joint.narrow(e))
 
+    def moved(self, some: Iterable[_Case], others: Iterable[_Case]) -> str:
+        """Where a step with some changes is possible among one of the two and not among the other.
+
+        Only there some step can differ; changes that are written otherwise may still be the same.
+        """
+        masks: dict[Any, list[str]] = {}
+        for i, cases in enumerate((some, others)):
+            for x in cases:
+                what = frozenset((n, e.serial) for n, e in x.changes.items())
+                of = (x.step.run, x.step.rule.trigger, x.step.source.name, what)
+                both = masks.setdefault(of, [ZERO, ZERO])
+                both[i] = self.circuit.either(both[i], x.mask)
+        c, out = self.circuit, ZERO
+        for a, b in masks.values():
+            out = c.either(out, c.choose(a, c.invert(b), b))
+        return out
+
     def unmatched(self, some: Sequence[_Case], others: Sequence[_Case]) -> str:
         """Where one of `some` is possible and none of `others` does the same.
 
@@ -281,17 +298,23 @@ class Code:
     def __init__(self, gated: Gated, change: Change) -> None:
         self.gated, self.change = gated, change
         self.new = list(gated.cases(change.new))
-        gone, c = list(gated.cases(change.gone)), gated.circuit
+        self.old = list(gated.cases(change.gone))
         numbers = gated.joint.number
         self.gone = [numbers[id(s)] for s in change.gone if id(s) in numbers]
-        self.differs = c.either(gated.unmatched(gone, self.new), gated.unmatched(self.new, gone))
-        """The plane of where a step of the mutant or of the sound system differs."""
+        self.may = gated.moved(self.old, self.new)
+        """The plane of where a step of the mutant or of the sound system may differ."""
         self.steps = [n.step for n in self.new]
+
+    @cached_property
+    def differs(self) -> str:
+        """The plane of where one does; it takes longer to make."""
+        g, old, new = self.gated, self.old, self.new
+        return g.circuit.either(g.unmatched(old, new), g.unmatched(new, old))
 
     @property
     def never(self) -> bool:
         """Whether no values that occur let a step differ."""
-        return self.differs == ZERO
+        return ZERO in (self.may, self.differs)
 
     def ends(self) -> str:
         """The plane of where no step leads to another state."""

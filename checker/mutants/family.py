@@ -116,7 +116,12 @@ class Family:
     def differs(self) -> dict[Mutant, int]:
         """By mutant: the first of the sound system's states where it differs, if it does."""
         self.codes = {m: Code(self.gated, c) for m, c in self.changes.items()}
-        left = {m: c.differs for m, c in self.codes.items() if not c.never}
+        may = self._where({m: c.may for m, c in self.codes.items()})
+        return self._where({m: self.codes[m].differs for m in may})
+
+    def _where(self, planes: Mapping[Mutant, str]) -> dict[Mutant, int]:
+        """By mutant: the first of the sound system's states where its plane holds, if one does."""
+        left = {m: x for m, x in planes.items() if x != ZERO}
         out, begin = dict[Mutant, int](), 0
         # Most that differ do so early; then the others are asked alone.
         for part in (4096, 256, 16, 1):
@@ -158,7 +163,7 @@ class Family:
             never = mutant.kind == "field" and not base.first(self._due(mutant), 0, base.count)
             return self._nowhere(False) if never else None
         if row == NEVER:
-            return self._nowhere(code.never)
+            return self._nowhere(not self.complete and code.never)
         self._set(code)
         alone = bool(self.ends) or (every and bool(code.gone))
         if not alone:

@@ -163,7 +163,8 @@ def test_as_many_states_and_edges_are_not_the_same_system() -> None:
 
 def test_what_lies_beyond_a_bound_is_undecided() -> None:
     sound = swapped(True)
-    family = Family(sound, [never("p", const(False))], mutants_of(sound), states=1)
+    asked = never("p", var("r.y", BOOL) & neg(var("r.x", BOOL)))
+    family = Family(sound, [asked], mutants_of(sound), states=1)
     assert not family.complete
     late = [m for m in family.changes if m.row == "r_end_B_to_C"]
     assert late and {family.judge(m).fate for m in late} == {UNDECIDED}
