@@ -206,7 +206,8 @@ def test_a_killed_search_goes_on(cache: Path, tmp_path: Path) -> None:
     manifest = folder / "manifest.json"
     killed, counts = 0, [0]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    while killed < 5:
+    # On a busy machine the first ones are killed before they keep anything.
+    while killed < 5 or (not counts[-1] and killed < 100):
         child = subprocess.Popen(
             [sys.executable, "-c", CHILD, str(cache), str(folder)],
             cwd=ROOT,
@@ -216,7 +217,7 @@ def test_a_killed_search_goes_on(cache: Path, tmp_path: Path) -> None:
         )
         assert child.stdout is not None
         assert child.stdout.readline() == "begun\n"
-        time.sleep(clock.uniform(0.05, 0.5))
+        time.sleep(clock.uniform(0.05, 0.5) * (1 + killed / 5))
         child.kill()
         said = child.stdout.read()
         child.stdout.close()

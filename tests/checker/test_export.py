@@ -325,7 +325,7 @@ def test_spin_agrees_on_every_property_of_a_scenario() -> None:
 
 
 # -- SMT-LIB ---------------------------------------------------------------------------------------
-def horn(text: str, seconds: float = 60) -> str:
+def horn(text: str, seconds: float = 900) -> str:
     """Z3's answer to a set of Horn clauses."""
     solver = z3.SolverFor("HORN")
     solver.set("timeout", int(seconds * 1000))
