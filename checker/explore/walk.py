@@ -88,7 +88,10 @@ class Walk:
         """Go on from state number `at` with a move; what came after that state is left."""
         found = list(self.reference.successors(self._state(at)))
         if not 0 <= number < len(found):
-            raise UsageError(f"there is no move {number}: expected 0 to {len(found) - 1}")
+            expected = (
+                f"expected 0 to {len(found) - 1}" if found else "nothing can happen here; undo"
+            )
+            raise UsageError(f"there is no move {number}: {expected}")
         step, _, after = found[number]
         now = {**self.path[at][1], **dict(zip(self.reference.compiled.names, after, strict=True))}
         self.path[at + 1 :] = [(step.label, now)]

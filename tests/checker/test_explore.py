@@ -6,6 +6,7 @@ import http.client
 import json
 import threading
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -79,6 +80,13 @@ def test_a_walk_goes_on_from_any_of_its_states(walk: Walk) -> None:
     assert [s.event for s in walk.trace().steps] == ["ClientHello", "TransportClose"]
     with pytest.raises(UsageError, match="there is no move 999"):
         walk.take(0, 999)
+    for run in ("client0", "server0"):
+        at = len(walk.path) - 1
+        closes = (m for m in walk.moves(at) if m["run"] == run and m["event"] == "TransportClose")
+        for m in islice(closes, 1):
+            walk.take(at, m["number"])
+    with pytest.raises(UsageError, match="nothing can happen here; undo"):
+        walk.take(len(walk.path) - 1, 0)
 
 
 @pytest.mark.scenario
