@@ -356,9 +356,9 @@ class Code:
         self.fires = (ctypes.c_uint8 * (len(fires) or 1))(*fires)
 
 
-def loaded(program: Program) -> ctypes.CDLL:
+def loaded(program: Program, optimise: str) -> ctypes.CDLL:
     """The program compiled, its functions and those of `family.c` given their types."""
-    lib = load(program.text())
+    lib = load(program.text(), optimise=optimise)
     head, u64 = ctypes.POINTER(Head), ctypes.c_uint64
     any_ = ctypes.c_void_p
     for name, result, arguments in (

@@ -23,7 +23,7 @@ from typing import Any
 from checker.broken import broken
 from checker.engines.interface import Described
 from checker.engines.native_calls import DONE, LIMIT, NEVER
-from checker.engines.native_source import ZERO
+from checker.engines.native_source import PLAIN, ZERO
 from checker.engines.reference import EngineError
 from checker.engines.words import Layout
 from checker.mutants.changes import Change, Changes, narrowed
@@ -66,7 +66,8 @@ class Family:
     """The mutants of a system, and the search of the sound system that judges them.
 
     Each of `props` must hold in the sound system. Without `steps` the steps of some mutants are not
-    made (see `Changes.of`); `judge` then says nothing of those that need them.
+    made (see `Changes.of`); `judge` then says nothing of those that need them. `optimise` is an
+    option of the C compiler.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Family:
         states: int | None = None,
         *,
         steps: bool = True,
+        optimise: str = PLAIN,
     ) -> None:
         self.sound = sound
         self.made = Changes(sound)
@@ -95,7 +97,7 @@ class Family:
         self.layout = Layout(self.joint)
         program = SoundProgram(self.joint, self.layout, reads, False)
         self.gated = Gated(self.joint, self.layout, program.planes)
-        self.lib = loaded(program)
+        self.lib = loaded(program, optimise)
         self.limit = MOST if states is None else states
         self.base = _Rows(self)
         self._set(Code(self.gated, Change(sound, (), (), {})))

@@ -26,6 +26,7 @@ import checker.trace
 import model.adversary
 import properties
 from checker.engines.choice import EXPLICIT
+from checker.engines.native_source import PLAIN
 from checker.kept import stated
 from checker.mutants.family import EQUIVALENT, FATES, KILLED, SURVIVES, UNDECIDED, Family
 from checker.mutants.generate import Mutant, mutants_of
@@ -45,6 +46,8 @@ LATE = 10_000_000
 """A scenario without an adversary, or with few properties, comes after smaller ones than this."""
 PARTS = ((2_000_000, 2),)
 """Pairs (states, n): the mutants of a scenario of at most so many states are done in n jobs."""
+UNOPTIMISED = "-O0"
+"""The option of the C compiler for such a scenario: compiling takes longer than the search."""
 
 
 @dataclass
@@ -205,9 +208,10 @@ def _judge(
     count = len(left)
     link.line(f"{name}: {count} mutants, the sound system first")
     i = 0
+    option = UNOPTIMISED if _parts(where) > 1 else PLAIN
     for steps in (asked.every, True):
         # Most mutants whose every step differs fall without their steps.
-        family = Family(system, props, left, MORE, steps=steps)
+        family = Family(system, props, left, MORE, steps=steps, optimise=option)
         left = []
         for m in family.changes:
             j = family.judge(m, every=asked.every)
