@@ -91,10 +91,6 @@ class Changes:
             differ = [r for i, r in rows.items() if i not in both]
             if self._sends_less(old, new, differ):
                 return None
-            # Which message begins a handshake on a connection that goes on is read from the table.
-            goes_on = any(x.takes_over for x in self.sound.runs)
-            if goes_on and any(old.states[0] in r.sources for r in differ):
-                return None
             for r in differ:
                 out.setdefault(r.trigger, set()).update(
                     x.name for x in self.sound.runs if x.role is old

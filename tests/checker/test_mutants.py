@@ -262,6 +262,35 @@ def test_a_judgement_stands_only_for_its_tables_properties_and_question() -> Non
     assert kinds == {*KINDS, "field", "secret"}
 
 
+@pytest.mark.scenario
+def test_the_steps_of_a_mutant_are_those_of_its_whole_system(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where a connection goes on, and another message may begin a handshake."""
+
+    def steps(change: Any) -> list[list[tuple[Any, ...]]]:
+        sides = (change.new, change.gone)
+        return [
+            sorted((s.label[0], s.rule.trigger, s.label[2], s.full.serial) for s in x)
+            for x in sides
+        ]
+
+    made = Changes(scenario("renegotiation-honest").system())
+    start = [
+        m
+        for m in mutants_of(made.sound)
+        if (m.kind == "state" and m.what == "START") or ("START_to" in m.row and m.kind != "state")
+    ]
+    few = {m: made.of(m) for m in start[::15]}
+    monkeypatch.setattr(Changes, "_alone", lambda *_: None)
+    assert len(few) > 5
+    for m, change in few.items():
+        whole = made.of(m)
+        assert (change is None) == (whole is None)
+        if change is not None:
+            assert steps(change) == steps(whole), m
+
+
 def spent() -> float:
     """The processor time of this process and of those that it waited for, in seconds."""
     return sum(os.times()[:4])
