@@ -22,7 +22,8 @@ ABOUT = (
     f"`python -m checker verify --flaw {FLAW} --format html -o report.html`: a trace at its last "
     "step, with what broke and what the sound machine does instead."
 )
-SIZE = {"width": 1300, "height": 1000}
+SIZE = (1300, 1000)
+"""The width and height, in pixels."""
 MISSING = "no Chromium, or no Python package playwright"
 _HEAD = b"\x89PNG\r\n\x1a\n"
 _MARK = b"page\0"
@@ -77,7 +78,7 @@ def taken() -> bytes:
         file = Path(folder) / "report.html"
         file.write_text(bundle.bundled(data), encoding="utf-8")
         browser = p.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        page = browser.new_page(viewport=SIZE)
+        page = browser.new_page(viewport={"width": SIZE[0], "height": SIZE[1]})
         page.goto(f"{file.as_uri()}#trace/0/{steps}")
         page.wait_for_selector(".panel.broken")
         png: bytes = page.screenshot()
