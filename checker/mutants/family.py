@@ -129,7 +129,9 @@ class Family:
         for part in (4096, 256, 16, 1):
             end = self.base.count // part
             for ask in asks(self.gated.circuit, left):
-                out |= self.base.first(ask, begin, end)
+                # It holds in no row before `begin`, so only a new value of its bits decides.
+                some = self.base.distinct(ask.mask) if part == 1 and ask.count > MANY else None
+                out |= self.base.first(ask, begin, end, some)
             left = {m: x for m, x in left.items() if m not in out}
             begin = end
         return out
@@ -392,14 +394,16 @@ class _Rows:
         self.lib.family_ask(self.head, begin, end)
         return [int(x) for x in self.head.contents.seen[: self.questions]]
 
-    def first(self, ask: Ask[T], begin: int, end: int) -> dict[T, int]:
-        """By name: the first row from `begin` to before `end` where it holds, if there is one."""
+    def first(
+        self, ask: Ask[T], begin: int, end: int, some: ctypes.Array[ctypes.c_uint32] | None = None
+    ) -> dict[T, int]:
+        """By name: the first row from `begin` to before `end` where it holds, if there is one.
+
+        With `some`, in order, only these rows are asked.
+        """
         count = len(ask.names)
         out = (ctypes.c_uint64 * (count or 1))()
         gates = (ask.gates, ask.count, self.gated.values)
-        some = None
-        if ask.count > MANY and end == self.bounds[-1]:
-            some = self._distinct(ask.mask)
         if some is not None:
             begin, end = (bisect_left(some, x) for x in (begin, end))
         done = self.lib.family_first(self.head, some, begin, end, *gates, ask.literals, count, out)
@@ -407,12 +411,15 @@ class _Rows:
             raise MemoryError("no memory for the questions about mutants")
         return {n: at for n, at in zip(ask.names, out, strict=False) if at != NEVER}
 
-    def _distinct(self, mask: tuple[int, ...]) -> ctypes.Array[ctypes.c_uint32] | None:
-        """The first row of each value of the bits under a mask; None if these are many."""
+    def distinct(self, mask: tuple[int, ...]) -> ctypes.Array[ctypes.c_uint32] | None:
+        """The first row of each value of the bits under a mask, when the search has ended.
+
+        None if these are many.
+        """
         if mask not in self._rows:
-            most = self.bounds[-1] // FEWER
+            most = self.count // FEWER
             room, bits = (ctypes.c_uint32 * (most or 1))(), (ctypes.c_uint64 * len(mask))(*mask)
-            found = self.lib.family_distinct(self.head, self.bounds[-1], bits, room, most)
+            found = self.lib.family_distinct(self.head, self.count, bits, room, most)
             self._rows[mask] = (ctypes.c_uint32 * found)(*room[:found]) if found != NEVER else None
         return self._rows[mask]
 

@@ -15,8 +15,9 @@ import pytest
 
 from checker.cli import main
 from checker.engines.reference import Reference
+from checker.mutants import family as family_
 from checker.mutants.changes import Changes
-from checker.mutants.code import asks
+from checker.mutants.code import Ask, asks
 from checker.mutants.family import EQUIVALENT, KILLED, SURVIVES, UNDECIDED, Family
 from checker.mutants.generate import KINDS, WORDS, changed, first, mutants_of
 from checker.mutants.run import Asked, Fate, Judged, holding, identity, judged, scenarios
@@ -76,8 +77,15 @@ def depths(system: System, graph: Any, bad: Expr) -> list[int]:
     return [d for s, d in graph.nodes(data="depth") if holds(s)]
 
 
+@pytest.mark.parametrize("few", [False, True])
 @pytest.mark.parametrize("seed", range(12))
-def test_each_fate_is_that_of_brute_force(seed: int) -> None:
+def test_each_fate_is_that_of_brute_force(
+    monkeypatch: pytest.MonkeyPatch, seed: int, few: bool
+) -> None:
+    """With `few`, every question is asked of the states that differ for it alone."""
+    if few:
+        monkeypatch.setattr(family_, "MANY", -1)
+        monkeypatch.setattr(family_, "FEWER", 1)
     random = Random(seed)
     sound = random_system(random)
     before = explored(sound)
@@ -133,6 +141,15 @@ def test_the_first_row_is_found_in_any_block_and_lane() -> None:
         for i, w in enumerate(wanted):
             fits = (k for k in range(begin, end) if w.items() <= values[k].items())
             assert found.get(i) == next(fits, None)
+    for read in (("a.n",), ("a.n", "c.n")):
+        seen = {tuple(v[x] for x in read): k for k, v in reversed([*enumerate(values)])}
+        planes = {i: gated.truth(conj(*(digits[x] == 5 for x in read))) for i in (0, 1)}
+        ask = Ask(gated.circuit, planes)
+        some = rows.distinct(ask.mask)
+        assert some is not None and [*some] == sorted(seen.values())
+        where = seen[(5,) * len(read)]
+        assert rows.first(ask, 0, 2197, some) == {0: where, 1: where}
+        assert rows.first(ask, where + 1, 2197, some) == {}
 
 
 def swapped(value: bool) -> System:
