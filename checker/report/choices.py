@@ -66,11 +66,18 @@ def _system(name: str) -> System:
     return scenario(name).system()
 
 
+@cache
+def _declared(name: str) -> list[tuple[str, str]]:
+    """The ids of the properties asked about in a scenario, with the declared verdicts."""
+    found = properties_of(Request(), scenario(name))
+    return [(p.id, declared(p.name, name)[0]) for p in found]
+
+
 def _side(scenarios: list[Scenario]) -> Side:
     verdicts: dict[str, set[str]] = {}
     for where in scenarios:
-        for p in properties_of(Request(), where):
-            verdicts.setdefault(p.id, set()).add(declared(p.name, where.name)[0])
+        for i, verdict in _declared(where.name):
+            verdicts.setdefault(i, set()).add(verdict)
     return Side(
         tuple(s.name for s in scenarios),
         frozenset(i for i, v in verdicts.items() if PROVED in v and VIOLATED not in v),

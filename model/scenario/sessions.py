@@ -1,5 +1,7 @@
 """Scenarios of several handshakes below TLS 1.3: resumption, tickets, renegotiation."""
 
+from typing import Any
+
 from model.scenario.definition import (
     EITHER,
     RESUMED,
@@ -13,6 +15,14 @@ from model.scenario.definition import (
     versions,
 )
 
+_RSA = (
+    {**TLS12, **offers("RSA"), **no_client_auth("client")},
+    {**TLS12, **offers("RSA"), **no_client_auth("server"), "sends_data": (False,)},
+)
+"""Ends with RSA alone and without client authentication; the server sends no data."""
+_RENEGOTIATED: dict[str, Any] = {
+    "servers": 2, "later": (("server1", "server0"),), "goes_on": ("server1",), "order": "over",
+}
 SCENARIOS = (
     Scenario(
         "resumption-honest",
@@ -27,8 +37,7 @@ SCENARIOS = (
     Scenario(
         "tls12-resumption",
         "TLS 1.2 with RSA: a handshake, and another that resumes its session",
-        {**TLS12, **offers("RSA"), **no_client_auth("client")},
-        {**TLS12, **offers("RSA"), **no_client_auth("server"), "sends_data": (False,)},
+        *_RSA,
         ("symbolic",),
         clients=2, servers=2, later=TWICE, configs=RESUMED, order="rounds",
         extensions=("resumption",),
@@ -47,8 +56,7 @@ SCENARIOS = (
     Scenario(
         "resumption-cache",
         "one client, and a server's second handshake beside its first, whose session it may resume",
-        {**TLS12, **offers("RSA"), **no_client_auth("client")},
-        {**TLS12, **offers("RSA"), **no_client_auth("server"), "sends_data": (False,)},
+        *_RSA,
         ("symbolic",),
         servers=2, later=(("server1", "server0"),), configs=RESUMED, order="beside",
         extensions=("resumption",),
@@ -108,8 +116,7 @@ SCENARIOS = (
     Scenario(
         "session-ticket",
         "TLS 1.2 with RSA: a server's second handshake resumes by a ticket or the session's id",
-        {**TLS12, **offers("RSA"), **no_client_auth("client")},
-        {**TLS12, **offers("RSA"), **no_client_auth("server"), "sends_data": (False,)},
+        *_RSA,
         servers=2, later=(("server1", "server0"),), order="rounds",
         configs={"server1": {"requires_session": (True,), "ticket_expired": EITHER}},
         extensions=("resumption", "session_ticket"),
@@ -129,26 +136,23 @@ SCENARIOS = (
     Scenario(
         "tls12-renegotiation",
         "TLS 1.2 with RSA: one client, a server that renegotiates, nothing binds the handshakes",
-        {**TLS12, **offers("RSA"), **no_client_auth("client")},
-        {**TLS12, **offers("RSA"), **no_client_auth("server"), "sends_data": (False,)},
-        servers=2, later=(("server1", "server0"),), goes_on=("server1",), order="over",
+        *_RSA,
+        **_RENEGOTIATED,
         extensions=("renegotiation",),
     ),
     Scenario(
         "renegotiation-info",
         "TLS 1.2 with RSA: one client, a server that renegotiates, bound by renegotiation_info",
-        {**TLS12, **offers("RSA"), **no_client_auth("client")},
-        {**TLS12, **offers("RSA"), **no_client_auth("server"), "sends_data": (False,)},
-        servers=2, later=(("server1", "server0"),), goes_on=("server1",), order="over",
+        *_RSA,
+        **_RENEGOTIATED,
         extensions=("renegotiation", "renegotiation_info"),
     ),
     Scenario(
         "renegotiation-injection",
         "the same, for what a renegotiation carries alone: a server that says nothing is searched",
-        {**TLS12, **offers("RSA"), **no_client_auth("client")},
-        {**TLS12, **offers("RSA"), **no_client_auth("server"), "sends_data": (False,)},
+        *_RSA,
         ("symbolic",),
-        servers=2, later=(("server1", "server0"),), goes_on=("server1",), order="over",
+        **_RENEGOTIATED,
         extensions=("renegotiation", "renegotiation_info"),
         default=False,
         about=("REN-1", "REN-2", "REN-3"),
@@ -156,23 +160,19 @@ SCENARIOS = (
     Scenario(
         "renegotiation-signalled",
         "the same, with a client that says so by a suite, or knows nothing of renegotiation_info",
-        {**TLS12, **offers("RSA"), **no_client_auth("client"), "signals": EITHER,
-         "knows_ri": EITHER},
-        {**TLS12, **offers("RSA"), **no_client_auth("server"), "sends_data": (False,)},
+        {**_RSA[0], "signals": EITHER, "knows_ri": EITHER}, _RSA[1],
         ("symbolic",),
-        servers=2, later=(("server1", "server0"),), goes_on=("server1",), order="over",
+        **_RENEGOTIATED,
         extensions=("renegotiation", "renegotiation_info"),
         default=False,
     ),
     Scenario(
         "renegotiation-insecure",
         "the same, with a server that renegotiates with those that know nothing of it",
-        {**TLS12, **offers("RSA"), **no_client_auth("client"), "signals": EITHER,
-         "knows_ri": EITHER},
-        {**TLS12, **offers("RSA"), **no_client_auth("server"), "sends_data": (False,),
-         "allows_insecure": (True,)},
+        {**_RSA[0], "signals": EITHER, "knows_ri": EITHER},
+        {**_RSA[1], "allows_insecure": (True,)},
         ("symbolic",),
-        servers=2, later=(("server1", "server0"),), goes_on=("server1",), order="over",
+        **_RENEGOTIATED,
         extensions=("renegotiation", "renegotiation_info"),
         default=False,
         about=("REN-1", "REN-2", "REN-3", "REN-5", "REN-8"),
@@ -200,8 +200,7 @@ SCENARIOS = (
     Scenario(
         "triple-handshake",
         "a handshake, one that resumes its session, and a renegotiation of that; RSA, no EMS",
-        {**TLS12, **offers("RSA"), **no_client_auth("client")},
-        {**TLS12, **offers("RSA"), **no_client_auth("server"), "sends_data": (False,)},
+        *_RSA,
         ("symbolic",),
         clients=3, servers=3, later=THRICE, goes_on=("client2", "server2"), order="relayed",
         configs={**RESUMED, "client2": {"offers_session": (False,)}},

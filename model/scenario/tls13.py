@@ -21,6 +21,12 @@ RESUMES = {
 }
 """Second handshakes that resume, and issue no further ticket."""
 
+_RETRYING = (
+    {"min_version": ("TLS12",), **versions("TLS13"), **offers("ECDHE"), **no_client_auth("client")},
+    {"min_version": ("TLS12",), **versions("TLS13"), **offers("ECDHE"),
+     "supports_x25519": EITHER, "asks_cookie": EITHER, **no_client_auth("server"),
+     "sends_data": (False,)},
+)
 SCENARIOS = (
     Scenario(
         "key-update",
@@ -129,21 +135,13 @@ SCENARIOS = (
     Scenario(
         "tls13-retry",
         "HelloRetryRequest between ends that also know TLS 1.2",
-        {"min_version": ("TLS12",), **versions("TLS13"), **offers("ECDHE"),
-         **no_client_auth("client")},
-        {"min_version": ("TLS12",), **versions("TLS13"), **offers("ECDHE"),
-         "supports_x25519": EITHER, "asks_cookie": EITHER, **no_client_auth("server"),
-         "sends_data": (False,)},
+        *_RETRYING,
         extensions=("retry",),
     ),
     Scenario(
         "tls13-retry-empty",
         "the same, with a client that may send no share at first",
-        {"min_version": ("TLS12",), **versions("TLS13"), **offers("ECDHE"),
-         **no_client_auth("client"), "first_group": ("none", "x25519")},
-        {"min_version": ("TLS12",), **versions("TLS13"), **offers("ECDHE"),
-         "supports_x25519": EITHER, "asks_cookie": EITHER, **no_client_auth("server"),
-         "sends_data": (False,)},
+        {**_RETRYING[0], "first_group": ("none", "x25519")}, _RETRYING[1],
         ("symbolic",),
         extensions=("retry",),
         default=False,
