@@ -91,6 +91,17 @@ def test_a_choice_that_a_scenario_leaves_free_is_on_both_sides() -> None:
     assert {*yes.scenarios} & {*no.scenarios}
 
 
+def test_what_falls_without_a_choice_is_on_that_side() -> None:
+    """Without a demand for EMS, or with an insecure renegotiation, as published."""
+    for switch, ids in (
+        ("client.requires_ems", {"AUT-8", "AUT-21"}),
+        ("server.allows_insecure=False", {"REN-2"}),
+    ):
+        yes, no = sides(switch)
+        assert ids <= no.falls & yes.somewhere
+        assert not ids & yes.falls
+
+
 def test_a_choice_is_told_with_what_falls_only_so() -> None:
     x, y, z = frozenset("X"), frozenset("XY"), frozenset("XYZ")
     yes = Side(("a", "b"), holds=y, somewhere=y, falls=frozenset("ZVW"))
