@@ -111,6 +111,11 @@ class _Case:
         """The values that the step gives to variables, wherever it is taken."""
         return {n: e.payload for n, e in self.changes.items() if e.op == "const"}
 
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """The names of the run, the event and the source."""
+        return self.step.run, self.step.rule.trigger, self.step.source.name
+
     def agrees(self, other: _Case) -> bool:
         """Whether no variable gets two different fixed values."""
         mine, its = self.fixed, other.fixed
@@ -235,8 +240,7 @@ class Gated:
         for i, cases in enumerate((some, others)):
             for x in cases:
                 what = frozenset((n, e.serial) for n, e in x.changes.items())
-                of = (x.step.run, x.step.rule.trigger, x.step.source.name, what)
-                both = masks.setdefault(of, [ZERO, ZERO])
+                both = masks.setdefault((x.place, what), [ZERO, ZERO])
                 both[i] = self.circuit.either(both[i], x.mask)
         c, out = self.circuit, ZERO
         for a, b in masks.values():
@@ -251,12 +255,10 @@ class Gated:
         c, out = self.circuit, ZERO
         by: dict[tuple[str, str, str], _Cases] = {}
         for x in others:
-            of = (x.step.run, x.step.rule.trigger, x.step.source.name)
-            by.setdefault(of, _Cases()).append(x)
+            by.setdefault(x.place, _Cases()).append(x)
         for o in some:
             found = self._equal(o.changes, {})
-            same = by.get((o.step.run, o.step.rule.trigger, o.step.source.name), _Cases())
-            for n in same.like(o):
+            for n in by.get(o.place, _Cases()).like(o):
                 if found == ONE:
                     break
                 if o.agrees(n):

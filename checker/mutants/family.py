@@ -107,17 +107,25 @@ class Family:
         self.held = self.base.seen(0, self.base.count)
 
     def _set(self, code: Code) -> None:
+        """Search with the steps of a mutant from now on."""
         self.code = code  # keeps what C reads
         code.write()
+        c, ends = self.gated.circuit, code.ends() if self.ends else ZERO
+        last = {p.name: c.both(ends, self.gated.truth(p.bad(self.sound))) for p in self.ends}
+        self.last = Ask(c, last)
         actions = (code.actions, len(code.steps), code.bits)
         done = self.lib.family_set(code.gates, code.count, self.gated.values, *actions, code.fires)
         if done != DONE:
             raise MemoryError("no memory for the steps of a mutant")
 
     @cached_property
+    def codes(self) -> dict[Mutant, Code]:
+        """The steps of each mutant."""
+        return {m: Code(self.gated, c) for m, c in self.changes.items()}
+
+    @cached_property
     def differs(self) -> dict[Mutant, int]:
         """By mutant: the first of the sound system's states where it differs, if it does."""
-        self.codes = {m: Code(self.gated, c) for m, c in self.changes.items()}
         may = self._where({m: c.may for m, c in self.codes.items()})
         return self._where({m: self.codes[m].differs for m in may})
 
@@ -178,14 +186,11 @@ class Family:
         return self._alone(change, every)
 
     def _question(self, other: Mapping[int, Expr]) -> None:
-        """Ask from now on what the properties in `other` say of a mutant, and where it ends."""
+        """Ask from now on what the properties in `other` say of a mutant."""
         c = self.gated.circuit
         wrong = {self.asked[i][0].name: self.gated.truth(e) for i, e in other.items()}
         self.others = {*other}
         self.wrong, self.some = Ask(c, wrong), Ask(c, {0: reduce(c.either, wrong.values(), ZERO)})
-        ends = self.code.ends() if self.ends else ZERO
-        last = {p.name: c.both(ends, self.gated.truth(p.bad(self.sound))) for p in self.ends}
-        self.last = Ask(c, last)
 
     def _nowhere(self, by_values: bool) -> Judgement:
         """The judgement on a mutant that differs in no state found, or `by_values` in none."""
