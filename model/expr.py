@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from model.near import hint, shown
@@ -386,9 +387,26 @@ def replaced(expr: Expr, old: Expr, new: Expr, memo: dict[int, Expr] | None = No
     return go(expr)
 
 
-def variables(*exprs: Expr) -> dict[str, Domain]:
-    """The domains of the variables in `exprs`, by name, in order of first appearance."""
-    have = 0
+_begin: dict[str, tuple[int, int]] = {}
+"""By a beginning of names: the number of names seen, and the bits of those that begin so."""
+
+
+def _beginning(beginning: str) -> int:
+    """The bits of the variables whose names begin so."""
+    seen, mask = _begin.get(beginning, (0, 0))
+    if seen < len(_bits):
+        new = islice(_bits.items(), seen, None)
+        mask |= sum(1 << i for n, i in new if str(n).startswith(beginning))
+        _begin[beginning] = len(_bits), mask
+    return mask
+
+
+def variables(*exprs: Expr, beginning: str = "") -> dict[str, Domain]:
+    """The domains of the variables in `exprs`, by name, in order of first appearance.
+
+    With a `beginning` of names, only those of variables that are named so.
+    """
+    have = ~_beginning(beginning) if beginning else 0
     out: dict[str, Domain] = {}
     stack = list(reversed(exprs))
     while stack:

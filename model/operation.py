@@ -28,8 +28,12 @@ class Operation:
     given: tuple[object, ...]
     named: Mapping[str, object]
 
+    def applied(self, role: Role) -> Role:
+        """The role after the change; whether it is another one is not asked."""
+        return self.change(role, *((self.row,) if self.row else ()), *self.given, **self.named)
+
     def __call__(self, role: Role) -> Role:
-        out = self.change(role, *((self.row,) if self.row else ()), *self.given, **self.named)
+        out = self.applied(role)
         if content(out) == content(role):
             raise ModelError(f"{self}: that changes nothing in the {role.name}")
         return out

@@ -157,31 +157,38 @@ class Role:
 
         A field lacks its value if a row sends the message so, or takes the value away afterwards.
         """
-        sent: dict[str, tuple[Message, list[Rule]]] = {}
-        for row in self.rules:
-            message = self.fatal if row.rejects else row.message if row.kind == "send" else None
-            if message is not None:
-                sent.setdefault(message.name, (message, []))[1].append(row)
-        return {
-            name: frozenset(
-                f for f in message.fields if message.demands(f) and self._lacks(f, name, rows)
-            )
-            for name, (message, rows) in sent.items()
-        }
+        sent = {m.name for r in self.rules if (m := self.sent(r)) is not None}
+        without = {x for r in self.rules for x in self.lacks(r)}
+        return {name: frozenset(f for m, f in without if m == name) for name in sent}
 
-    def _lacks(self, field: str, message: str, rows: Sequence[Rule]) -> bool:
-        """Whether the field of the message, which `rows` send, may be `none`."""
-        for e in self.times(message):
-            value = e.fields.get(field)
-            if isinstance(value, Expr):
+    def sent(self, row: Rule) -> Message | None:
+        """The message that a row sends, if it sends one."""
+        return self.fatal if row.rejects else row.message if row.kind == "send" else None
+
+    def lacks(self, row: Rule) -> Iterator[tuple[str, str]]:
+        """The messages and their fields that may be `none`, though demanded, after a row."""
+        sent = self.sent(row)
+        for message, name, value, reads in self._demanded:
+            if (sent is not None and message.name == sent.name) or not reads.isdisjoint(row.do):
+                after = substitute(value, lambda v: _after(v, row.do))
                 made = var("own.me", value.domain) != "none"  # a run is somebody
-                reads = {n.removeprefix("own.") for n in variables(value)}
-                for row in self.rules:
-                    if row in rows or not reads.isdisjoint(row.do):
-                        after = substitute(value, lambda v, do=row.do: _after(v, do))  # type: ignore[misc]
-                        if satisfiable(conj(row.when, made, after == "none")):
-                            return True
-        return False
+                if satisfiable(conj(row.when, made, after == "none")):
+                    yield message.name, name
+
+    @cached_property
+    def _demanded(self) -> list[tuple[Message, str, Expr, set[str]]]:
+        """The messages sent, the fields that they must have, each with its value and variables."""
+        every = {r.event: r.message for r in self.table if r.kind == "send"}
+        if self.fatal is not None:
+            every[self.fatal.name] = self.fatal
+        return [
+            (message, f, value, {n.removeprefix("own.") for n in variables(value)})
+            for message in every.values()
+            if message is not None and message.name in self.sends
+            for e in self.times(message.name)
+            for f, value in e.fields.items()
+            if isinstance(value, Expr) and f in message.fields and message.demands(f)
+        ]
 
     @cached_property
     def read_key(self) -> Expr | None:

@@ -8,10 +8,10 @@ expressions with `own.x` and `msg.f` replaced; nothing is described twice.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, Protocol
+from functools import cached_property, wraps
+from typing import Any, ParamSpec, Protocol
 
 from model.expr import (
     BOOL,
@@ -34,6 +34,8 @@ from model.expr import (
 )
 from model.role import Role
 from model.rule import SAME, Message, Rule, Variable
+
+P = ParamSpec("P")
 
 OK = ".ok"
 """The suffix of a boolean parameter: "this composite field is what the receiver expects"."""
@@ -70,6 +72,10 @@ class Source:
     """By composite field: when the sender can make the field without an honest run's help."""
     effects: Mapping[str, Expr] = field(default_factory=dict)
     """The effects of delivery on the network's variables."""
+
+
+LOCAL = Source("local")
+"""The source of a row that takes no message."""
 
 
 class Network(Protocol):
@@ -259,24 +265,29 @@ class System:
         """The possible values of variables and the steps that can fire."""
         return Values(self)
 
+    @cached_property
+    def worked_out(self) -> dict[Any, Any]:
+        """What was worked out of this system, by question."""
+        return {}
+
+    def sources(self, run: Instance, rule: Rule) -> list[Source]:
+        """The sources of a row's message: what a network can deliver depends on no row."""
+        if rule.kind != "receive" or rule.message is None:
+            return [LOCAL]
+        key = rule.key(run.role.read_key)
+        of = ("sources", run, rule.message.name, id(key))
+        if of not in self.worked_out:
+            under = None if key is None else self.at(run, key)
+            self.worked_out[of] = [*self.network.sources(self, run, rule.message, under)]
+        found: list[Source] = self.worked_out[of]
+        return found
+
     def _ground(self) -> Iterator[Step]:
-        nowhere = Source("local")
         for run in self.runs:
-            sources: dict[tuple[str, int], list[tuple[Source, dict[int, Expr]]]] = {}
-            local: list[tuple[Source, dict[int, Expr]]] = [(nowhere, {})]
+            memos: dict[int, dict[int, Expr]] = {}
             for rule in run.role.rules:
-                ways = local
-                if rule.kind == "receive":
-                    assert rule.message is not None
-                    key = rule.key(run.role.read_key)
-                    of = (rule.message.name, id(key))
-                    if of not in sources:
-                        under = None if key is None else self.at(run, key)
-                        found = self.network.sources(self, run, rule.message, under)
-                        sources[of] = [(s, {}) for s in found]
-                    ways = sources[of]
-                for source, memo in ways:
-                    yield self._step(run, rule, source, memo)
+                for source in self.sources(run, rule):
+                    yield self._step(run, rule, source, memos.setdefault(id(source), {}))
 
     def _step(self, run: Instance, rule: Rule, source: Source, memo: dict[int, Expr]) -> Step:
         def leaf(v: Expr) -> Expr:
@@ -322,14 +333,12 @@ class System:
         state = var(f"{run.name}.state", run.role.state_domain)
         seals = [
             implies(var(n, BOOL), ground(source.seals.get(n[len("msg.") : -len(OK)], FALSE)))
-            for n in variables(guard, *effects.values())
-            if n.startswith("msg.") and n.endswith(OK)
+            for n in variables(guard, *effects.values(), beginning="msg.")
+            if n.endswith(OK)
         ]
         deliverable = conj(ground(source.when), *self._whole(rule, source), *seals)
         full = conj(state.one_of(*rule.sources), room, deliverable, guard)
-        parameters = {
-            n: d for n, d in variables(full, *effects.values()).items() if n.startswith("msg.")
-        }
+        parameters = variables(full, *effects.values(), beginning="msg.")
         return Step(run.name, rule, source, full, effects, {}, full, parameters, deliverable, room)
 
     def _whole(self, rule: Rule, source: Source) -> Iterator[Expr]:
@@ -380,6 +389,22 @@ class System:
     def compile(self, *reads: Expr) -> Compiled:
         """The system reduced to the variables that guards and `reads` depend on."""
         return Compiled(self, reads)
+
+
+def once(found: Callable[P, Expr]) -> Callable[P, Expr]:
+    """A question about parts of a system, one of the arguments, worked out once."""
+
+    @wraps(found)
+    def answer(*parts: P.args, **named: P.kwargs) -> Expr:
+        system = next(p for p in parts if isinstance(p, System))
+        # The system itself is no part of its own memory, so that it is let go.
+        asked = (found.__qualname__, *(p for p in parts if p is not system), *named.items())
+        if asked not in system.worked_out:
+            system.worked_out[asked] = found(*parts, **named)
+        known: Expr = system.worked_out[asked]
+        return known
+
+    return answer
 
 
 class Values:
@@ -495,10 +520,8 @@ class Compiled:
                 # Values outside `d` do not occur when the step fires; they need some image.
                 table = {v: v if v in d.codes else d.values[0] for v in small.domain.values}
                 effects[n] = mapping(small, table, d) if d.values != small.domain.values else small
-        parameters = {
-            n: d for n, d in variables(guard, *effects.values()).items() if n.startswith("msg.")
-        }
-        kept = {n for n in variables(*effects.values()) if n.startswith("msg.")}
+        parameters = variables(guard, *effects.values(), beginning="msg.")
+        kept = {*variables(*effects.values(), beginning="msg.")}
         small = projected(guard, {n: d for n, d in parameters.items() if n not in kept})
         if small is FALSE:
             return None
@@ -547,16 +570,15 @@ def possible(
         return {e.payload}
     if guard is not None:
         known = {} if bound is None else bound
-        for n, d in variables(e).items():
-            if n.startswith("msg."):
-                out: set[Value] = set()
-                for value in d.values:
-                    key = (id(guard), n, value)
-                    if key not in known:
-                        known[key] = bind(guard, {n: value})
-                    if known[key] is not FALSE:
-                        out |= possible(bind(e, {n: value}), known[key], known)
-                return out
+        for n, d in variables(e, beginning="msg.").items():
+            out: set[Value] = set()
+            for value in d.values:
+                key = (id(guard), n, value)
+                if key not in known:
+                    known[key] = bind(guard, {n: value})
+                if known[key] is not FALSE:
+                    out |= possible(bind(e, {n: value}), known[key], known)
+            return out
     match e.op:
         case "ite":
             return possible(e.args[1]) | possible(e.args[2])

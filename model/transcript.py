@@ -25,7 +25,7 @@ from model.principal import (
 )
 from model.role import Role
 from model.rule import Fields, ModelError
-from model.system import Instance, System
+from model.system import Instance, System, once
 
 RSA_SUITES = ("RSA", "RSA_EXPORT", "RSA_PSK")
 """The suites with a premaster encrypted to an RSA key."""
@@ -202,6 +202,7 @@ def agree(system: System, a: Instance, b: Instance, names: Iterable[str]) -> Exp
     return conj(*(eq(system.at(a, view(a.role, n)), system.at(b, view(b.role, n))) for n in names))
 
 
+@once
 def same_secret(system: System, a: Instance, b: Instance) -> Expr:
     """When runs `a` and `b`, of different roles, hold the same secret."""
     is_13 = system.of(a, "version") == "TLS13"
@@ -213,6 +214,7 @@ def same_secret(system: System, a: Instance, b: Instance) -> Expr:
     )
 
 
+@once
 def same_keys(system: System, a: Instance, b: Instance) -> Expr:
     """When runs `a` and `b`, of different roles, hold the same session keys.
 

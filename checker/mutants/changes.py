@@ -6,16 +6,18 @@ of the sound system: what a network can deliver depends on no row of the receive
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from checker.engines.interface import Label
 from checker.mutants.generate import COVERED, Mutant
-from model.expr import Expr, variables
+from model.expr import Expr
 from model.role import Role
 from model.rule import ModelError, Rule
-from model.system import Instance, Source, Step, System
+from model.system import Instance, Step, System
 
 
 @dataclass(frozen=True)
@@ -35,15 +37,36 @@ class Change:
     """Whether the steps are not made yet: what properties say of the mutant may be enough."""
 
 
+class Differ:
+    """The rows of a role on some events: those of a mutant only, and those of the sound role only.
+
+    Rows are compared by what they do: the name of one may depend on the others.
+    """
+
+    def __init__(self, old: Mapping[Rule, Any], new: Mapping[Rule, Any]) -> None:
+        left: dict[Any, list[Rule]] = {}
+        for r, does in old.items():
+            left.setdefault(does, []).append(r)
+        self.new: list[Rule] = []
+        self.renamed: list[tuple[Rule, Rule]] = []
+        for r, does in new.items():
+            if same := left.get(does):
+                before = same.pop()
+                if before.name != r.name:
+                    self.renamed.append((before, r))
+            else:
+                self.new.append(r)
+        self.gone = [r for x in left.values() for r in x]
+
+
 class Changes:
     """The changes that mutants make to one system."""
 
     def __init__(self, sound: System) -> None:
         self.sound = sound
         self.roles = {r.role.name: r.role for r in sound.runs}
-        self._shown: dict[str, set[str]] = {}
-        """By role: the variables that the fields of its messages show."""
-        self._sources: dict[tuple[str, str, int], list[tuple[Source, dict[int, Expr]]]] = {}
+        self._memos: dict[tuple[str, int], dict[int, Expr]] = {}
+        self._rules: dict[tuple[str, frozenset[str]], dict[Rule, Any]] = {}
 
     def of(self, mutant: Mutant, *, steps: bool = True) -> Change | None:
         """The change of a mutant; None if it is no mutant of this system.
@@ -54,20 +77,22 @@ class Changes:
             roles = self.roles | mutant.roles(self.roles)
             runs = tuple(replace(r, role=roles[r.role.name]) for r in self.sound.runs)
             system = replace(self.sound, runs=runs)
-            triggers = self._alone(mutant, roles)
-            network = self.sound.network
-            if network.variables(system).keys() != network.variables(self.sound).keys():
-                triggers = None
+            differ = self._alone(mutant, roles)
+            if self.sound.network.variables(system).keys() != self._carried:
+                differ = None
             if mutant.kind in COVERED and not steps:
                 return Change(system, (), (), {}, whole=True, open=True)
-            made = system.raw_steps if triggers is None else tuple(self._few(system, triggers))
+            if differ is None:
+                made, before = [*system.raw_steps], [*self.sound.raw_steps]
+                labels: dict[Label, Label] = {}
+            else:
+                made, before, labels = self._few(system, differ)
         except ModelError:
             return None
         kept: dict[Any, list[Step]] = {}
-        for s in self.sound.raw_steps:
-            if triggers is None or s.run in triggers.get(s.rule.trigger, ()):
-                kept.setdefault(_content(s), []).append(s)
-        new, labels = [], {}
+        for s in before:
+            kept.setdefault(_content(s), []).append(s)
+        new = []
         for s in made:
             same = kept.get(_content(s))
             if not same:
@@ -77,73 +102,112 @@ class Changes:
             if old.label != s.label:
                 labels[old.label] = s.label
         gone = tuple(s for x in kept.values() for s in x)
-        return Change(system, tuple(new), gone, labels, triggers is None)
+        return Change(system, tuple(new), gone, labels, differ is None)
 
-    def _alone(self, mutant: Mutant, roles: Mapping[str, Role]) -> dict[str, set[str]] | None:
-        """The events whose rows differ, each with the runs; None if more may differ than rows."""
+    @cached_property
+    def _carried(self) -> Set[str]:
+        """The network's variables."""
+        return self.sound.network.variables(self.sound).keys()
+
+    def _alone(self, mutant: Mutant, roles: Mapping[str, Role]) -> dict[str, Differ] | None:
+        """By role: what differs; None if more may differ than rows."""
         if mutant.kind in COVERED:
             return None
-        out: dict[str, set[str]] = {}
+        out = {}
         for name in mutant.ends:
             old, new = self.roles[name], roles[name]
-            rows = {id(r): r for r in (*old.table, *new.table)}
-            both = {id(r) for r in old.table} & {id(r) for r in new.table}
-            differ = [r for i, r in rows.items() if i not in both]
-            if self._sends_less(old, new, differ):
+            before, after = {id(r) for r in old.table}, {id(r) for r in new.table}
+            events = {
+                r.trigger for r in (*old.table, *new.table) if (id(r) in before) != (id(r) in after)
+            }
+            key = name, frozenset(events)
+            if key not in self._rules:
+                self._rules[key] = _rules(old, events)
+            out[name] = differ = Differ(self._rules[key], _rules(new, events))
+            if self._sends_less(old, differ):
                 return None
-            for r in differ:
-                out.setdefault(r.trigger, set()).update(
-                    x.name for x in self.sound.runs if x.role is old
-                )
+            new.__dict__["lacking"] = old.lacking  # not worked out again
         return out
 
-    def _sends_less(self, old: Role, new: Role, differ: Iterable[Rule]) -> bool:
+    def _sends_less(self, old: Role, differ: Differ) -> bool:
         """Whether other messages may lack a field, so that steps of their receiver differ."""
-        if old.name not in self._shown:
-            times = (e for m in old.sends for e in old.times(m))
-            parts = [x for e in times for x in e.fields.values() if isinstance(x, Expr)]
-            self._shown[old.name] = {n.removeprefix("own.") for n in variables(*parts)}
-        shown = self._shown[old.name]
-        may = any(r.kind == "send" or not shown.isdisjoint(r.do) for r in differ)
-        return may and old.lacking != new.lacking
+        before = self._lacks[old.name]
+        after = Counter(before)
+        after.subtract(x for r in differ.gone for x in _lacks(old, r))
+        after.update(x for r in differ.new for x in _lacks(old, r))
+        return {*+before} != {*+after}
+
+    @cached_property
+    def _lacks(self) -> dict[str, Counter[tuple[str, str]]]:
+        """By role: how many rows send each message, and how many leave out a field of one."""
+        return {n: Counter(x for r in y.rules for x in _lacks(y, r)) for n, y in self.roles.items()}
+
+    @cached_property
+    def _steps(self) -> dict[tuple[str, str], list[Step]]:
+        """The steps of the sound system by run and row."""
+        out: dict[tuple[str, str], list[Step]] = {}
+        for s in self.sound.raw_steps:
+            out.setdefault((s.run, s.rule.name), []).append(s)
+        return out
 
     def on(self, system: System, events: Iterable[tuple[str, str]]) -> list[Step]:
         """The steps of a changed system on some events of its runs, with its own sources."""
         triggers: dict[str, set[str]] = {}
         for run, trigger in events:
-            triggers.setdefault(trigger, set()).add(run)
-        return list(Changes(system)._few(system, triggers))
+            triggers.setdefault(run, set()).add(trigger)
+        found = Changes(system)
+        return [
+            s
+            for run in system.runs
+            if run.name in triggers
+            for s in found._made(system, run, _rules(run.role, triggers[run.name]))
+        ]
 
-    def _few(self, system: System, triggers: Mapping[str, set[str]]) -> Iterator[Step]:
-        """The steps of the runs on these events, with the sources of `sound`."""
-        rules: dict[int, tuple[Rule, ...]] = {}
-        for run in system.runs:
-            here = [t for t, names in triggers.items() if run.name in names]
-            if not here:
-                continue
-            if id(run.role) not in rules:
-                table = tuple(r for r in run.role.table if r.trigger in here)
-                heard = {id(r.message) for r in table if r.kind == "receive"}
-                alphabet = tuple(m for m in run.role.alphabet if id(m) in heard)
-                rules[id(run.role)] = replace(run.role, table=table, alphabet=alphabet).rules
-            for rule in rules[id(run.role)]:
-                for source, memo in self._from(run, rule):
-                    yield system._step(run, rule, source, memo)
+    def _few(
+        self, system: System, differ: Mapping[str, Differ]
+    ) -> tuple[list[Step], list[Step], dict[Label, Label]]:
+        """The steps of the rows that are new, of those that are gone, and the labels of others."""
+        made, before, labels = list[Step](), list[Step](), dict[Label, Label]()
+        for run in (r for r in system.runs if r.role.name in differ):
+            rows = differ[run.role.name]
+            made += self._made(system, run, rows.new)
+            before += [s for r in rows.gone for s in self._steps.get((run.name, r.name), ())]
+            for old, new in rows.renamed:
+                for s in self._steps.get((run.name, old.name), ()):
+                    labels[s.label] = (s.run, new.name, s.source.name)
+        return made, before, labels
 
-    def _from(self, run: Instance, rule: Rule) -> list[tuple[Source, dict[int, Expr]]]:
-        """The sources of the row's message: what a network can deliver depends on no row."""
-        taken = rule.key(run.role.read_key) if rule.kind == "receive" else None
-        key = (run.name, rule.event if rule.kind == "receive" else "", id(taken))
-        if key not in self._sources:
-            found: Iterable[Source] = [Source("local")]
-            if rule.kind == "receive":
-                assert rule.message is not None
-                of, under = self.sound.by_name[run.name], None
-                if taken is not None:
-                    under = self.sound.at(of, taken)
-                found = self.sound.network.sources(self.sound, of, rule.message, under)
-            self._sources[key] = [(s, {}) for s in found]
-        return self._sources[key]
+    def _made(self, system: System, run: Instance, rules: Iterable[Rule]) -> Iterator[Step]:
+        """The steps of a run by some rows, with the sources of `sound`."""
+        of = self.sound.by_name[run.name]
+        for rule in rules:
+            for source in self.sound.sources(of, rule):
+                memo = self._memos.setdefault((run.name, id(source)), {})
+                yield system._step(run, rule, source, memo)
+
+
+def _rules(role: Role, events: Collection[str]) -> dict[Rule, Any]:
+    """All rows of a role on some events, each with what decides on its steps."""
+    table = tuple(r for r in role.table if r.trigger in events)
+    heard = {id(r.message) for r in table if r.kind == "receive"}
+    alphabet = tuple(m for m in role.alphabet if id(m) in heard)
+    # A connection that goes on takes the messages that begin a handshake for the next run.
+    begin = {r.trigger for r in table if r.kind == "receive" and role.states[0] in r.sources}
+    return {
+        r: (
+            *(r.trigger, r.sources, r.target, r.rejects, r.trigger in begin),
+            *(id(r.guard), id(r.under), id(r.message)),
+            *((n, id(e)) for n, e in r.do.items()),
+        )
+        for r in replace(role, table=table, alphabet=alphabet).rules
+    }
+
+
+def _lacks(role: Role, row: Rule) -> Iterator[tuple[str, str]]:
+    """The message that a row sends, with no field, and the fields that messages lack after it."""
+    if (message := role.sent(row)) is not None:
+        yield message.name, ""
+    yield from role.lacks(row)
 
 
 def narrowed(system: System, taken: Iterable[Rule]) -> System:

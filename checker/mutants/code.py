@@ -81,13 +81,17 @@ class Joint(Compiled):
 class SoundProgram(Program):
     """The C of the sound system's steps, with their switches, and the interpreter."""
 
+    optimised = True
+    """Whether the compiler optimises the steps, and not the search and the interpreter alone."""
+
     def _expand(self) -> str:
         self.planes |= {f"on.{i}": [f"on[{i}]"] for i in range(len(self.compiled.steps))}
         return super()._expand()
 
     def text(self) -> str:
         mine = Path(__file__).with_name("family.c").read_text(encoding="utf-8")
-        return super().text().replace(self.made, f"{mine}\n{self.made}")
+        after = "" if self.optimised else '#pragma GCC optimize ("O0")\n'
+        return super().text().replace(self.made, f"{mine}\n{after}{self.made}")
 
 
 class _Gate(ctypes.Structure):
@@ -358,9 +362,9 @@ class Code:
         self.fires = (ctypes.c_uint8 * (len(fires) or 1))(*fires)
 
 
-def loaded(program: Program, optimise: str) -> ctypes.CDLL:
+def loaded(program: Program) -> ctypes.CDLL:
     """The program compiled, its functions and those of `family.c` given their types."""
-    lib = load(program.text(), optimise=optimise)
+    lib = load(program.text())
     head, u64 = ctypes.POINTER(Head), ctypes.c_uint64
     any_ = ctypes.c_void_p
     for name, result, arguments in (

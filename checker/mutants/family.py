@@ -23,7 +23,7 @@ from typing import Any
 from checker.broken import broken
 from checker.engines.interface import Described
 from checker.engines.native_calls import DONE, LIMIT, NEVER
-from checker.engines.native_source import PLAIN, ZERO
+from checker.engines.native_source import ZERO
 from checker.engines.reference import EngineError
 from checker.engines.words import Layout
 from checker.mutants.changes import Change, Changes, narrowed
@@ -66,8 +66,8 @@ class Family:
     """The mutants of a system, and the search of the sound system that judges them.
 
     Each of `props` must hold in the sound system. Without `steps` the steps of some mutants are not
-    made (see `Changes.of`); `judge` then says nothing of those that need them. `optimise` is an
-    option of the C compiler.
+    made (see `Changes.of`); `judge` then says nothing of those that need them. Not `optimised`,
+    the sound system's steps are compiled faster and run slower.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Family:
         states: int | None = None,
         *,
         steps: bool = True,
-        optimise: str = PLAIN,
+        optimised: bool = True,
     ) -> None:
         self.sound = sound
         self.made = Changes(sound)
@@ -97,7 +97,8 @@ class Family:
         self.layout = Layout(self.joint)
         program = SoundProgram(self.joint, self.layout, reads, False)
         self.gated = Gated(self.joint, self.layout, program.planes)
-        self.lib = loaded(program, optimise)
+        program.optimised = optimised
+        self.lib = loaded(program)
         self.limit = MOST if states is None else states
         self.base = _Rows(self)
         self._set(Code(self.gated, Change(sound, (), (), {})))

@@ -66,9 +66,8 @@ class Mutant:
         """The changed roles by name; ModelError if the change is not possible."""
         out = {}
         for name in self.ends:
-            p = self.patch
             # Whether anything changes is asked of the steps: comparing roles takes longer.
-            new = p.change(sound[name], *((p.row,) if p.row else ()), *p.given, **p.named)
+            new = self.patch.applied(sound[name])
             old = {id(r) for r in sound[name].table}
             for r in new.table:
                 new = first(new, r) if id(r) not in old else new
@@ -86,7 +85,7 @@ def first(role: Role, row: Rule) -> Role:
         if not rival or {*r.sources}.isdisjoint(row.sources):
             continue
         if satisfiable(conj(r.when, row.when, r.same_key(row, role.read_key))):
-            return takes_precedence(row.name)(role)
+            return takes_precedence(row.name).applied(role)
     return role
 
 

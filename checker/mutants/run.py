@@ -26,7 +26,6 @@ import checker.trace
 import model.adversary
 import properties
 from checker.engines.choice import EXPLICIT
-from checker.engines.native_source import PLAIN
 from checker.kept import stated
 from checker.mutants.family import EQUIVALENT, FATES, KILLED, SURVIVES, UNDECIDED, Family
 from checker.mutants.generate import Mutant, mutants_of
@@ -46,8 +45,6 @@ LATE = 10_000_000
 """A scenario without an adversary, or with few properties, comes after smaller ones than this."""
 PARTS = ((2_000_000, 2),)
 """Pairs (states, n): the mutants of a scenario of at most so many states are done in n jobs."""
-UNOPTIMISED = "-O0"
-"""The option of the C compiler for such a scenario: compiling takes longer than the search."""
 
 
 @dataclass
@@ -208,10 +205,11 @@ def _judge(
     count = len(left)
     link.line(f"{name}: {count} mutants, the sound system first")
     i = 0
-    option = UNOPTIMISED if _parts(where) > 1 else PLAIN
+    # Compiling the steps of a small system with care takes longer than the search.
+    large = _parts(where) == 1
     for steps in (asked.every, True):
         # Most mutants whose every step differs fall without their steps.
-        family = Family(system, props, left, MORE, steps=steps, optimise=option)
+        family = Family(system, props, left, MORE, steps=steps, optimised=large)
         left = []
         for m in family.changes:
             j = family.judge(m, every=asked.every)

@@ -37,7 +37,7 @@ from model.principal import ClientOwner, Key, client, server
 from model.role import Edition, Role
 from model.rule import Form, Message, Variable, composites
 from model.schedule import CERTIFICATE, MASTER, RESUMPTION, TRAFFIC
-from model.system import Instance, Network, Source, System, possible
+from model.system import Instance, Network, Source, System, once, possible
 from model.transcript import RSA_SUITES, agree, same_keys, same_secret
 
 ADVERSARYS_KEY = ("adversary", "unknown_ca", "expired", "wrong_name")
@@ -128,6 +128,7 @@ class Adversary(Network):
                 return FALSE if shown is None else self.owns(system, system.at(run, shown), peer)
         return self.lost(system, kind)
 
+    @once
     def _client_secret(self, system: System) -> Expr:
         """When the adversary can compute a client's premaster or DH secret, over `own`."""
         own = client
@@ -142,6 +143,7 @@ class Adversary(Network):
         dh = theirs | self.broken(own.group == "dh_weak")
         return ite(own.suite.one_of(*RSA_SUITES, "DH_RSA"), rsa, dh)
 
+    @once
     def _knows_master(self, system: System, run: Instance) -> Expr:
         """When the adversary knows the master secret (TLS 1.3: handshake secret) of `run`."""
         made = run.role.schedule
@@ -154,6 +156,7 @@ class Adversary(Network):
         )
         return neg(system.of(run, "keyed")) | known
 
+    @once
     def _knows_earlier(self, system: System, run: Instance) -> Expr:
         """When the adversary knows the secret that `run` takes over from its `prev`."""
         if run.prev is None:
@@ -169,6 +172,7 @@ class Adversary(Network):
                 read.append(conj(exposed, equal))
         return disj(self._knows_master(system, prev), *read)
 
+    @once
     def _knows_exchange(self, system: System, run: Instance) -> Expr:
         """When the adversary knows the part of the secret of `run` from the key exchange."""
         if run.role.name == "client":
@@ -191,6 +195,7 @@ class Adversary(Network):
         rsa = system.at(run, own.suite.one_of(*RSA_SUITES))
         return disj(system.at(run, mine), conj(rsa, disj(*theirs)))
 
+    @once
     def _knows_premaster(self, system: System, run: Instance, message: Message) -> Expr:
         """When the adversary knows the premaster that `run` encrypted in `message`."""
         assert message.encrypted is not None
@@ -230,6 +235,7 @@ class Adversary(Network):
             )
         )
 
+    @once
     def _knows_traffic_key(self, system: System, run: Instance) -> Expr:
         """When the adversary knows a session key with which `run` reads or writes."""
         keys = [system.of(run, n) for n in ("read_key", "write_key")]
