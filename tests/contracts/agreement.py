@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,15 +29,31 @@ def same_graph(compiled: Compiled, graph: nx.MultiDiGraph[tuple[Any, ...]]) -> E
 
 def same_to_depth(compiled: Compiled, depth: int | None = None) -> None:
     """Assert equal states at each depth: up to `depth`, or while there are few states."""
+    levels = _levels(compiled)
+    if depth is None:
+        depth = next(d for d in range(len(levels[1])) if sum(levels[1][: d + 2]) > 1000)
+    same_levels(compiled, Reference(compiled).explore(depth=depth), levels)
+
+
+def same_levels(
+    compiled: Compiled,
+    graph: nx.MultiDiGraph[tuple[Any, ...]],
+    levels: tuple[Explicit, Sequence[int]] | None = None,
+) -> None:
+    """Assert equal states at each depth of a graph that ends with a whole level."""
+    engine, sizes = _levels(compiled) if levels is None else levels
+    found = dict(graph.nodes(data="depth"))
+    depth = max(found.values())
+    assert depth < len(sizes)
+    depths = [d for d, n in enumerate(sizes[: depth + 1]) for _ in range(n)]
+    assert {engine.state(i): d for i, d in enumerate(depths)} == found
+
+
+def _levels(compiled: Compiled) -> tuple[Explicit, Sequence[int]]:
+    """The explicit engine after a search, and the number of states at each depth."""
     engine = Explicit(compiled)
     # The last level may be incomplete, so it is not compared.
-    levels = engine.search(budget=Budget(states=120_000)).levels[:-1]
-    if depth is None:
-        depth = next(d for d in range(len(levels)) if sum(levels[: d + 2]) > 1000)
-    assert depth < len(levels)
-    graph = Reference(compiled).explore(depth=depth)
-    depths = [d for d, n in enumerate(levels[: depth + 1]) for _ in range(n)]
-    assert {engine.state(i): d for i, d in enumerate(depths)} == dict(graph.nodes(data="depth"))
+    return engine, engine.search(budget=Budget(states=120_000)).levels[:-1]
 
 
 def narrowed(name: str, client: Config, server: Config) -> Scenario:
