@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def run_spin(
     text: str,
     bfs: bool = False,
     *,
-    check: str | None = None,
+    check: str | Sequence[str] = (),
     live: bool = False,
     optimise: str = "-O2",
     depth: int = DEPTH,
@@ -47,7 +48,7 @@ def run_spin(
 ) -> dict[str, Any]:
     """The figures of a search of a whole Promela text, or up to a violation of `check`.
 
-    With `live`, `check` is a property of whole runs under weak fairness: SPIN finds cycles, with
+    Several properties of states may be checked at once; `violated` is then of any. With `live`, `check` is a property of whole runs under weak fairness: SPIN finds cycles, with
     the compiling options that the text names. `table` is the binary logarithm of the number of
     entries of the hash table, of 8 bytes each. SpinError if a tool fails or the search is not
     complete.
@@ -62,7 +63,8 @@ def run_spin(
         where = Path(folder)
         (where / "model.pml").write_text(text, encoding="utf-8")
         began = _cpu()
-        macro = [f"-DCHECK_{check}"] if check else []
+        checks = [check] if isinstance(check, str) else check
+        macro = [f"-DCHECK_{c}" for c in checks]
         _call(["spin", *macro, "-a", "model.pml"], where, seconds)
         options = ["-DNOREDUCE", f"-DMEMLIM={megabytes}"]
         if live:
