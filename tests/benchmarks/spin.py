@@ -48,10 +48,10 @@ def run_spin(
 ) -> dict[str, Any]:
     """The figures of a search of a whole Promela text, or up to a violation of `check`.
 
-    Several properties of states may be checked at once; `violated` is then of any. With `live`, `check` is a property of whole runs under weak fairness: SPIN finds cycles, with
-    the compiling options that the text names. `table` is the binary logarithm of the number of
-    entries of the hash table, of 8 bytes each. SpinError if a tool fails or the search is not
-    complete.
+    Several properties of states may be checked at once; `violated` is then of any. With `live`,
+    `check` is a property of whole runs under weak fairness: SPIN finds cycles, with the compiling
+    options that the text names. `table` is the binary logarithm of the number of entries of the
+    hash table, of 8 bytes each. SpinError if a tool fails or the search is not complete.
 
     In the result `states` and `errors` are counts as pan prints them; `violated` says whether an
     assertion failed or a cycle was found. `cpu_seconds` is pan's user and system time,

@@ -307,18 +307,18 @@ def test_spin_agrees_on_a_scenario(scenario: str, flaw: str | None, some: Sequen
             assert set(fault.breaks[end]) <= set(broken)
         chosen += broken[:2]
     assert chosen
-    _agrees(
-        text, {n: here[n].verdict == ("PROVED" if n == CONNECT else "VIOLATED") for n in chosen}
-    )
+    reached = {n: here[n].verdict == ("PROVED" if n == CONNECT else "VIOLATED") for n in chosen}
+    _agrees(text, reached)
 
 
 def _agrees(text: str, reached: Mapping[str, bool]) -> None:
     """Assert that SPIN reaches the states that the properties ask for, or that break them."""
     for name in (n for n, there in reached.items() if there):
         assert run_spin(text, True, check=name, **QUICK)["violated"], name
-    # Where no state is bad, one search says so of all.
+    # Where no state is bad, one search says so of several: SPIN takes no longer command than that.
     never = [n for n, there in reached.items() if not there]
-    assert not never or not run_spin(text, True, check=never, **QUICK)["violated"], never
+    for some in (never[i : i + 10] for i in range(0, len(never), 10)):
+        assert not run_spin(text, True, check=some, **QUICK)["violated"], some
 
 
 @needs_spin
