@@ -93,7 +93,6 @@ DEEP_COMMANDS = {
     "conform": ["conform", "python-ssl", "--version", "1.3"],
     "coverage": ["coverage", "--scenario", "tls12-small"],
     "mutants": ["mutants", "--scenario", "tls12-small", "--row", ROW],
-    "tightness": ["tightness", "ORD-13", "--scenario", "tls12-small"],
 }
 
 

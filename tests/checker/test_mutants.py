@@ -35,6 +35,7 @@ from model.system import Instance, System
 from properties import Property
 from properties import declared as made_up
 from tests.checker.random_systems import Open, random_questions, random_system
+from tests.checker.test_formats import fits
 from tests.toys import forger, handshake
 
 FINISHED = "client_receive_finished_WAIT_FIN_to_CONNECTED"
@@ -423,7 +424,9 @@ def test_what_tightness_cannot_do_is_told(name: str, where: str | None, message:
 @pytest.mark.deep
 def test_tightness_tells_what_a_property_alone_notices(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tightness", "AUT-15", "--scenario", "tls12-small", "--format", "json"]) == 0
-    (table,) = json.loads(capsys.readouterr().out)["tables"]
+    said = json.loads(capsys.readouterr().out)
+    fits(said, "tightness")
+    (table,) = said["tables"]
     rows = {(r["kind"], r["what"]): r for r in table["rows"] if r["row"] == TRUST}
     for name in ("not empty", "known CA", "not expired", "right name"):
         row = rows["check", name]
