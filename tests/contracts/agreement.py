@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +13,17 @@ from checker.engines.interface import Budget
 from checker.engines.reference import Reference
 from model.scenario import Config, Scenario, scenario
 from model.system import Compiled
+
+FEW = 300
+"""States after which the machines are not fired for a further level."""
+
+EDGES = 30_000
+"""Firings of machines after which no further level is begun."""
+
+
+def fired(reference: Reference) -> nx.MultiDiGraph[tuple[Any, ...]]:
+    """The reference's graph, whole or down to a level after `EDGES` firings."""
+    return reference.explore(level=lambda g: g.number_of_edges() > EDGES)
 
 
 def same_graph(compiled: Compiled, graph: nx.MultiDiGraph[tuple[Any, ...]]) -> Explicit:
@@ -28,32 +38,26 @@ def same_graph(compiled: Compiled, graph: nx.MultiDiGraph[tuple[Any, ...]]) -> E
 
 
 def same_to_depth(compiled: Compiled, depth: int | None = None) -> None:
-    """Assert equal states at each depth: up to `depth`, or while there are few states."""
-    levels = _levels(compiled)
-    if depth is None:
-        depth = next(d for d in range(len(levels[1])) if sum(levels[1][: d + 2]) > 1000)
-    same_levels(compiled, Reference(compiled).explore(depth=depth), levels)
+    """Assert equal states at each depth: up to `depth`, or while there are `FEW` states."""
+    graph = Reference(compiled).explore(depth=depth, level=lambda g: depth is None and len(g) > FEW)
+    same_levels(compiled, graph)
 
 
-def same_levels(
-    compiled: Compiled,
-    graph: nx.MultiDiGraph[tuple[Any, ...]],
-    levels: tuple[Explicit, Sequence[int]] | None = None,
-) -> None:
+def same_levels(compiled: Compiled, graph: nx.MultiDiGraph[tuple[Any, ...]]) -> None:
     """Assert equal states at each depth of a graph that ends with a whole level."""
-    engine, sizes = _levels(compiled) if levels is None else levels
     found = dict(graph.nodes(data="depth"))
-    depth = max(found.values())
-    assert depth < len(sizes)
+    depth, most = max(found.values()), 2 * len(found)
+    while True:
+        engine = Explicit(compiled)
+        result = engine.search(budget=Budget(states=most))
+        # The last level may be incomplete.
+        sizes = result.levels if result.complete else result.levels[:-1]
+        if depth < len(sizes):
+            break
+        assert not result.complete
+        most *= 4
     depths = [d for d, n in enumerate(sizes[: depth + 1]) for _ in range(n)]
     assert {engine.state(i): d for i, d in enumerate(depths)} == found
-
-
-def _levels(compiled: Compiled) -> tuple[Explicit, Sequence[int]]:
-    """The explicit engine after a search, and the number of states at each depth."""
-    engine = Explicit(compiled)
-    # The last level may be incomplete, so it is not compared.
-    return engine, engine.search(budget=Budget(states=120_000)).levels[:-1]
 
 
 def narrowed(name: str, client: Config, server: Config) -> Scenario:

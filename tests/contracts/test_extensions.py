@@ -13,7 +13,7 @@ from checker.trace import every_variable
 from model.expr import BOOL, TRUE, Expr, conj, var
 from model.scenario import SCENARIOS, scenario
 from model.system import Compiled
-from tests.contracts.agreement import same_graph, same_levels, set_once
+from tests.contracts.agreement import fired, same_graph, same_levels, set_once
 from tests.sizes import deep_but
 
 State = tuple[Any, ...]
@@ -38,8 +38,6 @@ WHOLE = [
     )
 ]
 QUICK = [("half-close", "server")]
-EDGES = 30_000
-"""Firings of machines after which no further level is begun."""
 
 
 @pytest.mark.parametrize(("name", "end"), deep_but(QUICK, [*ALONE, *WHOLE]))
@@ -50,7 +48,7 @@ def test_the_reference_agrees_and_what_is_set_or_sent_stays(name: str, end: str)
         where = replace(where, clients=int(end == "client"), servers=int(end == "server"))
     compiled = every_variable(where.system())
     reference = Reference(compiled)
-    graph = reference.explore(level=lambda g: g.number_of_edges() > EDGES)
+    graph = fired(reference)
     (same_graph if graph.graph["complete"] else same_levels)(compiled, graph)
     set_once(compiled, reference)
     _sent_stays(compiled, reference, graph)
