@@ -112,6 +112,13 @@ def a_fresh_exchange_heals_a_lost_key(w: World) -> list[Implication]:
     ]
 
 
+@invariant("AUT-22", "8446 E.8", ("adversary", "oracle"))
+def a_key_that_decrypts_for_anyone_opens_no_fresh_exchange(w: World) -> list[Implication]:
+    """Session keys of a fresh exchange stay secret though anyone can have the private key of the
+    server's certificate decrypt. Where the key signs for anyone, too, false by design."""
+    return [when(conj(server_authenticated(c), fresh(c))).then(neg(w.knows(c))) for c in w.clients]
+
+
 def _let_nobody_in(w: World, which: str) -> list[Implication]:
     def suites(r: View) -> Expr:
         return (r.suite == "DH_RSA") if which == "static" else fresh(r)

@@ -36,7 +36,7 @@ from model.expr import BOOL, FALSE, TRUE, Expr, Value, conj, const, disj, eq, im
 from model.principal import ClientOwner, Key, client, server
 from model.role import Edition, Role
 from model.rule import Form, Message, Variable, composites
-from model.schedule import CERTIFICATE, MASTER, RESUMPTION, TRAFFIC
+from model.schedule import CERTIFICATE, DECRYPT, MASTER, RESUMPTION, SIGN, TRAFFIC
 from model.system import Instance, Network, Source, System, once, possible
 from model.transcript import RSA_SUITES, agree, same_keys, same_secret
 
@@ -92,6 +92,11 @@ class Adversary(Network):
         found = [capabilities()[c] for c in self.capabilities]
         return disj(*(c.breaks(weak) for c in found if hasattr(c, "breaks")))
 
+    def oracle(self, use: str) -> Expr:
+        """Whether the adversary can have the honest server's private key used so."""
+        found = (getattr(capabilities()[c], "ORACLE", ()) for c in self.capabilities)
+        return const(any(use in uses for uses in found))
+
     def lost(self, system: System, kind: str, by: Iterable[Instance] | None = None) -> Expr:
         """When one of the runs `by` (default: all) has lost a secret of `kind` to the adversary."""
         names = [x.message.name for x in leaks(self.capabilities) if x.gives == kind]
@@ -124,8 +129,11 @@ class Adversary(Network):
                 return self._knows_earlier(system, run)
             case schedule.CERTIFICATE:
                 peer = "server" if run.role.name == "client" else "client"
-                shown = run.role.signer
-                return FALSE if shown is None else self.owns(system, system.at(run, shown), peer)
+                if run.role.signer is None:
+                    return FALSE
+                shown = system.at(run, run.role.signer)
+                signs = (shown == "honest") & self.oracle(SIGN) if peer == "server" else FALSE
+                return self.owns(system, shown, peer) | signs
         return self.lost(system, kind)
 
     @once
@@ -138,6 +146,7 @@ class Adversary(Network):
             own.group == "rsa_weak",
             theirs | self.broken(own.group == "rsa_weak"),
             self.owns(system, own.server_certificate, "server")
+            | ((own.server_certificate == "honest") & self.oracle(DECRYPT))
             | (own.fixed_dh & self._private_key(system, "client")),
         )
         dh = theirs | self.broken(own.group == "dh_weak")

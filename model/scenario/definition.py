@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from model.adversary.capabilities import leaking
+from model.adversary.capabilities import capabilities, leaking
 from model.adversary.network import Adversary
 from model.adversary.reliable import Reliable
 from model.expr import TRUE, Expr, Value, conj
@@ -91,6 +91,8 @@ class Scenario:
                   if k > 1}
         if {"reveal_client_key", "reveal_server_key", "reveal_external_key"} & {*self.capabilities}:
             found.add("long-term")
+        if any(hasattr(capabilities()[c], "ORACLE") for c in self.capabilities):
+            found.add("oracle")
         if self._on("resumes"):
             found |= {"psk-resumption", "tickets"}
         if "session_ticket" in self.extensions:

@@ -21,6 +21,7 @@ REFLECTING_SERVER = {
     "principal": ("A", "B"), **no_client_auth("server"), "sends_data": (False,),
 }
 LEAKS = ("AUT-1", "AUT-6", "SEC-5", "SEC-9")
+ORACLES = ("AUT-1", "AUT-6", "AUT-22", "SEC-1")
 
 SCENARIOS = (
     Scenario(
@@ -141,5 +142,22 @@ SCENARIOS = (
         extensions=("early_data", "psk"),
         capabilities=("reveal_external_key",),
         about=("AUT-1", "SEC-5", "SEC-6", "SEC-12"),
+    ),
+    Scenario(
+        "oracle-decrypts",
+        "TLS 1.2 with RSA and ECDHE; anyone can have the server's private key decrypt",
+        {**TLS12, **offers("RSA", "ECDHE"), **no_client_auth("client")},
+        {**TLS12, **offers("RSA"), "offers_ECDHE": EITHER, **no_client_auth("server"),
+         "sends_data": (False,)},
+        capabilities=("decryption_oracle",),
+        about=(*ORACLES, "NEG-7"),
+    ),
+    Scenario(
+        "oracle-signs",
+        "TLS 1.3; anyone can have the server's private key decrypt and sign, as with RSA",
+        {**TLS13, "has_certificate": (False,)},
+        {**TLS13, **no_client_auth("server"), "sends_data": (False,)},
+        capabilities=("signing_oracle",),
+        about=ORACLES,
     ),
 )

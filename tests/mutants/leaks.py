@@ -44,5 +44,9 @@ MUTANTS = {
             "server_receive_certificate_verify_WAIT_CERTIFICATE_VERIFY_to_WAIT_CCS", "signature"
         ),
     ),
+    "a_key_that_decrypts_for_anyone_opens_no_fresh_exchange": c(
+        "oracle-decrypts",
+        without_check("client_receive_server_key_exchange_WAIT_SKE_to_WAIT_CR_SHD", "signature"),
+    ),
     "a_lost_static_share_of_ones_own_lets_nobody_in": Mutant("leaks-static-dh", {}),
 }

@@ -1,10 +1,12 @@
 """Capabilities of the adversary beyond the network, one in each file.
 
-A capability has a `SUMMARY` and one or both of
+A capability has a `SUMMARY` and one or more of
 
 - the function `breaks(weak)`: the condition under which the adversary breaks a key, from the
   condition `weak` under which the key is export-grade;
-- `LEAK`: a secret that an end loses, once, at any moment.
+- `LEAK`: a secret that an end loses, once, at any moment;
+- `ORACLE`: the uses of the honest server's private key that the adversary can ask for at any
+  moment: `DECRYPT`, `SIGN`.
 
 A leak is a message M to nobody: a row of the end that loses the secret, possible in every state.
 The loss is recorded in the variable `sent_M`, as for any message, and shown in a trace.
