@@ -13,7 +13,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
+from types import CodeType
 from typing import Any
 
 from model.near import hint, shown
@@ -579,4 +581,10 @@ def python_function(
     memo: dict[int, Any] = {}
     body = ", ".join(fold(e, algebra, memo) for e in exprs.values())
     code = f"lambda {arguments}: ({body}{',' if exprs else ''})"
-    return eval(code, names)  # type: ignore[no-any-return]
+    return eval(_code(code), names)  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=1 << 15)
+def _code(text: str) -> CodeType:
+    """The code of an expression: machines and systems that differ little have much of it alike."""
+    return compile(text, "<expression>", "eval")

@@ -325,8 +325,8 @@ class Family:
     ) -> Trace:
         path = self._described(change, found)
         taken = {label for label, _ in path if label is not None}
-        events = {(s.run, s.rule.trigger, s.source.name) for s in steps if s.label in taken}
-        few = [s for s in steps if (s.run, s.rule.trigger, s.source.name) in events]
+        # The machines have every row of the events: one that takes another row is found out.
+        few = [s for s in steps if s.label in taken]
         system = given(small, few, self.joint.system.values)
         why = partial(broken, p, change.system)
         return replay(system, path, p.bad(change.system), p.name, why=why)
