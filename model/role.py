@@ -6,10 +6,11 @@ every message has exactly one row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import combinations
+from typing import Any, TypeVar
 
 from model.expr import (
     BOOL,
@@ -30,6 +31,8 @@ from model.rule import SAME, Message, ModelError, Rule, Variable, snake
 from model.schedule import KeySchedule
 from model.shown import picture
 from model.solver import Decider, UndecidedError, satisfiable
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,16 +137,28 @@ class Role:
     @cached_property
     def accepts(self) -> tuple[Rule, ...]:
         """The accept rows with the observers' effects."""
-        return tuple(self._observed(r) for r in self.table)
+        return tuple(self._once((r,), partial(self._observed, r)) for r in self.table)
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """The accept rows, then the reject rows; ModelError for a bad name, domain or overlap."""
         for r in self.table:
             self._check(r)
-        rows = self.accepts + tuple(self._observed(r) for r in self._rejects())
+        rows = (*self.accepts, *self._rejects())
         self._validate(rows)
         return rows
+
+    def _once(self, of: tuple[object, ...], make: Callable[[], T], *more: Hashable) -> T:
+        """What is made of some rows, by roles that differ in other rows only: worked out once."""
+        parts = (*of, self.observers, self.variables, self.refuse)
+        key = (self.name, self.closed, *more, *map(id, parts))
+        if key not in _MADE:
+            if len(_MADE) == MOST_MADE:
+                _MADE.clear()
+            # The parts are kept, so that nothing else can have their numbers.
+            _MADE[key] = parts, make()
+        made: T = _MADE[key][1]
+        return made
 
     def times(self, message: str) -> tuple[Edition, ...]:
         """The editions of a message with all fields; a single nameless edition for a message
@@ -252,7 +267,23 @@ class Role:
                 do[o.variable] = substitute(o.value, filled)
                 known.pop(f"own.{o.variable}", None)
                 observed.add(o.variable)
-        return replace(rule, do=do)
+        out = replace(rule, do=do)
+        self._reads(out)
+        return out
+
+    def _reads(self, r: Rule) -> None:
+        """ModelError if a row reads what is no field of its own."""
+        own = {f"own.{n}" for n in self.all_variables}
+        for name in variables(r.guard, *r.do.values(), *(() if r.under is None else (r.under,))):
+            kind, _, rest = name.partition(".")
+            if kind == "own" and (name in own or rest == "me"):
+                continue
+            before = rest.rpartition("prev.")[2]
+            if kind == "prev" and (f"own.{before}" in own or before == "me"):
+                continue
+            if kind == "msg" and rest in r.choices:
+                continue
+            raise ModelError(f"{r.location}: {name} is not a field it may read")
 
     def _after(self, rule: Rule, name: str, domain: Domain) -> Expr:
         """The value of a variable after the row."""
@@ -269,7 +300,15 @@ class Role:
                     key = tuple(i for i, r in enumerate(rows) if state in r.sources)
                     by_rows.setdefault(key, []).append(state)
             for key, states in by_rows.items():
-                yield from self._complement(message, [rows[i] for i in key], tuple(states))
+                due = tuple(rows[i] for i in key)
+                make = partial(self._refusing, message, due, tuple(states))
+                yield from self._once((message, *due), make, *states)
+
+    def _refusing(
+        self, message: Message, due: Sequence[Rule], states: tuple[str, ...]
+    ) -> tuple[Rule, ...]:
+        """The reject rows of a message in some states, with the observers' effects."""
+        return tuple(self._observed(r) for r in self._complement(message, due, states))
 
     def _check(self, rule: Rule) -> None:
         """ModelError unless the row's conditions are boolean and its alerts exist."""
@@ -285,7 +324,7 @@ class Role:
                 )
 
     def _complement(
-        self, message: Message, rows: list[Rule], states: tuple[str, ...]
+        self, message: Message, rows: Sequence[Rule], states: tuple[str, ...]
     ) -> Iterable[Rule]:
         where = "_".join(states) if rows else "elsewhere"
         stem = f"{self.name}_reject_{snake(message.name)}"
@@ -343,7 +382,6 @@ class Role:
 
     def _validate(self, rows: Sequence[Rule]) -> None:
         seen: set[str] = set()
-        own = {f"own.{n}": v.domain for n, v in self.all_variables.items()}
         for r in rows:
             if r.name in seen:
                 raise ModelError(f"{r.location}: two rows have this name; give one a label")
@@ -366,18 +404,6 @@ class Role:
                         f"{r.location}, field do: {name} is a "
                         f"{self.variables[name].domain.name}, got {value} ({value.domain.name})"
                     )
-            for name in variables(
-                r.guard, *r.do.values(), *(() if r.under is None else (r.under,))
-            ):
-                kind, _, rest = name.partition(".")
-                if kind == "own" and (name in own or rest == "me"):
-                    continue
-                before = rest.rpartition("prev.")[2]
-                if kind == "prev" and (f"own.{before}" in own or before == "me"):
-                    continue
-                if kind == "msg" and rest in r.choices:
-                    continue
-                raise ModelError(f"{r.location}: {name} is not a field it may read")
         for a, b in overlaps(rows, self.read_key):
             raise ModelError(
                 f"{a.location} and {b.location} can both fire: say which does, with "
@@ -390,6 +416,10 @@ def _after(v: Expr, do: Mapping[str, Expr]) -> Expr:
     kind, _, name = v.payload.partition(".")
     return do.get(name, v) if kind == "own" else v
 
+
+_MADE: dict[tuple[Hashable, ...], tuple[tuple[object, ...], Any]] = {}
+"""What `Role._once` has made."""
+MOST_MADE = 1 << 15
 
 _BOTH: dict[tuple[Expr, ...], bool] = {}
 """Whether conditions of two rows can hold together: tables that differ in one row ask the same."""
