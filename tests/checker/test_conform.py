@@ -507,7 +507,7 @@ def test_no_server_is_left_when_the_command_ends(end: signal.Signals) -> None:
         time.sleep(0.005)
     assert left()
     child.send_signal(end)
-    child.wait(timeout=10)
+    child.wait(timeout=60)
     until = time.monotonic() + 2
     while left() and time.monotonic() < until:
         time.sleep(0.02)

@@ -295,7 +295,7 @@ def test_interrupted_it_writes_what_it_has_and_exits_130() -> None:
     assert process.stderr is not None
     assert process.stderr.readline()  # the first line of progress
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=600)
     assert process.returncode == 130
     document = json.loads(out)
     assert document["interrupted"] is True
