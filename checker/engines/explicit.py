@@ -313,11 +313,17 @@ class Explicit:
             pending = [(q, f) for q, f in pending if q.state is None]
 
     def expand(
-        self, part: Array, base: int = 0, edges: dict[Label, int] | None = None
+        self,
+        part: Array,
+        base: int = 0,
+        edges: dict[Label, int] | None = None,
+        some: Callable[[Array, int], Array] = lambda rows, each: rows,
     ) -> Iterator[tuple[Array, Array, Array]]:
         """The successors of the states `part`, in arrays: words, parents' numbers, steps.
 
-        `base` is the number of the first state of `part`; `edges` are counted if given.
+        `base` is the number of the first state of `part`; `edges` are counted if given. `some`
+        chooses among the rows of a step, of each of which so many combinations of the free
+        parameters' values are tried.
         """
         columns = self.unpack(part)
         rows_in: dict[int, list[Array]] = {}
@@ -337,6 +343,7 @@ class Explicit:
                     rows = picks[0] if len(picks) == 1 else np.concatenate(picks)
                 if edges is None and len(group) > 1:
                     rows = rows[~done[rows]]
+                rows = some(rows, a.combinations)
                 size = max(1, EXPANSION // a.combinations)
                 for begin in range(0, rows.size, size):
                     piece = rows[begin : begin + size]

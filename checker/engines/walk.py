@@ -12,6 +12,8 @@ from model.system import Compiled
 
 STARTS = 1024
 """Initial states of the walk."""
+TRIED = 1 << 20
+"""Combinations of a state and a step's free parameters that are tried at a level, for each step."""
 
 
 def walk(compiled: Compiled, *, width: int = 32, levels: int = 30, seed: int = 1) -> list[Any]:
@@ -22,11 +24,16 @@ def walk(compiled: Compiled, *, width: int = 32, levels: int = 30, seed: int = 1
     """
     random = np.random.default_rng(seed)
     engine = Explicit(compiled)
+
+    def some(rows: Any, each: int) -> Any:
+        most = max(1, TRIED // each)
+        return rows if rows.size <= most else random.choice(rows, most, replace=False)
+
     frontier = unique(_starts(engine, random))[0]
     found = [frontier]
     for _ in range(levels):
         by_step: dict[int, list[Any]] = {}
-        for words, _, via in engine.expand(frontier):
+        for words, _, via in engine.expand(frontier, some=some):
             by_step.setdefault(int(via[0]), []).append(words)
         chosen = []
         for k, parts in sorted(by_step.items()):
