@@ -107,6 +107,17 @@ def test_a_signal_ends_a_run_with_what_there_is(
     assert left(tmp_path) == []
 
 
+def listens(process: subprocess.Popen[str]) -> None:
+    """Wait until the command catches SIGTERM: before, the interpreter itself may be loading."""
+    status = Path(f"/proc/{process.pid}/status")
+    caught = 0
+    while not caught >> (signal.SIGTERM - 1) & 1:
+        assert process.poll() is None
+        (line,) = (x for x in status.read_text().splitlines() if x.startswith("SigCgt:"))
+        caught = int(line.split()[1], 16)
+        time.sleep(0.001)
+
+
 @needs_proc
 @pytest.mark.deep
 @pytest.mark.parametrize("cached", [True, False])
@@ -118,7 +129,8 @@ def test_a_signal_at_any_moment_leaves_nothing_behind(
     clock = random.Random(int(how))
     for _ in range(10 if cached else 5):
         process = begun(tmp_path, *EVERYTHING, cached=cached)
-        time.sleep(clock.uniform(0.5, 8))
+        listens(process)
+        time.sleep(clock.uniform(0, 8))
         pids = children(process.pid)
         process.send_signal(how)
         out, err = process.communicate(timeout=600)
