@@ -44,6 +44,11 @@ def stoppable() -> Iterator[None]:
     sys.unraisablehook = again
     try:
         yield
+    except RuntimeError as e:
+        # Python 3.11 makes this of an interrupt in `__set_name__`, while a class is made.
+        if isinstance(e.__cause__, KeyboardInterrupt):
+            raise KeyboardInterrupt from e
+        raise
     finally:
         sys.unraisablehook = unraisable
         for n, handler in before.items():

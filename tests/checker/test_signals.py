@@ -28,3 +28,14 @@ def test_a_signal_in_a_callback_of_the_interpreter_is_not_lost(number: signal.Si
         time.sleep(5)
         raise AssertionError("lost")
     assert [signal.getsignal(n) for n in STOPS] == before
+
+
+def test_an_interrupt_while_a_class_is_made_is_an_interrupt() -> None:
+    class Named:
+        def __set_name__(self, owner: type, name: str) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), stoppable():
+        type("Made", (), {"x": Named()})
+    with pytest.raises(RuntimeError, match="another"), stoppable():
+        raise RuntimeError("another")
