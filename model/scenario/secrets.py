@@ -20,8 +20,15 @@ REFLECTING_SERVER = {
     **TLS13, "has_external": (True,), "takes_psk_ke": EITHER, "issues": (False,),
     "principal": ("A", "B"), **no_client_auth("server"), "sends_data": (False,),
 }
+RSA_CLIENT = {**TLS12, **offers("RSA", "ECDHE"), **no_client_auth("client")}
+RSA_SERVER = {
+    **TLS12, **offers("RSA"), "offers_ECDHE": EITHER, **no_client_auth("server"),
+    "sends_data": (False,),
+}
+CLIENT13 = {**TLS13, "has_certificate": (False,)}
+SERVER13 = {**TLS13, **no_client_auth("server"), "sends_data": (False,)}
 LEAKS = ("AUT-1", "AUT-6", "SEC-5", "SEC-9")
-ORACLES = ("AUT-1", "AUT-6", "AUT-22", "SEC-1")
+ORACLES = ("AUT-1", "AUT-6", "AUT-22", "NEG-7", "SEC-1")
 
 SCENARIOS = (
     Scenario(
@@ -51,9 +58,8 @@ SCENARIOS = (
     Scenario(
         "leaks-tls12",
         "TLS 1.2 with RSA and ECDHE; the server's private key may be lost at any moment",
-        {**TLS12, **offers("RSA", "ECDHE"), **no_client_auth("client")},
-        {**TLS12, **offers("RSA"), "offers_ECDHE": EITHER, **no_client_auth("server"),
-         "sends_data": (False,)},
+        RSA_CLIENT,
+        RSA_SERVER,
         capabilities=("reveal_server_key",),
         about=(*LEAKS, "SEC-6"),
     ),
@@ -87,16 +93,16 @@ SCENARIOS = (
     Scenario(
         "leaks-traffic",
         "TLS 1.3; the traffic secrets that an end holds may be lost at any moment",
-        {**TLS13, "has_certificate": (False,)},
-        {**TLS13, **no_client_auth("server"), "sends_data": (False,)},
+        CLIENT13,
+        SERVER13,
         capabilities=("reveal_client_traffic_secret", "reveal_server_traffic_secret"),
         about=("AUT-1", "AUT-6", "KEY-12", "SEC-10"),
     ),
     Scenario(
         "leaks-key-update",
         "TLS 1.3 with key updates; the client may lose its traffic secrets at any moment",
-        {**TLS13, "has_certificate": (False,), "updates": (True,)},
-        {**TLS13, **no_client_auth("server"), "sends_data": (False,)},
+        {**CLIENT13, "updates": (True,)},
+        SERVER13,
         extensions=("key_update",),
         capabilities=("reveal_client_traffic_secret",),
         about=("SEC-8",),
@@ -115,7 +121,7 @@ SCENARIOS = (
         "leaks-post-handshake",
         "authentication after the handshake; the client may lose its traffic secrets at any moment",
         {**TLS13, "offers_pha": (True,), "sends_data": (False,)},
-        {**TLS13, **no_client_auth("server"), "asks_later": (True,), "sends_data": (False,)},
+        {**SERVER13, "asks_later": (True,)},
         extensions=("post_handshake_auth",),
         capabilities=("reveal_client_traffic_secret",),
         about=("PHA-1", "PHA-2", "PHA-3", "KEY-12", "SEC-10"),
@@ -146,17 +152,16 @@ SCENARIOS = (
     Scenario(
         "oracle-decrypts",
         "TLS 1.2 with RSA and ECDHE; anyone can have the server's private key decrypt",
-        {**TLS12, **offers("RSA", "ECDHE"), **no_client_auth("client")},
-        {**TLS12, **offers("RSA"), "offers_ECDHE": EITHER, **no_client_auth("server"),
-         "sends_data": (False,)},
+        RSA_CLIENT,
+        RSA_SERVER,
         capabilities=("decryption_oracle",),
-        about=(*ORACLES, "NEG-7"),
+        about=ORACLES,
     ),
     Scenario(
         "oracle-signs",
         "TLS 1.3; anyone can have the server's private key decrypt and sign, as with RSA",
-        {**TLS13, "has_certificate": (False,)},
-        {**TLS13, **no_client_auth("server"), "sends_data": (False,)},
+        CLIENT13,
+        SERVER13,
         capabilities=("signing_oracle",),
         about=ORACLES,
     ),
