@@ -1,7 +1,7 @@
 """What a mutant changes: its steps beside those of the sound system.
 
-Most mutants change rows of one event. Then only that event's steps are made anew, from the sources
-of the sound system: what a network can deliver depends on no row of the receiver.
+Most mutants change rows of one event. Then only the steps of the rows that differ are made anew,
+from the sources of the sound system: what a network can deliver depends on no row of the receiver.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from checker.engines.interface import Label
 from checker.mutants.generate import COVERED, Mutant
 from model.expr import Expr
 from model.role import Role
-from model.rule import ModelError, Rule
+from model.rule import ModelError, Rule, snake
 from model.system import Instance, Step, System
 
 
@@ -188,19 +188,24 @@ class Changes:
 
 def _rules(role: Role, events: Collection[str]) -> dict[Rule, Any]:
     """All rows of a role on some events, each with what decides on its steps."""
-    table = tuple(r for r in role.table if r.trigger in events)
-    heard = {id(r.message) for r in table if r.kind == "receive"}
-    alphabet = tuple(m for m in role.alphabet if id(m) in heard)
+    few = _knowing(role, events)
     # A connection that goes on takes the messages that begin a handshake for the next run.
-    begin = {r.trigger for r in table if r.kind == "receive" and role.states[0] in r.sources}
+    begin = {r.trigger for r in few.table if r.kind == "receive" and role.states[0] in r.sources}
     return {
         r: (
             *(r.trigger, r.sources, r.target, r.rejects, r.trigger in begin),
             *(id(r.guard), id(r.under), id(r.message)),
             *((n, id(e)) for n, e in r.do.items()),
         )
-        for r in replace(role, table=table, alphabet=alphabet).rules
+        for r in few.rules
     }
+
+
+def _knowing(role: Role, events: Collection[str]) -> Role:
+    """The role that knows only some events: all rows on these."""
+    table = tuple(r for r in role.table if r.trigger in events)
+    alphabet = tuple(m for m in role.alphabet if f"receive_{snake(m.name)}" in events)
+    return replace(role, table=table, alphabet=alphabet)
 
 
 def _lacks(role: Role, row: Rule) -> Iterator[tuple[str, str]]:
@@ -216,15 +221,8 @@ def narrowed(system: System, taken: Iterable[Rule]) -> System:
     A machine decides among the rows on one event, so on these events it does what the whole one
     does; and it is made much faster.
     """
-    triggers, messages = {r.trigger for r in taken}, {r.event for r in taken}
-    roles = {
-        id(x): replace(
-            x,
-            table=tuple(r for r in x.table if r.trigger in triggers),
-            alphabet=tuple(m for m in x.alphabet if m.name in messages),
-        )
-        for x in (r.role for r in system.runs)
-    }
+    events = {r.trigger for r in taken}
+    roles = {id(r.role): _knowing(r.role, events) for r in system.runs}
     out = replace(system, runs=tuple(replace(r, role=roles[id(r.role)]) for r in system.runs))
     # What a network keeps of what was sent is read from the tables.
     out.__dict__["variables"] = system.variables

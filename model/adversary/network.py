@@ -103,11 +103,12 @@ class Adversary(Network):
         runs = system.runs if by is None else by
         return disj(*(sent(r.name, m) for r in runs for m in names if m in r.role.sends))
 
-    def owns(self, system: System, certificate: Expr, whose: str) -> Expr:
-        """When the adversary has the private key of a `certificate` that `whose` end showed."""
-        lost = self._private_key(system, whose)
+    def can_use(self, system: System, certificate: Expr, whose: str, use: str) -> Expr:
+        """When the adversary can `DECRYPT` or `SIGN` with the private key of a `certificate` that
+        `whose` end showed."""
+        asked = self.oracle(use) if whose == "server" else FALSE
         public = certificate.one_of(*ADVERSARYS_KEY, "none", "empty")
-        return public | ((certificate == "honest") & lost)
+        return public | ((certificate == "honest") & (self._private_key(system, whose) | asked))
 
     def _private_key(self, system: System, whose: str) -> Expr:
         return self.lost(system, CERTIFICATE, (r for r in system.runs if r.role.name == whose))
@@ -131,9 +132,7 @@ class Adversary(Network):
                 peer = "server" if run.role.name == "client" else "client"
                 if run.role.signer is None:
                     return FALSE
-                shown = system.at(run, run.role.signer)
-                signs = (shown == "honest") & self.oracle(SIGN) if peer == "server" else FALSE
-                return self.owns(system, shown, peer) | signs
+                return self.can_use(system, system.at(run, run.role.signer), peer, SIGN)
         return self.lost(system, kind)
 
     @once
@@ -145,8 +144,7 @@ class Adversary(Network):
         rsa = ite(
             own.group == "rsa_weak",
             theirs | self.broken(own.group == "rsa_weak"),
-            self.owns(system, own.server_certificate, "server")
-            | ((own.server_certificate == "honest") & self.oracle(DECRYPT))
+            self.can_use(system, own.server_certificate, "server", DECRYPT)
             | (own.fixed_dh & self._private_key(system, "client")),
         )
         dh = theirs | self.broken(own.group == "dh_weak")

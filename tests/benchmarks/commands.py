@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from tests.benchmarks.spin import cpu_of_children
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (
@@ -33,7 +34,7 @@ COMMANDS = (
 def run(words: list[str], cache: Path) -> tuple[float, float, float]:
     """Seconds of wall time to the first line and to the end, and processor seconds."""
     env = {**os.environ, "XDG_CACHE_HOME": str(cache), "PYTHONPATH": str(ROOT)}
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    before, began = cpu_of_children(), time.monotonic()
     command = [sys.executable, "-m", "checker", *words]
     with subprocess.Popen(
         command, cwd=cache, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -42,8 +43,7 @@ def run(words: list[str], cache: Path) -> tuple[float, float, float]:
         process.stdout.readline()
         first = time.monotonic() - began
         process.stdout.read()
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    used = cpu_of_children() - before
     return first, time.monotonic() - began, used
 
 

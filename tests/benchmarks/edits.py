@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -21,6 +20,8 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.benchmarks.spin import cpu_of_children
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("model", "properties", "checker", "diagrams")
@@ -104,13 +105,12 @@ EDITS = (
 
 def run(folder: Path, words: list[str], says: str, file: Path, text: str) -> None:
     """Print a row of the table: a run with a file changed so."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = cpu_of_children()
     kept = file.read_text(encoding="utf-8")
     file.write_text(text, encoding="utf-8")
     first, last, odd, total = verdicts(folder, words)
     file.write_text(kept, encoding="utf-8")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    used = cpu_of_children() - before
     shown = "-" if first is None else f"{first:.1f}"
     sys.stdout.write(f"| {says} | {shown} | {last:.1f} | {used:.0f} | {odd} of {total} |\n")
     sys.stdout.flush()

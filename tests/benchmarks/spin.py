@@ -62,7 +62,7 @@ def run_spin(
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
         (where / "model.pml").write_text(text, encoding="utf-8")
-        began = _cpu()
+        began = cpu_of_children()
         checks = [check] if isinstance(check, str) else check
         macro = [f"-DCHECK_{c}" for c in checks]
         _call(["spin", *macro, "-a", "model.pml"], where, seconds)
@@ -72,11 +72,11 @@ def run_spin(
         else:
             options += ["-DSAFETY", *(["-DBFS"] * bfs)]
         _call(["gcc", "-w", optimise, *options, "-o", "pan", "pan.c"], where, seconds)
-        compiled = _cpu()
+        compiled = cpu_of_children()
         cycles = ["-a", "-f"] if live else []
         limit = [] if bfs else [f"-m{depth}"]
         out = _call(["./pan", f"-w{table}", *cycles, *limit], where, seconds)
-        cpu = _cpu() - compiled
+        cpu = cpu_of_children() - compiled
     violated = ("acceptance cycle" if live else "assertion violated") in out
     for sign in ("max search depth too small", "out of memory", "aborting", "VECTORSZ"):
         if sign in out:
@@ -104,7 +104,7 @@ def run_spin(
     }
 
 
-def _cpu() -> float:
+def cpu_of_children() -> float:
     """The user and system seconds of the child processes that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

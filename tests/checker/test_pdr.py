@@ -39,7 +39,7 @@ from model.flaws import flaws
 from model.role import Role
 from model.rule import SAME, Variable, choice, step
 from model.scenario import scenario
-from model.system import Instance, System
+from model.system import Compiled, Instance, System
 from properties import catalogue
 from tests.checker.test_engines import LAWS, SYSTEMS, Lost
 from tests.sizes import deep_but
@@ -61,6 +61,41 @@ def test_pdr_and_the_search_agree_on_a_law(guided: bool, name: str, law: Expr, h
     symbolic.check(z3.And(list(z3.parse_smt2_string(text))), law)
 
 
+def walked(compiled: Compiled) -> set[tuple[Any, ...]]:
+    """The states of the random walk."""
+    columns = pdr_module.walk(compiled)
+    return {
+        tuple(d.values[k] for d, k in zip(compiled.domains, row, strict=True))
+        for row in zip(*(c.tolist() for c in columns), strict=True)
+    }
+
+
+def test_the_walk_tries_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The combinations of a state and parameters that a step is tried with are bounded."""
+    system = SYSTEMS["counters"]
+    compiled = system.compile(*(var(n, v.domain) for n, v in system.variables.items()))
+    tried: list[int] = []
+    expand = Explicit.expand
+
+    def counted(self: Explicit, part: Any, **named: Any) -> Any:
+        some = named["some"]
+
+        def chosen(rows: Any, each: int) -> Any:
+            few = some(rows, each)
+            tried.append(few.size * each)
+            return few
+
+        return expand(self, part, some=chosen)
+
+    monkeypatch.setattr(Explicit, "expand", counted)
+    assert walked(compiled)
+    assert max(tried) > 1
+    tried.clear()
+    monkeypatch.setattr("checker.engines.walk.TRIED", 1)
+    assert walked(compiled)
+    assert max(tried) == 1
+
+
 def test_every_state_of_the_walk_is_reached() -> None:
     """The walk takes steps of the system only: its states are among those of the search."""
     sizes = {}
@@ -69,13 +104,9 @@ def test_every_state_of_the_walk_is_reached() -> None:
         engine = Explicit(compiled)
         found = engine.search()
         every = {engine.state(i) for i in range(found.states)}
-        columns = pdr_module.walk(compiled)
-        walked = {
-            tuple(d.values[k] for d, k in zip(compiled.domains, row, strict=True))
-            for row in zip(*(c.tolist() for c in columns), strict=True)
-        }
-        assert walked <= every, name
-        sizes[name] = len(walked), len(every)
+        met = walked(compiled)
+        assert met <= every, name
+        sizes[name] = len(met), len(every)
     # Of the steps that reject, two successors go on at each level: a few states are not met.
     assert sizes == {"toy": (11, 11), "counters": (57, 62), "forger": (20, 20)}
 

@@ -14,9 +14,8 @@ from checker.engines.reference import Reference
 from model.scenario import Config, Scenario, scenario
 from model.system import Compiled
 
-FEW = 300
-"""States after which the machines are not fired for a further level."""
-
+FEW = 1000
+"""States that the reference reaches quickly."""
 EDGES = 30_000
 """Firings of machines after which no further level is begun."""
 
@@ -38,9 +37,11 @@ def same_graph(compiled: Compiled, graph: nx.MultiDiGraph[tuple[Any, ...]]) -> E
 
 
 def same_to_depth(compiled: Compiled, depth: int | None = None) -> None:
-    """Assert equal states at each depth: up to `depth`, or while there are `FEW` states."""
-    graph = Reference(compiled).explore(depth=depth, level=lambda g: depth is None and len(g) > FEW)
-    same_levels(compiled, graph)
+    """Assert equal states at each depth: up to `depth`, or while there are at most `FEW` states."""
+    if depth is None:
+        levels = Explicit(compiled).search(budget=Budget(states=2 * FEW)).levels
+        depth = next(d for d in range(len(levels)) if sum(levels[: d + 2]) > FEW)
+    same_levels(compiled, Reference(compiled).explore(depth=depth))
 
 
 def same_levels(compiled: Compiled, graph: nx.MultiDiGraph[tuple[Any, ...]]) -> None:

@@ -38,9 +38,7 @@ NO_DATA: Config = {"sends_data": (False,)}
 # more, and is fired down to a depth.
 BY_REFERENCE = {
     **{n: scenario(n) for n in ("honest", "retry-honest", "retry-early-data-honest")},
-    "tls13 without data": narrowed(
-        "tls13", {"has_certificate": (True,), **NO_DATA}, {"asks_client": (True,), **NO_DATA}
-    ),
+    "tls13 without data": narrowed("tls13", NO_DATA, {"asks_client": (True,), **NO_DATA}),
     "tls13 without client authentication": narrowed(
         "tls13", {"has_certificate": (False,)}, {"asks_client": (False,)}
     ),

@@ -29,7 +29,7 @@ SMALL: dict[str, tuple[Config, Config]] = {
     "leaks-traffic": ({}, {}),
 }
 """Configurations with few values, by scenario: of the client, of the server."""
-DEPTHS = {"retry-early-data": 1, "retry-psk": 1}
+DEPTHS = {"retry-early-data": 2, "retry-psk": 2}
 """How far the reference goes where 50,000 different hellos fit a state."""
 
 
