@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
-from pysat.solvers import Solver
+from pysat.solvers import Glucose4
 
 from model.expr import BOOL, Domain, Expr, Value, fold, substitute, var, variables
 
@@ -115,7 +115,21 @@ class UndecidedError(Exception):
     """A question about the rows of a table that the solver gave up."""
 
 
-NAME = "glucose4"
+class SatSolver(Glucose4):  # type: ignore[misc]
+    """The SAT solver of the tables and proofs, freed once.
+
+    Its library frees it again after an interrupt between the end of freeing and the note of it.
+    """
+
+    _freed = False
+
+    def delete(self) -> None:
+        """Free the memory of the solver."""
+        if not self._freed:
+            self._freed = True
+            super().delete()
+
+
 SAME = "same "
 """The start of the names of the booleans that stand for comparisons of composites."""
 SLICE = 2_000
@@ -148,7 +162,7 @@ class Decider:
         self._memo: dict[int, Bits] = {}
         self._plain: dict[int, Expr] = {}
         self._free: dict[int, Expr] = {}
-        self._solver: Any = Solver(name=NAME)
+        self._solver = SatSolver()
 
     def literal(self, expr: Expr) -> int:
         """The solver's literal for a boolean expression."""

@@ -7,11 +7,9 @@ found with its help is checked again by `Symbolic.check`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-from pysat.solvers import Solver
+from model.solver import SatSolver
 
-NAME = "glucose4"
 BUDGET = 20_000
 """Conflicts after which a question comes back unanswered, so that its asker can look at the clock.
 Asked again, the solver goes on with what it has learnt."""
@@ -21,7 +19,7 @@ class Sat:
     """A growing set of clauses that is asked questions."""
 
     def __init__(self) -> None:
-        self._solver: Any = Solver(name=NAME)
+        self._solver = SatSolver()
         self._model: list[int] = []
 
     def add(self, clauses: Iterable[Sequence[int]]) -> None:

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -39,3 +41,27 @@ def test_an_interrupt_while_a_class_is_made_is_an_interrupt() -> None:
         type("Made", (), {"x": Named()})
     with pytest.raises(RuntimeError, match="another"), stoppable():
         raise RuntimeError("another")
+
+
+def test_a_solver_is_freed_once_though_its_end_is_interrupted() -> None:
+    """Twice would end the interpreter: the memory is that of a library in C."""
+    program = """
+import pysolvers
+from model.solver import SatSolver
+free = pysolvers.glucose41_del
+def interrupted(solver):
+    free(solver)
+    raise KeyboardInterrupt
+pysolvers.glucose41_del = interrupted
+for _ in range(100):
+    solver = SatSolver()
+    solver.add_clause([1, 2])
+    try:
+        solver.delete()
+    except KeyboardInterrupt:
+        pass
+    del solver
+print("alive")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr
