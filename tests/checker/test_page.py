@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from checker.report.html import bundle, verdicts
 from checker.report.html.invariant import Words
+from checker.report.html.sharing import shared
 from checker.report.html.why import why
 from checker.request import Request, system_of
 from checker.verify import verify
@@ -108,6 +111,29 @@ def test_a_page_without_traces_is_small_and_loads_nothing() -> None:
     digest = base64.b64encode(hashlib.sha256(code[1].encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in page
     assert "</script><b>" not in page
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text().filter(lambda k: k != "="), inner),
+)
+
+
+@given(JSON, JSON)
+def test_what_is_shared_is_the_same_data(a: Any, b: Any) -> None:
+    def whole(x: Any) -> Any:
+        if isinstance(x, list):
+            return [whole(y) for y in x]
+        if isinstance(x, dict):
+            return parts[x["="]] if "=" in x else {k: whole(v) for k, v in x.items()}
+        return x
+
+    data = {"a": [a, b], "b": [b, a, a], "c": "a text that is long enough to be shared"}
+    parts, rest = json.loads(json.dumps(shared([data, data])))
+    for i, part in enumerate(parts):
+        parts[i] = whole(part)
+    assert rest == [{"=": len(parts) - 1}] * 2
+    assert json.dumps(whole(rest)) == json.dumps([data, data])
 
 
 def test_two_modules_may_not_define_the_same_name(

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from checker.report.html.sharing import shared
 from model.rule import ModelError
 
 FOLDER = Path(__file__).parents[1] / "page"
@@ -29,7 +30,8 @@ _COMMENT = re.compile(r"^[ \t]*/\*\*.*?\*/\n", re.MULTILINE | re.DOTALL)
 def bundled(data: Mapping[str, Any], *, live: bool = False) -> str:
     """The page that shows `data` (a `Page`); with `live`, it may ask the server it came from.
 
-    The data is compressed. The page can load nothing: a policy in its head forbids it.
+    The data is compressed, and what repeats in it is written once. The page can load nothing: a
+    policy in its head forbids it.
     """
     code = script()
     packed = base64.b64encode(zlib.compress(_json(data), 9)).decode()
@@ -54,7 +56,7 @@ def bundled(data: Mapping[str, Any], *, live: bool = False) -> str:
 
 
 def _json(data: Mapping[str, Any]) -> bytes:
-    return json.dumps(data, separators=(",", ":"), default=str).encode()
+    return json.dumps(shared(data), separators=(",", ":"), default=str).encode()
 
 
 @cache

@@ -16,7 +16,31 @@ async function unpacked() {
   const text = document.getElementById("data")?.textContent ?? "";
   const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Response(stream).json();
+  const [parts, data] = await new Response(stream).json();
+  for (let i = 0; i < parts.length; i++) {
+    parts[i] = whole(parts[i], parts);
+  }
+  return whole(data, parts);
+}
+
+/**
+ * The data with each reference, {"=": n}, replaced by the shared part number n.
+ *
+ * @param {any} data
+ * @param {any[]} parts
+ * @returns {any}
+ */
+function whole(data, parts) {
+  if (typeof data !== "object" || data === null) {
+    return data;
+  }
+  if (Array.isArray(data)) {
+    return data.map((d) => whole(d, parts));
+  }
+  if ("=" in data) {
+    return parts[data["="]];
+  }
+  return Object.fromEntries(Object.entries(data).map(([k, d]) => [k, whole(d, parts)]));
 }
 
 /** A button that goes through the colours of the system, dark and light. */
