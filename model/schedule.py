@@ -23,6 +23,8 @@ PUBLIC = "public"
 """A secret that the adversary has from the start: a key that it shares with an honest end."""
 CERTIFICATE = "certificate"
 """The private key of a certificate; for a run, of the certificate that the peer showed."""
+COLLISION = "collision"
+"""A signature by the peer that fits any text, since the hash of its scheme is broken."""
 DECRYPT, SIGN = "decrypt", "sign"
 """The uses of a private key."""
 

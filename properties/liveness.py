@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from model.expr import FALSE, TRUE, Expr, conj, disj, implies, neg
+from model.expr import FALSE, TRUE, Expr, conj, const, disj, implies, ite, neg
 from model.extensions.alpn import PROTOCOLS
 from model.extensions.server_name import NAMES
+from model.extensions.signature_schemes import Scheme, has
+from model.observers import SIGNED_SUITES
 from model.principal import OFFERED
 from model.transcript import EXPORT_SUITES, FLIGHT
 from properties import Implication, View, World, ends, leads_to, reachable, when
@@ -16,8 +18,8 @@ VIEW = ("version", "suite", "compression", "client_version", "requested", "clien
 
 
 def compatible(w: World) -> Expr:
-    """When both ends know TLS 1.3 and a common group or key, or have a common suite, and no user
-    cancels the handshake."""
+    """When both ends know TLS 1.3 and a common group or key, or have a common suite, the server can
+    sign as the client asks, and no user cancels the handshake."""
     c, s = w.clients[0], w.servers[0]
     both_13 = conj(
         c.max_version == "TLS13", s.max_version == "TLS13", common_group(c, s), common_key(c, s)
@@ -26,7 +28,9 @@ def compatible(w: World) -> Expr:
         *(conj(getattr(c, f"offers_{x}"), getattr(s, f"offers_{x}"))
           for x in OFFERED if x not in EXPORT_SUITES)
     )
-    return conj(disj(both_13, suites), neg(canceled(w)), neg(strangers(c, s)))
+    return conj(
+        disj(both_13, suites), common_scheme(c, s), neg(canceled(w)), neg(strangers(c, s))
+    )
 
 
 def strangers(c: View, s: View) -> Expr:
@@ -63,6 +67,29 @@ def common_key(c: View, s: View) -> Expr:
         return TRUE
     alone = conj(c.has_external, c.takes_psk_ke, neg(c.takes_psk_dhe_ke), neg(c.shares_beside))
     return implies(alone, s.has_external & s.takes_psk_ke)
+
+
+def common_scheme(c: View, s: View) -> Expr:
+    """When the server has a signature scheme that the client lists, or signs nothing; true without
+    the extension."""
+    if "schemes" not in c.run.role.variables:
+        return TRUE
+    signs: Expr = FALSE
+    for x in OFFERED:  # the last common one is chosen
+        common = conj(getattr(c, f"offers_{x}"), getattr(s, f"offers_{x}"))
+        signs = ite(common, const(x in SIGNED_SUITES), signs)
+    both_13 = conj(c.max_version == "TLS13", s.max_version == "TLS13")
+    none_needed = disj(c.max_version <= "TLS11", s.max_version <= "TLS11", neg(signs))
+    strong = conj(has(c.schemes, const("rsa_sha256", Scheme)), s.signs != "sha1")
+    weak = conj(has(c.schemes, const("rsa_sha1", Scheme)), s.signs != "sha256")
+    return ite(both_13, strong, disj(none_needed, strong, weak))
+
+
+def no_list(c: View, s: View) -> Expr:
+    """When a client of TLS 1.3 lists no signature schemes; false without the extension."""
+    if "schemes" not in c.run.role.variables:
+        return FALSE
+    return conj(c.schemes == "none", c.max_version == "TLS13", s.max_version == "TLS13")
 
 
 def extended(r: View) -> list[str]:
@@ -118,6 +145,7 @@ def incompatible_ends_close_with_the_right_alert(w: World) -> list[Implication]:
                     conj(neg(strangers(c, s)), s.alert == "handshake_failure"),
                     conj(unknown_name(c, s), s.alert == "unrecognized_name"),
                     conj(no_protocol(c, s), s.alert == "no_application_protocol"),
+                    conj(no_list(c, s), s.alert == "missing_extension"),
                 ),
             )
         ),

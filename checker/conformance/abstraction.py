@@ -12,7 +12,8 @@ that the server selects counts, or else the first.
 
 Names of servers and of protocols are named by their role, too: `a` is the first server name of a
 connection and of those that resume it, `b` any other; `http` is the first protocol that is picked
-or else listed, `ftp` any other.
+or else listed, `ftp` any other. `ecdsa_sha256` is a signature scheme that is listed and does not
+fit the certificate's key, `rsa_sha256` any that fits it and is not with SHA-1.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from checker.conformance.alerts import NAMES
 from checker.conformance.recording import TO_CLIENT, TO_SERVER, alphabet
 from checker.conformance.wire import RecordingError
 from model.extensions.alpn import PROTOCOLS
+from model.observers import SIGNED_SUITES
 from model.principal import OFFERED
 
 KEY_UPDATE = ("update_not_requested", "update_requested")
@@ -68,6 +70,16 @@ def _made(part: bytes | None, own: bytes | None, by: str) -> str:
     return "none" if part is None else by if part == own else "adversary"
 
 
+def _list(codes: list[int] | None) -> str:
+    """The model's name of a list of signature schemes; None is no list."""
+    if codes is None:
+        return "none"
+    old = {wire.with_sha1(c) for c in codes}
+    return {frozenset(): "empty", frozenset({True}): "sha1", frozenset({False}): "sha256"}.get(
+        frozenset(old), "both"
+    )
+
+
 def _alert(direction: str, body: bytes) -> dict[str, Any]:
     """The fields of an alert; one that is in no registry keeps its number."""
     if len(body) != 2 or body[0] not in (1, 2):
@@ -104,6 +116,9 @@ class Abstraction:
         self.shares: dict[str, bytes] = {}
         self.contexts: list[bytes] = []
         self.tickets: list[bytes] = []
+        # The schemes in a CertificateRequest; by direction, the kind of key in a Certificate.
+        self.asked: list[int] | None = None
+        self.keys: dict[str, str] = {}
         # Names of the tickets and the session id from the connection before.
         self.known: dict[bytes, str] = {}
         self.session: dict[bytes, str] = {}
@@ -150,6 +165,10 @@ class Abstraction:
             self._picks(wire.Reader(message, body).extensions())
         elif message == "NewSessionTicket":
             self.tickets.append(wire.ticket(body, modern=self.modern))
+        elif message == "CertificateRequest":
+            self.asked = wire.requested_schemes(body, self.version)
+        elif message == "Certificate":
+            self.keys[direction] = wire.signing_key(body, modern=self.modern)
         elif message == "ServerKeyExchange":
             self.shares[message], _ = wire.server_share(body, self._exchange())
         elif message == "ClientKeyExchange":
@@ -172,8 +191,8 @@ class Abstraction:
         if message == "EncryptedExtensions":
             answered = wire.Reader(message, body).extensions()
             return {"early_data": wire.EARLY_DATA in answered, **self._of_names(answered)}
-        if message == "CertificateRequest" and self.modern:
-            return {"context": self._context(wire.Reader(message, body).vector(1))}
+        if message == "CertificateRequest":
+            return self._request_fields(body)
         if message == "Certificate":
             return self._certificate_fields(body)
         if message == "NewSessionTicket":
@@ -185,7 +204,11 @@ class Abstraction:
         if message == "ServerKeyExchange":
             share, prime = wire.server_share(body, self._exchange())
             made = share == self.shares.get(message)
-            return {"share": self.server if made else "adversary", "group": self._kind(prime)}
+            fields = {"share": self.server if made else "adversary", "group": self._kind(prime)}
+            return fields | self._parameters_scheme(body)
+        if message == "CertificateVerify":
+            named = wire.Reader(message, body).number(2) if self.names_schemes else None
+            return {"scheme": self._scheme(direction, named)}
         if message == "ClientKeyExchange":
             if self._exchange() in ("RSA", "RSA_EXPORT"):
                 return {}  # the premaster is encrypted
@@ -198,9 +221,50 @@ class Abstraction:
         return {}
 
     @property
+    def version(self) -> str:
+        """The version that the server chose; none before it did."""
+        return self.answer.version if self.answer is not None else "none"
+
+    @property
     def modern(self) -> bool:
         """Whether the version is TLS 1.3."""
-        return self.answer is not None and self.answer.version == "TLS13"
+        return self.version == "TLS13"
+
+    @property
+    def names_schemes(self) -> bool:
+        """Whether signatures name their scheme: from TLS 1.2 on."""
+        return self.version in ("TLS12", "TLS13")
+
+    def _request_fields(self, body: bytes) -> dict[str, Any]:
+        fields = {"signature_algorithms": _list(wire.requested_schemes(body, self.version))}
+        if self.modern:
+            fields["context"] = self._context(wire.Reader("CertificateRequest", body).vector(1))
+        return fields
+
+    def _parameters_scheme(self, body: bytes) -> dict[str, str]:
+        """The scheme of signed parameters."""
+        if EXCHANGES[self._exchange()] not in SIGNED_SUITES or not self.names_schemes:
+            return {"scheme": "none"}
+        code = wire.scheme_of_parameters(body, self._exchange())
+        return {"scheme": self._scheme(TO_CLIENT, code)}
+
+    def _scheme(self, direction: str, code: int | None) -> str:
+        """The model's name of the scheme of a signature sent in a `direction`; None is no name.
+
+        The RSA key of the model stands for the key in the certificate, whatever kind that is.
+        """
+        if code is None:
+            return "none"
+        hello = self.second or self.hello
+        listed = wire.schemes(hello.extensions) if hello is not None else None
+        if direction == TO_SERVER:
+            listed = self.asked
+        if not (wire.with_sha1(code) if listed is None else code in listed):
+            return "other"
+        key = self.keys.get(direction, "")
+        if key and key != wire.key_of(code, modern=self.modern):
+            return "ecdsa_sha256"
+        return "rsa_sha1" if wire.with_sha1(code) else "rsa_sha256"
 
     def _exchange(self) -> str:
         """The key exchange of the chosen suite, as in `wire.SUITES`."""
@@ -268,6 +332,7 @@ class Abstraction:
             "key_share": _made(
                 share if h.shares else None, mine.extensions.get(wire.KEY_SHARE), self.client
             ),
+            "signature_algorithms": _list(wire.schemes(h.extensions)),
             "post_handshake_auth": wire.POST_HANDSHAKE_AUTH in h.extensions,
             "psk_ke": 0 in h.modes,
             "psk_dhe_ke": 1 in h.modes,

@@ -135,6 +135,11 @@ class _Shown:
         """Whether the end that sends in `direction` gives up the handshake."""
         return self.alerts(direction, "user_canceled")
 
+    def signs(self, direction: str) -> str:
+        """What the end that sends in `direction` signs with."""
+        used = [m.fields.get("scheme") for m in self.recording.messages if m.direction == direction]
+        return "sha1" if "rsa_sha1" in used else "sha256"
+
     def alerts(self, direction: str, description: str) -> bool:
         """Whether the end that sends in `direction` sends that alert."""
         return any(
@@ -354,6 +359,7 @@ def _client_extensions(shown: _Shown) -> dict[str, Any]:
     hello, recording = shown.hello, shown.recording
     return {
         "cancels": shown.cancels(TO_SERVER),
+        "signs": shown.signs(TO_SERVER),
         "offers_session": hello.get("session_id", "none") != "none"
         if "session_id" in hello
         else shown.abbreviated(),
@@ -388,6 +394,8 @@ def _server_extensions(shown: _Shown) -> dict[str, Any]:
     modern = "EncryptedExtensions" in shown.first
     return {
         "cancels": shown.cancels(TO_CLIENT),
+        "signs": shown.signs(TO_CLIENT),
+        "schemes": shown.of("CertificateRequest").get("signature_algorithms", "sha256"),
         "uses_tickets": shown.tickets(answer),
         "knows_ri": answer.get("renegotiation_info") != "none",
         "offers_ems": modern or answer.get("extended_master_secret", True),

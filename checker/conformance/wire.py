@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.x509 import load_der_x509_certificate
+
 VERSIONS = {0x0301: "TLS10", 0x0302: "TLS11", 0x0303: "TLS12", 0x0304: "TLS13"}
 
 HANDSHAKE = {
@@ -30,7 +34,7 @@ HANDSHAKE = {
 }
 """Handshake types (RFC 5246 7.4, RFC 6066 8, RFC 8446 B.3)."""
 
-SERVER_NAME, STATUS_REQUEST, SUPPORTED_GROUPS, ALPN = 0, 5, 10, 16
+SERVER_NAME, STATUS_REQUEST, SUPPORTED_GROUPS, SIGNATURE_ALGORITHMS, ALPN = 0, 5, 10, 13, 16
 ENCRYPT_THEN_MAC, EXTENDED_MASTER_SECRET = 22, 23
 SESSION_TICKET, RENEGOTIATION_INFO = 35, 0xFF01
 PRE_SHARED_KEY, EARLY_DATA = 41, 42
@@ -38,6 +42,13 @@ SUPPORTED_VERSIONS, COOKIE, PSK_MODES, POST_HANDSHAKE_AUTH, KEY_SHARE = 43, 44, 
 """Extension types (RFC 8446 4.2, RFC 6066 3, 8, RFC 7301 3.1, RFC 7366 2, RFC 7627 5.1, RFC 5077
 3.2, RFC 5746 3.2)."""
 
+_KEYS = (
+    (rsa.RSAPublicKey, "RSA"),
+    (ec.EllipticCurvePublicKey, "EC"),
+    (ed25519.Ed25519PublicKey, "Ed25519"),
+    (ed448.Ed448PublicKey, "Ed448"),
+    (dsa.DSAPublicKey, "DSA"),
+)
 COMPRESSION = {0: "null", 1: "deflate"}
 SENTINELS = {b"DOWNGRD\x01": "DOWNGRD01", b"DOWNGRD\x00": "DOWNGRD00"}
 FALLBACK_SCSV, RENEGOTIATION_SCSV = 0x5600, 0x00FF
@@ -169,6 +180,60 @@ def protocols(extensions: Mapping[int, bytes]) -> list[bytes]:
     while r.more():
         out.append(r.vector(1))
     return out
+
+
+def schemes(extensions: Mapping[int, bytes]) -> list[int] | None:
+    """The signature schemes in a hello or request; None without a list (RFC 8446 4.2.3)."""
+    found = extensions.get(SIGNATURE_ALGORITHMS)
+    return None if found is None else pairs(_reader_of("signature_algorithms", found).data)
+
+
+def requested_schemes(body: bytes, version: str) -> list[int] | None:
+    """The signature schemes in a CertificateRequest; None below TLS 1.2, which has none."""
+    r = Reader("CertificateRequest", body)
+    if version == "TLS13":
+        r.vector(1)  # certificate_request_context
+        return schemes(r.extensions())
+    r.vector(1)  # certificate_types (RFC 5246 7.4.4)
+    return pairs(r.vector(2)) if version == "TLS12" else None
+
+
+def with_sha1(scheme: int) -> bool:
+    """Whether a signature scheme is with MD5 or SHA-1 (RFC 5246 7.4.1.4.1)."""
+    return scheme >> 8 in (1, 2)
+
+
+def key_of(scheme: int, *, modern: bool) -> str:
+    """The kind of key that a signature scheme is for, in TLS 1.3 if `modern`; empty for one that is
+    in no registry (RFC 8446 4.2.3)."""
+    pss = {0x0804, 0x0805, 0x0806}
+    if scheme in pss or (scheme >> 8 <= 6 and scheme & 0xFF == 1 and not modern):
+        return "RSA"
+    if scheme >> 8 <= 6:
+        return {1: "RSA PKCS #1", 2: "DSA", 3: "EC"}.get(scheme & 0xFF, "")
+    return {
+        0x0807: "Ed25519",
+        0x0808: "Ed448",
+        **dict.fromkeys((0x0809, 0x080A, 0x080B), "PSS"),
+    }.get(scheme, "")
+
+
+def signing_key(body: bytes, *, modern: bool) -> str:
+    """The kind of the key in a Certificate, as in `key_of`; empty if it cannot be told."""
+    r = Reader("Certificate", body)
+    if modern:
+        r.vector(1)
+    entries = Reader("Certificate", r.vector(3))
+    if not entries.more():
+        return ""
+    try:
+        key = load_der_x509_certificate(entries.vector(3)).public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return ""
+    for kind, name in _KEYS:
+        if isinstance(key, kind):
+            return name
+    return ""
 
 
 def _reader_of(what: str, vector: bytes | None) -> Reader:
@@ -353,6 +418,18 @@ def server_share(body: bytes, exchange: str) -> tuple[bytes, int]:
         return r.vector(2) + r.vector(2), 0  # RFC 2246 7.4.3
     prime, generator, public = r.vector(2), r.vector(2), r.vector(2)
     return prime + generator + public, int.from_bytes(prime, "big").bit_length()
+
+
+def scheme_of_parameters(body: bytes, exchange: str) -> int:
+    """The signature scheme of a ServerKeyExchange of TLS 1.2 (RFC 5246 7.4.3)."""
+    r = Reader("ServerKeyExchange", body)
+    if exchange.startswith("ECDHE"):
+        r.take(3)
+        r.vector(1)
+    else:
+        for _ in range(3):
+            r.vector(2)
+    return r.number(2)
 
 
 def name_of(kind: int, body: bytes, *, retried: bool) -> str | None:

@@ -133,6 +133,9 @@ class Adversary(Network):
                 if run.role.signer is None:
                     return FALSE
                 return self.can_use(system, system.at(run, run.role.signer), peer, SIGN)
+            case schedule.COLLISION:
+                peers = (r for r in system.runs if r.role.name != run.role.name)
+                return self.lost(system, kind, peers)
         return self.lost(system, kind)
 
     @once
@@ -403,7 +406,7 @@ class Adversary(Network):
         for f in composites(message):
             makers = run.role.schedule.seals.get(f, {})
             if f in message.sealed:
-                makers = {message.sealed[f]: TRUE}
+                makers = {**makers, message.sealed[f]: TRUE}
             out[f] = disj(*(conj(when, self._makes(system, run, k)) for k, when in makers.items()))
         return out
 

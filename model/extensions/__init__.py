@@ -91,6 +91,8 @@ class Extension:
     TLS 1.3 in the secret too; "flight": in every proof; "early": in the key of early data alone;
     "client", "server": in the Finished and CertificateVerify of that end alone; "signed": in the
     signature of ServerKeyExchange."""
+    signs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By message with a signature: fields of the same message that it covers."""
     rows: tuple[Rule, ...] = ()
     """Further rows."""
     amends: tuple[Amend, ...] = ()
@@ -379,6 +381,11 @@ def _proofs(role: Role, overlays: Sequence[Extension]) -> _Proofs:
     def said(group: str) -> tuple[str, ...]:
         return tuple(n for e in overlays for n in e.covers.get(group, ()))
 
+    inside: dict[str, tuple[str, ...]] = {}
+    for e in overlays:
+        for m, names in e.signs.items():
+            inside[m] = (*inside.get(m, ()), *names)
+
     views, covered = dict(role.views), dict(role.covered)
     secret = said("secret")
     for group in ("secret", "hellos", "early"):
@@ -415,8 +422,9 @@ def _proofs(role: Role, overlays: Sequence[Extension]) -> _Proofs:
     if "ServerKeyExchange" in covered:
         covered["ServerKeyExchange"] = (*covered["ServerKeyExchange"], *said("signed"))
     base = {m: len(role.covered.get(m, ())) for m in _HEADS}
+    covered |= {m: (*covered[m], *names) for m, names in inside.items() if m in covered}
     whole = replace(role, views=views, covered=covered)
-    return _Proofs(whole, base, layout, said("signed"), before)
+    return _Proofs(whole, base, layout, said("signed"), before, inside)
 
 
 @dataclass(frozen=True, eq=False)
@@ -432,11 +440,17 @@ class _Proofs:
     """The further fields under the signature of ServerKeyExchange."""
     before: tuple[Expr, ...]
     """The fields of the previous handshake that the hellos carry."""
+    inside: Mapping[str, tuple[str, ...]]
+    """By message: fields of the same message under its signature."""
 
-    def full(self, message: str, sender: str, parts: tuple[Expr, ...]) -> tuple[Expr, ...]:
-        """The whole composite of a message, made from the `parts` in its row or edition."""
+    def full(
+        self, message: str, sender: str, parts: tuple[Expr, ...], says: Any
+    ) -> tuple[Expr, ...]:
+        """The whole composite of a message that `says` what its fields say, made from the `parts`
+        in its row or edition."""
+        inside = [says[n] for n in self.inside.get(message, ())]
         if message == "ServerKeyExchange":
-            return (*parts, *(self.role.views[n] for n in self.signed))
+            return (*parts, *(self.role.views[n] for n in self.signed), *inside)
         if message in _HELLOS:
             return parts or self.before
         head, end = _HEADS[message], self.base[message]
@@ -445,7 +459,7 @@ class _Proofs:
             for n in self.layout[message, sender][head:]
         ]
         # The further parts of a row or edition come after the fields that every proof covers.
-        return (*parts[:head], *held[: end - head], *parts[end:], *held[end - head :])
+        return (*parts[:head], *held[: end - head], *parts[end:], *held[end - head :], *inside)
 
     def row(self, rule: Rule) -> Rule:
         """The row; a row that checks a composite checks the whole composite."""
@@ -462,8 +476,10 @@ class _Proofs:
         return replace(of, value=self._received(of.event, of.value))
 
     def _received(self, message: str, expr: Expr) -> Expr:
+        (says,) = (m.f for m in self.role.alphabet if m.name == message)
+
         def anew(node: Expr, parts: tuple[Expr, ...]) -> Expr:
-            return same(node.args[0], *self.full(message, ENDS[self.role.name], parts))
+            return same(node.args[0], *self.full(message, ENDS[self.role.name], parts, says))
 
         return substitute(expr, lambda v: v, anew)
 
@@ -471,7 +487,8 @@ class _Proofs:
         """The fields of a sent message; a composite field is the whole composite."""
         if message not in _COMPOSED:
             return fields
+        says = {**self.role.sends[message], **fields}
         return {
-            f: self.full(message, self.role.name, v) if isinstance(v, tuple) else v
+            f: self.full(message, self.role.name, v, says) if isinstance(v, tuple) else v
             for f, v in fields.items()
         }

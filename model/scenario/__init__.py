@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from model.near import meant
 from model.rule import ModelError
-from model.scenario import below_tls13, generations, keys, names, secrets, sessions, tls13
+from model.scenario import (
+    below_tls13,
+    generations,
+    keys,
+    names,
+    secrets,
+    sessions,
+    signatures,
+    tls13,
+)
 from model.scenario.definition import EITHER, Config, Scenario
 
 __all__ = ["EITHER", "SCENARIOS", "Config", "Scenario", "known", "own", "scenario"]
@@ -17,6 +26,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *secrets.SCENARIOS,
     *names.SCENARIOS,
     *keys.SCENARIOS,
+    *signatures.SCENARIOS,
 )
 
 

@@ -55,6 +55,7 @@ HELLOS = (
     "retry",
     "server_name",
     "session_ticket",
+    "signature_schemes",
     "status_request",
 )
 """The extensions of a hello of TLS 1.2 and 1.3."""
@@ -105,6 +106,20 @@ CASES = {
         ("fixed_dh",), suites("DH_RSA", dh_certificate=True, **TLS12), suites("DH_RSA", **TLS12)
     ),
     "TLS 1.3": Case(("post_handshake_auth", "record_boundaries"), TLS13, TLS13),
+    "schemes of TLS 1.3": Case(("post_handshake_auth", "signature_schemes"), TLS13, TLS13),
+    "schemes of TLS 1.2": Case(
+        ("signature_schemes",), suites("DHE", **TLS12), suites("DHE", **TLS12)
+    ),
+    "SHA-1": Case(
+        ("signature_schemes",),
+        suites("ECDHE", schemes="none", signs="sha1", **TLS12),
+        suites("ECDHE", schemes="sha1", signs="both", **TLS12),
+    ),
+    "no schemes in TLS 1.1": Case(
+        ("signature_schemes",),
+        suites("DHE", min_version="TLS11", max_version="TLS11"),
+        suites("DHE", min_version="TLS11", max_version="TLS11"),
+    ),
     "another group": Case(("retry",), TLS13, {**TLS13, "supports_x25519": False}),
     "cookie": Case(("retry",), BOTH, {**BOTH, "asks_cookie": True}),
     "no share at first": Case(("retry",), {**TLS13, "first_group": "none"}, TLS13),

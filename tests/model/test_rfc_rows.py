@@ -169,6 +169,7 @@ def test_a_flood_that_asks_for_renegotiation_is_bounded(end: str, name: str, sta
 
 # -- the ClientHello -----------------------------------------------------------------------------
 KE = {"has_external": True, "takes_psk_ke": True, "takes_psk_dhe_ke": False}
+SCHEMES = ("signature_schemes",)
 NAME, ONLY_A = ("server_name",), {"serves_b": False}
 SERVER_HELLOS = [
     # extensions, the client's configuration and changed fields, the server's, alert or state
@@ -259,6 +260,28 @@ SERVER_HELLOS = [
     (("alpn",), {"lists_ftp": True}, {**TLS12, "knows_ftp": False}, "no_application_protocol"),
     (("alpn",), {"lists_ftp": True}, {**BOTH, "uses_alpn": False}, "NEGOTIATED"),
     (("alpn",), {}, {**BOTH, "knows_ftp": False}, "NEGOTIATED"),
+    # RFC 8446 4.2.3, 9.2; RFC 5246 7.4.1.4.1.
+    (SCHEMES, {"schemes": "none"}, BOTH, "missing_extension"),
+    (SCHEMES, {"schemes": "empty"}, BOTH, "decode_error"),
+    (SCHEMES, {"schemes": "sha1"}, {**BOTH, "signs": "both"}, "handshake_failure"),
+    (SCHEMES, {"schemes": "both"}, BOTH, "NEGOTIATED"),
+    (SCHEMES, {"schemes": "none"}, {**TLS12, "signs": "both"}, "SEND_SH"),
+    (SCHEMES, {"schemes": "none"}, TLS12, "handshake_failure"),
+    (SCHEMES, {"schemes": "empty"}, {**TLS12, "signs": "both"}, "decode_error"),
+    (SCHEMES, {"schemes": "sha256"}, {**TLS12, "signs": "sha1"}, "handshake_failure"),
+    (
+        SCHEMES,
+        {"schemes": "none"},
+        {**TLS12, "min_version": "TLS11", "max_version": "TLS11"},
+        "SEND_SH",
+    ),
+    ((*SCHEMES, "psk"), {**KE, "schemes": "none"}, {**TLS13, **KE}, "NEGOTIATED"),
+    (
+        (*SCHEMES, "psk"),
+        {"has_external": True, "schemes": "none"},
+        TLS13,
+        "missing_extension",
+    ),
 ]
 
 
@@ -706,3 +729,71 @@ def test_junk_is_no_proof() -> None:
     """The messages of this file carry made-up composites, which no check takes."""
     of = run("client", (), {}, state="WAIT_FIN", version="TLS12", read_key="application")
     assert of.receive(Sent("Finished", {"verify_data": JUNK})) == "decrypt_error"
+
+
+@pytest.mark.parametrize(
+    ("version", "schemes", "scheme", "alert"),
+    [
+        ("TLS11", "sha256", "none", None),
+        ("TLS11", "sha256", "rsa_sha256", "decode_error"),
+        ("TLS12", "sha256", "none", "decode_error"),
+        ("TLS12", "sha256", "rsa_sha1", "illegal_parameter"),
+        ("TLS12", "sha256", "other", "illegal_parameter"),
+        ("TLS12", "sha256", "ecdsa_sha256", "illegal_parameter"),
+        ("TLS12", "sha256", "rsa_sha256", None),
+        ("TLS12", "both", "rsa_sha1", None),
+        ("TLS12", "none", "rsa_sha1", None),
+        ("TLS12", "none", "rsa_sha256", "illegal_parameter"),
+        ("TLS13", "both", "rsa_sha1", "illegal_parameter"),
+        ("TLS13", "sha1", "rsa_sha256", "illegal_parameter"),
+        ("TLS13", "both", "none", "decode_error"),
+        ("TLS13", "both", "rsa_sha256", None),
+    ],
+)
+def test_the_scheme_of_a_signature(
+    version: str, schemes: str, scheme: str, alert: str | None
+) -> None:
+    """RFC 5246 7.4.3, RFC 8446 4.2.3, 4.4.3; a signature that is right is taken but for its
+    scheme."""
+    modern = version == "TLS13"
+    name = "CertificateVerify" if modern else "ServerKeyExchange"
+    place = {"state": "WAIT_CV" if modern else "WAIT_SKE", "version": version}
+    place |= {
+        "suite": "AEAD" if modern else "ECDHE",
+        "read_key": "handshake" if modern else "plaintext",
+    }
+    of = run("client", SCHEMES, {"schemes": schemes}, **place)
+    row = next(
+        r for r in of.role.table if r.event == name and any(c.name == "signature" for c in r.checks)
+    )
+    sent = message(of, name, scheme=scheme, **({} if modern else {"group": "ecdh"}))
+    refused = of.receive(sent)
+    # The signature is checked last; a made-up one is a decrypt_error.
+    assert refused == (alert or "decrypt_error")
+    assert [c.name for c in row.checks][-1] == "signature"
+
+
+@pytest.mark.parametrize(
+    ("version", "listed", "alert"),
+    [
+        ("TLS11", "none", None),
+        ("TLS11", "sha256", "decode_error"),
+        ("TLS12", "none", "decode_error"),
+        ("TLS12", "empty", "decode_error"),
+        ("TLS12", "sha1", None),
+        ("TLS13", "none", "missing_extension"),
+        ("TLS13", "empty", "decode_error"),
+        ("TLS13", "sha1", None),
+    ],
+)
+def test_the_list_in_a_certificate_request(version: str, listed: str, alert: str | None) -> None:
+    """RFC 5246 7.4.4, RFC 8446 4.3.2, 9.2."""
+    modern = version == "TLS13"
+    place = {"state": "WAIT_CERT_CR" if modern else "WAIT_CR_SHD", "version": version}
+    place |= {
+        "suite": "AEAD" if modern else "ECDHE",
+        "read_key": "handshake" if modern else "plaintext",
+    }
+    of = run("client", SCHEMES, {}, **place)
+    assert of.receive(message(of, "CertificateRequest", signature_algorithms=listed)) == alert
+    assert of.state == ("CLOSED" if alert else "WAIT_CERT" if modern else "WAIT_SHD")
