@@ -8,11 +8,13 @@ from typing import Protocol
 
 from checker.conformance.alerts import DECRYPTION
 from checker.conformance.completion import Completion
-from checker.conformance.honest import Answer, Configuration, HonestMachine, Key, holds
+from checker.conformance.honest import ALWAYS, Answer, Configuration, HonestMachine, Key, holds
 from checker.conformance.learned import Output, output
 from checker.conformance.weakening import Weakening
+from model.extensions import chosen, extended
 from model.flaws import flaws
 from model.patch import patched
+from model.role import Role
 from model.roles import role
 from model.rule import SAME, Rule
 from model.scenario import scenario
@@ -152,16 +154,22 @@ def published_extra(end: str, message: str, names: tuple[str, ...], state: str) 
 @cache
 def _flawed_rows(end: str) -> tuple[tuple[str, Rule], ...]:
     """The receive rows that a published flaw adds or changes, each after the flaw's name."""
-    sound = role(end)
-    guards = {r.name: r.guard for r in sound.table}
     out = []
     for flaw in flaws().values():
-        patch = flaw.patches.get(end)
-        if patch is None or not {*scenario(flaw.where).extensions} <= {*sound.extensions}:
+        patch, there = flaw.patches.get(end), scenario(flaw.where).extensions
+        if patch is None or not {*there} <= {*ALWAYS}:
             continue
+        sound = role(end, there)
+        guards = {r.name: r.guard for r in _whole(sound).table}
         out += [
             (flaw.name, r)
-            for r in patched(sound, patch).table
+            for r in _whole(patched(sound, patch)).table
             if r.kind == "receive" and guards.get(r.name) is not r.guard
         ]
     return tuple(out)
+
+
+def _whole(of: Role) -> Role:
+    """A role, sound or flawed, with the extensions that every handshake here has."""
+    missing = [n for n in ALWAYS if n not in of.extensions]
+    return extended(of, chosen(missing)) if missing else of

@@ -34,6 +34,9 @@ HELLO = {"client": "ServerHello", "server": "ClientHello"}
 WITH_DATA = ("ApplicationData", "KeyUpdate")
 """What an end sends when it has data; a KeyUpdate is answered before that (RFC 8446 4.6.3)."""
 
+ALWAYS = ("signature_schemes",)
+"""The extensions that every handshake here has; below TLS 1.2 they change nothing."""
+
 Key = tuple[tuple[Value, ...], tuple[Value, ...]]
 """A state: the values of the audited run (`state`, then the role's variables) and of the peer."""
 
@@ -58,9 +61,15 @@ class Configuration:
         return {
             "min_version": self.version,
             "max_version": self.version,
+            "signs": "both",
             **{f"offers_{s}": s in self.suites for s in OFFERED},
             **further,
         }
+
+    @property
+    def overlays(self) -> tuple[str, ...]:
+        """All extensions of the machines."""
+        return (*self.extensions, *ALWAYS)
 
 
 SETTINGS: Mapping[str, Mapping[str, Mapping[str, Value]]] = {
@@ -209,10 +218,10 @@ class HonestMachine:
 
     def __init__(self, config: Configuration, audited: Role | None = None) -> None:
         self.config = config
-        sound, other = role(config.role, config.extensions), OTHER[config.role]
+        sound, other = role(config.role, config.overlays), OTHER[config.role]
         self.role: Role = audited or sound
         self.subject = Run(self.role, f"{config.role}0", **config.variables(config.role))
-        of_peer = role(other, config.extensions)
+        of_peer = role(other, config.overlays)
         self.peer = Run(of_peer, f"{other}0", **config.variables(other))
         self.messages = {m.name: m for m in sound.alphabet}
         self._steps: dict[tuple[Key, Symbol], Answer] = {}

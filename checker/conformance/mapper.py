@@ -32,6 +32,7 @@ KINDS = {name: kind for kind, name in wire.HANDSHAKE.items()} | {
 
 X25519, X448, P256 = 0x001D, 0x001E, 0x0017
 _ECDSA_SHA256, _RSA_PSS_SHA256, _RSA_PKCS1_SHA256 = 0x0403, 0x0804, 0x0401
+_RSA_PKCS1_SHA1, _RSA_PKCS1_MD5, _ECDSA_MD5 = 0x0201, 0x0101, 0x0103
 SIGNATURES = (_ECDSA_SHA256, _RSA_PSS_SHA256, _RSA_PKCS1_SHA256, 0x0503, 0x0805, 0x0806, 0x0501,
               0x0601, 0x0203, 0x0201)  # fmt: skip
 SUITES: Mapping[str, tuple[int, ...]] = {
@@ -459,7 +460,7 @@ class Mapper:
         extensions = extension(10, vector(2, u16(X25519, P256)))
         extensions += extension(11, vector(1, b"\0")) + extension(0xFF01, b"\0")
         if version >= ks.TLS12:
-            extensions += extension(13, vector(2, u16(*SIGNATURES)))
+            extensions += _schemes(altered)
         if modern:
             extensions += extension(wire.SUPPORTED_VERSIONS, vector(1, u16(version)))
             if altered.get("psk_dhe_ke") is not False:
@@ -556,14 +557,16 @@ class Mapper:
         self.share.group = group if self.end == "server" else self.share.group
         params = b"\x03" + u16(group) + vector(1, _public(self._key()))
         signed = self.randoms["client"] + self.randoms["server"] + params
-        return params + self._signature(signed, altered, "signature")
+        return params + self._signature(signed, altered)
 
-    def _make_CertificateRequest(self, *_: Any) -> bytes:  # noqa: N802
-        signatures = vector(2, u16(*SIGNATURES))
+    def _make_CertificateRequest(  # noqa: N802
+        self, symbol: Symbol, altered: Mapping[str, Any]
+    ) -> bytes:
+        listed = _schemes(altered)
         if self.modern:
-            return vector(1, b"") + vector(2, extension(13, signatures))
+            return vector(1, b"") + vector(2, listed)
         types = vector(1, b"\x01\x40")
-        return types + (signatures if self.version == ks.TLS12 else b"") + vector(2, b"")
+        return types + (listed[4:] if self.version == ks.TLS12 else b"") + vector(2, b"")
 
     def _make_ServerHelloDone(self, *_: Any) -> bytes:  # noqa: N802
         return b""
@@ -625,28 +628,34 @@ class Mapper:
         if self.modern:
             name = hashlib.new(self.suite.hash, self.transcript).digest()
             data = b" " * 64 + f"TLS 1.3, {self.end} CertificateVerify".encode() + b"\0" + name
-        return self._signature(data, altered, "signature")
+        return self._signature(data, altered)
 
-    def _signature(self, data: bytes, altered: Mapping[str, Any], field: str) -> bytes:
+    def _signature(self, data: bytes, altered: Mapping[str, Any]) -> bytes:
         """A signature by the own certificate's key, with its algorithm from TLS 1.2 on."""
         if self.end == "server":
             key, pss = self.credentials.server.key, self.modern
         else:
             key, pss = self.credentials.client["honest"].key, self.modern
-        if field in altered:
+        if "signature" in altered:
             data = b"something else" + data
+        # MD5 stands for a hash that no peer lists.
+        old = altered.get("scheme") == "rsa_sha1"
+        digest: Any = hashes.MD5() if old else hashes.SHA256()
         if isinstance(key, ec.EllipticCurvePrivateKey):
-            digest: Any = hashes.SHA256() if self.version >= ks.TLS12 else hashes.SHA1()
-            scheme, signature = _ECDSA_SHA256, key.sign(data, ec.ECDSA(digest))
-        elif pss:
+            digest = digest if self.version >= ks.TLS12 else hashes.SHA1()
+            scheme = _ECDSA_MD5 if old else _ECDSA_SHA256
+            signature = key.sign(data, ec.ECDSA(digest))
+        elif pss and not old:
             scheme = _RSA_PSS_SHA256
             form = padding.PSS(padding.MGF1(hashes.SHA256()), 32)
             signature = key.sign(data, form, hashes.SHA256())
         elif self.version >= ks.TLS12:
-            scheme = _RSA_PKCS1_SHA256
-            signature = key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+            scheme = _RSA_PKCS1_MD5 if old else _RSA_PKCS1_SHA256
+            signature = key.sign(data, padding.PKCS1v15(), digest)
         else:
             scheme, signature = 0, _md5_sha1(key, data)
+        if altered.get("scheme") == "ecdsa_sha256":
+            scheme = _RSA_PKCS1_SHA256 if scheme == _ECDSA_SHA256 else _ECDSA_SHA256
         prefix = u16(scheme) if self.version >= ks.TLS12 else b""
         return prefix + vector(2, signature)
 
@@ -662,6 +671,14 @@ class Mapper:
         if "verify_data" in altered:
             data = bytes([data[0] ^ 1]) + data[1:]
         return data
+
+
+def _schemes(altered: Mapping[str, Any]) -> bytes:
+    """The extension signature_algorithms of a hello or request."""
+    listed = {"none": None, "empty": (), "sha1": (_RSA_PKCS1_SHA1,)}.get(
+        str(altered.get("signature_algorithms")), SIGNATURES
+    )
+    return b"" if listed is None else extension(wire.SIGNATURE_ALGORITHMS, vector(2, u16(*listed)))
 
 
 def _md5_sha1(key: rsa.RSAPrivateKey, data: bytes) -> bytes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from checker.conformance.honest import Configuration
+from checker.conformance.honest import ALWAYS, Configuration
 from model.expr import TRUE, conj, disj, neg
 from model.flaws import Flaw
 from model.patch import Patch, with_rows, without_check, without_refusals
@@ -30,7 +30,7 @@ class Weakening:
 
     def rule(self) -> Rule:
         """The row to add, whose guard excludes the messages that other rows take."""
-        sound = role(self.config.role)
+        sound = role(self.config.role, ALWAYS)
         own = client if self.config.role == "client" else server
         base = next((r for r in sound.table if r.name == self.base), None)
         message = next(m for m in sound.alphabet if m.name == self.message)
@@ -59,7 +59,9 @@ class Weakening:
         if self.how == "is not checked":
             return without_check(self.base, *([self.check] if self.check else []))
         # The new row takes messages that fail a check of these rows, so drop their reject rows.
-        there = [x.name for x in role(self.config.role).table if x.checks and self._takes(x)]
+        there = [
+            x.name for x in role(self.config.role, ALWAYS).table if x.checks and self._takes(x)
+        ]
         return [*map(without_refusals, there), with_rows(self.rule())]
 
     def _takes(self, r: Rule) -> bool:
@@ -87,6 +89,7 @@ def scenario_of(config: Configuration) -> Scenario:
         },
         {**both, "asks_client": (asks,), "sends_data": (config.role == "server",)},
         ("explicit",),
+        extensions=ALWAYS,
     )
 
 

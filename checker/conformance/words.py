@@ -59,11 +59,13 @@ MAKEABLE: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
         "offers": (False,),
         "binder": (JUNK,),
         "psk_dhe_ke": (False,),
+        "signature_algorithms": ("none", "empty", "sha1"),
     },
     "Certificate": {"certificate": ("unknown_ca", "expired", "wrong_name")},
     "ClientKeyExchange": {"exchange": ("none",)},
-    "CertificateVerify": {"signature": (JUNK,)},
-    "ServerKeyExchange": {"signature": (JUNK,)},
+    "CertificateRequest": {"signature_algorithms": ("none", "empty")},
+    "CertificateVerify": {"signature": (JUNK,), "scheme": ("rsa_sha1", "ecdsa_sha256")},
+    "ServerKeyExchange": {"signature": (JUNK,), "scheme": ("rsa_sha1", "ecdsa_sha256")},
     "ServerHello": {
         "version": ("TLS10", "TLS11"),
         "suite": ("RSA_EXPORT",),
@@ -172,7 +174,7 @@ class Words:
         self.config = config
         self.model: HonestMachine = honest_machine(config)
         self.extended = {
-            m: role(config.role, with_needed(*config.extensions, *names))
+            m: role(config.role, with_needed(*config.overlays, *names))
             for m, names in added().items()
             if m not in self.model.messages
         }

@@ -30,6 +30,7 @@ from model.machine import JUNK
 from model.role import Role
 
 ACCEPTED_PATIENCE = 10.0
+ECDSA_SHA256 = 0x0403
 
 
 class OwnServer:
@@ -168,8 +169,11 @@ class _Served:
             return (("value", "other"),)
         if event.name == "Finished" and event.body != self._verify_data(covered):
             return (("verify_data", JUNK),)
-        if event.name == "CertificateVerify" and not self._signed(event.body, covered):
-            return (("signature", JUNK),)
+        if event.name == "CertificateVerify":
+            code = wire.Reader(event.name, event.body).number(2)
+            if code != ECDSA_SHA256:
+                return (("scheme", "rsa_sha1" if wire.with_sha1(code) else "ecdsa_sha256"),)
+            return None if self._signed(event.body, covered) else (("signature", JUNK),)
         if event.name == "Certificate" and self._certificate(event) not in ("empty", "honest"):
             return (("certificate", self._certificate(event)),)
         if event.name == "KeyUpdate" and event.body != b"\0":
@@ -185,6 +189,10 @@ class _Served:
         exchanges = {wire.SUITES[n][0] for n in wire.pairs(hello.suites) if n in wire.SUITES}
         if not any(e.startswith("ECDHE") or not e for e in exchanges):
             return tuple((f"offers_{s}", False) for s in self.server.config.suites)
+        listed = wire.schemes(hello.extensions)
+        if not listed or all(map(wire.with_sha1, listed)):
+            named = "none" if listed is None else "sha1" if listed else "empty"
+            return (("signature_algorithms", named),)
         if b"\x01" in hello.compression:
             return (("deflate", True),)
         if self._state(self.key) == "WAIT_CH" and not hello.shares:

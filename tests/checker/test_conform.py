@@ -25,7 +25,7 @@ from checker.conformance.comparison import LATE, LAXER
 from checker.conformance.conform import Conformance, Prober, conform
 from checker.conformance.connection import Connection
 from checker.conformance.credentials import credentials
-from checker.conformance.honest import SETTINGS, Configuration
+from checker.conformance.honest import ALWAYS, SETTINGS, Configuration
 from checker.conformance.known import STACKS
 from checker.conformance.mapper import Mapper
 from checker.conformance.records import Plain, message
@@ -49,7 +49,7 @@ EXTENDED = tuple(replace(TLS13, extensions=(e,)) for e in SETTINGS)
 
 def checked(config: Configuration, patch: Patch | None = None) -> Conformance:
     """The result for a server of our own, sound or patched."""
-    weak = patched(role("server", config.extensions), patch) if patch is not None else None
+    weak = patched(role("server", config.overlays), patch) if patch is not None else None
     with OwnServer(config, credentials(), weak).running() as target:
         return conform("own", target, config, credentials())
 
@@ -116,7 +116,7 @@ def test_a_sound_server_has_no_divergence(config: Configuration) -> None:
 # -- weakened servers ------------------------------------------------------------------------------
 def _dropped() -> Iterator[tuple[Configuration, str, str]]:
     """Each check of a row that a mode with certificates has, by row and name."""
-    rows = {r.name for r in role("server").table}
+    rows = {r.name for r in role("server", ALWAYS).table}
     for config in (TLS12_AUTH, TLS13_AUTH):
         refusals = dict.fromkeys(c.answer.rule.refuses for c in words(config).checks)
         for refused in refusals:
@@ -186,7 +186,7 @@ def test_at_least_twelve_checks_can_be_dropped() -> None:
 
 def _row(event: str, end: str) -> str:
     """The name of the server's row that takes a message into a state."""
-    rows = role("server").table
+    rows = role("server", ALWAYS).table
     taking = (r.name for r in rows if (r.kind, r.event) == ("receive", event))
     return next(name for name in taking if name.endswith(end))
 
@@ -408,7 +408,7 @@ def test_python_ssl_is_checked_in_every_mode_and_is_not_laxer() -> None:
 def lax() -> OwnServer:
     """A server that ignores data before the client's ClientKeyExchange."""
     weakening = Weakening(TLS12, ("WAIT_CKE",), "ApplicationData", "ignored")
-    return OwnServer(TLS12, credentials(), patched(role("server"), weakening.patch()))
+    return OwnServer(TLS12, credentials(), patched(role("server", ALWAYS), weakening.patch()))
 
 
 @pytest.mark.scenario

@@ -17,15 +17,20 @@ from properties import catalogue
 FALSE_BY_DESIGN = {"GLOBAL", "AUT-17", "AUT-18S"}
 """What a server sends early, or thinks of a certificate, a client does not know."""
 BOTH = {"min_version": ("TLS12",), "max_version": ("TLS12", "TLS13"), "offers_ECDHE": (True,)}
+LISTS = {
+    "schemes": ("none", "empty", "sha1", "sha256", "both"),
+    "signs": ("sha256", "both", "sha1"),
+}
 PSK = {"has_external": EITHER, "takes_psk_ke": EITHER, "takes_psk_dhe_ke": EITHER}
 
 TLS13 = Scenario(
     "all-of-tls13",
     "TLS 1.2 and 1.3 with all that TLS 1.3 has",
-    {**BOTH, **PSK, "sends_early": EITHER, "offers_pha": EITHER, "updates": (True,)},
+    {**BOTH, **PSK, **LISTS, "sends_early": EITHER, "offers_pha": EITHER, "updates": (True,)},
     {
         **BOTH,
         **PSK,
+        **LISTS,
         "takes_early": EITHER,
         "asks_later": EITHER,
         "updates": (True,),
@@ -41,6 +46,7 @@ TLS13 = Scenario(
         "psk",
         "record_boundaries",
         "retry",
+        "signature_schemes",
     ),
 )
 SUITES = {f"offers_{s}": (True,) for s in ("RSA", "DHE", "DH_RSA", "PSK", "RSA_PSK", "DHE_PSK")}
@@ -51,6 +57,7 @@ TLS12 = Scenario(
         "min_version": ("TLS11",),
         "max_version": ("TLS11", "TLS12"),
         **SUITES,
+        **LISTS,
         "fallback": EITHER,
         "asks_status": EITHER,
         "false_starts": EITHER,
@@ -61,6 +68,7 @@ TLS12 = Scenario(
         "min_version": ("TLS11",),
         "max_version": ("TLS11", "TLS12"),
         **SUITES,
+        **LISTS,
         "staples": EITHER,
         "hints": EITHER,
         "requires_ems": (True,),
@@ -74,6 +82,7 @@ TLS12 = Scenario(
         "ignored_records",
         "psk_suites",
         "record_boundaries",
+        "signature_schemes",
         "status_request",
     ),
 )
