@@ -20,8 +20,8 @@ key that the row names (`Rule.under`); in the clear the adversary can always wri
 can deliver depends on that key and on what runs have sent, never on the receiver's rows: every
 other record is an UndecryptableRecord. A secret that nobody has set is public.
 
-Limits: no Diffie-Hellman algebra, no degenerate groups, no record sequence numbers (a record can be
-replayed under the same key); a weak key is broken at once.
+Limits: no Diffie-Hellman algebra, no degenerate groups; a weak key is broken at once. Without the
+extension `sequence_numbers` a record can be replayed under the same key.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from model.scenario import (
     generations,
     keys,
     names,
+    records,
     secrets,
     sessions,
     signatures,
@@ -25,6 +26,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *sessions.SCENARIOS,
     *secrets.SCENARIOS,
     *names.SCENARIOS,
+    *records.SCENARIOS,
     *keys.SCENARIOS,
     *signatures.SCENARIOS,
 )

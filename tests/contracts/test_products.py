@@ -26,11 +26,10 @@ PSK = {"has_external": EITHER, "takes_psk_ke": EITHER, "takes_psk_dhe_ke": EITHE
 TLS13 = Scenario(
     "all-of-tls13",
     "TLS 1.2 and 1.3 with all that TLS 1.3 has",
-    {**BOTH, **PSK, **LISTS, "sends_early": EITHER, "offers_pha": EITHER, "updates": (True,)},
+    {**BOTH, **PSK, "sends_early": EITHER, "offers_pha": EITHER, "updates": (True,)},
     {
         **BOTH,
         **PSK,
-        **LISTS,
         "takes_early": EITHER,
         "asks_later": EITHER,
         "updates": (True,),
@@ -46,8 +45,14 @@ TLS13 = Scenario(
         "psk",
         "record_boundaries",
         "retry",
-        "signature_schemes",
     ),
+)
+SCHEMES = Scenario(
+    "schemes-of-tls13",
+    "signature schemes with what changes who signs in TLS 1.3",
+    {**BOTH, **PSK, **LISTS, "offers_pha": EITHER},
+    {**BOTH, **PSK, **LISTS, "asks_later": EITHER, "supports_x25519": EITHER},
+    extensions=("post_handshake_auth", "psk", "retry", "signature_schemes"),
 )
 SUITES = {f"offers_{s}": (True,) for s in ("RSA", "DHE", "DH_RSA", "PSK", "RSA_PSK", "DHE_PSK")}
 TLS12 = Scenario(
@@ -93,7 +98,7 @@ BEST_IS_TLS12 = replace(
 
 
 @pytest.mark.deep
-@pytest.mark.parametrize("where", [TLS12, BEST_IS_TLS12, TLS13], ids=lambda s: s.name)
+@pytest.mark.parametrize("where", [TLS12, BEST_IS_TLS12, TLS13, SCHEMES], ids=lambda s: s.name)
 def test_every_invariant_is_proved_where_all_extensions_are(where: Scenario) -> None:
     system = where.system()
     left_out = FALSE_BY_DESIGN | ({"ORD-2F"} if where is TLS12 else set())

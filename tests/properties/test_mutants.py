@@ -31,6 +31,7 @@ QUICK = [
     "a_run_that_ignores_records_goes_on_or_closes",
     "a_run_that_started_ends_however_much_data_flows",
     "a_run_signs_with_a_scheme_that_its_peer_listed",
+    "a_clean_end_comes_after_all_data",
     "an_alert_comes_whole_or_in_two_records_in_a_row",
     "an_empty_or_untrusted_server_certificate_is_refused",
     "can_a_client_be_authenticated_by_the_key_it_exchanges",
