@@ -132,35 +132,37 @@ def _of_hello(role: Role, rule: Rule) -> Amend:
     return Amend("", checks=tuple(checks), do={"server_scheme": ite(signs, best_of, _none)})
 
 
+_mine = chosen(own.asked_schemes, _is_13["client"])
+# In TLS 1.3 a client can sign with one scheme only, whatever lists asked for it.
+_signs = ite(_is_13["client"], _strong, ite(_names["client"], _mine, _none))
+
+
 def _every(role: Role, rule: Rule) -> Amend | None:
     end = role.name
+    # A later request is taken in the same state.
+    accepts = rule.kind == "receive" and rule.target != role.closed and not rule.unread
     if any(takes(role, rule, m) for m in ("ClientHello", "SecondClientHello")):
         return _of_hello(role, rule)
-    if takes(role, rule, "CertificateRequest"):
+    if accepts and rule.event == "CertificateRequest":
         generation = "tls12" if rule.target in role.generations["tls12"] else "tls13"
         if _later(rule):
             common = check("common scheme", has(listed, _strong), "handshake_failure")
             return Amend("", checks=(*_request["tls13"], common))
         return Amend("", checks=_request[generation], do={"asked_schemes": listed})
-    if takes(role, rule, "ServerKeyExchange") or takes(role, rule, "CertificateVerify"):
+    if accepts and rule.event in ("ServerKeyExchange", "CertificateVerify"):
         if not any(c.name == "signature" for c in rule.checks):
             return Amend("", checks=(check("no scheme", scheme == "none", "decode_error"),))
-        kept = {} if _later(rule) else {f"{ENDS[end]}_scheme": scheme}
-        return Amend("", first=_of_signature(end), do=kept)
+        return Amend("", first=_of_signature(end), do={f"{ENDS[end]}_scheme": scheme})
     if end == "server" and rule.kind == "send" and rule.event == "ServerKeyExchange":
         return Amend("", do={"signed_sha1": own.server_scheme == "rsa_sha1"})
-    if end == "client" and rule.kind == "send" and not _later(rule):
-        mine = ite(_names["client"], chosen(own.asked_schemes, _is_13["client"]), _none)
-        if rule.event == "CertificateVerify":
-            return Amend("", do={"client_scheme": mine, "signed_sha1": mine == "rsa_sha1"})
-        if rule.event == "Certificate":
-            shown = choice("certificate", Certificate)
-            able = disj(neg(_names["client"]), mine != "none", shown == "empty")
-            return Amend("", when=able)
+    if end == "client" and rule.kind == "send" and rule.event == "CertificateVerify":
+        return Amend("", do={"client_scheme": _signs, "signed_sha1": _signs == "rsa_sha1"})
+    if end == "client" and rule.kind == "send" and rule.event == "Certificate" and not _later(rule):
+        shown = choice("certificate", Certificate)
+        return Amend("", when=disj(neg(_names["client"]), _mine != "none", shown == "empty"))
     return None
 
 
-_sent = ite(_is_13["client"], _strong, own.client_scheme)
 _its = conj(server.client_auth != "none", _names["server"])
 _no_list = const("none", Schemes)
 
@@ -187,8 +189,6 @@ def _picked(message: str) -> tuple[Observer, ...]:
     )
 
 
-_main = {end: neg(of.verified) for end, of in OF.items()}
-_mine = chosen(own.asked_schemes, _is_13["client"])
 _OBSERVERS = {
     "client": (
         *_taken("client", "ServerKeyExchange", client.suite.one_of(*SIGNED_SUITES)),
@@ -198,14 +198,12 @@ _OBSERVERS = {
         keeps("receive", "CertificateRequest",
               disj(client.verified, eq(after("asked_schemes", Schemes), listed))),
         latch("signs_unlisted", "send", "CertificateVerify",
-              conj(_main["client"], _names["client"],
+              conj(client.write_key != "application", _names["client"],
                    neg(has(own.asked_schemes, after("client_scheme", Scheme))))),
-        keeps("send", "CertificateVerify",
-              disj(client.verified & ~_is_13["client"], neg(_names["client"]),
-                   eq(after("client_scheme", Scheme), _mine))),
+        keeps("send", "CertificateVerify", eq(after("client_scheme", Scheme), _signs)),
     ),
     "server": (
-        *_taken("server", "CertificateVerify", _main["server"]),
+        *_taken("server", "CertificateVerify", TRUE),
         *_picked("ClientHello"),
         *_picked("SecondClientHello"),
     ),
@@ -230,7 +228,7 @@ EXTENSION = Extension(
         "client": {
             "ClientHello": {"signature_algorithms": own.schemes},
             "SecondClientHello": {"signature_algorithms": own.schemes},
-            "CertificateVerify": {"scheme": _sent},
+            "CertificateVerify": {"scheme": own.client_scheme},
         },
         "server": {
             "ServerKeyExchange": {"scheme": own.server_scheme},

@@ -37,8 +37,8 @@ _ALL = tuple(sorted(extensions()))
 SETS = [
     (),
     *((n,) for n in _ALL),
-    tuple(n for n in _ALL if n != "reflection"),
-    tuple(n for n in _ALL if not n.startswith(("psk_list", "retry"))),
+    tuple(n for n in _ALL if not extensions()[n].excludes),
+    tuple(n for n in _ALL if not n.startswith(("psk_list", "retry", "sequence_numbers"))),
 ]
 NO_TRANSCRIPT = (
     "Alert",
