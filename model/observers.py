@@ -318,10 +318,14 @@ def observers(of: Role, peer: Role) -> tuple[Observer, ...]:
 
 def observed(of: Role, peer: Role) -> Role:
     """`of` with the observers and their variables."""
-    found = observers(of, peer)
+    return declared(replace(of, observers=(*observers(of, peer), *of.observers)))
+
+
+def declared(of: Role) -> Role:
+    """`of` with the variables of its observers."""
     more = {
         o.variable: Variable(o.value.domain, (o.value.domain.values[0],), not o.transient)
-        for o in (*found, *of.observers)
+        for o in of.observers
         if o.variable not in of.variables
     }
-    return replace(of, variables={**of.variables, **more}, observers=(*found, *of.observers))
+    return replace(of, variables={**of.variables, **more})

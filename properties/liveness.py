@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from model.expr import FALSE, TRUE, Expr, conj, const, disj, implies, ite, neg
 from model.extensions.alpn import PROTOCOLS
+from model.extensions.cipher_suites import CIPHERS
 from model.extensions.server_name import NAMES
 from model.extensions.signature_schemes import Scheme, has
 from model.observers import SIGNED_SUITES
@@ -18,11 +19,15 @@ VIEW = ("version", "suite", "compression", "client_version", "requested", "clien
 
 
 def compatible(w: World) -> Expr:
-    """When both ends know TLS 1.3 and a common group or key, or have a common suite, the server can
-    sign as the client asks, and no user cancels the handshake."""
+    """When both ends know TLS 1.3, a common suite of it and a common group or key, or have a common
+    suite below, the server can sign as the client asks, and no user cancels the handshake."""
     c, s = w.clients[0], w.servers[0]
     both_13 = conj(
-        c.max_version == "TLS13", s.max_version == "TLS13", common_group(c, s), common_key(c, s)
+        c.max_version == "TLS13",
+        s.max_version == "TLS13",
+        common_group(c, s),
+        common_key(c, s),
+        common_cipher(c, s),
     )
     suites = disj(
         *(conj(getattr(c, f"offers_{x}"), getattr(s, f"offers_{x}"))
@@ -67,6 +72,12 @@ def common_key(c: View, s: View) -> Expr:
         return TRUE
     alone = conj(c.has_external, c.takes_psk_ke, neg(c.takes_psk_dhe_ke), neg(c.shares_beside))
     return implies(alone, s.has_external & s.takes_psk_ke)
+
+
+def common_cipher(c: View, s: View) -> Expr:
+    """When both ends have some suite of TLS 1.3; true if there is only one."""
+    names = [n for n in c.run.role.variables if n in {f"has_{x}" for x in CIPHERS}]
+    return disj(*(getattr(c, n) & getattr(s, n) for n in names)) if names else TRUE
 
 
 def common_scheme(c: View, s: View) -> Expr:

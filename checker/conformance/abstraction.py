@@ -26,6 +26,7 @@ from checker.conformance.alerts import NAMES
 from checker.conformance.recording import TO_CLIENT, TO_SERVER, alphabet
 from checker.conformance.wire import RecordingError
 from model.extensions.alpn import PROTOCOLS
+from model.extensions.cipher_suites import CIPHERS
 from model.observers import SIGNED_SUITES
 from model.principal import OFFERED
 
@@ -68,6 +69,17 @@ _NO_HELLO = wire.ClientHello("none", "", b"", b"", b"", b"", {})
 def _made(part: bytes | None, own: bytes | None, by: str) -> str:
     """The maker of a part of a message: the end `by`, if equal to what that end sent."""
     return "none" if part is None else by if part == own else "adversary"
+
+
+def _cipher(number: int) -> str:
+    """The model's suite of TLS 1.3 for a suite number; none for another."""
+    return {
+        0x1301: "AES128_SHA256",
+        0x1302: "AES256_SHA384",
+        0x1303: "CHACHA20_SHA256",
+        0x1304: "AES128_SHA256",
+        0x1305: "AES128_SHA256",
+    }.get(number, "none")
 
 
 def _list(codes: list[int] | None) -> str:
@@ -318,6 +330,7 @@ class Abstraction:
             "random": self.client if first and h.random == first.random else "adversary",
             "offer": self.client if same_offer else "adversary",
             **{f"offers_{s}": s in offered for s in OFFERED},
+            **{f"has_{c}": c in {_cipher(n) for n in codes} for c in CIPHERS},
             "deflate": 1 in h.compression,
             "session_id": self._offered(h),
             "session_tickets": wire.SESSION_TICKET in h.extensions,
@@ -358,6 +371,7 @@ class Abstraction:
             "random": self.server if mine and h.random == mine.random else "adversary",
             "sentinel": wire.SENTINELS.get(h.random[-8:], "none"),
             "suite": suite_of(h.suite),
+            "cipher": _cipher(h.suite) if h.version == "TLS13" else "none",
             "compression": h.compression,
             "key_share": _made(
                 h.extensions.get(wire.KEY_SHARE), own.get(wire.KEY_SHARE), self.server
@@ -482,6 +496,7 @@ class Abstraction:
         return {
             "version": h.version,
             "suite": suite_of(h.suite),
+            "cipher": _cipher(h.suite),
             "compression": h.compression,
             "group": "none" if h.group is None else self._group(h.group),
             "cookie": _made(h.extensions.get(wire.COOKIE), own.get(wire.COOKIE), self.server),

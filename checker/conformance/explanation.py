@@ -8,13 +8,19 @@ from typing import Protocol
 
 from checker.conformance.alerts import DECRYPTION
 from checker.conformance.completion import Completion
-from checker.conformance.honest import ALWAYS, Answer, Configuration, HonestMachine, Key, holds
+from checker.conformance.honest import (
+    ALWAYS,
+    Answer,
+    Configuration,
+    HonestMachine,
+    Key,
+    holds,
+    whole,
+)
 from checker.conformance.learned import Output, output
 from checker.conformance.weakening import Weakening
-from model.extensions import chosen, extended
 from model.flaws import flaws
 from model.patch import patched
-from model.role import Role
 from model.roles import role
 from model.rule import SAME, Rule
 from model.scenario import scenario
@@ -160,16 +166,10 @@ def _flawed_rows(end: str) -> tuple[tuple[str, Rule], ...]:
         if patch is None or not {*there} <= {*ALWAYS}:
             continue
         sound = role(end, there)
-        guards = {r.name: r.guard for r in _whole(sound).table}
+        guards = {r.name: r.guard for r in whole(sound).table}
         out += [
             (flaw.name, r)
-            for r in _whole(patched(sound, patch)).table
+            for r in whole(patched(sound, patch)).table
             if r.kind == "receive" and guards.get(r.name) is not r.guard
         ]
     return tuple(out)
-
-
-def _whole(of: Role) -> Role:
-    """A role, sound or flawed, with the extensions that every handshake here has."""
-    missing = [n for n in ALWAYS if n not in of.extensions]
-    return extended(of, chosen(missing)) if missing else of

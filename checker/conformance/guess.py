@@ -27,6 +27,7 @@ from checker.conformance.recording import (
 )
 from model.expr import Expr, variables
 from model.extensions.alpn import PROTOCOLS
+from model.extensions.cipher_suites import CIPHERS
 from model.principal import CLIENT, OFFERED, Version
 from model.transcript import EXPORT_SUITES
 
@@ -191,6 +192,14 @@ class _Shown:
             return dict.fromkeys((f"knows_{p}" for p in PROTOCOLS), False)
         asked = any(self.hello.get(f"lists_{p}", False) for p in PROTOCOLS)
         return {"uses_alpn": not asked or not self.answer}
+
+    def ciphers(self) -> dict[str, Any]:
+        """The server's suites of TLS 1.3: the one picked; and the suite that is taken to go with
+        an external key, the same."""
+        picked = (self.retry() or self.answer).get("cipher", "none")
+        if picked == "none":
+            return {}
+        return {**{f"has_{c}": c == picked for c in CIPHERS}, "key_cipher": picked}
 
     def key_protocol(self) -> str:
         """The application protocol that is taken to go with an external key: the one picked."""
@@ -377,6 +386,7 @@ def _client_extensions(shown: _Shown) -> dict[str, Any]:
         "second_key": shown.keys()[1],
         "takes_psk_ke": shown.selected() and shown.answer.get("key_share") == "none",
         "shares_beside": hello.get("shares") == "one" and not hello.get("psk_dhe_ke", True),
+        "key_cipher": shown.ciphers().get("key_cipher", "AES128_SHA256"),
         "first_group": "none" if hello.get("shares") == "empty" else "x25519",
         **{f: hello[f] for f in ("supports_x25519", "supports_secp256r1") if f in hello},
         "sends_early": shown.early(),
@@ -413,6 +423,7 @@ def _server_extensions(shown: _Shown) -> dict[str, Any]:
         "acknowledges": shown.hello.get("server_name", "none") == "none"
         or shown.answered("server_name", True),
         **shown.protocols(),
+        **shown.ciphers(),
         "key_protocol": shown.key_protocol(),
         "supports_x25519": not asked or (cookie != "none" and retry.get("group", "none") == "none"),
     }

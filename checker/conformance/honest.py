@@ -17,8 +17,10 @@ from typing import Any
 
 from checker.conformance.learned import LearnedError, Mealy, Symbol, output, symbol
 from model.expr import Expr, Value, comparisons, python_function
+from model.extensions import chosen, extended
 from model.machine import CallError, Run, Sent, fields_of
 from model.message import ALPHABET
+from model.observers import declared
 from model.principal import OFFERED
 from model.role import Role
 from model.roles import role
@@ -39,6 +41,12 @@ ALWAYS = ("signature_schemes",)
 
 Key = tuple[tuple[Value, ...], tuple[Value, ...]]
 """A state: the values of the audited run (`state`, then the role's variables) and of the peer."""
+
+
+def whole(of: Role) -> Role:
+    """A role, sound or flawed, with the extensions that every handshake here has."""
+    missing = [n for n in ALWAYS if n not in of.extensions]
+    return declared(extended(of, chosen(missing))) if missing else of
 
 
 @dataclass(frozen=True)
@@ -219,7 +227,7 @@ class HonestMachine:
     def __init__(self, config: Configuration, audited: Role | None = None) -> None:
         self.config = config
         sound, other = role(config.role, config.overlays), OTHER[config.role]
-        self.role: Role = audited or sound
+        self.role: Role = sound if audited is None else whole(audited)
         self.subject = Run(self.role, f"{config.role}0", **config.variables(config.role))
         of_peer = role(other, config.overlays)
         self.peer = Run(of_peer, f"{other}0", **config.variables(other))
@@ -318,17 +326,18 @@ class HonestMachine:
         self._take("send", name, values)
         if name in peer.role.sends:
             values = {**peer.message(name).fields, **values}
+        altered = dict(symbol.altered) if isinstance(symbol, Probe) else {}
         if name in self._proofs:
+            # A signature of another scheme is right under that scheme.
             proof, expected = self._proofs[name]
-            values[proof] = tuple(expected(subject, values))
+            values[proof] = tuple(expected(subject, {**values, **altered}))
         if name == "ClientKeyExchange" and symbol.suite not in ("", own.suite):
             wrong = "encrypted_to" if own.suite in RSA_SUITES else "exchange"
             values[wrong] = "none" if wrong == "encrypted_to" else "random"
         if name == "Alert":
             values = {"level": symbol.level, "description": symbol.description}
         under = symbol.under if isinstance(symbol, Probe) else ""
-        if isinstance(symbol, Probe):
-            values = {**values, **dict(symbol.altered)}
+        values |= altered
         if under == "wrong":
             return Sent("UndecryptableRecord", {}), True
         if under == "clear":

@@ -639,7 +639,7 @@ class Mapper:
         if "signature" in altered:
             data = b"something else" + data
         # MD5 stands for a hash that no peer lists.
-        old = altered.get("scheme") == "rsa_sha1"
+        old = altered.get("scheme") == "other"
         digest: Any = hashes.MD5() if old else hashes.SHA256()
         if isinstance(key, ec.EllipticCurvePrivateKey):
             digest = digest if self.version >= ks.TLS12 else hashes.SHA1()

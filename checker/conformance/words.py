@@ -64,8 +64,8 @@ MAKEABLE: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     "Certificate": {"certificate": ("unknown_ca", "expired", "wrong_name")},
     "ClientKeyExchange": {"exchange": ("none",)},
     "CertificateRequest": {"signature_algorithms": ("none", "empty")},
-    "CertificateVerify": {"signature": (JUNK,), "scheme": ("rsa_sha1", "ecdsa_sha256")},
-    "ServerKeyExchange": {"signature": (JUNK,), "scheme": ("rsa_sha1", "ecdsa_sha256")},
+    "CertificateVerify": {"signature": (JUNK,), "scheme": ("other", "ecdsa_sha256")},
+    "ServerKeyExchange": {"signature": (JUNK,), "scheme": ("other", "ecdsa_sha256")},
     "ServerHello": {
         "version": ("TLS10", "TLS11"),
         "suite": ("RSA_EXPORT",),

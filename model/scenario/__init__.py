@@ -6,6 +6,7 @@ from model.near import meant
 from model.rule import ModelError
 from model.scenario import (
     below_tls13,
+    ciphers,
     generations,
     keys,
     names,
@@ -23,6 +24,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *generations.SCENARIOS,
     *below_tls13.SCENARIOS,
     *tls13.SCENARIOS,
+    *ciphers.SCENARIOS,
     *sessions.SCENARIOS,
     *secrets.SCENARIOS,
     *names.SCENARIOS,

@@ -172,7 +172,7 @@ class _Served:
         if event.name == "CertificateVerify":
             code = wire.Reader(event.name, event.body).number(2)
             if code != ECDSA_SHA256:
-                return (("scheme", "rsa_sha1" if wire.with_sha1(code) else "ecdsa_sha256"),)
+                return (("scheme", "other" if wire.with_sha1(code) else "ecdsa_sha256"),)
             return None if self._signed(event.body, covered) else (("signature", JUNK),)
         if event.name == "Certificate" and self._certificate(event) not in ("empty", "honest"):
             return (("certificate", self._certificate(event)),)

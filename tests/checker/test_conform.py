@@ -124,7 +124,13 @@ def _dropped() -> Iterator[tuple[Configuration, str, str]]:
                 yield config, *refused
 
 
-NEGOTIATION = ("common suite", "common version")
+NEGOTIATION = (
+    "common suite",
+    "common version",
+    "common scheme",
+    "schemes not empty",
+    "schemes there",
+)
 """Checks without which the server has nothing to go on with: no handshake completes after it."""
 DROPPED = [(c, r, k) for c, r, k in _dropped() if k not in NEGOTIATION]
 QUICK = [d for d in DROPPED if d[2] in ("signature", "verify_data", "client certificate")]
@@ -143,6 +149,7 @@ _CH2 = "server_receive_second_client_hello_WAIT_CH_to_NEGOTIATED"
 _PSK = "server_receive_client_hello_psk"
 OF_EXTENSIONS = {
     ("retry", _HRR, "compression null"): LAXER,
+    ("retry", _HRR, "schemes not empty"): LAXER,
     ("retry", _CH2, "compression null"): LAXER,
     # Without a share no handshake completes.
     ("retry", _CH2, "group kept"): LATE,

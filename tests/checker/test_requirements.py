@@ -16,7 +16,7 @@ from model.rule import ModelError
 from properties import catalogue
 
 NUMBERS = sorted(p.stem for p in FOLDER.glob("*.toml"))
-TOGETHER = tuple(n for n in extensions() if n != "reflection")
+TOGETHER = tuple(n for n, e in extensions().items() if not e.excludes)
 ROLES = [
     role(end, with_needed(*names))
     for names in ((), *((n,) for n in extensions()), TOGETHER)

@@ -48,6 +48,7 @@ NO_AUTH = {"asks_client": False}
 NAMES = {"wanted": "a", "lists_http": True}
 HELLOS = (
     "alpn",
+    "cipher_suites",
     "early_data",
     "extended_master_secret",
     "psk",
@@ -109,6 +110,11 @@ CASES = {
     "schemes of TLS 1.3": Case(("post_handshake_auth", "signature_schemes"), TLS13, TLS13),
     "schemes of TLS 1.2": Case(
         ("signature_schemes",), suites("DHE", **TLS12), suites("DHE", **TLS12)
+    ),
+    "suites of TLS 1.3": Case(
+        ("cipher_suites", "psk", "retry"),
+        {**TLS13, "has_CHACHA20_SHA256": True, "has_AES256_SHA384": True},
+        {**TLS13, "has_AES256_SHA384": True, "supports_x25519": False},
     ),
     "SHA-1": Case(
         ("signature_schemes",),

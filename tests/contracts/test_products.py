@@ -54,6 +54,22 @@ SCHEMES = Scenario(
     {**BOTH, **PSK, **LISTS, "asks_later": EITHER, "supports_x25519": EITHER},
     extensions=("post_handshake_auth", "psk", "retry", "signature_schemes"),
 )
+CIPHERS = {f"has_{c}": EITHER for c in ("CHACHA20_SHA256", "AES128_SHA256", "AES256_SHA384")}
+KEYS = Scenario(
+    "keys-and-suites-of-tls13",
+    "two pre-shared keys, early data and a retry, with several suites",
+    {**BOTH, **PSK, **CIPHERS, "sends_early": EITHER, "second_key": ("none", "adversary")},
+    {
+        **BOTH,
+        **PSK,
+        **CIPHERS,
+        "takes_early": EITHER,
+        "shares_with_adversary": EITHER,
+        "prefers_second": EITHER,
+        "supports_x25519": EITHER,
+    },
+    extensions=("cipher_suites", "early_data", "psk_list", "retry"),
+)
 SUITES = {f"offers_{s}": (True,) for s in ("RSA", "DHE", "DH_RSA", "PSK", "RSA_PSK", "DHE_PSK")}
 TLS12 = Scenario(
     "all-of-tls12",
@@ -98,7 +114,9 @@ BEST_IS_TLS12 = replace(
 
 
 @pytest.mark.deep
-@pytest.mark.parametrize("where", [TLS12, BEST_IS_TLS12, TLS13, SCHEMES], ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    "where", [TLS12, BEST_IS_TLS12, TLS13, SCHEMES, KEYS], ids=lambda s: s.name
+)
 def test_every_invariant_is_proved_where_all_extensions_are(where: Scenario) -> None:
     system = where.system()
     left_out = FALSE_BY_DESIGN | ({"ORD-2F"} if where is TLS12 else set())

@@ -169,6 +169,7 @@ def test_a_flood_that_asks_for_renegotiation_is_bounded(end: str, name: str, sta
 
 # -- the ClientHello -----------------------------------------------------------------------------
 KE = {"has_external": True, "takes_psk_ke": True, "takes_psk_dhe_ke": False}
+CIPHERS = ("cipher_suites",)
 SCHEMES = ("signature_schemes",)
 NAME, ONLY_A = ("server_name",), {"serves_b": False}
 SERVER_HELLOS = [
@@ -260,6 +261,15 @@ SERVER_HELLOS = [
     (("alpn",), {"lists_ftp": True}, {**TLS12, "knows_ftp": False}, "no_application_protocol"),
     (("alpn",), {"lists_ftp": True}, {**BOTH, "uses_alpn": False}, "NEGOTIATED"),
     (("alpn",), {}, {**BOTH, "knows_ftp": False}, "NEGOTIATED"),
+    # RFC 8446 4.1.1, 4.2.11: the suites of TLS 1.3, and the hash of a key.
+    (CIPHERS, {"has_AES128_SHA256": False, "has_AES256_SHA384": True}, BOTH, "handshake_failure"),
+    (CIPHERS, {"has_AES256_SHA384": True}, {**BOTH, "has_AES256_SHA384": True}, "NEGOTIATED"),
+    (
+        (*CIPHERS, "psk"),
+        {**KE, "key_cipher": "AES256_SHA384"},
+        {**TLS13, **KE, "key_cipher": "AES256_SHA384"},
+        "handshake_failure",
+    ),
     # RFC 8446 4.2.3, 9.2; RFC 5246 7.4.1.4.1.
     (SCHEMES, {"schemes": "none"}, BOTH, "missing_extension"),
     (SCHEMES, {"schemes": "empty"}, BOTH, "decode_error"),

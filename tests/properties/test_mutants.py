@@ -23,6 +23,7 @@ QUICK = [
     "a_fallback_ends_at_a_server_that_knows_no_better",
     "a_host_serves_only_clients_that_meet_its_demand",
     "a_key_is_selected_for_a_hello_of_who_has_it",
+    "a_key_is_used_with_its_hash",
     "a_known_key_is_named_where_the_suite_has_one",
     "a_later_answer_is_the_clients_own_over_the_whole_handshake",
     "a_lost_static_share_of_ones_own_lets_nobody_in",
