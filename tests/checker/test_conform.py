@@ -156,6 +156,7 @@ OF_EXTENSIONS = {
     # Another check refuses a hello without a share, too.
     ("retry", _CH2, "key share"): None,
     ("psk", _PSK, "compression null"): LAXER,
+    ("psk", _PSK, "schemes not empty"): LAXER,
     ("psk", _PSK, "binder"): LAXER,
     ("psk", "server_receive_client_hello_START_to_NEGOTIATED", "modes"): LAXER,
 }
