@@ -273,8 +273,8 @@ class Abstraction:
             listed = self.asked
         if not (wire.with_sha1(code) if listed is None else code in listed):
             return "other"
-        key = self.keys.get(direction, "")
-        if key and key != wire.key_of(code, modern=self.modern):
+        shown, due = self.keys.get(direction, ""), wire.key_of(code, modern=self.modern)
+        if shown and due and shown != due:
             return "ecdsa_sha256"
         return "rsa_sha1" if wire.with_sha1(code) else "rsa_sha256"
 

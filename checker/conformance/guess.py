@@ -137,9 +137,9 @@ class _Shown:
         return self.alerts(direction, "user_canceled")
 
     def signs(self, direction: str) -> str:
-        """What the end that sends in `direction` signs with."""
+        """What the end that sends in `direction` signs with; in TLS 1.3 never with SHA-1."""
         used = [m.fields.get("scheme") for m in self.recording.messages if m.direction == direction]
-        return "sha1" if "rsa_sha1" in used else "sha256"
+        return "sha1" if "rsa_sha1" in used and self.version != "TLS13" else "sha256"
 
     def alerts(self, direction: str, description: str) -> bool:
         """Whether the end that sends in `direction` sends that alert."""

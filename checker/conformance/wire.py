@@ -204,18 +204,15 @@ def with_sha1(scheme: int) -> bool:
 
 
 def key_of(scheme: int, *, modern: bool) -> str:
-    """The kind of key that a signature scheme is for, in TLS 1.3 if `modern`; empty for one that is
-    in no registry (RFC 8446 4.2.3)."""
-    pss = {0x0804, 0x0805, 0x0806}
-    if scheme in pss or (scheme >> 8 <= 6 and scheme & 0xFF == 1 and not modern):
-        return "RSA"
+    """The kind of key that a signature scheme is for, in TLS 1.3 if `modern`; empty for another
+    than those of RFC 8446 4.2.3."""
+    old = {1: "RSA PKCS #1" if modern else "RSA", 2: "DSA", 3: "EC"}
     if scheme >> 8 <= 6:
-        return {1: "RSA PKCS #1", 2: "DSA", 3: "EC"}.get(scheme & 0xFF, "")
-    return {
-        0x0807: "Ed25519",
-        0x0808: "Ed448",
-        **dict.fromkeys((0x0809, 0x080A, 0x080B), "PSS"),
-    }.get(scheme, "")
+        return old.get(scheme & 0xFF, "")
+    # A key for RSASSA-PSS alone is read as any RSA key.
+    return {**dict.fromkeys(range(0x0804, 0x080C), "RSA"), 0x0807: "Ed25519", 0x0808: "Ed448"}.get(
+        scheme, ""
+    )
 
 
 def signing_key(body: bytes, *, modern: bool) -> str:

@@ -525,6 +525,9 @@ def test_only_rows_that_can_fire_are_expected(recorded: dict[str, Recording]) ->
         ("Certificate", "certificate", "empty", "decode_error"),
         ("ServerKeyExchange", "group", "dh_weak", "illegal_parameter"),
         ("ServerKeyExchange", "share", "adversary", "decrypt_error"),
+        ("ServerKeyExchange", "scheme", "other", "scheme_listed"),
+        ("ServerKeyExchange", "scheme", "ecdsa_sha256", "scheme_of_the_key"),
+        ("ServerKeyExchange", "scheme", "none", "scheme_there"),
         ("ClientKeyExchange", "exchange", "adversary", "expected exchange=client0"),
     ],
 )
@@ -658,3 +661,24 @@ class TestKeyUpdate:
             report = monitor.watch(replace(updated, messages=(*m[:i], update, *m[i:])))
             assert report.refused == i + 1
             assert "server_reject_key_update" in str(report.problem)
+
+
+@needs_live
+@pytest.mark.parametrize(
+    ("title", "message", "field", "value", "expected"),
+    [
+        (TLS13, "ServerHello", "cipher", "none", "cipher_offered"),
+        (TLS13, "CertificateVerify", "scheme", "other", "scheme_listed"),
+        (TLS13, "CertificateVerify", "scheme", "rsa_sha1", "scheme_listed"),
+        (TLS13_AUTH, "CertificateRequest", "signature_algorithms", "empty", "schemes_not_empty"),
+        (RETRY, "ServerHello", "cipher", "AES128_SHA256", "cipher_of_the_retry"),
+    ],
+)
+def test_a_suite_or_scheme_that_was_not_listed_is_refused(
+    recorded: dict[str, Recording], title: str, message: str, field: str, value: str, expected: str
+) -> None:
+    """RFC 8446 4.1.3, 4.1.4, 4.2.3, 4.3.2."""
+    real = recorded[title]
+    report = monitor.watch(with_fields(real, message, **{field: value}))
+    assert report.refused == place(real, message) + 1, report.problem
+    assert expected in str(report.problem)

@@ -633,3 +633,23 @@ def test_a_title_cannot_speak_to_a_terminal(
     main(args(str(path)))
     out = capsys.readouterr().out
     assert r"\x1b[31mred" in out and "\x1b" not in out
+
+
+@pytest.mark.parametrize(
+    ("scheme", "modern", "key"),
+    [
+        (0x0401, False, "RSA"),
+        (0x0401, True, "RSA PKCS #1"),
+        (0x0804, True, "RSA"),
+        (0x0809, True, "RSA"),
+        (0x0403, True, "EC"),
+        (0x0203, False, "EC"),
+        (0x0402, False, "DSA"),
+        (0x0807, True, "Ed25519"),
+        (0x081A, True, ""),
+    ],
+)
+def test_a_signature_scheme_is_for_a_kind_of_key(scheme: int, modern: bool, key: str) -> None:
+    """RFC 5246 7.4.1.4.1, RFC 8446 4.2.3."""
+    assert wire.key_of(scheme, modern=modern) == key
+    assert wire.with_sha1(scheme) == (scheme == 0x0203)
