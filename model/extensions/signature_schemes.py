@@ -101,14 +101,20 @@ def _later(rule: Rule) -> bool:
     return any(s == "CONNECTED" or s.startswith("PH_") for s in rule.sources)
 
 
-_not_empty = check("schemes not empty", listed != "empty", "decode_error")
+# An end that knows nothing better than TLS 1.1 does not know the extension.
+_readable = {
+    end: disj(of.max_version <= "TLS11", listed != "empty") for end, of in OF.items()
+}
+_not_empty = {
+    end: check("schemes not empty", expr, "decode_error") for end, expr in _readable.items()
+}
 _there = check("schemes there", listed != "none", "missing_extension")
 _request = {
     "tls12": (
-        check("schemes of TLS 1.2", (listed != "none") == _names["client"], "decode_error"),
-        _not_empty,
+        check("schemes of TLS 1.2", eq(listed != "none", _names["client"]), "decode_error"),
+        _not_empty["client"],
     ),
-    "tls13": (_there, _not_empty),
+    "tls13": (_there, _not_empty["client"]),
 }
 _signed = (version == "TLS12") & best().one_of(*SIGNED_SUITES)
 
@@ -116,7 +122,7 @@ _signed = (version == "TLS12") & best().one_of(*SIGNED_SUITES)
 def _of_hello(role: Role, rule: Rule) -> Amend:
     """The change to a row that takes a hello: the scheme is chosen where the server will sign."""
     if rule.target == "SEND_HRR":
-        return Amend("", checks=(_not_empty,))
+        return Amend("", checks=(_not_empty["server"],))
     signs, is_13 = _signed, FALSE
     if rule.target in role.generations["tls13"]:
         key = rule.do.get("psk")
@@ -124,7 +130,7 @@ def _of_hello(role: Role, rule: Rule) -> Amend:
     elif "suite" not in rule.do:  # a resumption
         signs = FALSE
     best_of = chosen(listed, is_13)
-    checks = [_not_empty]
+    checks = [_not_empty["server"]]
     if is_13 is TRUE:
         checks.append(replace(_there, expr=disj(neg(signs), _there.expr)))
     common = disj(neg(signs), best_of != "none")
@@ -182,7 +188,7 @@ def _picked(message: str) -> tuple[Observer, ...]:
     is_13 = after("version", Version) == "TLS13"
     return (
         latch("bad_list", "receive", message,
-              (listed == "empty") | conj(is_13, now != "none", listed == "none")),
+              neg(_readable["server"]) | conj(is_13, now != "none", listed == "none")),
         latch("signs_unlisted", "receive", message,
               conj(now != "none", neg(has(listed, now)))),
         keeps("receive", message, disj(now == "none", eq(now, chosen(listed, is_13)))),
@@ -194,7 +200,7 @@ _OBSERVERS = {
         *_taken("client", "ServerKeyExchange", client.suite.one_of(*SIGNED_SUITES)),
         *_taken("client", "CertificateVerify", TRUE),
         latch("bad_list", "receive", "CertificateRequest",
-              (listed == "empty") | ((listed == "none") == _names["client"])),
+              (listed == "empty") | eq(listed == "none", _names["client"])),
         keeps("receive", "CertificateRequest",
               disj(client.verified, eq(after("asked_schemes", Schemes), listed))),
         latch("signs_unlisted", "send", "CertificateVerify",

@@ -278,6 +278,12 @@ SERVER_HELLOS = [
     (SCHEMES, {"schemes": "none"}, {**TLS12, "signs": "both"}, "SEND_SH"),
     (SCHEMES, {"schemes": "none"}, TLS12, "handshake_failure"),
     (SCHEMES, {"schemes": "empty"}, {**TLS12, "signs": "both"}, "decode_error"),
+    (
+        SCHEMES,
+        {"schemes": "empty"},
+        {**TLS12, "min_version": "TLS11", "max_version": "TLS11"},
+        "SEND_SH",
+    ),
     (SCHEMES, {"schemes": "sha256"}, {**TLS12, "signs": "sha1"}, "handshake_failure"),
     (
         SCHEMES,
