@@ -47,28 +47,28 @@ TLS13 = Scenario(
         "retry",
     ),
 )
+ONLY_13 = {"min_version": ("TLS13",), "max_version": ("TLS13",)}
 SCHEMES = Scenario(
     "schemes-of-tls13",
     "signature schemes with what changes who signs in TLS 1.3",
-    {**BOTH, **PSK, **LISTS, "offers_pha": EITHER},
-    {**BOTH, **PSK, **LISTS, "asks_later": EITHER, "supports_x25519": EITHER},
-    extensions=("post_handshake_auth", "psk", "retry", "signature_schemes"),
+    {**ONLY_13, **PSK, "schemes": ("none", "both"), "offers_pha": EITHER},
+    {**ONLY_13, **PSK, "schemes": ("sha1", "both"), "asks_later": EITHER},
+    extensions=("post_handshake_auth", "psk", "signature_schemes"),
 )
 CIPHERS = {f"has_{c}": EITHER for c in ("CHACHA20_SHA256", "AES128_SHA256", "AES256_SHA384")}
 KEYS = Scenario(
     "keys-and-suites-of-tls13",
-    "two pre-shared keys, early data and a retry, with several suites",
-    {**BOTH, **PSK, **CIPHERS, "sends_early": EITHER, "second_key": ("none", "adversary")},
+    "two pre-shared keys and early data, with several suites",
+    {**ONLY_13, **PSK, **CIPHERS, "sends_early": EITHER, "second_key": ("none", "adversary")},
     {
-        **BOTH,
+        **ONLY_13,
         **PSK,
         **CIPHERS,
         "takes_early": EITHER,
         "shares_with_adversary": EITHER,
         "prefers_second": EITHER,
-        "supports_x25519": EITHER,
     },
-    extensions=("cipher_suites", "early_data", "psk_list", "retry"),
+    extensions=("cipher_suites", "early_data", "psk", "psk_list"),
 )
 SUITES = {f"offers_{s}": (True,) for s in ("RSA", "DHE", "DH_RSA", "PSK", "RSA_PSK", "DHE_PSK")}
 TLS12 = Scenario(
