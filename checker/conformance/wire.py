@@ -403,7 +403,18 @@ def client_share(body: bytes, exchange: str) -> bytes:
 
 def server_share(body: bytes, exchange: str) -> tuple[bytes, int]:
     """The public value (or temporary RSA key) of a ServerKeyExchange; the bits of its DH prime."""
+    return _parameters(Reader("ServerKeyExchange", body), exchange)
+
+
+def scheme_of_parameters(body: bytes, exchange: str) -> int:
+    """The signature scheme of a ServerKeyExchange of TLS 1.2 (RFC 5246 7.4.3)."""
     r = Reader("ServerKeyExchange", body)
+    _parameters(r, exchange)
+    return r.number(2)
+
+
+def _parameters(r: Reader, exchange: str) -> tuple[bytes, int]:
+    """What `server_share` gives, read up to the signature."""
     if exchange.startswith("ECDHE"):
         curve = r.take(3)  # curve_type, named curve (RFC 8422 5.4)
         if curve[0] != 3:
@@ -415,18 +426,6 @@ def server_share(body: bytes, exchange: str) -> tuple[bytes, int]:
         return r.vector(2) + r.vector(2), 0  # RFC 2246 7.4.3
     prime, generator, public = r.vector(2), r.vector(2), r.vector(2)
     return prime + generator + public, int.from_bytes(prime, "big").bit_length()
-
-
-def scheme_of_parameters(body: bytes, exchange: str) -> int:
-    """The signature scheme of a ServerKeyExchange of TLS 1.2 (RFC 5246 7.4.3)."""
-    r = Reader("ServerKeyExchange", body)
-    if exchange.startswith("ECDHE"):
-        r.take(3)
-        r.vector(1)
-    else:
-        for _ in range(3):
-            r.vector(2)
-    return r.number(2)
 
 
 def name_of(kind: int, body: bytes, *, retried: bool) -> str | None:
