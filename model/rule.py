@@ -97,6 +97,8 @@ class Message:
     """By field whose value a run made: the message in which the maker shows the value."""
     parts: Mapping[str, str] = field(default_factory=dict)
     """By field that is a part of another field: that other field."""
+    knows: tuple[str, ...] = ()
+    """The fields in `parts` that name the run whose exchanged secret is in the other field."""
     sealed: Mapping[str, str] = field(default_factory=dict)
     """By composite field: the kind of secret that signs or MACs the field. A composite field that
     is absent here is sealed as the receiver's `KeySchedule.seals` says."""

@@ -45,6 +45,11 @@ class KeySchedule:
     seals: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
     """By composite field of a received message, then by kind: when a secret of this kind is enough
     to make the field as the run expects. The conditions may read the message."""
+    degenerate: Expr = FALSE
+    """When the exchange gives a secret that everybody can compute, whatever the shares are."""
+    encapsulated: Expr | None = None
+    """Which server run made the secret in the server's share, where the share is a ciphertext; none
+    elsewhere."""
     exposes: Expr = FALSE
     """When a ticket that the run issued shows the run's secret to everybody."""
     erases: bool = True
@@ -65,6 +70,8 @@ class KeySchedule:
                 f: _either(self.seals.get(f, {}), other.seals.get(f, {}))
                 for f in (*self.seals, *other.seals)
             },
+            disj(self.degenerate, other.degenerate),
+            other.encapsulated if self.encapsulated is None else self.encapsulated,
             disj(self.exposes, other.exposes),
             self.erases and other.erases,
             disj(self.abbreviated, other.abbreviated),

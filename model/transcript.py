@@ -122,8 +122,10 @@ HELLOS = (
     "client_version", "client_random", "offer", "version", "server_random", "sentinel",
     "session_id", "suite", "compression",
 )
+EXCHANGED = ("exchange", "server_share", "group")
+"""The fields of the key exchange, which go into the premaster."""
 SECRET = (
-    "version", "client_random", "server_random", "sentinel", "exchange", "server_share", "group",
+    "version", "client_random", "server_random", "sentinel", *EXCHANGED,
 )
 """The fields in the master secret (TLS 1.3: the handshake secret, which adds the hellos)."""
 FLIGHT = (
@@ -169,6 +171,16 @@ def hidden(shown: Expr, expr: Expr) -> Expr:
     return ite(shown, expr, const(expr.domain.values[0], expr.domain))
 
 
+def _exchanged(role: Role, name: str, value: Expr) -> Expr:
+    """What goes into the premaster of the field `name` of the exchange, which has that `value`."""
+    maker = role.schedule.encapsulated
+    if maker is not None and name == "exchange":
+        value = hidden(maker == "none", value)
+    if maker is not None and name == "server_share":
+        value = ite((maker == "none") | (value == "none"), value, maker)
+    return hidden(~role.schedule.degenerate, value)
+
+
 def view(role: str | Role, field: str, *, server_proof: bool = False) -> Expr:
     """The value that `role` (or the end of that name without extensions) holds of `field`.
 
@@ -184,6 +196,8 @@ def view(role: str | Role, field: str, *, server_proof: bool = False) -> Expr:
     value = views[name]
     if not isinstance(role, str):
         if name != field:
+            if name in EXCHANGED:
+                value = _exchanged(role, name, value)
             value = ite(role.schedule.abbreviated, earlier(value), value)
         elif name in role.covered["flight"] and name not in role.covered["hellos"]:
             value = hidden(~role.schedule.abbreviated, value)

@@ -112,6 +112,12 @@ def no_key_is_derived_from_a_secret_that_was_never_set(w: World) -> list[Implica
     ]
 
 
+@invariant("KEY-7D", "8446 4.2.8.1, 4.2.8.2, 7.4.2; 8422 5.10; 7919 5.1", ("degenerate_shares",))
+def no_key_is_derived_from_a_degenerate_share(w: World) -> list[Implication]:
+    """An end has keys of an exchange only if the peer's share contributed to the secret."""
+    return [when(conj(is_open(r), r.keyed)).then(neg(r.took_degenerate)) for r in w.runs]
+
+
 @invariant("KEY-16", "5246 7.1; 8446 7.1, 4.4.4")
 def a_connected_run_writes_under_its_last_key(w: World) -> list[Implication]:
     """A run that is connected writes under the key of its epoch, in TLS 1.3 that of application

@@ -1,4 +1,4 @@
-"""Sessions of TLS 1.0 to 1.2: the extended master secret, resumption."""
+"""Sessions and shared keys: the extended master secret, resumption, who shares a key with whom."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from properties.authentication import (
     resumed,
     server_authenticated,
     shared_key,
+    shown_by,
 )
 from properties.order import legacy
 
@@ -23,9 +24,9 @@ EMS = "extended_master_secret"
 
 def one_identity(c: View, s: View) -> Expr:
     """When each end takes its peer for the other end, or does not know the peer."""
-    server = disj(c.suite == "DH_anon", c.server_certificate == "honest", shared_key(c))
-    client = s.client_certificate.one_of("none", "empty")
-    return conj(server, disj(client, eq(c.client_certificate, s.client_certificate)))
+    server = disj(c.suite == "DH_anon", shown_by(c, "server") == "honest", shared_key(c))
+    client = shown_by(s, "client")
+    return conj(server, disj(client.one_of("none", "empty"), eq(shown_by(c, "client"), client)))
 
 
 def done(c: View, s: View) -> Expr:
@@ -50,7 +51,7 @@ def the_session_hash_is_used_if_both_hellos_ask_for_it(w: World) -> list[Implica
     ]
 
 
-@invariant("AUT-8", "7627 1", ("adversary", "certificates", EMS))
+@invariant("AUT-8", "7627 1", ("adversary", "certificates", "unknown-key-share"))
 def who_shares_a_key_knows_with_whom(w: World) -> list[Implication]:
     """No unknown key share: two ends with the same keys take each other for their peer."""
     return [
@@ -60,12 +61,25 @@ def who_shares_a_key_knows_with_whom(w: World) -> list[Implication]:
     ]
 
 
-@invariant("AUT-21", "7627 3, 5; 5929 3", ("adversary", "certificates", EMS))
+@invariant("AUT-21", "7627 3, 5; 5929 3", ("adversary", "certificates", "unknown-key-share"))
 def the_session_keys_identify_the_channel(w: World) -> list[Implication]:
     """Ends with the same master secret agree on all that was negotiated and on both identities, so
     exported keys are bound to one channel."""
     return [
         when(conj(done(c, s), w.same_keys(c, s))).then(
+            conj(agree(c, s, VIEW_FIELDS), one_identity(c, s))
+        )
+        for c in w.clients
+        for s in w.servers
+    ]
+
+
+@invariant("AUT-8K", "8446 7.1, E.1.1", ("adversary", "certificates", "kem"))
+def an_encapsulated_secret_is_of_one_handshake(w: World) -> list[Implication]:
+    """Ends of TLS 1.3 with the same keys agree on all that was negotiated and on both identities,
+    though one secret may be in the ciphertexts of several servers."""
+    return [
+        when(conj(done(c, s), w.same_keys(c, s), c.version == "TLS13")).then(
             conj(agree(c, s, VIEW_FIELDS), one_identity(c, s))
         )
         for c in w.clients

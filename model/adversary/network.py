@@ -20,8 +20,8 @@ key that the row names (`Rule.under`); in the clear the adversary can always wri
 can deliver depends on that key and on what runs have sent, never on the receiver's rows: every
 other record is an UndecryptableRecord. A secret that nobody has set is public.
 
-Limits: no Diffie-Hellman algebra, no degenerate groups; a weak key is broken at once. Without the
-extension `sequence_numbers` a record can be replayed under the same key.
+Limits: no Diffie-Hellman algebra but for degenerate shares; a weak key is broken at once. Without
+the extension `sequence_numbers` a record can be replayed under the same key.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class Adversary(Network):
         """When the adversary knows the master secret (TLS 1.3: handshake secret) of `run`."""
         made = run.role.schedule
         known = conj(
-            self._knows_exchange(system, run) | system.at(run, made.unexchanged),
+            self._knows_exchange(system, run) | system.at(run, made.unexchanged | made.degenerate),
             *(
                 implies(system.at(run, part), self.knows(system, run, kind))
                 for kind, part in made.secret.items()
@@ -433,7 +433,7 @@ class Adversary(Network):
         inside = message.encrypted and (message.encrypted.secret, message.encrypted.to)
         for f, d in message.fields.items():
             carrier = message.shown.get(f)
-            if carrier is None:
+            if carrier is None and f not in message.knows:
                 # Not a value that a run made (for a premaster see `_premaster`).
                 if message.demands(f) and f not in (inside or ()):
                     parts.append(message.f[f] != "none")
@@ -444,16 +444,22 @@ class Adversary(Network):
             for q in system.runs:
                 # A session id is always from an earlier handshake.
                 usable = self._at_hand(system, run, q) or f == "session_id"
-                if q.name in d.codes and carrier in q.role.sends and usable:
+                if q.name not in d.codes or not usable:
+                    continue
+                if carrier is None:
+                    relayed = message.f[message.parts[f]] == q.name
+                    had = relayed | self._knows_exchange(system, q)
+                    theirs.append((message.f[f] == q.name) & had)
+                elif carrier in q.role.sends:
                     theirs.append((message.f[f] == q.name) & self._seen(system, q, carrier))
             parts.append(disj(*mine, *theirs))
         parts += [self._part(system, message, p, whole) for p, whole in message.parts.items()]
         return conj(*parts)
 
     def _part(self, system: System, message: Message, part: str, whole: str) -> Expr:
-        """When the field `part` fits the field `whole`: both of the same maker."""
+        """When the field `part` fits the field `whole`: both of the same maker, or no `whole`."""
         f = message.f
-        allowed = [f[whole] == "adversary"]
+        allowed = [f[whole].one_of("adversary", "none")]
         for q in system.runs:
             made = q.role.sends.get(message.name, {}).get(part)
             if isinstance(made, Expr):

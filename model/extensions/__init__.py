@@ -119,6 +119,10 @@ class Extension:
     """By role: a further condition for a run to start, over `own` and `prev`."""
     shown: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """By message: `Message.shown` of the added fields."""
+    parts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By message: `Message.parts` of the added fields."""
+    knows: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By message: `Message.knows` of the added fields."""
     needs: tuple[str, ...] = ()
     """The extensions that must be present too."""
     excludes: Mapping[str, str] = field(default_factory=dict)
@@ -296,6 +300,8 @@ def _messages(role: Role, e: Extension) -> dict[str, Message]:
             optional=(*m.optional, *e.optional.get(name, ())),
             record=(*m.record, *(f for f in fields if f in e.record)),
             shown={**m.shown, **e.shown.get(name, {})},
+            parts={**m.parts, **e.parts.get(name, {})},
+            knows=(*m.knows, *e.knows.get(name, ())),
         )
     return out
 

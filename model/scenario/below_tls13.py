@@ -86,4 +86,20 @@ SCENARIOS = (
          "sends_data": (False,)},
         extensions=("extended_master_secret",),
     ),
+    Scenario(
+        "degenerate-shares",
+        "TLS 1.2 with DHE and ECDHE: shares that do not contribute to the secret",
+        {**TLS12, **offers("DHE", "ECDHE"), **no_client_auth("client")},
+        {**TLS12, **offers("DHE", "ECDHE"), **no_client_auth("server"), "sends_data": (False,)},
+        extensions=("degenerate_shares",),
+    ),
+    Scenario(
+        "degenerate-shares-ems",
+        "the same where both ends demand the extended master secret",
+        {**TLS12, **offers("DHE", "ECDHE"), **no_client_auth("client"), "requires_ems": (True,)},
+        {**TLS12, **offers("DHE", "ECDHE"), **no_client_auth("server"), "sends_data": (False,),
+         "requires_ems": (True,)},
+        extensions=("degenerate_shares", "extended_master_secret"),
+        default=False,
+    ),
 )

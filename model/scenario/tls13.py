@@ -29,6 +29,20 @@ _RETRYING = (
 )
 SCENARIOS = (
     Scenario(
+        "kem",
+        "TLS 1.3 where the server encapsulates the secret, and the adversary may do so again",
+        {**TLS13, "sends_data": (False,)},
+        {**TLS13, "sends_data": (False,)},
+        extensions=("kem",),
+    ),
+    Scenario(
+        "degenerate-shares-tls13",
+        "TLS 1.3 with shares that do not contribute, also after a retry",
+        {**TLS13, **no_client_auth("client")},
+        {**TLS13, "supports_x25519": EITHER, **no_client_auth("server"), "sends_data": (False,)},
+        extensions=("degenerate_shares", "retry"),
+    ),
+    Scenario(
         "key-update",
         "TLS 1.3 where both ends may update their keys once and answer",
         {**TLS13, **no_client_auth("client"), "updates": (True,)},

@@ -429,3 +429,18 @@ def test_a_row_may_read_what_a_memory_records(tmp_path: Path) -> None:
     )
     outcome = verify(Request(("ORD-1",), flaw=_own(tmp_path, text)), workers=1)
     assert outcome.rows["tls12-small"][FINISHED] is True
+
+
+@pytest.mark.scenario
+def test_the_session_hash_tells_handshakes_with_degenerate_shares_apart() -> None:
+    """Who takes such a share shares a key with a stranger, unless the master secret is extended."""
+    fallen = {
+        where: _fallen_by(
+            verify(Request(flaw="degenerate_public_value", scenario=where), workers=1).results,
+            where,
+        )
+        for where in ("degenerate-shares", "degenerate-shares-ems")
+    }
+    stranger = {"who_shares_a_key_knows_with_whom", "the_session_keys_identify_the_channel"}
+    taken = {"no_key_is_derived_from_a_degenerate_share"}
+    assert fallen == {"degenerate-shares": stranger | taken, "degenerate-shares-ems": taken}

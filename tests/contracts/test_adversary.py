@@ -78,14 +78,14 @@ def built(
             shown = carrier in of.by_name[peer].role.sends
             shown = shown and bool(now.get(sent(peer, carrier).payload))
             able = [v for v in able if v in ("adversary", "none") or (v == peer and shown)]
-        elif f in hidden and d in (ClientOwner, ServerOwner):
+        elif f in message.knows or (f in hidden and d in (ClientOwner, ServerOwner)):
             able = [v for v in able if v in ("adversary", "none")]
         elif f in hidden:
             able = [v for v in able if v in ("honest", "adversary")]
         out[f"msg.{f}"] = rng.choice(able)
     for part, whole in message.parts.items():
         maker = out[f"msg.{whole}"]
-        if maker != "adversary":
+        if maker not in ("adversary", "none"):
             made = of.at(str(maker), of.by_name[str(maker)].role.sends[message.name][part])
             d = message.fields[part]
             out[f"msg.{part}"] = next(v for v in d.values if holds(made == v, now))

@@ -70,6 +70,13 @@ KEYS = Scenario(
     },
     extensions=("cipher_suites", "early_data", "psk", "psk_list"),
 )
+SHARES = Scenario(
+    "shares-of-tls13",
+    "shares that are ciphertexts or do not contribute, with a key, early data and a retry",
+    {**ONLY_13, **PSK, "sends_early": EITHER},
+    {**ONLY_13, **PSK, "takes_early": EITHER, "supports_x25519": EITHER},
+    extensions=("degenerate_shares", "early_data", "kem", "psk", "retry"),
+)
 SUITES = {f"offers_{s}": (True,) for s in ("RSA", "DHE", "DH_RSA", "PSK", "RSA_PSK", "DHE_PSK")}
 TLS12 = Scenario(
     "all-of-tls12",
@@ -95,6 +102,7 @@ TLS12 = Scenario(
         "requires_ems": (True,),
     },
     extensions=(
+        "degenerate_shares",
         "extended_master_secret",
         "fallback",
         "false_start",
@@ -115,7 +123,7 @@ BEST_IS_TLS12 = replace(
 
 @pytest.mark.deep
 @pytest.mark.parametrize(
-    "where", [TLS12, BEST_IS_TLS12, TLS13, SCHEMES, KEYS], ids=lambda s: s.name
+    "where", [TLS12, BEST_IS_TLS12, TLS13, SCHEMES, KEYS, SHARES], ids=lambda s: s.name
 )
 def test_every_invariant_is_proved_where_all_extensions_are(where: Scenario) -> None:
     system = where.system()
