@@ -64,16 +64,16 @@ def shown_by(r: View, peer: str) -> Expr:
     now: Expr = getattr(r, name)
     if "psk" not in r.run.role.variables:
         return now
-    earlier = getattr(r, f"session_{name}") if f"session_{name}" in r.run.role.variables else now
-    return ite(
-        r.psk == "resumption",
-        earlier,
-        ite(
-            r.psk == "external",
-            const("honest", Certificate),
-            ite(r.psk == "adversary", const("adversary", Certificate), now),
-        ),
-    )
+
+    def by(key: Expr, certificate: Expr) -> Expr:
+        shares = {"external": "honest", "adversary": "adversary"}
+        for k, who in shares.items():
+            certificate = ite(key == k, const(who, Certificate), certificate)
+        return certificate
+
+    kept = f"session_{name}"
+    earlier = getattr(r, kept) if kept in r.run.role.variables else now
+    return ite(r.psk == "resumption", by(r.session_psk, earlier), by(r.psk, now))
 
 
 def server_authenticated(c: View) -> Expr:

@@ -12,8 +12,8 @@ from properties.retry import field_of
 
 NEEDS = ("tls13", "psk")
 SESSION = (
-    "client_random", "offer", "exchange", "server_random", "server_share", "server_certificate",
-    "requested", "client_certificate",
+    "psk", "client_random", "offer", "exchange", "server_random", "server_share",
+    "server_certificate", "requested", "client_certificate",
 )
 
 

@@ -75,7 +75,7 @@ EXTENSION = Extension(
     "degenerate_shares",
     "8446 4.2.8.1, 4.2.8.2, 7.4.2; 8422 5.10, 5.11; 7919 3, 5.1",
     "shares that do not contribute to the secret",
-    variables=dict.fromkeys(ENDS, {"degenerate": Variable(BOOL, (False,))}),
+    variables={end: {"degenerate": Variable(BOOL, (False,))} for end in ENDS},
     fields=dict.fromkeys((*_OF_CLIENT, *_OF_SERVER), FIELD),
     parts={m: {"degenerate": f} for of in SHARES.values() for m, f in of.items()},
     sends={

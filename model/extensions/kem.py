@@ -1,8 +1,8 @@
-"""Key encapsulation in TLS 1.3, as in the hybrid group X25519MLKEM768.
+"""Key encapsulation in TLS 1.3: the group X25519MLKEM768 (draft-ietf-tls-ecdhe-mlkem).
 
-1. The client's share is an encapsulation key, the server's share a ciphertext.  8446 4.2.8; draft-
-   The secret is in the ciphertext: its maker alone chooses the secret.          ietf-tls-ecdhe-mlkem
-2. Whoever knows a secret can put it into another ciphertext, for another        8446 7.1
+1. The client's share is an encapsulation key, the server's share a ciphertext.   8446 4.2.8
+   The secret is in the ciphertext: its maker alone chooses the secret.
+2. Whoever knows a secret can put it into another ciphertext, for another         8446 7.1
    client. Only the transcript, which goes into every key, tells the two
    handshakes apart.
 

@@ -23,7 +23,10 @@ knows the secret of that handshake. A ticket is the name of the server run that 
 and cannot be forged.
 
 One key is offered at a time; all tickets of a connection are equal, and the client keeps the first.
-Only a handshake with certificates is resumed, by a run that has nothing else to do.
+A handshake with certificates or with an external key is resumed, by a run that has nothing else to
+do. A chain of tickets needs no more: an external key stands for any key of two honest ends that the
+adversary does not know, and what is proved of the ticket of a handshake with such a key holds of
+the next key of any chain.
 """
 
 from __future__ import annotations
@@ -82,7 +85,9 @@ def _once(domain: Domain, initial: object = "none") -> Variable:
 
 SESSION = {
     "client": {
+        "psk": Psk,
         "client_random": ClientOwner,
+        "exchange": ClientOwner,
         "server_random": ServerOwner,
         "server_share": ServerOwner,
         "server_certificate": Certificate,
@@ -90,10 +95,12 @@ SESSION = {
         "client_certificate": Certificate,
     },
     "server": {
+        "psk": Psk,
         "client_random": ClientOwner,
         "offer": ClientOwner,
         "exchange": ClientOwner,
         "server_random": ServerOwner,
+        "server_share": ServerOwner,
         "requested": BOOL,
         "client_certificate": Certificate,
     },
@@ -174,16 +181,25 @@ def _prev(name: str, domain: Domain) -> Expr:
     return var(f"prev.{name}", domain)
 
 
+SHARED = ite(
+    _prev("shares", Shares) == "one", before["client"].random, const("none", ClientOwner)
+)
+"""The client's share in the previous handshake."""
 EARLIER = {
     "client": {
+        **{n: _prev(n, d) for n, d in SESSION["client"].items()},
         "client_random": before["client"].random,
-        **{n: _prev(n, d) for n, d in SESSION["client"].items() if n != "client_random"},
+        "exchange": SHARED,
     },
     "server": {
+        "psk": before["server"].psk,
         "client_random": _prev("client_random", ClientOwner),
         "offer": _prev("client_offer", ClientOwner),
         "exchange": _prev("exchange", ClientOwner),
         "server_random": before["server"].random,
+        "server_share": ite(
+            before["server"].psk_ke, const("none", ServerOwner), before["server"].random
+        ),
         "requested": _prev("client_auth", base_server.client_auth.domain) != "none",
         "client_certificate": _prev("client_certificate", Certificate),
     },
@@ -192,6 +208,7 @@ EARLIER = {
 
 
 SESSION_FIELDS = {
+    "psk": Psk,
     "client_random": ClientOwner,
     "offer": ClientOwner,
     "exchange": ClientOwner,
@@ -201,18 +218,19 @@ SESSION_FIELDS = {
     "requested": BOOL,
     "client_certificate": Certificate,
 }
-"""The fields that are not fixed in the transcript of a TLS 1.3 handshake with certificates."""
+"""The fields that are not fixed in the transcript of a TLS 1.3 handshake, and its key."""
 
 
 def _whole(role: str, part: Mapping[str, Expr], used: Expr) -> dict[str, Expr]:
     """All fields of a session, from those that `role` keeps; empty values unless `used`."""
     full = dict(part)
     if role == "client":
-        full["offer"] = full["exchange"] = full["client_random"]
+        full["offer"] = full["client_random"]
     else:
-        full["server_share"] = full["server_random"]
         full["server_certificate"] = ite(
-            used, const("honest", Certificate), const("none", Certificate)
+            used & (full["psk"] == "none"),
+            const("honest", Certificate),
+            const("none", Certificate),
         )
     return {n: full[n] for n in SESSION_FIELDS}
 
@@ -239,7 +257,7 @@ def kept(role: str, own: Fields) -> dict[str, Expr]:
 has_ticket = (
     client.resumes
     & (before["client"].ticket != "none")
-    & (before["client"].psk == "none")
+    & (before["client"].psk != "resumption")
     & (before["client"].write_key == "application")
 )
 external_key = ite(
@@ -289,7 +307,7 @@ _own_ticket = mapping(before["server"].random, {v: v for v in ServerOwner.values
 resumption = (
     server.resumes
     & before["server"].issued
-    & (before["server"].psk == "none")
+    & (before["server"].psk != "resumption")
     & ~server.expired
     & eq(hello.identity, _own_ticket)
 )

@@ -124,8 +124,8 @@ offered = conj(
 another = (hrr.group == "none") | (hrr.group != client.first_group)
 shares = ite(client.first_group == "none", const("empty", Shares), const("one", Shares))
 """What the first hello of TLS 1.3 has of key_share."""
-_shares_now = ite(client.retry_group == "none", base_client.shares, const("one", Shares))
-present_share = ite(_shares_now == "one", base_client.me, const("none", ClientOwner))
+shares_now = ite(client.retry_group == "none", base_client.shares, const("one", Shares))
+present_share = ite(shares_now == "one", base_client.me, const("none", ClientOwner))
 """The share in the client's last hello."""
 share_group = ite(client.retry_group == "none", client.first_group, client.retry_group)
 """The group of the client's present share."""
@@ -242,9 +242,9 @@ EXTENSION = Extension(
             "SecondClientHello": {
                 **SENDS["client"]["ClientHello"],
                 **_client_hello,
-                "shares": _shares_now,
+                "shares": shares_now,
                 "key_share": present_share,
-                "group": ite(_shares_now == "one", share_group, const("none", NamedGroup)),
+                "group": ite(shares_now == "one", share_group, const("none", NamedGroup)),
                 "cookie": client.cookie,
             },
         },

@@ -14,6 +14,8 @@ from model.extensions import Amend, Extension
 from model.extensions.psk import EXTENSION as PSK
 from model.extensions.psk import (
     HELLO,
+    SHARED,
+    before,
     binder_observers,
     client_binder,
     common_mode,
@@ -41,6 +43,7 @@ from model.extensions.retry import (
     server,
     share_group,
     shares,
+    shares_now,
     supported,
 )
 from model.extensions.retry import hello as groups
@@ -48,6 +51,7 @@ from model.generations.negotiation import ch, compression_null, offer, sh, share
 from model.principal import client as base_client
 from model.principal import server as base_server
 from model.rule import check, receive
+from model.transcript import earlier
 
 _groups = disj(*(groups[f"supports_{g}"] for g in SUPPORTED))
 # Neither of key_share and supported_groups without the other (RFC 8446 9.2).
@@ -57,6 +61,7 @@ _supports = {
     & ((base_client.shares != "none") | (base_client.max_version != "TLS13"))
     for g in SUPPORTED
 }
+_nobody = const("none", base_client.me.domain)
 _ke_alone = selects & ~dhe & ~server.asks_cookie
 _no_group = const("none", NamedGroup)
 
@@ -102,6 +107,8 @@ EXTENSION = Extension(
     "8446 4.1.4, 4.2.11.2",
     "pre-shared keys after a HelloRetryRequest",
     needs=("psk", "retry"),
+    # The share of the handshake before is that of its last hello.
+    terms=((SHARED, ite(earlier(shares_now) == "one", before["client"].random, _nobody)),),
     implied=True,
     fields={"SecondClientHello": HELLO},
     optional={"SecondClientHello": ("identity",)},
