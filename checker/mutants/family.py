@@ -18,6 +18,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial, reduce
+from itertools import chain
 from typing import Any
 
 from checker.broken import broken
@@ -307,16 +308,22 @@ class Family:
     def _steps(self, change: Change, small: System, events: Collection[Any]) -> list[Step]:
         """The steps of the mutant on some events of its runs, with the rows of its machines."""
         rows = {r.name: {x.name: x for x in r.role.rules} for r in small.runs}
+        kept: Iterable[Step] = ()
         if change.open:
             made: Iterable[Step] = self.made.on(change.system, events)
         elif change.whole:
             made = change.system.raw_steps
         else:
             gone = {id(s) for s in change.gone}
-            made = (*(s for s in self.sound.raw_steps if id(s) not in gone), *change.new)
+            kept, made = (s for s in self.sound.raw_steps if id(s) not in gone), change.new
+        # A row may have the name that another one has in the sound system.
+        named = chain(
+            ((s, change.labels.get(s.label, s.label)[1]) for s in kept),
+            ((s, s.rule.name) for s in made),
+        )
         return [
-            replace(s, rule=rows[s.run][change.labels.get(s.label, s.label)[1]])
-            for s in made
+            replace(s, rule=rows[s.run][name])
+            for s, name in named
             if (s.run, s.rule.trigger) in events
         ]
 

@@ -246,6 +246,15 @@ def test_a_killed_mutant_of_tls_has_a_trace_that_replays_to_the_violation(small:
 
 
 @pytest.mark.deep
+def test_a_refusal_that_does_what_another_did_replays_by_its_own_name() -> None:
+    where = scenario("cipher-suites-honest")
+    system, row = where.system(), "server_receive_client_hello_psk"
+    found = [m for m in mutants_of(system) if (m.row, m.kind) == (row, "condition")]
+    family = Family(system, holding(where), [m for m in found if "has_AES256_SHA384" in m.what])
+    assert UNDECIDED not in {family.judge(m).fate for m in family.changes}
+
+
+@pytest.mark.deep
 def test_every_property_that_falls_is_found(small: Family) -> None:
     m = next(m for m in small.changes if (m.row, m.what) == (TRUST, "known CA"))
     one, every = small.judge(m), small.judge(m, every=True)
