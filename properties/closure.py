@@ -34,6 +34,12 @@ def a_finished_that_does_not_verify_is_a_decrypt_error(w: World) -> list[Implica
     ]
 
 
+@invariant("ALR-7", "5246 7.2.2; 8446 6.2", ("reliable",))
+def no_record_between_honest_ends_is_a_bad_one(w: World) -> list[Implication]:
+    """Without an adversary no end closes with bad_record_mac."""
+    return [when(r.state == "CLOSED").then(r.alert != "bad_record_mac") for r in w.runs]
+
+
 @invariant("CLO-1", "5246 7.2.1; 8446 6.1")
 def the_end_is_clean_only_after_close_notify(w: World) -> list[Implication]:
     """A truncated connection is never reported as a clean end."""

@@ -153,7 +153,9 @@ def incompatible_ends_close_with_the_right_alert(w: World) -> list[Implication]:
             conj(
                 both_closed,
                 disj(
-                    conj(neg(strangers(c, s)), s.alert == "handshake_failure"),
+                    conj(
+                        neg(strangers(c, s)), neg(no_list(c, s)), s.alert == "handshake_failure"
+                    ),
                     conj(unknown_name(c, s), s.alert == "unrecognized_name"),
                     conj(no_protocol(c, s), s.alert == "no_application_protocol"),
                     conj(no_list(c, s), s.alert == "missing_extension"),

@@ -99,7 +99,8 @@ _OBSERVERS = (
     latch("got_again", "receive", "ApplicationData",
           disj(*(conj(own[f"got_{n}"], sequence == n) for n in OF_DATA))),
     latch("number_reused", "send", "ApplicationData",
-          disj(*(conj(own[f"data_{n}"], own.write_sequence == n) for n in OF_DATA))),
+          disj(own.write_sequence == LAST,
+               *(conj(own[f"data_{n}"], own.write_sequence == n) for n in OF_DATA))),
     *(
         latch("out_of_order", "receive", m,
               conj(client.read_key == "application", neg(eq(sequence, own.read_sequence))))

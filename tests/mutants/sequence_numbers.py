@@ -16,6 +16,10 @@ MUTANTS = {
         "sequence-numbers-tls13",
         without_effects("server_send_application_data_CONNECTED_to_SAME", "write_sequence"),
     ),
+    "no_record_between_honest_ends_is_a_bad_one": c(
+        "sequence-numbers-honest",
+        without_effects("client_receive_application_data_CLOSING_to_SAME", "read_sequence"),
+    ),
     "a_clean_end_comes_after_all_data": c(
         "sequence-numbers",
         without_check("client_receive_close_notify_CONNECTED_to_ANSWER_CLOSE", "sequence number"),
