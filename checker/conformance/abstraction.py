@@ -126,6 +126,7 @@ class Abstraction:
         self.retry: wire.ServerHello | None = None
         self.answer: wire.ServerHello | None = None
         self.shares: dict[str, bytes] = {}
+        self.params = wire.ServerShare(b"")
         self.contexts: list[bytes] = []
         self.tickets: list[bytes] = []
         # The schemes in a CertificateRequest; by direction, the kind of key in a Certificate.
@@ -182,7 +183,8 @@ class Abstraction:
         elif message == "Certificate":
             self.keys[direction] = wire.signing_key(body, modern=self.modern)
         elif message == "ServerKeyExchange":
-            self.shares[message], _ = wire.server_share(body, self._exchange())
+            self.params = wire.server_share(body, self._exchange())
+            self.shares[message] = self.params.whole
         elif message == "ClientKeyExchange":
             self.shares[message] = wire.client_share(body, self._exchange())
 
@@ -214,9 +216,15 @@ class Abstraction:
             asks = wire.Reader(message, body).number(1)
             return {"request_update": KEY_UPDATE[asks] if asks < 2 else "other"}
         if message == "ServerKeyExchange":
-            share, prime = wire.server_share(body, self._exchange())
-            made = share == self.shares.get(message)
-            fields = {"share": self.server if made else "adversary", "group": self._kind(prime)}
+            share = wire.server_share(body, self._exchange())
+            made = share.whole == self.shares.get(message)
+            kind = self._kind(share.prime.bit_length())
+            fields = {
+                "share": self.server if made else "adversary",
+                "group": kind,
+                "degenerate": bool(share.public)
+                and wire.degenerate(share.public, share.group, share.prime),
+            }
             return fields | self._parameters_scheme(body)
         if message == "CertificateVerify":
             named = wire.Reader(message, body).number(2) if self.names_schemes else None
@@ -224,8 +232,14 @@ class Abstraction:
         if message == "ClientKeyExchange":
             if self._exchange() in ("RSA", "RSA_EXPORT"):
                 return {}  # the premaster is encrypted
-            made = wire.client_share(body, self._exchange()) == self.shares.get(message)
-            return {"exchange": self.client if made else "adversary", "encrypted_to": "none"}
+            public = wire.client_share(body, self._exchange())
+            made = public == self.shares.get(message)
+            of = self.params
+            return {
+                "exchange": self.client if made else "adversary",
+                "encrypted_to": "none",
+                "degenerate": wire.degenerate(public, of.group, of.prime),
+            }
         if message == "ChangeCipherSpec" and body:
             return {"value": "1" if body == b"\1" else "other"}
         if message == "Alert":
@@ -345,6 +359,7 @@ class Abstraction:
             "key_share": _made(
                 share if h.shares else None, mine.extensions.get(wire.KEY_SHARE), self.client
             ),
+            "degenerate": any(wire.degenerate(x, g) for g, x in h.shares.items()),
             "signature_algorithms": _list(wire.schemes(h.extensions)),
             "post_handshake_auth": wire.POST_HANDSHAKE_AUTH in h.extensions,
             "psk_ke": 0 in h.modes,
@@ -357,7 +372,7 @@ class Abstraction:
         }
         if h.version == "TLS13" and share is not None and first is not None:
             fields |= {
-                "group": self._group(h.shares[0]) if h.shares else "none",
+                "group": self._group(next(iter(h.shares))) if h.shares else "none",
                 "supports_x25519": any(g in h.supported for g in first.shares),
                 "supports_secp256r1": any(g not in first.shares for g in h.supported),
             }
@@ -376,6 +391,7 @@ class Abstraction:
             "key_share": _made(
                 h.extensions.get(wire.KEY_SHARE), own.get(wire.KEY_SHARE), self.server
             ),
+            "degenerate": bool(h.share) and wire.degenerate(h.share, h.group or 0),
             "group": "none" if h.group is None else self._group(h.group),
             "selected": "none" if selected is None else self._selected(),
             "session_tickets": wire.SESSION_TICKET in h.extensions,

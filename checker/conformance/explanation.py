@@ -165,7 +165,8 @@ def _flawed_rows(end: str) -> tuple[tuple[str, Rule], ...]:
         patch, there = flaw.patches.get(end), scenario(flaw.where).extensions
         if patch is None or not {*there} <= {*ALWAYS}:
             continue
-        sound = role(end, there)
+        # A row that a flaw adds is extended, too, unless the flaw is one of an extension.
+        sound = role(end, ALWAYS if there else ())
         guards = {r.name: r.guard for r in whole(sound).table}
         out += [
             (flaw.name, r)

@@ -36,8 +36,8 @@ HELLO = {"client": "ServerHello", "server": "ClientHello"}
 WITH_DATA = ("ApplicationData", "KeyUpdate")
 """What an end sends when it has data; a KeyUpdate is answered before that (RFC 8446 4.6.3)."""
 
-ALWAYS = ("signature_schemes",)
-"""The extensions that every handshake here has; below TLS 1.2 they change nothing."""
+ALWAYS = ("degenerate_shares", "signature_schemes")
+"""The extensions that every handshake here has."""
 
 Key = tuple[tuple[Value, ...], tuple[Value, ...]]
 """A state: the values of the audited run (`state`, then the role's variables) and of the peer."""
@@ -336,6 +336,8 @@ class HonestMachine:
             values[wrong] = "none" if wrong == "encrypted_to" else "random"
         if name == "Alert":
             values = {"level": symbol.level, "description": symbol.description}
+        if altered.get("degenerate"):
+            own.degenerate = True  # so the peer has the same constant for a secret
         under = symbol.under if isinstance(symbol, Probe) else ""
         values |= altered
         if under == "wrong":

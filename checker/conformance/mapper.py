@@ -97,8 +97,10 @@ class Ticket:
     age_add: int
 
 
-def agree(key: Any, share: Share) -> bytes:
-    """The shared secret of an own key and a share; zeros if the share is none."""
+def agree(key: Any, share: Share, *, degenerate: bool = False) -> bytes:
+    """The shared secret of an own key and a share; zeros if one of the shares is none."""
+    if degenerate:
+        return bytes(32)
     try:
         if isinstance(key, x25519.X25519PrivateKey):
             return key.exchange(x25519.X25519PublicKey.from_public_bytes(share.public))
@@ -137,6 +139,7 @@ class Mapper:
         self.session = os.urandom(32) if self.modern and self.end == "client" else b""
         self.suite = self._first_suite()
         self.share = Share()
+        self.degenerate = False  # the own share
         self.server_key: Any = None
         self.premaster = b""
         self.master = b""
@@ -284,7 +287,7 @@ class Mapper:
         r = wire.Reader("ClientKeyExchange", body)
         if self.suite.exchange.startswith("ECDHE"):
             self.share.public = r.vector(1)
-            self.premaster = agree(self._key(), self.share)
+            self.premaster = agree(self._key(), self.share, degenerate=self.degenerate)
         elif self.suite.exchange == "RSA":
             key = self.credentials.server.key
             try:
@@ -298,9 +301,15 @@ class Mapper:
         """The own key of the group in use."""
         return self.point if self.share.group == P256 else self.curve
 
+    def _public(self, key: Any, altered: Mapping[str, Any]) -> bytes:
+        """The own share: the public value of a key, or zeros."""
+        self.degenerate = bool(altered.get("degenerate"))
+        public = _public(key)
+        return bytes(len(public)) if self.degenerate else public
+
     def _handshake_keys(self) -> None:
         """The handshake keys of TLS 1.3, after ServerHello."""
-        shared = agree(self._key(), self.share)
+        shared = agree(self._key(), self.share, degenerate=self.degenerate)
         self.schedule = ks.Schedule(self.suite, psk=self.psk, shared=shared)
         other = "SERVER" if self.end == "client" else "CLIENT"
         self.connection.epochs.add(self._traffic(f"{other}_HANDSHAKE_TRAFFIC_SECRET"))
@@ -434,14 +443,15 @@ class Mapper:
         return build(symbol, altered)
 
     def _make_ClientHello(self, symbol: Symbol, altered: Mapping[str, Any]) -> bytes:  # noqa: N802
-        shares = {} if "retry" in self.config.extensions else {X25519: _public(self.curve)}
+        retries = "retry" in self.config.extensions
+        shares = {} if retries else {X25519: self._public(self.curve, altered)}
         return self._hello(symbol, altered, shares)
 
     def _make_SecondClientHello(  # noqa: N802
         self, symbol: Symbol, altered: Mapping[str, Any]
     ) -> bytes:
         self.share.group = self.group or X25519
-        shares = {self.share.group: _public(self._key())}
+        shares = {self.share.group: self._public(self._key(), altered)}
         return self._hello(symbol, altered, {} if altered.get("shares") == "empty" else shares)
 
     def _hello(
@@ -501,7 +511,7 @@ class Mapper:
             extensions = extension(wire.SUPPORTED_VERSIONS, u16(version))
             if altered.get("key_share") != "none":
                 group = self.share.group or X25519
-                share = u16(group) + vector(2, _public(self._key()))
+                share = u16(group) + vector(2, self._public(self._key(), altered))
                 extensions += extension(wire.KEY_SHARE, share)
             if self.psk:
                 extensions += extension(wire.PRE_SHARED_KEY, u16(0))
@@ -555,7 +565,7 @@ class Mapper:
     ) -> bytes:
         group = P256 if self.share.group == P256 else X25519
         self.share.group = group if self.end == "server" else self.share.group
-        params = b"\x03" + u16(group) + vector(1, _public(self._key()))
+        params = b"\x03" + u16(group) + vector(1, self._public(self._key(), altered))
         signed = self.randoms["client"] + self.randoms["server"] + params
         return params + self._signature(signed, altered)
 
@@ -602,17 +612,17 @@ class Mapper:
             prime = self.share.prime
             secret = int.from_bytes(os.urandom(32), "big")
             public, shared = 0, 0
-            if prime > 2:
+            if altered.get("degenerate"):
+                public, shared = 1, 1
+            elif prime > 2:
                 public = pow(self.share.generator, secret, prime)
                 shared = pow(int.from_bytes(self.share.public, "big"), secret, prime)
             size = (prime.bit_length() + 7) // 8 or 1
             self.premaster = shared.to_bytes(size, "big").lstrip(b"\0")
-            return vector(2, (0 if "exchange" in altered else public).to_bytes(size, "big"))
-        self.premaster = agree(self._key(), self.share)
-        public_point = _public(self._key())
-        if "exchange" in altered:
-            public_point = bytes(len(public_point))
-        return vector(1, public_point)
+            return vector(2, public.to_bytes(size, "big"))
+        point = self._public(self._key(), altered)
+        self.premaster = agree(self._key(), self.share, degenerate=self.degenerate)
+        return vector(1, point)
 
     def _encrypted_premaster(self) -> bytes:
         self.premaster = u16(min(self.version, ks.TLS12)) + os.urandom(46)

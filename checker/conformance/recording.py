@@ -35,6 +35,7 @@ DIRECTIONS = (TO_SERVER, TO_CLIENT)
 OWN_NAME = {"close_notify": "CloseNotify", "no_certificate": "NoCertificate"}
 """The alerts that are messages of their own in the model."""
 WITHOUT = {
+    "kem": "a ciphertext does not show whose secret is in it",
     "ignored_records": "its bound on ignored records in a row is in no RFC: a longer row is legal",
 }
 """The extensions that the monitor's machines do without, and why."""

@@ -42,6 +42,23 @@ SUPPORTED_VERSIONS, COOKIE, PSK_MODES, POST_HANDSHAKE_AUTH, KEY_SHARE = 43, 44, 
 """Extension types (RFC 8446 4.2, RFC 6066 3, 8, RFC 7301 3.1, RFC 7366 2, RFC 7627 5.1, RFC 5077
 3.2, RFC 5746 3.2)."""
 
+_NIST = (23, 24, 25)
+X25519, X25519MLKEM768 = 29, 4588
+_SMALL_ORDER = {
+    X25519: (
+        _P := 2**255 - 19,
+        (
+            0,
+            1,
+            _P - 1,
+            325606250916557431795983626356110631294008115727848805560023387167927233504,
+            39382357235489614581723060781553021112529911719440698176882885853963445705823,
+        ),
+    ),
+    30: (_Q := 2**448 - 2**224 - 1, (0, 1, _Q - 1)),
+}
+"""By named group, X25519 and X448: the prime, and the points whose shared secret is zero."""
+
 _KEYS = (
     (rsa.RSAPublicKey, "RSA"),
     (ec.EllipticCurvePublicKey, "EC"),
@@ -261,12 +278,13 @@ class ClientHello:
         return pairs(self.extensions.get(SUPPORTED_GROUPS, b"")[2:])
 
     @property
-    def shares(self) -> list[int]:
-        """The groups of the key shares (RFC 8446 4.2.8)."""
-        r, out = _reader_of("ClientHello key_share", self.extensions.get(KEY_SHARE)), []
+    def shares(self) -> dict[int, bytes]:
+        """The key shares by group (RFC 8446 4.2.8)."""
+        r = _reader_of("ClientHello key_share", self.extensions.get(KEY_SHARE))
+        out: dict[int, bytes] = {}
         while r.more():
-            out.append(r.number(2))
-            r.vector(2)
+            group = r.number(2)
+            out.setdefault(group, r.vector(2))
         return out
 
     @property
@@ -328,6 +346,11 @@ class ServerHello:
         """The group of the key share, or of a HelloRetryRequest (RFC 8446 4.2.8)."""
         share = self.extensions.get(KEY_SHARE)
         return None if share is None else Reader("ServerHello key_share", share).number(2)
+
+    @property
+    def share(self) -> bytes:
+        """The value of the key share; empty without one."""
+        return self.extensions.get(KEY_SHARE, b"")[4:]
 
 
 def client_hello(body: bytes) -> ClientHello:
@@ -401,9 +424,35 @@ def client_share(body: bytes, exchange: str) -> bytes:
     return Reader("ClientKeyExchange", body).vector(1 if exchange.startswith("ECDHE") else 2)
 
 
-def server_share(body: bytes, exchange: str) -> tuple[bytes, int]:
-    """The public value (or temporary RSA key) of a ServerKeyExchange; the bits of its DH prime."""
+@dataclass(frozen=True)
+class ServerShare:
+    """The parameters of a ServerKeyExchange."""
+
+    whole: bytes
+    public: bytes = b""  # empty for a temporary RSA key
+    group: int = 0  # the named curve, if any
+    prime: int = 0  # of a finite-field group
+
+
+def server_share(body: bytes, exchange: str) -> ServerShare:
+    """The share in a ServerKeyExchange; `exchange` as in `SUITES`."""
     return _parameters(Reader("ServerKeyExchange", body), exchange)
+
+
+def degenerate(public: bytes, group: int = 0, prime: int = 0) -> bool:
+    """Whether a public value of a named group, or of the finite-field group with that `prime`,
+    makes the shared secret a constant (RFC 8446 4.2.8.1, 4.2.8.2, 7.4.2; RFC 7748 6)."""
+    if prime:
+        return int.from_bytes(public, "big") % prime in (0, 1, prime - 1)
+    if group == X25519MLKEM768:
+        public, group = public[-32:], X25519
+    if group in _NIST:
+        return not any(public[1:])  # infinity, or zeros, which are no point
+    if group not in _SMALL_ORDER:
+        return False
+    p, points = _SMALL_ORDER[group]
+    u = int.from_bytes(public, "little") % (1 << p.bit_length())  # of X25519 a bit is not used
+    return u % p in points
 
 
 def scheme_of_parameters(body: bytes, exchange: str) -> int:
@@ -413,7 +462,7 @@ def scheme_of_parameters(body: bytes, exchange: str) -> int:
     return r.number(2)
 
 
-def _parameters(r: Reader, exchange: str) -> tuple[bytes, int]:
+def _parameters(r: Reader, exchange: str) -> ServerShare:
     """What `server_share` gives, read up to the signature."""
     if exchange.startswith("ECDHE"):
         curve = r.take(3)  # curve_type, named curve (RFC 8422 5.4)
@@ -421,11 +470,13 @@ def _parameters(r: Reader, exchange: str) -> tuple[bytes, int]:
             raise RecordingError(
                 f"ServerKeyExchange: expected a named curve (type 3), got type {curve[0]}"
             )
-        return curve + r.vector(1), 0
+        public = r.vector(1)
+        return ServerShare(curve + public, public, int.from_bytes(curve[1:], "big"))
     if exchange == "RSA_EXPORT":
-        return r.vector(2) + r.vector(2), 0  # RFC 2246 7.4.3
+        return ServerShare(r.vector(2) + r.vector(2))  # RFC 2246 7.4.3
     prime, generator, public = r.vector(2), r.vector(2), r.vector(2)
-    return prime + generator + public, int.from_bytes(prime, "big").bit_length()
+    whole = prime + generator + public
+    return ServerShare(whole, public, prime=int.from_bytes(prime, "big"))
 
 
 def name_of(kind: int, body: bytes, *, retried: bool) -> str | None:

@@ -51,7 +51,7 @@ def _every(role: Role, rule: Rule) -> Amend | None:
         return None
     found = there(role.name, rule.event)
     contributes = check("share contributes", neg(found), "illegal_parameter")
-    return Amend("", checks=(contributes,), do={"degenerate": found})
+    return Amend("", checks=(contributes,), do={"degenerate": own.degenerate | found})
 
 
 def _observers(end: str) -> tuple[Observer, ...]:
@@ -62,14 +62,11 @@ def _observers(end: str) -> tuple[Observer, ...]:
         if message.endswith("KeyExchange"):
             used = server.version <= "TLS12"
         found = conj(used, there(end, message))
+        kept = eq(after("degenerate", BOOL), own.degenerate | found)
         out += [latch("took_degenerate", "receive", message, found),
-                keeps("receive", message, disj(neg(used), eq(after("degenerate", BOOL), found)))]
+                keeps("receive", message, disj(neg(used), kept))]
     return tuple(out)
 
-
-_VIEWS = {
-    end: {f"degenerate_{ENDS[end]}": own.degenerate, f"degenerate_{end}": FALSE} for end in ENDS
-}
 
 EXTENSION = Extension(
     "degenerate_shares",
@@ -81,8 +78,9 @@ EXTENSION = Extension(
     sends={
         ENDS[end]: {m: {"degenerate": FALSE} for m in SHARES[end]} for end in ENDS
     },
-    views=_VIEWS,
-    covers={"hellos": tuple(_VIEWS["client"])},
+    # A share that was exchanged for a degenerate one is another share, too.
+    views={end: {"degenerate": own.degenerate} for end in ENDS},
+    covers={"hellos": ("degenerate",)},
     signs={"ServerKeyExchange": tuple(FIELD)},
     every=_every,
     observers={end: _observers(end) for end in ENDS},

@@ -34,6 +34,6 @@ SCENARIOS = (
         {**TLS13, "min_version": ("TLS12",), "offers_RSA": EITHER, **CLOSES},
         {**TLS12, **versions("TLS12", "TLS13"), **offers("RSA"), **CLOSES},
         network="reliable",
-        extensions=NUMBERED,
+        extensions=("half_close", *NUMBERED),
     ),
 )

@@ -31,6 +31,7 @@ from model.role import Role
 
 ACCEPTED_PATIENCE = 10.0
 ECDSA_SHA256 = 0x0403
+X25519 = 0x001D  # the one group of the curves offered
 
 
 class OwnServer:
@@ -180,6 +181,10 @@ class _Served:
             return (("request_update", "update_requested" if event.body == b"\1" else "other"),)
         if event.name == "ClientHello":
             return self._wrong_hello(event)
+        exchanges = not self.mapper.modern and self.mapper.suite.exchange.startswith("ECDHE")
+        if event.name == "ClientKeyExchange" and exchanges:
+            share = wire.client_share(event.body, self.mapper.suite.exchange)
+            return (("degenerate", True),) if wire.degenerate(share, X25519) else None
         return None
 
     def _wrong_hello(self, event: Event) -> tuple[tuple[str, object], ...] | None:
@@ -193,6 +198,8 @@ class _Served:
         if not listed or all(map(wire.with_sha1, listed)):
             named = "none" if listed is None else "sha1" if listed else "empty"
             return (("signature_algorithms", named),)
+        if any(wire.degenerate(public, group) for group, public in hello.shares.items()):
+            return (("degenerate", True),)
         if b"\x01" in hello.compression:
             return (("deflate", True),)
         if self._state(self.key) == "WAIT_CH" and not hello.shares:

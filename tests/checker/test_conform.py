@@ -151,12 +151,14 @@ OF_EXTENSIONS = {
     ("retry", _HRR, "compression null"): LAXER,
     ("retry", _HRR, "schemes not empty"): LAXER,
     ("retry", _CH2, "compression null"): LAXER,
+    ("retry", _CH2, "share contributes"): LAXER,
     # Without a share no handshake completes.
     ("retry", _CH2, "group kept"): LATE,
     # Another check refuses a hello without a share, too.
     ("retry", _CH2, "key share"): None,
     ("psk", _PSK, "compression null"): LAXER,
     ("psk", _PSK, "schemes not empty"): LAXER,
+    ("psk", _PSK, "share contributes"): LAXER,
     ("psk", _PSK, "binder"): LAXER,
     ("psk", "server_receive_client_hello_START_to_NEGOTIATED", "modes"): LAXER,
 }

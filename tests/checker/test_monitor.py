@@ -672,12 +672,21 @@ class TestKeyUpdate:
         (TLS13, "CertificateVerify", "scheme", "rsa_sha1", "scheme_listed"),
         (TLS13_AUTH, "CertificateRequest", "signature_algorithms", "empty", "schemes_not_empty"),
         (RETRY, "ServerHello", "cipher", "AES128_SHA256", "cipher_of_the_retry"),
+        (TLS13, "ClientHello", "degenerate", True, "share_contributes"),
+        (TLS13, "ServerHello", "degenerate", True, "share_contributes"),
+        (TLS12, "ClientKeyExchange", "degenerate", True, "share_contributes"),
     ],
 )
-def test_a_suite_or_scheme_that_was_not_listed_is_refused(
-    recorded: dict[str, Recording], title: str, message: str, field: str, value: str, expected: str
+def test_a_choice_that_is_none_is_refused(
+    recorded: dict[str, Recording],
+    title: str,
+    message: str,
+    field: str,
+    value: str | bool,
+    expected: str,
 ) -> None:
-    """RFC 8446 4.1.3, 4.1.4, 4.2.3, 4.3.2."""
+    """A suite or scheme that was not listed, and a share that does not contribute (RFC 8446 4.1.3,
+    4.1.4, 4.2.3, 4.2.8.2, 4.3.2)."""
     real = recorded[title]
     report = monitor.watch(with_fields(real, message, **{field: value}))
     assert report.refused == place(real, message) + 1, report.problem

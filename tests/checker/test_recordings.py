@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import x448, x25519
 
 from checker.conformance import events, live, monitor, reading, recording, wire
 from checker.conformance.abstraction import Abstraction, suite_of
@@ -653,3 +654,36 @@ def test_a_signature_scheme_is_for_a_kind_of_key(scheme: int, modern: bool, key:
     """RFC 5246 7.4.1.4.1, RFC 8446 4.2.3."""
     assert wire.key_of(scheme, modern=modern) == key
     assert wire.with_sha1(scheme) == (scheme == 0x0203)
+
+
+@pytest.mark.parametrize(
+    ("group", "public", "private", "size"),
+    [
+        (29, x25519.X25519PublicKey, x25519.X25519PrivateKey, 32),
+        (30, x448.X448PublicKey, x448.X448PrivateKey, 56),
+    ],
+)
+def test_a_share_is_degenerate_if_it_gives_zeros(
+    group: int, public: Any, private: Any, size: int
+) -> None:
+    """RFC 7748 6, RFC 8446 7.4.2."""
+    prime, points = wire._SMALL_ORDER[group]
+    own = private.generate()
+    for share in (*(u + k * prime for u in points for k in (0, 1)), 2, 9, prime - 2):
+        if share < 1 << (8 * size):
+            whole = share.to_bytes(size, "little")
+            try:
+                zeros = not own.exchange(public.from_public_bytes(whole))
+            except ValueError:
+                zeros = True
+            assert wire.degenerate(whole, group) == zeros, share
+
+
+def test_a_share_of_another_group_is_degenerate_by_its_value() -> None:
+    """RFC 8446 4.2.8.1, 4.2.8.2; the share of a hybrid group ends with that of X25519."""
+    for value, found in ((0, True), (1, True), (22, True), (2, False), (24, True)):
+        assert wire.degenerate(bytes([0, value]), prime=23) == found
+    assert wire.degenerate(b"\0", 23) and wire.degenerate(bytes(65), 23)
+    assert not wire.degenerate(b"\4" + bytes(63) + b"\1", 23)
+    assert wire.degenerate(b"\1" * 1088 + bytes(32), 4588)
+    assert not wire.degenerate(b"\0", 0x0A0A)  # a group that is none (RFC 8701)
