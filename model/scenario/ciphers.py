@@ -32,7 +32,8 @@ SCENARIOS = (
     Scenario(
         "cipher-suites-early-data",
         "early data under the suite of its key, with a server that may pick another",
-        {**EARLY_CLIENT, **BOTH, "key_cipher": ("CHACHA20_SHA256",)},
+        {**EARLY_CLIENT, **BOTH, "key_cipher": ("CHACHA20_SHA256",),
+         "has_CHACHA20_SHA256": (True,), "has_AES128_SHA256": (True,)},
         {**EARLY_SERVER, **BOTH, "key_cipher": ("CHACHA20_SHA256",)},
         extensions=("cipher_suites", "early_data", "psk"),
     ),

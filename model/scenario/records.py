@@ -31,7 +31,7 @@ SCENARIOS = (
     Scenario(
         "sequence-numbers-honest",
         "no attacker: two records of data each way, in TLS 1.2 or 1.3",
-        {**TLS13, "min_version": ("TLS12",), "offers_RSA": EITHER, **CLOSES},
+        {**TLS13, "min_version": ("TLS12",), "offers_RSA": EITHER, "cancels": EITHER, **CLOSES},
         {**TLS12, **versions("TLS12", "TLS13"), **offers("RSA"), **CLOSES},
         network="reliable",
         extensions=("half_close", *NUMBERED),
