@@ -32,7 +32,7 @@ def data_delivered_was_written_in_the_same_place(w: World) -> list[Implication]:
 
 @invariant("AUT-20", "5246 F.2; 8446 5.3, E.2", NEEDS)
 def no_record_of_data_is_delivered_twice(w: World) -> list[Implication]:
-    """A record of data is delivered once; data, alerts and close_notify are taken in their place."""
+    """A record of data is delivered once; data, alerts and close_notify come in their place."""
     return [
         *(when(r.delivered).then(neg(r.got_again)) for r in w.runs),
         *(when(r.read_key == "application").then(neg(r.out_of_order)) for r in w.runs),
