@@ -157,11 +157,9 @@ class Ends:
             return {"client": client.prev, "server": server.prev}
         if self.uncached and not (client.ticket_taken and server.ticket_sent):
             client.stored = server.stored = False
-        if client.psk != "none" and server.psk == client.psk:
-            # The model resumes full handshakes: the key in use stands for one.
-            client.psk = server.psk = "none"
-            client.server_certificate = "honest"
-            client.server_share, server.exchange = server.random, client.random
+        if client.psk == server.psk == "resumption":
+            # In a chain of tickets an external key stands for the key of a ticket.
+            client.psk = server.psk = "external"
         return {"client": client, "server": server}
 
 
