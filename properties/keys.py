@@ -112,7 +112,7 @@ def no_key_is_derived_from_a_secret_that_was_never_set(w: World) -> list[Implica
     ]
 
 
-@invariant("KEY-7D", "8446 4.2.8.1, 4.2.8.2, 7.4.2; 8422 5.10; 7919 5.1", ("degenerate_shares",))
+@invariant("KEY-7D", "8446 4.2.8.1, 4.2.8.2, 7.4.2; 8422 5.11; 7919 5.1", ("degenerate_shares",))
 def no_key_is_derived_from_a_degenerate_share(w: World) -> list[Implication]:
     """An end has keys of an exchange only if the peer's share contributed to the secret."""
     return [when(conj(is_open(r), r.keyed)).then(neg(r.took_degenerate)) for r in w.runs]

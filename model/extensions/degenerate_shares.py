@@ -1,7 +1,7 @@
 """Degenerate shares: points of small order, and 0, 1 and p-1 of a finite-field group.
 
 1. With such a share the shared secret is one that everybody can compute,    8446 4.2.8.1, 4.2.8.2,
-   whatever the other share is. An end refuses the share, or the shared      7.4.2; 8422 5.10, 5.11;
+   whatever the other share is. An end refuses the share, or the shared      7.4.2; 8422 5.11;
    secret of zeros that follows from it.                                     7919 3, 5.1
 2. Two handshakes with degenerate shares and equal randoms have one master   7627 1
    secret below TLS 1.3, unless the session hash is in it.
@@ -70,7 +70,7 @@ def _observers(end: str) -> tuple[Observer, ...]:
 
 EXTENSION = Extension(
     "degenerate_shares",
-    "8446 4.2.8.1, 4.2.8.2, 7.4.2; 8422 5.10, 5.11; 7919 3, 5.1",
+    "8446 4.2.8.1, 4.2.8.2, 7.4.2; 8422 5.11; 7919 3, 5.1",
     "shares that do not contribute to the secret",
     variables={end: {"degenerate": Variable(BOOL, (False,))} for end in ENDS},
     fields=dict.fromkeys((*_OF_CLIENT, *_OF_SERVER), FIELD),
