@@ -74,19 +74,6 @@ def the_session_keys_identify_the_channel(w: World) -> list[Implication]:
     ]
 
 
-@invariant("AUT-8K", "8446 7.1, E.1.1", ("adversary", "certificates", "kem"))
-def an_encapsulated_secret_is_of_one_handshake(w: World) -> list[Implication]:
-    """Ends of TLS 1.3 with the same keys agree on all that was negotiated and on both identities,
-    though one secret may be in the ciphertexts of several servers."""
-    return [
-        when(conj(done(c, s), w.same_keys(c, s), c.version == "TLS13")).then(
-            conj(agree(c, s, VIEW_FIELDS), one_identity(c, s))
-        )
-        for c in w.clients
-        for s in w.servers
-    ]
-
-
 def same_tls_unique(c: View, s: View) -> Expr:
     """When a client and a server, below TLS 1.3, have the same tls-unique: the first Finished, here
     without what only one end's Finished covers (RFC 5929 3.1)."""

@@ -101,7 +101,7 @@ class Scenario:
             found.add("register")
         elif self.servers > 1:
             found.add("two-servers")
-        if {"degenerate_shares", "extended_master_secret"} & set(self.extensions):
+        if {"degenerate_shares", "extended_master_secret", "kem"} & set(self.extensions):
             found.add("unknown-key-share")
         if {"psk", "resumption"} & set(self.extensions):
             found.add("sessions")

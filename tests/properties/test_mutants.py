@@ -11,9 +11,10 @@ import pytest
 from checker.by_search import search, temporal
 from checker.request import Request
 from model.flaws import flaws
+from model.patch import without_covered
 from model.scenario import scenario
 from properties import catalogue
-from tests.mutants import mutants
+from tests.mutants import both, mutants
 from tests.sizes import deep_but
 
 MUTANTS = mutants()
@@ -63,6 +64,15 @@ def test_a_mutant_breaks_the_property(name: str) -> None:
     result = decide[0]
     assert result.verdict == "VIOLATED", (result.verdict, result.reason)
     assert prop.kind == "reachable" or len(result.trace) > 0
+
+
+@pytest.mark.scenario
+def test_only_the_transcript_tells_handshakes_with_one_encapsulated_secret_apart() -> None:
+    """Keys of TLS 1.3 without the client's lists and share."""
+    names = ("who_shares_a_key_knows_with_whom", "the_session_keys_identify_the_channel")
+    asked = [catalogue()[n] for n in names]
+    results = search(both("kem", without_covered("offer")).system, asked, Request())
+    assert {r.property: r.verdict for r in results} == dict.fromkeys(names, "VIOLATED")
 
 
 def test_every_property_is_broken_by_something() -> None:
