@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import networkx as nx
@@ -38,55 +39,123 @@ from checker.engines.interface import (
     Watch,
 )
 from checker.engines.reference import EngineError, Reference
+from checker.engines.words import Array, equal, in_order, key_of, take
 from model.expr import Expr
 from model.system import Compiled
 
-Node = Any
+Node = int
 
 
-def bottoms(graph: nx.MultiDiGraph[Any]) -> list[set[Any]]:
-    """The strongly connected components that no edge leaves, by the least depth of a state."""
-    condensed = nx.condensation(nx.DiGraph(graph))
-    out = [condensed.nodes[c]["members"] for c in condensed if condensed.out_degree(c) == 0]
-    return sorted(out, key=lambda members: min(graph.nodes[s]["depth"] for s in members))
+class Graph:
+    """The numbered states of a system, and its steps as the arrays `tail`, `head` and `label`.
 
+    Edges are ordered by their tail, and no two are the same. `depth` has the depth of each state.
+    """
 
-def fair_component(
-    graph: nx.MultiDiGraph[Any], among: set[Node], fairness: str
-) -> set[Node] | None:
-    """A strongly connected set within `among` in which a fair run can stay for ever, or None."""
-    waiting = [among]
-    while waiting:
-        part = graph.subgraph(waiting.pop())
-        for found in nx.strongly_connected_components(part):
-            if len(found) == 1 and not part.has_edge(*found, *found):
-                continue
-            inside = graph.subgraph(found)
-            taken = {key for _, _, key in inside.edges(keys=True)}
-            possible = [{key for _, _, key in graph.out_edges(n, keys=True)} for n in found]
+    def __init__(self, depth: Array, tail: Array, head: Array, label: Array) -> None:
+        edges = np.unique(np.stack([tail, head, label]).astype(np.int64), axis=1)
+        self.tail, self.head, self.label = edges
+        self.depth = depth
+        self.first = np.searchsorted(self.tail, np.arange(depth.size + 1))
+
+    def leaving(self, nodes: Array) -> Array:
+        """The edges that leave the nodes."""
+        start, number = self.first[nodes], np.diff(self.first)[nodes]
+        skipped = np.repeat(start - (number.cumsum() - number), number)
+        return skipped + np.arange(skipped.size)
+
+    def reached(self, starts: Array, within: Array) -> Array:
+        """Whether each node is reached from `starts` through nodes `within`; both are masks."""
+        seen = starts.copy()
+        new = np.flatnonzero(seen)
+        while new.size:
+            new = np.unique(self.head[self.leaving(new)])
+            new = new[within[new] & ~seen[new]]
+            seen[new] = True
+        return seen
+
+    def components(self, among: Array) -> Array:
+        """The strongly connected component of each node `among`: its least node; -1 for others."""
+        out = np.where(among, np.arange(among.size), -1)
+        left = among.copy()
+        tail, head = self.tail, self.head
+        size = -1
+        while size != tail.size:  # a node that no other leads to, or that leads to none, is alone
+            size = tail.size
+            keep = left[tail] & left[head] & (tail != head)
+            tail, head = tail[keep], head[keep]
+            before, after = np.zeros((2, left.size), np.bool_)
+            before[head], after[tail] = True, True
+            left = before & after
+        whole = nx.DiGraph(zip(tail.tolist(), head.tolist(), strict=True))
+        for found in nx.strongly_connected_components(whole):
+            out[list(found)] = min(found)
+        return out
+
+    def bottoms(self) -> Array:
+        """Whether each node is in a strongly connected component that no edge leaves."""
+        moves = self.tail != self.head
+        ends = np.ones(self.depth.size, np.bool_)
+        ends[self.tail[moves]] = False
+        every = np.ones(self.depth.size, np.bool_)
+        back = Graph(self.depth, self.head[moves], self.tail[moves], self.label[moves])
+        # What reaches an end is in no such component but its own; mostly, that is every node.
+        part = self.components(~back.reached(ends, every))
+        left = np.zeros(part.size, np.bool_)
+        left[part[self.tail[part[self.tail] != part[self.head]]]] = True
+        return ends | ((part >= 0) & ~left[part])
+
+    def fair_component(self, among: Array, fairness: str) -> Array:
+        """A strongly connected set within `among` in which a fair run can stay for ever, or none.
+
+        `among` is a mask, and the answer an array of nodes.
+        """
+        kinds = int(self.label.max(initial=0)) + 1
+        while among.any():
+            part = self.components(among)
+            inside = (part[self.tail] == part[self.head]) & (part[self.tail] >= 0)
+            among = np.zeros_like(among)
+            among[self.tail[inside]] = True  # where a run can stay
+            here = among[self.tail]
+            possible = np.unique(self.tail[here] * kinds + self.label[here])  # node and step
+            taken = np.unique(part[self.tail[inside]] * kinds + self.label[inside])
+            asked, number = np.unique(
+                part[possible // kinds] * kinds + possible % kinds, return_counts=True
+            )
             if fairness == "weak":
-                demanded = set.intersection(*possible) - taken
-            else:
-                demanded = set.union(*possible) - taken
-            if not demanded:
-                return set(found)
-            if fairness == "strong":
-                left = {n for n, here in zip(found, possible, strict=True) if not here & demanded}
-                if left:
-                    waiting.append(left)
-    return None
+                size = np.bincount(part[among], minlength=part.size)
+                asked = asked[number == size[asked // kinds]]
+            demanded = np.setdiff1d(asked, taken, assume_unique=True)
+            fair = np.setdiff1d(part[among], demanded // kinds)
+            if fair.size:
+                return np.flatnonzero(part == fair[0])
+            if fairness == "weak":
+                break
+            missing = np.isin(part[possible // kinds] * kinds + possible % kinds, demanded)
+            among[possible[missing] // kinds] = False
+        return np.zeros(0, np.int64)
+
+    @cached_property
+    def shown(self) -> nx.MultiDiGraph[int]:
+        """The graph to take paths from; the keys of edges are the numbers of the steps' labels."""
+        out: nx.MultiDiGraph[Node] = nx.MultiDiGraph()
+        for n, depth in enumerate(self.depth.tolist()):
+            out.add_node(n, depth=depth, initial=depth == 0)
+        edges = (self.tail.tolist(), self.head.tolist(), self.label.tolist())
+        out.add_edges_from(zip(*edges, strict=True))
+        return out
 
 
-def _path(graph: nx.MultiDiGraph[Any], start: Node, goal: Callable[[Node], bool]) -> list[Node]:
+def _path(graph: nx.MultiDiGraph[Node], start: Node, goal: Callable[[Node], bool]) -> list[Node]:
     """A shortest path from `start` to a node with `goal`."""
-    before: dict[Node, Node] = {start: None}
+    before: dict[Node, Node | None] = {start: None}
     queue = deque([start])
     while queue:
         n = queue.popleft()
         if goal(n):
             out = [n]
-            while before[out[-1]] is not None:
-                out.append(before[out[-1]])
+            while (b := before[out[-1]]) is not None:
+                out.append(b)
             return out[::-1]
         for m in graph.successors(n):
             if m not in before:
@@ -96,17 +165,17 @@ def _path(graph: nx.MultiDiGraph[Any], start: Node, goal: Callable[[Node], bool]
 
 
 def _loop(
-    graph: nx.MultiDiGraph[Any], start: Node, part: set[Node], fairness: str
-) -> list[tuple[Label, Node]]:
+    graph: nx.MultiDiGraph[Node], start: Node, part: set[Node], fairness: str
+) -> list[tuple[int, Node]]:
     """A fair cycle through `start` within `part`: steps as (label, state reached)."""
     inside = graph.subgraph(part)
-    by_label: dict[Label, tuple[Node, Node]] = {}
+    by_label: dict[int, tuple[Node, Node]] = {}
     for a, b, key in inside.edges(keys=True):
         by_label.setdefault(key, (a, b))
-    out: list[tuple[Label, Node]] = []
+    out: list[tuple[int, Node]] = []
     at = start
-    done: set[Label] = set()
-    demanded: set[Label] = set()
+    done: set[int] = set()
+    demanded: set[int] = set()
     for n in part:
         demanded |= {key for _, _, key in graph.out_edges(n, keys=True)}
     for key in sorted(demanded):
@@ -133,40 +202,35 @@ def _loop(
     return out
 
 
-def _has(graph: nx.MultiDiGraph[Any], n: Node, key: Label) -> bool:
+def _has(graph: nx.MultiDiGraph[Node], n: Node, key: int) -> bool:
     return any(k == key for _, _, k in graph.out_edges(n, keys=True))
 
 
-def _steps(graph: nx.MultiDiGraph[Any], nodes: Sequence[Node]) -> list[tuple[Label, Node]]:
+def _steps(graph: nx.MultiDiGraph[Node], nodes: Sequence[Node]) -> list[tuple[int, Node]]:
     return [(min(graph[a][b]), b) for a, b in itertools.pairwise(nodes)]
 
 
 def _lasso(
-    graph: nx.MultiDiGraph[Any], starts: Collection[Node], without: set[Node], fairness: str
-) -> tuple[list[Node], Node, list[tuple[Label, Node]]] | None:
+    graph: Graph, starts: Array, without: Array, fairness: str
+) -> tuple[list[Node], Node, list[tuple[int, Node]]] | None:
     """A lasso that stays in the states `without` after some state of `starts`; None if none exists.
 
     Its stem from an initial state, the last state of the stem, and a fair loop there; the loop is
     empty if no edge leaves that state.
     """
-    begin = set(starts)
-    reached, stack = set(begin), list(begin)
-    while stack:
-        for m in graph.successors(stack.pop()):
-            if m in without and m not in reached:
-                reached.add(m)
-                stack.append(m)
-    stuck = {n for n in reached if not graph.out_degree(n)}
-    part = stuck or fair_component(graph, reached, fairness)
-    if not part:
+    reached = graph.reached(starts, without)
+    stuck = np.flatnonzero(reached & (np.diff(graph.first) == 0))
+    part = stuck if stuck.size else graph.fair_component(reached, fairness)
+    if not part.size:
         return None
     # Search backwards from the end to the nearest start, then to an initial state.
-    end = min(part, key=lambda n: graph.nodes[n]["depth"])
-    back = graph.subgraph(reached).reverse(copy=False)
-    middle = _path(back, end, lambda n: n in begin)[::-1]
-    whole = graph.reverse(copy=False)
-    stem = _path(whole, middle[0], lambda n: bool(graph.nodes[n]["initial"]))[::-1]
-    return [*stem, *middle[1:]], end, [] if stuck else _loop(graph, end, part, fairness)
+    end = int(part[np.argmin(graph.depth[part])])
+    among = graph.shown.subgraph(np.flatnonzero(reached).tolist())
+    middle = _path(among.reverse(copy=False), end, lambda n: bool(starts[n]))[::-1]
+    whole = graph.shown.reverse(copy=False)
+    stem = _path(whole, middle[0], lambda n: bool(graph.depth[n] == 0))[::-1]
+    loop = [] if stuck.size else _loop(graph.shown, end, {*part.tolist()}, fairness)
+    return [*stem, *middle[1:]], end, loop
 
 
 class Liveness:
@@ -177,8 +241,9 @@ class Liveness:
 
     def __init__(self, compiled: Compiled, *, fired: bool = False) -> None:
         self.compiled = compiled
+        self.labels = sorted({s.label for s in compiled.steps})
         self.engine = Reference(compiled) if fired else Explicit(compiled)
-        self.graph: nx.MultiDiGraph[int] = nx.MultiDiGraph()
+        self.graph: Graph | None = None
         self.lassos: list[Route] = []
 
     def search(
@@ -192,66 +257,68 @@ class Liveness:
         found = self.engine.search(plain, budget, watch)
         if not found.complete:
             return found
-        self.graph = _numbered(self.engine)
-        final = set[int]().union(*bottoms(self.graph))
+        self.graph = _numbered(self.engine, self.labels)
+        final = self.graph.bottoms()
         for q in questions:
             if isinstance(q, Final):
-                q.state = min(final & self._where(q.expr), default=None)
+                q.state = next(map(int, np.flatnonzero(final & self._where(q.expr))), None)
             elif isinstance(q, Follows):
-                self._answer(q)
+                self._answer(self.graph, q)
         return found
 
     def path(self, state: int) -> Route:
         """A shortest path to a state, or the lasso of that number: its stem, then its loop once."""
-        n = state - len(self.graph)
+        n = state - (0 if self.graph is None else self.graph.depth.size)
         return self.engine.path(state) if n < 0 else self.lassos[n]
 
-    def _where(self, expr: Expr) -> set[int]:
-        """The numbers of the states in which `expr` is true."""
+    def _where(self, expr: Expr) -> Array:
+        """In which states `expr` is true, as a mask."""
         if isinstance(self.engine, Reference):
             true = self.engine.predicate(expr)
-            return {i for i, s in enumerate(self.engine.order) if true(s)}
+            return np.array([true(s) for s in self.engine.order], np.bool_)
         value = numpy_function(self.compiled.narrow(expr), self.compiled.index)
-        columns = self.engine.unpack(np.concatenate(self.engine.words, axis=1))
-        hit = np.broadcast_to(value(columns, {}, np), len(self.graph))
-        return set(np.flatnonzero(hit).tolist())
+        words = np.concatenate(self.engine.words, axis=1)
+        hit = value(self.engine.unpack(words), {}, np)
+        return np.array(np.broadcast_to(hit, words.shape[1]), np.bool_)
 
-    def _answer(self, q: Follows) -> None:
-        without = {*self.graph} - self._where(q.holds)
-        lasso = _lasso(self.graph, self._where(q.expr) & without, without, q.fairness)
+    def _answer(self, graph: Graph, q: Follows) -> None:
+        without = ~self._where(q.holds)
+        lasso = _lasso(graph, self._where(q.expr) & without, without, q.fairness)
         if lasso is None:
             return
         stem, end, loop = lasso
         if loop and loop[-1][1] != end:
             raise EngineError("the loop of a lasso does not close")
         steps = {s.label: s for s in self.compiled.steps}
-        taken = [*_steps(self.graph, stem), *loop]
-        q.state, q.loop = len(self.graph) + len(self.lassos), len(stem) - 1
-        self.lassos.append(
-            [(None, self._state(stem[0])), *((steps[k], self._state(n)) for k, n in taken)]
-        )
+        taken = [*_steps(graph.shown, stem), *loop]
+        q.state, q.loop = graph.depth.size + len(self.lassos), len(stem) - 1
+        after = ((steps[self.labels[k]], self._state(n)) for k, n in taken)
+        self.lassos.append([(None, self._state(stem[0])), *after])
 
     def _state(self, n: int) -> tuple[Any, ...]:
         return self.engine.order[n] if isinstance(self.engine, Reference) else self.engine.state(n)
 
 
-def _numbered(engine: Explicit | Reference) -> nx.MultiDiGraph[int]:
-    """The graph that the engine has explored: numbered states, edges with the labels of steps."""
-    graph: nx.MultiDiGraph[int] = nx.MultiDiGraph()
+def _numbered(engine: Explicit | Reference, labels: Sequence[Label]) -> Graph:
+    """The graph that the engine has explored."""
+    number = {x: k for k, x in enumerate(labels)}
     if isinstance(engine, Reference):
-        number = {s: i for i, s in enumerate(engine.order)}
-        for s, i in number.items():
-            graph.add_node(i, **engine.graph.nodes[s])
-        for a, b, key in engine.graph.edges(keys=True):
-            graph.add_edge(number[a], number[b], key=key)
-        return graph
-    rows = {c.tobytes(): i for i, c in enumerate(np.concatenate(engine.words, axis=1).T)}
-    for depth, (start, words) in enumerate(zip(engine.starts, engine.words, strict=True)):
-        numbers = range(start, start + words.shape[1])
-        graph.add_nodes_from(numbers, depth=depth, initial=depth == 0)
-    for start, words in zip(engine.starts, engine.words, strict=True):
-        for after, before, via in engine.expand(words, start, {}):
-            label = engine.compiled.steps[via[0]].label
-            reached = [rows[c.tobytes()] for c in after.T]
-            graph.add_edges_from((a, b, label) for a, b in zip(before, reached, strict=True))
-    return graph
+        row = {s: i for i, s in enumerate(engine.order)}
+        depth = np.array([engine.graph.nodes[s]["depth"] for s in engine.order])
+        edges = engine.graph.edges(keys=True)
+        found = np.array([(row[a], row[b], number[key]) for a, b, key in edges])
+        return Graph(depth, *found.reshape(-1, 3).T)
+    depth = np.repeat(np.arange(len(engine.words)), [w.shape[1] for w in engine.words])
+    of = np.array([number[s.label] for s in engine.compiled.steps])
+    words = np.concatenate(engine.words, axis=1)
+    key, order = in_order(key_of(words))
+    tail, head, label = [depth[:0]], [depth[:0]], [depth[:0]]
+    for start, part in zip(engine.starts, engine.words, strict=True):
+        for after, before, via in engine.expand(part, start, {}):
+            at = order[np.searchsorted(key, key_of(after))]
+            for i in np.flatnonzero(~equal(take(words, at), after)):  # two states share a key
+                at[i] = np.flatnonzero(equal(words, after[:, i : i + 1]))[0]
+            tail.append(before)
+            head.append(at)
+            label.append(of[via])
+    return Graph(depth, *map(np.concatenate, (tail, head, label)))

@@ -8,12 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import networkx as nx
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checker.by_search import temporal
-from checker.engines.liveness import bottoms, fair_component
+from checker.engines.liveness import Graph
 from checker.engines.reference import Reference
 from checker.export import Temporal, asked, asked_temporal, export, promela
 from checker.export import temporal as exported
@@ -106,6 +107,12 @@ edges = st.lists(
 )
 
 
+def made(size: int, rows: Sequence[tuple[int, int, str]]) -> Graph:
+    """The graph of these edges, whose nodes are all initial."""
+    columns = [*zip(*((a, b, ord(key)) for a, b, key in rows), strict=True)] or [()] * 3
+    return Graph(np.zeros(size, np.int64), *map(np.array, columns))
+
+
 @given(edges, st.sampled_from(["weak", "strong"]), st.sets(st.integers(0, 4), min_size=1))
 def test_a_component_is_found_exactly_where_the_definition_has_one(
     rows: list[tuple[int, int, str]], fairness: str, among: set[int]
@@ -117,10 +124,20 @@ def test_a_component_is_found_exactly_where_the_definition_has_one(
         frozenset(p) for n in range(1, len(among) + 1) for p in itertools.combinations(among, n)
     )
     wanted = any(fair(graph, p, fairness) for p in parts)
-    found = fair_component(graph, among, fairness)
-    assert (found is not None) == wanted
-    if found is not None:
+    mask = np.isin(np.arange(5), [*among])
+    found = made(5, rows).fair_component(mask, fairness).tolist()
+    assert bool(found) == wanted
+    if found:
         assert fair(graph, frozenset(found), fairness)
+
+
+@given(edges)
+def test_bottoms_are_the_components_that_no_edge_leaves(rows: list[tuple[int, int, str]]) -> None:
+    graph = nx.DiGraph((a, b) for a, b, _ in rows)
+    graph.add_nodes_from(range(5))
+    condensed = nx.condensation(graph)
+    left = [condensed.nodes[c]["members"] for c in condensed if not condensed.out_degree(c)]
+    assert {*np.flatnonzero(made(5, rows).bottoms()).tolist()} == set().union(*left)
 
 
 @pytest.mark.deep
@@ -210,7 +227,8 @@ def test_spin_agrees_on_the_honest_scenario(name: str) -> None:
     """Both ways: every end there is a run that stops."""
     asked = exported(scenario("honest").system(), catalogue()[name])
     graph = Reference(asked.compiled).explore()
-    assert all(graph.out_degree(n) == 0 for part in bottoms(graph) for n in part)
+    parts = nx.condensation(nx.DiGraph(graph))
+    assert all(len(parts.nodes[p]["members"]) == 1 for p in parts if not parts.out_degree(p))
     assert agrees(scenario("honest").system(), catalogue()[name]) == PROVED
 
 
