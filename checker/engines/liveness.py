@@ -49,12 +49,12 @@ Node = int
 class Graph:
     """The numbered states of a system, and its steps as the arrays `tail`, `head` and `label`.
 
-    Edges are ordered by their tail, and no two are the same. `depth` has the depth of each state.
+    The edges are ordered by their tail. `depth` has the depth of each state.
     """
 
     def __init__(self, depth: Array, tail: Array, head: Array, label: Array) -> None:
-        edges = np.unique(np.stack([tail, head, label]).astype(np.int64), axis=1)
-        self.tail, self.head, self.label = edges
+        order = np.argsort(tail, kind="stable")
+        self.tail, self.head, self.label = (x[order].astype(np.int64) for x in (tail, head, label))
         self.depth = depth
         self.first = np.searchsorted(self.tail, np.arange(depth.size + 1))
 
@@ -69,27 +69,37 @@ class Graph:
         seen = starts.copy()
         new = np.flatnonzero(seen)
         while new.size:
-            new = np.unique(self.head[self.leaving(new)])
-            new = new[within[new] & ~seen[new]]
+            new = self.head[self.leaving(new)]
+            new = np.unique(new[within[new] & ~seen[new]])
             seen[new] = True
         return seen
 
     def components(self, among: Array) -> Array:
-        """The strongly connected component of each node `among`: its least node; -1 for others."""
-        out = np.where(among, np.arange(among.size), -1)
-        left = among.copy()
-        tail, head = self.tail, self.head
-        size = -1
-        while size != tail.size:  # a node that no other leads to, or that leads to none, is alone
-            size = tail.size
-            keep = left[tail] & left[head] & (tail != head)
-            tail, head = tail[keep], head[keep]
-            before, after = np.zeros((2, left.size), np.bool_)
-            before[head], after[tail] = True, True
-            left = before & after
-        whole = nx.DiGraph(zip(tail.tolist(), head.tolist(), strict=True))
-        for found in nx.strongly_connected_components(whole):
-            out[list(found)] = min(found)
+        """The strongly connected component of each node `among`: its greatest node; -1 for others.
+
+        Each node gets the greatest node that leads to it. Those that lead back to a node that got
+        itself are its component; the edges between others that got the same are looked at again.
+        """
+        size = among.size
+        out = np.where(among, np.arange(size), -1)
+        inside = among[self.tail] & among[self.head] & (self.tail != self.head)
+        tail, head = self.tail[inside], self.head[inside]
+        while tail.size:
+            left = Graph(self.depth, tail, head, tail)
+            top = np.arange(size)
+            new = np.unique(tail)
+            while new.size:
+                at = left.leaving(new)
+                before = top.copy()
+                np.maximum.at(top, left.head[at], top[left.tail[at]])
+                new = np.flatnonzero(top != before)
+            same = top[tail] == top[head]
+            back = Graph(self.depth, head[same], tail[same], tail[same])
+            found = back.reached(top == np.arange(size), np.ones(size, np.bool_))
+            at = np.flatnonzero(found & (top >= out))  # found in an earlier turn: unchanged
+            out[at] = top[at]
+            rest = same & ~found[tail] & ~found[head]
+            tail, head = tail[rest], head[rest]
         return out
 
     def bottoms(self) -> Array:

@@ -131,10 +131,15 @@ def test_a_component_is_found_exactly_where_the_definition_has_one(
         assert fair(graph, frozenset(found), fairness)
 
 
-@given(edges)
-def test_bottoms_are_the_components_that_no_edge_leaves(rows: list[tuple[int, int, str]]) -> None:
+@given(edges, st.sets(st.integers(0, 4)))
+def test_components_and_bottoms_are_those_of_networkx(
+    rows: list[tuple[int, int, str]], among: set[int]
+) -> None:
     graph = nx.DiGraph((a, b) for a, b, _ in rows)
     graph.add_nodes_from(range(5))
+    part = made(5, rows).components(np.isin(np.arange(5), [*among])).tolist()
+    wanted = {n: max(c) for c in nx.strongly_connected_components(graph.subgraph(among)) for n in c}
+    assert part == [wanted.get(n, -1) for n in range(5)]
     condensed = nx.condensation(graph)
     left = [condensed.nodes[c]["members"] for c in condensed if not condensed.out_degree(c)]
     assert {*np.flatnonzero(made(5, rows).bottoms()).tolist()} == set().union(*left)
