@@ -96,8 +96,7 @@ class Graph:
             same = top[tail] == top[head]
             back = Graph(self.depth, head[same], tail[same], tail[same])
             found = back.reached(top == np.arange(size), np.ones(size, np.bool_))
-            at = np.flatnonzero(found & (top >= out))  # found in an earlier turn: unchanged
-            out[at] = top[at]
+            out = np.where(found & among, np.maximum(out, top), out)  # found before: unchanged
             rest = same & ~found[tail] & ~found[head]
             tail, head = tail[rest], head[rest]
         return out
