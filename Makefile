@@ -11,7 +11,7 @@ SOURCES := model properties checker diagrams tests
 STAMP = $(VENV)/.installed-
 
 .PHONY: help install verify test test-deep test-all stacks test-stacks durations check page diagrams docs \
-  bench clean
+  proofs bench clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -77,6 +77,15 @@ diagrams: $(STAMP)dot  ## draw the gallery
 
 docs: $(STAMP)base  ## fill the generated tables of the READMEs
 	$(PY) -m checker docs
+
+# They save a first run the time; whatever they say is checked in every run.
+proofs: $(STAMP)base  ## find anew the proofs that come with the project
+	rm -rf properties/proofs .proofs
+	XDG_CACHE_HOME=$(CURDIR)/.proofs $(PY) -m checker verify
+	mkdir properties/proofs
+	cp .proofs/*/*.proofs properties/proofs
+	chmod 644 properties/proofs/*
+	rm -rf .proofs
 
 # SPIN takes part where it is installed (Debian: apt-get install spin).
 bench: $(STAMP)test  ## measure searches and proofs

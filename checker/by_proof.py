@@ -52,7 +52,7 @@ def prove(
     seen: Reached | None = None
     proved = 0
     waiting = asked
-    known = kept.proofs() if kept else {}
+    known: dict[str, Invariant] = {}
     proofs: dict[str, Invariant] = {}
     left = {p.name: request.seconds or math.inf for p in asked}
     for queries in (FEW_QUERIES, QUERIES):
@@ -66,7 +66,7 @@ def prove(
                     seen = witnesses(system, asked, request)
                 if prover is None:
                     prover = Prover(system, list(formulas.values()))
-                    prover.recall(known.values())
+                    known = _recalled(prover, kept)
                 cases = None if seen is None else seen[p.name]
                 used = time.process_time()
                 budget = queries, left[p.name]
@@ -85,6 +85,16 @@ def prove(
             yield r
     if kept and proofs != known:
         kept.keep_proofs({**known, **proofs})
+
+
+def _recalled(prover: Prover, kept: Kept | None) -> dict[str, Invariant]:
+    """The invariants kept, by property, those first that are one of the system as it is now."""
+    known: dict[str, Invariant] = {}
+    for found in kept.proofs() if kept else ():
+        if found and prover.recall(found.values()):
+            return found
+        known = {**found, **known}
+    return known
 
 
 def prove_one(

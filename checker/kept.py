@@ -2,9 +2,9 @@
 
 A scenario has two files in the user's cache: of its search, the number of states with a path to
 each answer; of its proofs, the clauses of each. A path is replayed on the machines, and clauses are
-checked by the solver on the system as it is now. Only the number of states of a whole search is
-taken over, with a digest of which questions it answered and which it did not, if the system and the
-questions are the same; then the verdict says `kept`.
+checked by the solver on the system as it is now. Proofs come with the project, too. Only the number
+of states of a whole search is taken over, with a digest of which questions it answered and which it
+did not, if the system and the questions are the same; then the verdict says `kept`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import functools
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import checker.engines
+import properties
 from checker import cache
 from checker.engines.interface import Described, Label, Question, Search
 from checker.engines.reference import EngineError, State
@@ -32,6 +33,8 @@ KEEP = 1_000_000
 """A search of fewer states is quicker made anew than its paths are replayed."""
 
 
+SHIPPED = Path(str(properties.__file__)).with_name("proofs")
+"""The proofs that come with the project, so that a first run need not find them."""
 LARGEST = 1 << 28
 """The most bytes of what is kept of a scenario."""
 _ODD = (
@@ -62,14 +65,10 @@ class Kept:
                 if path.exists():
                     self._unfit(kind)
                 return {}
-            unpacked = zlib.decompressobj()
-            found = json.loads(unpacked.decompress(data, LARGEST))
-            if unpacked.unconsumed_tail or not isinstance(found, dict):
-                raise ValueError("it is no answer")
+            return _unpacked(data)
         except (OSError, cache.UnsafeError, ValueError, RecursionError, zlib.error) as e:
             self.note(f"{self.name}: what is kept of its {kind} is not used: {e}")
             return {}
-        return found
 
     def write(self, kind: str, data: Mapping[str, Any]) -> None:
         """Keep data of a kind; what cannot be kept is found again next time."""
@@ -86,21 +85,16 @@ class Kept:
         self.note(f"{self.name}: what is kept of its {kind} does not fit, and is made anew")
 
     # -- proofs ----------------------------------------------------------------------------------
-    def proofs(self) -> dict[str, Invariant]:
-        """The invariants kept, by property."""
-        from checker.engines.symbolic import Invariant
-
-        try:
-            return {
-                p: Invariant(
-                    [[(_known(n, str), _known(v, str | int)) for n, v in c] for c in x["clauses"]],
-                    [_known(n, str) for n in x["names"]],
-                )
-                for p, x in self.read("proofs").items()
-            }
-        except _ODD:
-            self._unfit("proofs")
-            return {}
+    def proofs(self) -> Iterator[dict[str, Invariant]]:
+        """The invariants kept, by property: the user's, then those that come with the project."""
+        for own in (True, False):
+            shipped = SHIPPED / f"{self.name}.proofs"
+            try:
+                yield _proofs(self.read("proofs") if own else _unpacked(shipped.read_bytes()))
+            except FileNotFoundError:
+                pass
+            except (OSError, zlib.error, *_ODD):
+                self._unfit("proofs")
 
     def keep_proofs(self, proofs: Mapping[str, Invariant]) -> None:
         """Keep invariants, by property."""
@@ -158,6 +152,28 @@ class Kept:
             "paths": [_changes(p) for p in paths],
         }
         self.write("search", data)
+
+
+def _unpacked(data: bytes) -> dict[str, Any]:
+    """An answer from its bytes; ValueError or zlib.error if they are none."""
+    unpacked = zlib.decompressobj()
+    found = json.loads(unpacked.decompress(data, LARGEST))
+    if unpacked.unconsumed_tail or not isinstance(found, dict):
+        raise ValueError("it is no answer")
+    return found
+
+
+def _proofs(data: Mapping[str, Any]) -> dict[str, Invariant]:
+    """The invariants in an answer, by property."""
+    from checker.engines.symbolic import Invariant
+
+    return {
+        p: Invariant(
+            [[(_known(n, str), _known(v, str | int)) for n, v in c] for c in x["clauses"]],
+            [_known(n, str) for n in x["names"]],
+        )
+        for p, x in data.items()
+    }
 
 
 def _known(value: Any, kind: Any) -> Any:

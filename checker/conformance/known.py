@@ -190,7 +190,7 @@ STACKS = {
         Stack(
             "nginx",
             "apt-get install nginx-light",
-            "nginx -p {folder} -c {folder}/nginx.conf",
+            "nginx -p {folder} -c {conf}",
             {"1.2": "TLSv1.2", "1.3": "TLSv1.3"},
             {"none": "off"},  # client certificates are judged by its HTTP, after the handshake
             reports="nginx -v",

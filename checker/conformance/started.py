@@ -92,7 +92,8 @@ class Started:
         template = SOURCE / f"{s.name}.conf"
         if template.is_file():
             filled = template.read_text().format(**self.places, **places)
-            Path(self.folder, template.name).write_text(filled)
+            places["conf"] = os.path.join(self.folder, f"{port}.conf")
+            Path(places["conf"]).write_text(filled)
         with tempfile.TemporaryFile(dir=self.folder) as said:
             child = self._child(s.command, said, **places)
             try:

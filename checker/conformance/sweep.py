@@ -1,11 +1,13 @@
 """Live checks of many targets: known stacks, each with servers of its own, and servers on ports.
 
-Stacks run in parallel, each in a process; one server takes one connection at a time.
+Each setting of a stack has a server and a process of its own, and so has each port; several run at
+a time, and one server takes one connection at a time.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +23,7 @@ from checker.conformance.started import Started, accepted
 from checker.conformance.trial import Target, TargetError, Trial
 from checker.conformance.weakening import Weakening, consequences
 from checker.conformance.words import Word, WordError, words
-from checker.pool import Job, Link, Pool, cores
+from checker.pool import Job, Link, Pool, Reply, cores
 from model.near import UsageError, hint
 
 AUTHS = {"off": "none", "optional": "optional", "mandatory": "mandatory"}
@@ -163,25 +165,21 @@ def started(of: Started, asked: Asked, version: str, auth: str) -> AbstractConte
     return of.server(version, auth)
 
 
-def of_stack(name: str, asked: Asked, line: Callable[[str], None]) -> Iterator[Conformance]:
-    """The results of a known stack, one for each setting."""
-    why = missing(name, asked.role)
-    if why:
-        yield Conformance(name, skipped=why)
-        return
-    with tempfile.TemporaryDirectory(prefix="checker-") as folder:
-        stack = ready(name, asked, folder)
-        release = stack.release
-        for version, auth in settings(name, asked):
-            config = asked.configuration(version, auth, stack.stack.suite)
-            try:
-                with started(stack, asked, version, auth) as target:
-                    for config in asked.configurations(version, auth, stack.stack.suite):
-                        found = conform(name, target, config, credentials(), line, asked.runs)
-                        found.release = release
-                        yield found
-            except TargetError as e:
-                yield Conformance(name, config, error=str(e), release=release)
+def of_setting(
+    stack: Started, asked: Asked, setting: tuple[str, str], line: Callable[[str], None]
+) -> Iterator[Conformance]:
+    """The results of a stack that is made ready, with one version and client authentication."""
+    version, auth = setting
+    name, suite = stack.stack.name, stack.stack.suite
+    config = asked.configuration(version, auth, suite)
+    try:
+        with started(stack, asked, version, auth) as target:
+            for config in asked.configurations(version, auth, suite):
+                found = conform(name, target, config, credentials(), line, asked.runs)
+                found.release = stack.release
+                yield found
+    except TargetError as e:
+        yield Conformance(name, config, error=str(e), release=stack.release)
 
 
 @contextmanager
@@ -254,13 +252,81 @@ def _empty(word: Word) -> bool:
     return any(s.message == "Certificate" and s.empty for s in word)
 
 
-def run(link: Link, name: str, asked: Asked) -> None:
-    """The job of one target: each result is a part of the answer."""
+def _ready(name: str, asked: Asked, folder: str) -> Started | Conformance:
+    """The job that makes a known stack ready; its result if it cannot be checked."""
+    why = missing(name, asked.role)
+    if why:
+        return Conformance(name, skipped=why)
     try:
-        for found in (of_stack if split(name) is None else of_port)(name, asked, link.line):
+        return ready(name, asked, folder)
+    except TargetError as e:
+        return Conformance(name, error=str(e))
+
+
+def _check(link: Link, target: str | Started, asked: Asked, setting: tuple[str, str]) -> None:
+    """The job of one setting of a stack, or of a port: each result is a part of the answer."""
+    try:
+        for found in (
+            of_port(target, asked, link.line)
+            if isinstance(target, str)
+            else of_setting(target, asked, setting, link.line)
+        ):
             link.part(found)
     except TargetError as e:
-        link.part(Conformance(name, error=str(e)))
+        link.part(Conformance(str(target), error=str(e)))
+
+
+class _Sweep:
+    """The jobs of many targets: the results by target and by job, and the weakened rows."""
+
+    def __init__(self, pool: Pool, asked: Asked, folder: str) -> None:
+        self.pool, self.asked, self.folder = pool, asked, folder
+        self.found: dict[Job, tuple[str, list[Conformance]]] = {}  # in the order of the report
+        self.searches: dict[Weakening, Job] = {}
+        self.attacks: dict[Job, list[dict[str, Any]]] = {}
+
+    def begin(self, name: str) -> None:
+        """Add the first job of a target."""
+        if split(name) is not None:
+            self._add(name, Job(_check, (name, self.asked, ("", "")), linked=True))
+            return
+        folder = os.path.join(self.folder, name)
+        os.mkdir(folder)
+        self._add(name, Job(_ready, (name, self.asked, folder)))
+
+    def _add(self, name: str, job: Job) -> None:
+        self.found[self.pool.add(job)] = name, []
+
+    def take(self, reply: Reply) -> list[Conformance]:
+        """The results in a reply, after the jobs that follow from it were added."""
+        if reply.job not in self.found:
+            self.attacks[reply.job] = reply.get()
+            return []
+        name, found = self.found[reply.job]
+        value = Conformance(name, error=str(reply.problem)) if reply.problem else reply.value
+        if isinstance(value, Started):
+            for setting in settings(name, self.asked):
+                self._add(name, Job(_check, (value, self.asked, setting), linked=True))
+        if not isinstance(value, Conformance):
+            return []
+        found.append(value)
+        for d in value.divergences:
+            if d.weakening is not None and d.weakening not in self.searches:
+                job = Job(consequences, (d.weakening,))
+                self.searches[d.weakening] = self.pool.add(job)
+        return [value]
+
+    def results(self, targets: Sequence[str]) -> list[Conformance]:
+        """All results, in the order of the targets and settings, with the attacks."""
+        unknown = [{"name": "", "id": "", "steps": 0, "problem": "interrupted"}]
+        out = [
+            r for t in targets for name, found in self.found.values() if name == t for r in found
+        ]
+        for r in out:
+            for d in r.divergences:
+                if d.weakening is not None:
+                    d.properties = self.attacks.get(self.searches[d.weakening], unknown)
+        return out
 
 
 def sweep(
@@ -270,40 +336,24 @@ def sweep(
     report: Callable[[Conformance], None] | None = None,
 ) -> tuple[list[Conformance], bool]:
     """The results of targets, in order, with the attacks on weakened rows; whether interrupted."""
-    parts: dict[str, list[Conformance]] = {t: [] for t in targets}
-    jobs: dict[Job, str] = {}
-    searches: dict[Weakening, Job] = {}
-    results: dict[Job, list[dict[str, Any]]] = {}
     interrupted = False
+    credentials()  # made before the processes are forked, which share them
     # A check mostly waits, so there are more processes than cores.
-    with Pool(2 * cores(), progress) as pool:
-        for t in targets:
-            jobs[pool.add(Job(run, (t, asked), linked=True))] = t
+    with (
+        tempfile.TemporaryDirectory(prefix="checker-") as folder,
+        Pool(2 * cores(), progress) as pool,
+    ):
+        jobs = _Sweep(pool, asked, folder)
         try:
+            for t in targets:
+                jobs.begin(t)
             for reply in pool.replies():
-                name = jobs.get(reply.job)
-                if name is None:
-                    results[reply.job] = reply.get()
-                elif reply.problem is not None:
-                    parts[name].append(Conformance(name, error=str(reply.problem)))
-                elif reply.part:
-                    found: Conformance = reply.value
-                    parts[name].append(found)
+                for found in jobs.take(reply):
                     if report is not None:
                         report(found)
-                    for d in found.divergences:
-                        if d.weakening is not None and d.weakening not in searches:
-                            job = Job(consequences, (d.weakening,))
-                            searches[d.weakening] = pool.add(job)
         except KeyboardInterrupt:
             interrupted = True
-    unknown = [{"name": "", "id": "", "steps": 0, "problem": "interrupted"}]
-    out = [r for found in parts.values() for r in found]
-    for r in out:
-        for d in r.divergences:
-            if d.weakening is not None:
-                d.properties = results.get(searches[d.weakening], unknown)
-    return out, interrupted
+    return jobs.results(targets), interrupted
 
 
 __all__ = ["Asked", "WordError", "checked", "sweep"]

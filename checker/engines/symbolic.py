@@ -198,8 +198,9 @@ class Prover:
         try:
             self.symbolic.accept(text, TRUE)
         except CertificateError:
-            self.candidates = [c for x in found for c in x.clauses]
+            self.candidates += [c for x in found for c in x.clauses]
             return False
+        self.candidates = []
         return True
 
     def recalled(self, prop: Expr, found: Invariant) -> Proof | None:

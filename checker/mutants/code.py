@@ -120,33 +120,27 @@ class _Case:
         """The names of the run, the event and the source."""
         return self.step.run, self.step.rule.trigger, self.step.source.name
 
-    def agrees(self, other: _Case) -> bool:
-        """Whether no variable gets two different fixed values."""
-        mine, its = self.fixed, other.fixed
-        return all(mine[n] == v for n, v in its.items() if n in mine)
 
+class _Cases:
+    """Cases of one event from one source, found by the values that they give to variables."""
 
-class _Cases(list[_Case]):
-    """Cases of one event from one source."""
+    def __init__(self) -> None:
+        self._by: dict[frozenset[str], list[_Case]] = {}
+        self._index: dict[Any, dict[tuple[Value, ...], list[_Case]]] = {}
 
-    @cached_property
-    def _always(self) -> frozenset[str]:
-        """The variables that each case gives a fixed value."""
-        return frozenset.intersection(*(frozenset(x.fixed) for x in self))
+    def add(self, case: _Case) -> None:
+        """Add a case; none are added once cases are looked for."""
+        self._by.setdefault(frozenset(case.fixed), []).append(case)
 
-    @cached_property
-    def _index(self) -> dict[tuple[str, ...], dict[tuple[Value, ...], list[_Case]]]:
-        return {}
-
-    def like(self, case: _Case) -> Sequence[_Case]:
-        """Those that may agree with a case, found by what all of them and the case fix."""
-        names = tuple(sorted(self._always & case.fixed.keys())) if self else ()
-        if names not in self._index:
-            places: dict[tuple[Value, ...], list[_Case]] = {}
-            for x in self:
-                places.setdefault(tuple(x.fixed[n] for n in names), []).append(x)
-            self._index[names] = places
-        return self._index[names].get(tuple(case.fixed[n] for n in names), ())
+    def like(self, case: _Case) -> Iterator[_Case]:
+        """Those that give no variable a fixed value where `case` gives it another one."""
+        for fixed, cases in self._by.items():
+            names = tuple(sorted(fixed & case.fixed.keys()))
+            if (fixed, names) not in self._index:
+                index = self._index[fixed, names] = {}
+                for x in cases:
+                    index.setdefault(tuple(x.fixed[n] for n in names), []).append(x)
+            yield from self._index[fixed, names].get(tuple(case.fixed[n] for n in names), ())
 
 
 class Ask(Generic[T]):
@@ -259,14 +253,13 @@ class Gated:
         c, out = self.circuit, ZERO
         by: dict[tuple[str, str, str], _Cases] = {}
         for x in others:
-            by.setdefault(x.place, _Cases()).append(x)
+            by.setdefault(x.place, _Cases()).add(x)
         for o in some:
             found = self._equal(o.changes, {})
             for n in by.get(o.place, _Cases()).like(o):
                 if found == ONE:
                     break
-                if o.agrees(n):
-                    found = c.either(found, c.both(n.mask, self._equal(o.changes, n.changes)))
+                found = c.either(found, c.both(n.mask, self._equal(o.changes, n.changes)))
             out = c.either(out, c.both(o.mask, c.invert(found)))
         return out
 

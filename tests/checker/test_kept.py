@@ -18,14 +18,16 @@ from checker import cache, kept
 from checker.by_proof import prove
 from checker.by_search import search
 from checker.cli import main
+from checker.engines.symbolic import Prover
 from checker.kept import Kept
-from checker.request import Request, properties_of, system_of
+from checker.request import Request, declared, properties_of, system_of
 from checker.verdict import VIOLATED, Result
-from model.scenario import scenario
+from model.scenario import SCENARIOS, scenario
 from properties import Property
 from tests.sizes import deep_but
 
 WHERE = "tls12-small"
+SHIPPED = kept.SHIPPED
 NOTES: list[str] = []
 
 
@@ -35,6 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(kept, "KEEP", 1)
     monkeypatch.setattr("checker.by_search.KEEP", 1)
+    monkeypatch.setattr(kept, "SHIPPED", tmp_path)  # none
     NOTES.clear()
     return cache.folder()
 
@@ -261,6 +264,41 @@ def test_the_clauses_that_still_hold_help_after_an_edit() -> None:
     results = prove(system, asked(), request, witness=False, kept=Kept(WHERE, NOTES.append))
     alone = prove(system, asked(), request, witness=False)
     assert {r.id: r.verdict for r in results} == {r.id: r.verdict for r in alone}
+
+
+def test_a_first_run_checks_the_proofs_that_come_with_the_project(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    alone = told(proved())
+    cache.clear(cache.folder())
+    monkeypatch.setattr(kept, "SHIPPED", SHIPPED)
+    with monkeypatch.context() as patch:
+        patch.setattr("checker.engines.pdr.Pdr.prove", None)  # no proof is sought
+        assert told(proved()) == alone
+    name = f"{WHERE}.proofs"
+    (tmp_path / name).write_bytes((SHIPPED / name).read_bytes()[:100])
+    monkeypatch.setattr(kept, "SHIPPED", tmp_path)
+    assert told(proved()) == alone
+    assert [f"{WHERE}: what is kept of its proofs does not fit, and is made anew"] == NOTES
+
+
+PROVED_ONES = [s.name for s in SCENARIOS if s.default and "symbolic" in s.methods]
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("where", PROVED_ONES)
+def test_the_proofs_that_come_with_the_project_are_those_of_its_scenarios(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not, is found anew by each user: `make proofs` writes them."""
+    monkeypatch.setattr(kept, "SHIPPED", SHIPPED)
+    system = system_of(Request(), scenario(where))
+    found = next((x for x in Kept(where, NOTES.append).proofs() if x), {})
+    asked = [p for p in properties_of(Request(), scenario(where)) if p.kind == "invariant"]
+    prover = Prover(system, [p.holds(system) for p in asked])
+    assert prover.recall(found.values()) and not NOTES
+    fails = {p.name for p in asked if declared(p.name, where)[0] == VIOLATED}
+    assert {*found} == {p.name for p in asked} - fails
 
 
 def test_the_digest_of_a_system_is_the_same_in_every_process() -> None:

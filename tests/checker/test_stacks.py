@@ -16,7 +16,7 @@ import pytest
 from checker.conformance.comparison import LAXER
 from checker.conformance.conform import Conformance
 from checker.conformance.known import STACKS, missing
-from checker.conformance.sweep import Asked, of_stack
+from checker.conformance.sweep import Asked, sweep
 
 MEASURED: dict[str, dict[str, Any]] = tomllib.loads(
     (Path(__file__).parent / "stacks.toml").read_text(encoding="utf-8")
@@ -36,13 +36,9 @@ def lax(results: Iterable[Conformance]) -> set[str]:
     return out
 
 
-def ignore(_: str) -> None:
-    """Show no progress."""
-
-
 def compared(name: str, asked: Asked) -> None:
     """Check a stack in a role, and hold what it found against what was measured."""
-    found = list(of_stack(name, asked, ignore))
+    found, _ = sweep([name], asked)
     assert not any(r.error for r in found), [r.error for r in found]
     release = MEASURED[name]["release"]
     if release not in found[0].release:
@@ -66,5 +62,5 @@ def test_early_change_cipher_spec_is_in_the_old_node_and_not_in_the_next(name: s
     if missing(name):
         pytest.skip(missing(name))
     asked = Asked(versions=("1.2",), auths=("none",))
-    flaws = {d.flaw for r in of_stack(name, asked, ignore) for d in r.divergences}
+    flaws = {d.flaw for r in sweep([name], asked)[0] for d in r.divergences}
     assert ("early_ccs" in flaws) == (name == "node-0.10.28")
