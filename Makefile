@@ -83,7 +83,7 @@ proofs: $(STAMP)base  ## find anew the proofs that come with the project
 	rm -rf properties/proofs .proofs
 	XDG_CACHE_HOME=$(CURDIR)/.proofs $(PY) -m checker verify
 	mkdir properties/proofs
-	cp .proofs/*/*.proofs properties/proofs
+	cp .proofs/*/*.proofs .proofs/*/*.witnesses properties/proofs
 	chmod 644 properties/proofs/*
 	rm -rf .proofs
 

@@ -63,7 +63,7 @@ def prove(
             began = time.monotonic()
             try:
                 if witness and seen is None:
-                    seen = witnesses(system, asked, request)
+                    seen = witnesses(system, asked, request, kept)
                 if prover is None:
                     prover = Prover(system, list(formulas.values()))
                     known = _recalled(prover, kept)

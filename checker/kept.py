@@ -1,10 +1,11 @@
 """Answers kept between runs, and checked again before they count.
 
-A scenario has two files in the user's cache: of its search, the number of states with a path to
-each answer; of its proofs, the clauses of each. A path is replayed on the machines, and clauses are
-checked by the solver on the system as it is now. Proofs come with the project, too. Only the number
-of states of a whole search is taken over, with a digest of which questions it answered and which it
-did not, if the system and the questions are the same; then the verdict says `kept`.
+A scenario has files in the user's cache: of its search, the number of states with a path to each
+answer; of its proofs, the clauses of each; where only proofs are made, paths to the cases of the
+properties. A path is replayed on the machines, and clauses are checked by the solver on the system
+as it is now. Proofs and their paths come with the project, too. Only the number of states of a
+whole search is taken over, with a digest of which questions it answered and which it did not, if
+the system and the questions are the same; then the verdict says `kept`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import functools
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import checker.engines
 import properties
@@ -29,6 +31,7 @@ from model.system import Compiled, System
 if TYPE_CHECKING:
     from checker.engines.symbolic import Invariant
 
+T = TypeVar("T")
 KEEP = 1_000_000
 """A search of fewer states is quicker made anew than its paths are replayed."""
 
@@ -50,14 +53,14 @@ _ODD = (
 
 
 class Kept:
-    """What is kept of one scenario: its proofs, by property, and its search."""
+    """What is kept of one scenario."""
 
     def __init__(self, name: str, note: Callable[[str], None], folder: Path | None = None) -> None:
         self.name, self.note = name, note
         self.folder = folder or cache.folder()
 
     def read(self, kind: str) -> dict[str, Any]:
-        """What is kept of a kind, "search" or "proofs"; empty if there is nothing that fits."""
+        """What is kept of a kind, such as "search"; empty if there is nothing that fits."""
         path = self._path(kind)
         try:
             data = cache.read(path)
@@ -85,20 +88,54 @@ class Kept:
         self.note(f"{self.name}: what is kept of its {kind} does not fit, and is made anew")
 
     # -- proofs ----------------------------------------------------------------------------------
-    def proofs(self) -> Iterator[dict[str, Invariant]]:
-        """The invariants kept, by property: the user's, then those that come with the project."""
-        for own in (True, False):
-            shipped = SHIPPED / f"{self.name}.proofs"
+    def _each(self, kind: str) -> Iterator[dict[str, Any]]:
+        """What is kept of a kind: the user's, then what comes with the project."""
+        if found := self.read(kind):
+            yield found
+        with suppress(FileNotFoundError):
             try:
-                yield _proofs(self.read("proofs") if own else _unpacked(shipped.read_bytes()))
-            except FileNotFoundError:
-                pass
-            except (OSError, zlib.error, *_ODD):
+                yield _unpacked((SHIPPED / f"{self.name}.{kind}").read_bytes())
+            except (ValueError, zlib.error):
+                self._unfit(kind)
+
+    def proofs(self) -> Iterator[dict[str, Invariant]]:
+        """The invariants kept, by property; those of the user come first."""
+        for data in self._each("proofs"):
+            try:
+                yield _proofs(data)
+            except _ODD:
                 self._unfit("proofs")
 
     def keep_proofs(self, proofs: Mapping[str, Invariant]) -> None:
         """Keep invariants, by property."""
         self.write("proofs", {p: vars(x) for p, x in proofs.items()})
+
+    # -- paths to cases --------------------------------------------------------------------------
+    def witnesses(self, system: System) -> Iterator[tuple[Described, list[State]]]:
+        """The paths kept that are paths of the system as it is now, each with its states."""
+        for data in self._each("witnesses"):
+            try:
+                paths = [_path(p) for p in data["paths"]]
+            except _ODD:
+                self._unfit("witnesses")
+                continue
+            for path in paths:
+                states: list[State] = []
+                with suppress(*_ODD):  # of a system before an edit
+                    replay(system, path, None, reached=states.append)
+                    yield path, states
+
+    def unreached(self) -> set[str]:
+        """Digests of the cases that were looked for to the end and not found (see `digests`).
+
+        They are not looked for again; a case is never taken for reached because of that.
+        """
+        return {str(d) for data in self._each("witnesses") for d in data.get("unreached", ())}
+
+    def keep_witnesses(self, paths: Sequence[Described], unreached: Iterable[str]) -> None:
+        """Keep paths to cases, and the digests of those that were not found."""
+        said = {"paths": [_changes(p) for p in paths], "unreached": sorted(unreached)}
+        self.write("witnesses", said)
 
     # -- searches --------------------------------------------------------------------------------
     def search(
@@ -208,6 +245,16 @@ def identity_of(compiled: Compiled, questions: Sequence[Question]) -> str:
     for q in questions:
         out.update(stated(compiled.narrow(q.expr), memo))
     return out.hexdigest()
+
+
+def digests(system: System, exprs: Mapping[T, Expr]) -> dict[T, str]:
+    """A digest of the system with each of some expressions."""
+    compiled = machines_of(system).compiled
+    about, memo = identity_of(compiled, ()).encode(), dict[int, bytes]()
+    return {
+        k: hashlib.sha256(about + stated(compiled.narrow(e), memo)).hexdigest()[:20]
+        for k, e in exprs.items()
+    }
 
 
 @functools.cache

@@ -17,6 +17,7 @@ from functools import cache, partial
 from checker.engines.choice import Options, searcher
 from checker.engines.interface import Budget, Described, Label, Question, Route, Watch, described
 from checker.engines.reference import Reference, State
+from checker.kept import Kept, digests
 from checker.request import Request
 from checker.trace import machines_of, replay
 from model.adversary.network import Adversary
@@ -47,12 +48,15 @@ class Candidate:
     """The path; None if it is none of the system."""
 
 
-def witnesses(system: System, props: Sequence[Property], request: Request) -> Reached:
+def witnesses(
+    system: System, props: Sequence[Property], request: Request, kept: Kept | None = None
+) -> Reached:
     """Which cases of the properties lie on a replayed path.
 
-    After the honest network, a search lets one client and one server run alone, which is a part of
-    every larger system; the last search lets all runs. One path may serve several cases. All
-    searches together have the seconds of the request.
+    Paths in `kept` come first, and those found are put there. After the honest network, a search
+    lets one client and one server run alone, which is a part of every larger system; the last
+    search lets all runs. One path may serve several cases. All searches together have the seconds
+    of the request.
     """
     ends = time.monotonic() + (request.seconds or math.inf)
     given = {(p.name, c): e for p in props for c, e in p.cases(system).items()}
@@ -70,8 +74,22 @@ def witnesses(system: System, props: Sequence[Property], request: Request) -> Re
     def case(reference: Reference, k: tuple[str, Case]) -> Callable[[State], bool]:
         return reference.predicate(given[k])
 
+    paths: list[Described] = []
+
+    def mark(reference: Reference, states: Sequence[State]) -> None:
+        new = [k for k, r in reached.items() if r is None and any(map(case(reference, k), states))]
+        reached.update(dict.fromkeys(new, True))
+
+    for path, states in kept.witnesses(system) if kept else ():
+        mark(machines_of(system), states)
+        paths.append(path)
+    digest = digests(system, given) if kept else {}
+    unreached = kept.unreached() if kept else set()
+    old = {k for k in digest if digest[k] in unreached}
+    known = len(paths)
     for way in ways:
-        asked = {k: Question(str(k[1]), given[k]) for k, r in reached.items() if r is None}
+        left_open = (k for k, r in reached.items() if r is None and k not in old)
+        asked = {k: Question(str(k[1]), given[k]) for k in left_open}
         left = ends - time.monotonic()
         if not asked or left <= 0:
             break
@@ -82,10 +100,14 @@ def witnesses(system: System, props: Sequence[Property], request: Request) -> Re
             route = found.route() if reached[k] is None else None
             if route is None:
                 continue
-            replay(system, described(found.reference.compiled, route), given[k])
-            for k in asked:
-                if reached[k] is None and any(case(found.reference, k)(s) for _, s in route):
-                    reached[k] = True
+            path = described(found.reference.compiled, route)
+            replay(system, path, given[k])
+            mark(found.reference, [s for _, s in route])
+            paths.append(path)
+    whole = request.bounded is None and request.seconds is None
+    missed = {k for k, r in reached.items() if r is None and whole}
+    if kept and (len(paths) > known or missed - old):
+        kept.keep_witnesses(paths, unreached.union(digest[k] for k in missed))
     return {p.name: {c: r for (n, c), r in reached.items() if n == p.name} for p in props}
 
 

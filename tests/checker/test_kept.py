@@ -22,6 +22,7 @@ from checker.engines.symbolic import Prover
 from checker.kept import Kept
 from checker.request import Request, declared, properties_of, system_of
 from checker.verdict import VIOLATED, Result
+from checker.witnesses import witnesses
 from model.scenario import SCENARIOS, scenario
 from properties import Property
 from tests.sizes import deep_but
@@ -280,6 +281,24 @@ def test_a_first_run_checks_the_proofs_that_come_with_the_project(
     monkeypatch.setattr(kept, "SHIPPED", tmp_path)
     assert told(proved()) == alone
     assert [f"{WHERE}: what is kept of its proofs does not fit, and is made anew"] == NOTES
+
+
+def test_paths_to_cases_are_replayed_and_what_was_not_found_is_not_sought_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A path that is none of the system, as after an edit, shows nothing."""
+    where = "leaks-key-update-client-auth"  # proved alone
+    system = system_of(Request(), scenario(where))
+    props = [p for p in properties_of(Request(), scenario(where)) if p.id in ("SEC-8", "KEY-10")]
+    found = [witnesses(system, props, Request(), Kept(where, NOTES.append))]
+    path = cache.folder() / f"{where}.witnesses"
+    with monkeypatch.context() as patch:
+        patch.setattr("checker.witnesses._found", None)  # nothing is searched
+        found.append(witnesses(system, props, Request(), Kept(where, NOTES.append)))
+    rewritten(path, lambda data: data["paths"][0][1][1].update({"client0.state": "CLOSED"}))
+    found.append(witnesses(system, props, Request(), Kept(where, NOTES.append)))
+    assert found[0] == found[1] == found[2]
+    assert True in found[0][props[0].name].values() and not NOTES
 
 
 PROVED_ONES = [s.name for s in SCENARIOS if s.default and "symbolic" in s.methods]
