@@ -142,11 +142,25 @@ def the_choices() -> str:
     """The table of what RFCs leave to an implementer, with what holds either way."""
     rows = []
     for rfc in listed():
-        for r in (r for r in requirements(rfc)[1] if r.switch):
+        for r in (r for r in requirements(rfc)[1] if r.switch and not r.before):
             yes, no = sides(r.switch)
             where = f"{rfc} {r.section}"
             rows.append((where, r.says, f"`{r.switch}`", told(yes, no), told(no, yes)))
     return _table(("RFC", "choice", "switch", "with it", "without it"), rows)
+
+
+def the_changes() -> str:
+    """The table of what an RFC asks otherwise than the one that it replaces."""
+    rows = []
+    for rfc in listed():
+        for r in (r for r in requirements(rfc)[1] if r.before):
+            carried = [*(f"`{x}`" for x in r.rules), *r.properties]
+            what = r.left or ", ".join(carried)
+            if r.switch:
+                yes, no = sides(r.switch)
+                what += f"; with `{r.switch}` {told(yes, no)}, without {told(no, yes)}"
+            rows.append((f"{rfc} {r.section}", f"{r.level}: {r.says}", r.before, what))
+    return _table(("RFC", "what it asks", "before", "what carries it, and what changes"), rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -158,6 +172,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "commands": cache(commands),
     "properties": cache(the_properties),
     "mutants": cache(the_mutants),
+    "changes": cache(the_changes),
     "choices": cache(the_choices),
 }
 

@@ -35,6 +35,7 @@ REQUIREMENTS = {
             "properties?": [str],
             "left?": str,
             "switch?": str,
+            "before?": str,
         }
     ],
 }
@@ -55,6 +56,7 @@ class Requirement:
     properties: tuple[str, ...] = ()  # ids
     left: str = ""  # why nothing carries it
     switch: str = ""  # of a choice: `end.variable`, `end.variable=value`, or an extension
+    before: str = ""  # what the RFC that this one replaces has
 
 
 @dataclass(frozen=True)
@@ -97,12 +99,14 @@ def requirements(rfc: str) -> tuple[dict[str, str], tuple[Requirement, ...]]:
             **lists,
             left=row.get("left", ""),
             switch=row.get("switch", ""),
+            before=row.get("before", ""),
         )
         if r.section not in data["titles"]:
             raise ModelError(f"{path.name}: section {r.section} has no title")
         if r.left and (r.rules or r.properties):
             raise ModelError(f"{path.name}: {r.says!r} is carried, and says why it is not")
-        if r.switch and r.level not in CHOICES:
+        # What was left to the implementer before is still a switch.
+        if r.switch and r.level not in CHOICES and not r.before:
             raise ModelError(f"{path.name}: {r.says!r} is no choice ({r.level}), but has a switch")
         out.append(r)
     return data["titles"], tuple(out)
