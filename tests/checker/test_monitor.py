@@ -465,11 +465,11 @@ def test_the_connection_that_is_resumed_need_not_be_recorded(
     assert any("that was not recorded" in a for a in report.assumptions)
 
 
-@needs_live
-@pytest.mark.parametrize("title", [t for t in TITLES if RETRY_GROUP in t])
-@pytest.mark.parametrize(
-    ("message", "field", "value", "expected"),
-    [
+RETRIES = [
+    (title, *row)
+    for title in TITLES
+    if RETRY_GROUP in title
+    for row in (
         ("HelloRetryRequest", "group", "x448", "illegal_parameter"),  # not supported
         ("HelloRetryRequest", "group", "x25519", "illegal_parameter"),  # shown already
         ("HelloRetryRequest", "group", "none", "illegal_parameter"),  # changes nothing
@@ -477,11 +477,35 @@ def test_the_connection_that_is_resumed_need_not_be_recorded(
         ("SecondClientHello", "cookie", "server0", "illegal_parameter"),
         ("SecondClientHello", "random", "adversary", "random=adversary"),
         ("ServerHello", "group", "x25519", "illegal_parameter"),
+    )
+]
+
+
+@needs_live
+@pytest.mark.parametrize(
+    ("title", "message", "field", "value", "expected"),
+    [
+        *RETRIES,
+        (TLS13, "ServerHello", "cipher", "none", "cipher_offered"),
+        (TLS13, "CertificateVerify", "scheme", "other", "scheme_listed"),
+        (TLS13, "CertificateVerify", "scheme", "rsa_sha1", "scheme_listed"),
+        (TLS13_AUTH, "CertificateRequest", "signature_algorithms", "empty", "schemes_not_empty"),
+        (RETRY, "ServerHello", "cipher", "AES128_SHA256", "cipher_of_the_retry"),
+        (TLS13, "ClientHello", "degenerate", True, "share_contributes"),
+        (TLS13, "ServerHello", "degenerate", True, "share_contributes"),
+        (TLS12, "ClientKeyExchange", "degenerate", True, "share_contributes"),
     ],
 )
-def test_a_changed_retry_is_refused(
-    recorded: dict[str, Recording], title: str, message: str, field: str, value: str, expected: str
+def test_a_changed_choice_is_refused(
+    recorded: dict[str, Recording],
+    title: str,
+    message: str,
+    field: str,
+    value: str | bool,
+    expected: str,
 ) -> None:
+    """A group, suite or scheme that was not listed, a share that does not contribute, and a hello
+    that changes over a retry (RFC 8446 4.1.2 to 4.1.4, 4.2.3, 4.2.8.2, 4.3.2)."""
     real = recorded[title]
     report = monitor.watch(with_fields(real, message, **{field: value}))
     assert report.refused == place(real, message) + 1, report.problem
@@ -661,33 +685,3 @@ class TestKeyUpdate:
             report = monitor.watch(replace(updated, messages=(*m[:i], update, *m[i:])))
             assert report.refused == i + 1
             assert "server_reject_key_update" in str(report.problem)
-
-
-@needs_live
-@pytest.mark.parametrize(
-    ("title", "message", "field", "value", "expected"),
-    [
-        (TLS13, "ServerHello", "cipher", "none", "cipher_offered"),
-        (TLS13, "CertificateVerify", "scheme", "other", "scheme_listed"),
-        (TLS13, "CertificateVerify", "scheme", "rsa_sha1", "scheme_listed"),
-        (TLS13_AUTH, "CertificateRequest", "signature_algorithms", "empty", "schemes_not_empty"),
-        (RETRY, "ServerHello", "cipher", "AES128_SHA256", "cipher_of_the_retry"),
-        (TLS13, "ClientHello", "degenerate", True, "share_contributes"),
-        (TLS13, "ServerHello", "degenerate", True, "share_contributes"),
-        (TLS12, "ClientKeyExchange", "degenerate", True, "share_contributes"),
-    ],
-)
-def test_a_choice_that_is_none_is_refused(
-    recorded: dict[str, Recording],
-    title: str,
-    message: str,
-    field: str,
-    value: str | bool,
-    expected: str,
-) -> None:
-    """A suite or scheme that was not listed, and a share that does not contribute (RFC 8446 4.1.3,
-    4.1.4, 4.2.3, 4.2.8.2, 4.3.2)."""
-    real = recorded[title]
-    report = monitor.watch(with_fields(real, message, **{field: value}))
-    assert report.refused == place(real, message) + 1, report.problem
-    assert expected in str(report.problem)
