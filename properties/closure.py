@@ -73,6 +73,17 @@ def can_data_be_sent_after_the_peers_close_notify(w: World) -> Expr:
     )
 
 
+@invariant("CLO-9", "5246 7.2.1", ("half_close", "legacy"))
+def below_tls13_close_notify_ends_both_directions(w: World) -> list[Implication]:
+    """Below TLS 1.3 an end that read close_notify writes no more data: it answers and closes."""
+    return [
+        when(conj(r.end == "close_notify", r.version != "TLS13")).then(
+            conj(neg(r.wrote_after_close), r.state != "READ_CLOSED")
+        )
+        for r in w.runs
+    ]
+
+
 @leads_to("CLO-3", "8446 6.1", ("reliable", "half_close"))
 def user_canceled_is_followed_by_close_notify(w: World) -> list[Implication]:
     """A user_canceled alert is followed by close_notify unless the transport has ended."""

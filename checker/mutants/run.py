@@ -1,4 +1,4 @@
-"""The mutants of many scenarios, in processes: the smallest scenarios first, until one kills.
+"""The mutants of many scenarios, in processes: small scenarios first, until one kills.
 
 Each judgement is written to a file at once, if one is given; a later run reads there what it need
 not do again. The line of a judgement has a digest of the mutant and all that the judgement depends
@@ -43,6 +43,8 @@ MORE = 1 << 26
 """The largest number of states of a mutant."""
 LATE = 10_000_000
 """A scenario without an adversary, or with few properties, comes after smaller ones than this."""
+LARGE = 20_000_000
+"""Scenarios of so many states come last, and take minutes each."""
 PARTS = ((2_000_000, 2),)
 """Pairs (states, n): the mutants of a scenario of at most so many states are done in n jobs."""
 
@@ -163,7 +165,7 @@ def holding(where: Scenario) -> list[Property]:
 
 
 def scenarios(where: str | None) -> list[Scenario]:
-    """The scenario asked for, or all default ones that are searched, the smallest first."""
+    """The scenario asked for, or all default ones that are searched: small ones first."""
     if where is not None:
         chosen = scenario(where)
         if EXPLICIT not in chosen.methods:
@@ -173,7 +175,9 @@ def scenarios(where: str | None) -> list[Scenario]:
     # Most mutants fall to the adversary, where every property is asked; some take a network that
     # delivers everything.
     late = {s.name for s in SCENARIOS if s.network == "reliable" or s.about}
-    return sorted(every, key=lambda s: max(size(s), LATE if s.name in late else 0))
+    out = sorted(every, key=lambda s: max(size(s), LATE if s.name in late else 0))
+    # Of the largest the last is the smallest: no core waits long for another.
+    return [s for s in out if size(s) < LARGE] + [s for s in reversed(out) if size(s) >= LARGE]
 
 
 def _judge(

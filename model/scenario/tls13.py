@@ -5,6 +5,7 @@ from model.scenario.definition import (
     EARLY_SERVER,
     EITHER,
     PSK_FREE,
+    TLS12,
     TLS13,
     TWICE,
     Scenario,
@@ -79,6 +80,14 @@ SCENARIOS = (
         {**TLS13, "has_certificate": (False,), "closes": (True,)},
         {**TLS13, **no_client_auth("server"), "closes": (True,)},
         extensions=("half_close",),
+    ),
+    Scenario(
+        "half-close-tls12",
+        "ends that know half-close, in TLS 1.2: both directions are closed at once",
+        {**TLS12, **offers("RSA"), **no_client_auth("client"), "closes": (True,)},
+        {**TLS12, **offers("RSA"), **no_client_auth("server"), "closes": (True,)},
+        extensions=("half_close",),
+        about=("CLO-1", "CLO-5", "CLO-9"),
     ),
     Scenario(
         "honest-half-close",
