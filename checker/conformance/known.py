@@ -183,7 +183,8 @@ STACKS = {
         Stack(
             "erlang",
             "apt-get install erlang-ssl erlang-base",
-            f"erl +sbwt none +sbwtdcpu none +sbwtdio none -noshell -pa {{folder}} -run server main {_PLACES}",
+            "erl +sbwt none +sbwtdcpu none +sbwtdio none -noshell -pa {folder} -run server main "
+            + _PLACES,
             build=("erlc -o {folder} {source}/server.erl",),
             reports="dpkg-query -W -f ${{Version}} erlang-ssl",
         ),

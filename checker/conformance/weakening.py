@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -14,6 +15,8 @@ from model.principal import OFFERED, client, server
 from model.roles import role
 from model.rule import SAME, Rule, receive, snake
 from model.scenario import Scenario
+from model.system import System
+from properties import Property
 
 
 @dataclass(frozen=True)
@@ -94,13 +97,22 @@ def scenario_of(config: Configuration) -> Scenario:
 
 
 @cache
-def _sound(config: Configuration) -> dict[str, str]:
-    from checker.by_search import search
-    from checker.request import Request, properties_of
+def _system(config: Configuration) -> tuple[System, dict[str, bool]]:
+    """The sound system of a configuration, and by property whether it holds there, where known."""
+    return scenario_of(config).system(), {}
 
-    where = scenario_of(config)
-    props = [p for p in properties_of(Request(), where) if p.kind == "invariant"]
-    return {r.property: r.verdict for r in search(where.system(), props, Request())}
+
+def _holds(config: Configuration, props: Sequence[Property]) -> dict[str, bool]:
+    """Whether each of some properties holds in the sound system, by name."""
+    from checker.by_search import search
+    from checker.request import Request
+    from checker.verdict import PROVED
+
+    system, known = _system(config)
+    new = [p for p in props if p.name not in known]
+    if new:
+        known |= {r.property: r.verdict == PROVED for r in search(system, new, Request())}
+    return known
 
 
 def consequences(w: Weakening) -> list[dict[str, Any]]:
@@ -108,7 +120,7 @@ def consequences(w: Weakening) -> list[dict[str, Any]]:
     from checker.by_search import search
     from checker.patched import IDLE, changed_rows, known
     from checker.request import Request, properties_of
-    from checker.verdict import PROVED, UNKNOWN, VIOLATED
+    from checker.verdict import UNKNOWN, VIOLATED
 
     config = replace(w.config, suites=tuple(s for s in w.config.suites if s in OFFERED))
     where = scenario_of(config)
@@ -123,15 +135,17 @@ def consequences(w: Weakening) -> list[dict[str, Any]]:
     )
     system = where.system(*flaw.roles(config.role, where.extensions))
     props = [p for p in properties_of(Request(), where) if p.kind == "invariant"]
-    sound = _sound(config)
-    results = search(system, props, Request(), patched=changed_rows(where.system(), system))
+    rows = changed_rows(_system(config)[0], system)
+    results = search(system, props, Request(), patched=rows)
     out = []
     if not any(known(results)[where.name].values()):
         return [{"name": "", "id": "", "steps": 0, "problem": IDLE}]
+    bad = {r.property for r in results if r.verdict == VIOLATED}
+    holds = _holds(config, [p for p in props if p.name in bad])
     for r in results:
         if r.error:
             return [{"name": "", "id": "", "steps": 0, "problem": r.reason}]
-        if r.verdict == VIOLATED and sound.get(r.property) == PROVED:
+        if r.verdict == VIOLATED and holds[r.property]:
             out.append({"name": r.property, "id": r.id, "steps": len(r.trace)})
         elif r.verdict == UNKNOWN:
             return [{"name": "", "id": "", "steps": 0, "problem": r.reason}]
