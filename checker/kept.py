@@ -116,6 +116,8 @@ class Kept:
         for data in self._each("witnesses"):
             try:
                 paths = [_path(p) for p in data["paths"]]
+                for d in data["unreached"]:
+                    _known(d, str)
             except _ODD:
                 self._unfit("witnesses")
                 continue
@@ -130,7 +132,11 @@ class Kept:
 
         They are not looked for again; a case is never taken for reached because of that.
         """
-        return {str(d) for data in self._each("witnesses") for d in data.get("unreached", ())}
+        out: set[str] = set()
+        for data in self._each("witnesses"):
+            with suppress(*_ODD):  # `witnesses` says so
+                out |= {_known(d, str) for d in data["unreached"]}
+        return out
 
     def keep_witnesses(self, paths: Sequence[Described], unreached: Iterable[str]) -> None:
         """Keep paths to cases, and the digests of those that were not found."""

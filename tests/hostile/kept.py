@@ -196,12 +196,39 @@ def _proofs_again(folder: Path, data: bytes) -> Ended:
     kept, notes = _packed(folder, "proofs", data)
 
     def read() -> str:
-        proofs, law = kept.proofs(), _law()
+        proofs, law = next((p for p in kept.proofs() if p), {}), _law()
         prover = Prover(counters.system, [law])
         prover.recall(proofs.values())
         known = proofs.get("law")
         found = (prover.recalled(law, known) if known else None) or prover.prove(law)
         assert isinstance(found, Proof), found
+        return "".join(f"{n}\n" for n in notes)
+
+    return called(read)
+
+
+@cache
+def _kept_paths() -> Sequence[bytes]:
+    engine, questions = _toy(), _questions()
+    engine.search(questions)
+    said: list[Any] = []
+    kept = Kept("toy", said.append)
+    kept.write = lambda kind, data: said.append(dict(data))  # type: ignore[method-assign]
+    paths = [
+        described(engine.compiled, engine.path(q.state)) for q in questions if q.state is not None
+    ]
+    kept.keep_witnesses(paths, ["0" * 20])
+    return (json.dumps(said[0]).encode(),)
+
+
+def _paths_again(folder: Path, data: bytes) -> Ended:
+    """Whatever is kept, a path that is given is one of the system."""
+    kept, notes = _packed(folder, "witnesses", data)
+
+    def read() -> str:
+        for path, states in kept.witnesses(TOY):
+            assert len(path) == len(states)
+        assert all(isinstance(d, str) for d in kept.unreached())
         return "".join(f"{n}\n" for n in notes)
 
     return called(read)
@@ -251,6 +278,7 @@ KEPT = {"kept-proofs": Reader(_kept_proofs, _proofs_again, (0,), 50, _of_json)}
 """By name; without a C compiler there is no search to keep."""
 if not available():
     KEPT |= {
+        "kept-paths": Reader(_kept_paths, _paths_again, (0,), 50, _of_json),
         "kept-search": Reader(_kept_search, _search_again, (0,), 50, _of_json),
         "manifest": Reader(
             lambda: [_checkpoint()["manifest.json"]], _manifest, (0, 2), 80, _of_manifest
