@@ -87,7 +87,6 @@ class Kept:
     def _unfit(self, kind: str) -> None:
         self.note(f"{self.name}: what is kept of its {kind} does not fit, and is made anew")
 
-    # -- proofs ----------------------------------------------------------------------------------
     def _each(self, kind: str) -> Iterator[dict[str, Any]]:
         """What is kept of a kind: the user's, then what comes with the project."""
         if found := self.read(kind):
@@ -98,6 +97,7 @@ class Kept:
             except (ValueError, zlib.error):
                 self._unfit(kind)
 
+    # -- proofs ----------------------------------------------------------------------------------
     def proofs(self) -> Iterator[dict[str, Invariant]]:
         """The invariants kept, by property; those of the user come first."""
         for data in self._each("proofs"):
@@ -113,6 +113,7 @@ class Kept:
     # -- paths to cases --------------------------------------------------------------------------
     def witnesses(self, system: System) -> Iterator[tuple[Described, list[State]]]:
         """The paths kept that are paths of the system as it is now, each with its states."""
+        given: list[Described] = []
         for data in self._each("witnesses"):
             try:
                 paths = [_path(p) for p in data["paths"]]
@@ -123,8 +124,11 @@ class Kept:
                 continue
             for path in paths:
                 states: list[State] = []
+                if path in given:  # the user's have those that come with the project
+                    continue
                 with suppress(*_ODD):  # of a system before an edit
                     replay(system, path, None, reached=states.append)
+                    given.append(path)
                     yield path, states
 
     def unreached(self) -> set[str]:

@@ -83,7 +83,8 @@ def witnesses(
     for path, states in kept.witnesses(system) if kept else ():
         mark(machines_of(system), states)
         paths.append(path)
-    digest = digests(system, given) if kept else {}
+    still = {k: given[k] for k, r in reached.items() if r is None}
+    digest = digests(system, still) if kept and still else {}
     unreached = kept.unreached() if kept else set()
     old = {k for k in digest if digest[k] in unreached}
     known = len(paths)

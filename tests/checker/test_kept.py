@@ -295,6 +295,10 @@ def test_paths_to_cases_are_replayed_and_what_was_not_found_is_not_sought_again(
     with monkeypatch.context() as patch:
         patch.setattr("checker.witnesses._found", None)  # nothing is searched
         found.append(witnesses(system, props, Request(), Kept(where, NOTES.append)))
+    kept_once = len([*Kept(where, NOTES.append).witnesses(system)])
+    with monkeypatch.context() as patch:
+        patch.setattr(kept, "SHIPPED", cache.folder())  # the same ones
+        assert len([*Kept(where, NOTES.append).witnesses(system)]) == kept_once > 0
     rewritten(path, lambda data: data["paths"][0][1][1].update({"client0.state": "CLOSED"}))
     found.append(witnesses(system, props, Request(), Kept(where, NOTES.append)))
     assert found[0] == found[1] == found[2]
