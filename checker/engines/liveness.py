@@ -128,9 +128,8 @@ class Graph:
             here = among[self.tail]
             possible = np.unique(self.tail[here] * kinds + self.label[here])  # node and step
             taken = np.unique(part[self.tail[inside]] * kinds + self.label[inside])
-            asked, number = np.unique(
-                part[possible // kinds] * kinds + possible % kinds, return_counts=True
-            )
+            of = part[possible // kinds] * kinds + possible % kinds  # component and step
+            asked, number = np.unique(of, return_counts=True)
             if fairness == "weak":
                 size = np.bincount(part[among], minlength=part.size)
                 asked = asked[number == size[asked // kinds]]
@@ -140,16 +139,14 @@ class Graph:
                 return np.flatnonzero(part == fair[0])
             if fairness == "weak":
                 break
-            missing = np.isin(part[possible // kinds] * kinds + possible % kinds, demanded)
-            among[possible[missing] // kinds] = False
+            among[possible[np.isin(of, demanded)] // kinds] = False
         return np.zeros(0, np.int64)
 
     @cached_property
     def shown(self) -> nx.MultiDiGraph[int]:
         """The graph to take paths from; the keys of edges are the numbers of the steps' labels."""
         out: nx.MultiDiGraph[Node] = nx.MultiDiGraph()
-        for n, depth in enumerate(self.depth.tolist()):
-            out.add_node(n, depth=depth, initial=depth == 0)
+        out.add_nodes_from(range(self.depth.size))
         edges = (self.tail.tolist(), self.head.tolist(), self.label.tolist())
         out.add_edges_from(zip(*edges, strict=True))
         return out
