@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import IO
 
@@ -58,7 +59,7 @@ class Started:
                 f"{self.stack.install}"
             )
 
-    @property
+    @cached_property
     def release(self) -> str:
         """What the stack says of its version, in one line."""
         if not self.stack.reports:

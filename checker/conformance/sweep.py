@@ -258,22 +258,26 @@ def _ready(name: str, asked: Asked, folder: str) -> Started | Conformance:
     if why:
         return Conformance(name, skipped=why)
     try:
-        return ready(name, asked, folder)
+        stack = ready(name, asked, folder)
     except TargetError as e:
         return Conformance(name, error=str(e))
+    _ = stack.release  # asked once for all settings
+    return stack
 
 
-def _check(link: Link, target: str | Started, asked: Asked, setting: tuple[str, str]) -> None:
-    """The job of one setting of a stack, or of a port: each result is a part of the answer."""
+def _at_port(link: Link, name: str, asked: Asked) -> None:
+    """The job of a target on a port: each result is a part of the answer."""
     try:
-        for found in (
-            of_port(target, asked, link.line)
-            if isinstance(target, str)
-            else of_setting(target, asked, setting, link.line)
-        ):
+        for found in of_port(name, asked, link.line):
             link.part(found)
     except TargetError as e:
-        link.part(Conformance(str(target), error=str(e)))
+        link.part(Conformance(name, error=str(e)))
+
+
+def _setting(link: Link, stack: Started, asked: Asked, setting: tuple[str, str]) -> None:
+    """The job of one setting of a stack: each result is a part of the answer."""
+    for found in of_setting(stack, asked, setting, link.line):
+        link.part(found)
 
 
 class _Sweep:
@@ -288,7 +292,7 @@ class _Sweep:
     def begin(self, name: str) -> None:
         """Add the first job of a target."""
         if split(name) is not None:
-            self._add(name, Job(_check, (name, self.asked, ("", "")), linked=True))
+            self._add(name, Job(_at_port, (name, self.asked), linked=True))
             return
         folder = os.path.join(self.folder, name)
         os.mkdir(folder)
@@ -306,7 +310,7 @@ class _Sweep:
         value = Conformance(name, error=str(reply.problem)) if reply.problem else reply.value
         if isinstance(value, Started):
             for setting in settings(name, self.asked):
-                self._add(name, Job(_check, (value, self.asked, setting), linked=True))
+                self._add(name, Job(_setting, (value, self.asked, setting), linked=True))
         if not isinstance(value, Conformance):
             return []
         found.append(value)
