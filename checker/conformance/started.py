@@ -181,7 +181,9 @@ def _listening(s: Stack, child: subprocess.Popen[bytes], port: int, said: IO[byt
             contextlib.suppress(OSError),
             socket.create_connection(("127.0.0.1", port), timeout=1),
         ):
-            return
+            if child.poll() is None:
+                return
+            break  # another process has the port
         time.sleep(0.02)
     said.seek(0)
     last = said.read()[-300:].decode(errors="replace").strip()
