@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from model.expr import BOOL, FALSE, TRUE, Domain, Expr, conj, disj, ite, mapping, neg, var
+from model.principal import LEGACY
 from model.role import Observer, Role
 from model.rule import Fields
 
@@ -257,7 +258,7 @@ def _follow(
     if event == "ChangeCipherSpec":
         # That of TLS 1.3 is no part of the handshake (RFC 8446 5).
         ok["tls13"] = ok[LATER] = TRUE
-    is_13, old = own.version == "TLS13", own.version.one_of("TLS10", "TLS11", "TLS12")
+    is_13, old = own.version == "TLS13", own.version.one_of(*LEGACY)
     right = disj(
         conj(is_13, ite(later, ok[LATER], ok["tls13"])),
         conj(old, ok["tls12"]),

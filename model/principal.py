@@ -11,8 +11,12 @@ from __future__ import annotations
 from model.expr import BOOL, Domain
 from model.rule import Fields, Variable
 
-Version = Domain("Version", ("none", "TLS10", "TLS11", "TLS12", "TLS13"))
-"""The protocol version, oldest first; `none` before negotiation."""
+Version = Domain("Version", ("none", "SSL30", "TLS10", "TLS11", "TLS12", "TLS13"))
+"""The protocol version, oldest first; `none` before negotiation. SSL 3.0 runs as TLS 1.0 but for
+the "no certificate" warning, and no end speaks it unless its `min_version` says so."""
+
+LEGACY = ("SSL30", "TLS10", "TLS11", "TLS12")
+"""The versions below TLS 1.3."""
 
 Suite = Domain(
     "Suite",
@@ -125,7 +129,6 @@ _SHARED = {
     "sends_data": _once(BOOL, True),
     "closes": _once(BOOL, False),
     "null_cipher": _once(BOOL, False),
-    "no_certificate_alert": _once(BOOL, False),
     # Negotiated.
     "version": _once(Version),
     "suite": _once(Suite),

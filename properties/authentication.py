@@ -327,14 +327,18 @@ def mandatory_client_authentication_is_enforced(w: World) -> list[Implication]:
 
 
 @invariant("AUT-14", "5246 7.2.2; 6101 5.4.2", ("client-auth",))
-def no_certificate_is_not_taken_in_tls(w: World) -> list[Implication]:
-    """The SSL 3.0 warning 41 never replaces an empty Certificate unless this is configured."""
-    return [
-        when(conj(is_open(s), s.client_auth != "none", neg(s.no_certificate_alert))).then(
-            neg(s.saw_no_certificate)
-        )
-        for s in w.servers
-    ]
+def no_certificate_is_a_warning_in_ssl30_alone(w: World) -> list[Implication]:
+    """The warning "no certificate" takes the place of an empty Certificate in SSL 3.0, and there
+    alone."""
+    out = []
+    for s in w.servers:
+        asked = conj(is_open(s), s.client_auth != "none")
+        out += [
+            when(conj(asked, s.version != "SSL30")).then(neg(s.saw_no_certificate)),
+            when(conj(asked, s.version == "SSL30")).then(neg(s.saw_certificate)
+                | (s.client_certificate != "empty")),
+        ]
+    return out
 
 
 @invariant("AUT-15", "5246 7.4.2; 8446 4.4.2.4", ("certificates",))

@@ -21,7 +21,7 @@ def preferred(c: View, s: View) -> Expr:
     for suite in OFFERED:
         both = conj(getattr(c, f"offers_{suite}"), getattr(s, f"offers_{suite}"))
         if suite in EXPORT_SUITES:
-            both = conj(both, (s.version == "TLS10") | s.export_after_tls10)
+            both = conj(both, (s.version <= "TLS10") | s.export_after_tls10)
         best = ite(both, const(suite, Suite), best)
     return ite(s.version == "TLS13", const("AEAD", Suite), best)
 
@@ -200,6 +200,15 @@ def the_version_is_one_decision(w: World) -> list[Implication]:
             )
         )
         for r in w.runs
+    ]
+
+
+@invariant("NEG-28", "8446 D.5", ("tls13",))
+def who_knows_tls13_takes_no_hello_of_ssl30(w: World) -> list[Implication]:
+    """An end that knows TLS 1.3 goes on with no hello that says SSL 3.0, whatever else it takes."""
+    return [
+        *(when(c.max_version == "TLS13").then(c.version != "SSL30") for c in w.clients),
+        *(when(s.max_version == "TLS13").then(s.legacy_version != "SSL30") for s in w.servers),
     ]
 
 

@@ -6,6 +6,7 @@ The observers `saw_X` are about the present handshake and are cleared when the r
 from __future__ import annotations
 
 from model.expr import Expr, conj, disj, eq, neg
+from model.principal import LEGACY
 from model.transcript import CERTIFICATE_SUITES, HINT_SUITES, SKE_SUITES
 from properties import Implication, View, World, invariant, when
 from properties.authentication import agree, by_key, fixed_key, flight, is_open, resumed
@@ -25,8 +26,8 @@ AFTER_FLIGHT = (
 
 
 def legacy(r: View) -> Expr:
-    """When TLS 1.0, 1.1 or 1.2 was chosen."""
-    return r.version.one_of("TLS10", "TLS11", "TLS12")
+    """When a version below TLS 1.3 was chosen."""
+    return r.version.one_of(*LEGACY)
 
 
 def connected(r: View) -> Expr:

@@ -85,10 +85,18 @@ def what_a_message_says_is_what_is_kept(w: World) -> list[Implication]:
     return out
 
 
-@invariant("AUT-29", "5246 7.4.6; 8446 4.4.2", ("adversary",))
+@invariant("AUT-29", "5246 7.4.6; 6101 5.6.6; 8446 4.4.2", ("adversary",))
 def a_client_shows_only_a_certificate_that_it_has(w: World) -> list[Implication]:
-    """A client shows an empty certificate or its own, and sends CertificateVerify for its own."""
-    return [when(c.said_certificate).then(~c.showed_others) for c in w.clients]
+    """A client shows an empty certificate or its own, and sends CertificateVerify for its own; one
+    that says in SSL 3.0 that it has none shows and proves none."""
+    return [
+        i
+        for c in w.clients
+        for i in (
+            when(c.said_certificate).then(~c.showed_others),
+            when(c.said_no_certificate).then(~c.said_certificate & ~c.said_certificate_verify),
+        )
+    ]
 
 
 @invariant("ORD-22", "5246 7.3; 7918 4", ("adversary", "tls12", "data"))

@@ -166,8 +166,8 @@ class Decoder:
         assert self._hello is not None and self._answer is not None
         master = self.secrets(self._hello.random).get(ks.MASTER)
         suite = ks.suite(self._answer.suite)
-        if master is None or suite is None:
-            return True
+        if master is None or suite is None or self._answer.version == "SSL30":
+            return True  # the keys of SSL 3.0 are made in another way (RFC 6101 6.2.2)
         version = next(n for n, v in wire.VERSIONS.items() if v == self._answer.version)
         both = records.legacy_protections(
             version,

@@ -228,7 +228,9 @@ def configure(recording: Recording) -> Guess:
     offers = {f"offers_{s}": hello.get(f"offers_{s}", s == suite) for s in OFFERED}
     deflate = hello.get("deflate", compression == "deflate")
     known = offers
-    if offers.get(f"offers_{suite}") and not (suite in EXPORT_SUITES and version != "TLS10"):
+    if offers.get(f"offers_{suite}") and not (
+        suite in EXPORT_SUITES and version not in ("SSL30", "TLS10")
+    ):
         known = {f"offers_{s}": s == suite for s in OFFERED}
     highest = version
     if answer.get("sentinel", "none") != "none":
@@ -236,8 +238,17 @@ def configure(recording: Recording) -> Guess:
         least = "TLS13" if answer["sentinel"] == "DOWNGRD01" else "TLS12"
         highest = max(version, least, key=Version.code)
     weak = shown.of("ServerKeyExchange").get("group") == "dh_weak"
-    client = {"max_version": shown.offered, **offers, "deflate": deflate, "closes": True}
+    # No end takes SSL 3.0 unless it is told to, and these two went on with it.
+    lowest = min(version, "TLS10", key=Version.code)
+    client = {
+        "min_version": lowest,
+        "max_version": shown.offered,
+        **offers,
+        "deflate": deflate,
+        "closes": True,
+    }
     server = {
+        "min_version": lowest,
         "max_version": highest,
         **known,
         "deflate": compression == "deflate",
@@ -250,8 +261,9 @@ def configure(recording: Recording) -> Guess:
     }
     notes = [
         "the server's configuration, chosen so that the recorded choices are legal for it: "
-        f"versions TLS10 to {highest}, of the suites offered {_named(known, 'none below TLS 1.3')}",
-        "the client's configuration, as its ClientHello shows it; its lowest version: TLS10",
+        f"versions {lowest} to {highest}, of the suites offered "
+        f"{_named(known, 'none below TLS 1.3')}",
+        f"the client's configuration, as its ClientHello shows it; its lowest version: {lowest}",
         *(
             f"the {end}'s part in extensions: {', '.join(used)}"
             for end, more in extra.items()

@@ -54,6 +54,7 @@ SHORT = {
     "AD": "ApplicationData",
     "CN": "CloseNotify",
     "AL": "Alert",
+    "NC": "NoCertificate",
     "UR": "UndecryptableRecord",
     "TC": "TransportClose",
 }

@@ -13,7 +13,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.x509 import load_der_x509_certificate
 
-VERSIONS = {0x0301: "TLS10", 0x0302: "TLS11", 0x0303: "TLS12", 0x0304: "TLS13"}
+VERSIONS = {0x0300: "SSL30", 0x0301: "TLS10", 0x0302: "TLS11", 0x0303: "TLS12", 0x0304: "TLS13"}
 
 HANDSHAKE = {
     0: "HelloRequest",
@@ -265,7 +265,7 @@ class ClientHello:
     """A ClientHello, the first or a second one."""
 
     version: str  # the highest offered
-    legacy_version: str  # empty for one that is none of TLS 1.0 to 1.3
+    legacy_version: str  # empty for one that is none of the known versions
     random: bytes
     session_id: bytes
     suites: bytes

@@ -59,6 +59,7 @@ from model.generations.negotiation import (
     take_client_hello,
     take_hello,
     version,
+    version_common,
 )
 from model.message import ClientHello, EncryptedExtensions, ServerHello
 from model.observers import after, held, keeps, latch
@@ -360,8 +361,6 @@ modes = check(
 # A hello with a key needs no share (RFC 8446 9.2).
 share_missing = check("key share", share_there | (hello.identity != "none"), "missing_extension")
 _binder = check("binder", same(hello.binder, *server_binder()), "decrypt_error")
-_version = check("common version", version >= base_server.min_version, "protocol_version")
-
 ROWS = (
     receive("client", ServerHello, "WAIT_SH", "WAIT_EE", rfc="8446 4.1.3, 4.2.11",
             when=(sh.version == "TLS13") & (answer.selected != "none"),
@@ -388,7 +387,8 @@ ROWS = (
     receive("client", NewSessionTicket, "CLOSING", SAME, rfc="8446 4.6.1, 6.1",
             when=base_client.version == "TLS13"),
     receive("server", ClientHello, "START", "NEGOTIATED", rfc="8446 4.1.1, 4.2.11",
-            when=(version == "TLS13") & selects, checks=[_version, compression_null, _binder],
+            when=(version == "TLS13") & selects,
+            checks=[*version_common, compression_null, _binder],
             do={**take_client_hello, "suite": const("AEAD", Suite), "exchange": ch.key_share,
                 "keyed": TRUE, "random": base_server.me, "psk": kind, "psk_ke": ~dhe,
                 "modes_offered": TRUE,

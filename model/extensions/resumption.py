@@ -144,7 +144,7 @@ ROWS = (
          do={"write_key": activated(client)}),
     send("client", Finished, "RES_SEND_FIN", "CONNECTED", rfc="5246 7.4.9, 7.3"),
     receive("server", ClientHello, "START", "RES_SEND_SH", rfc="5246 7.4.1.2, 7.3",
-            when=resumes, checks=[version_common],
+            when=resumes, checks=version_common,
             do={**take_client_hello, "offered_session": hello.session_id, **S_RESUME}),
     send("server", ServerHello, "RES_SEND_SH", "RES_SEND_CCS", rfc="5246 7.4.1.3, 7.3"),
     send("server", ChangeCipherSpec, "RES_SEND_CCS", "RES_SEND_FIN", rfc="5246 7.1, 7.3",

@@ -22,7 +22,15 @@ from __future__ import annotations
 
 from model.expr import BOOL, TRUE, Domain, Expr, conj, const, disj, eq, ite, neg, var
 from model.extensions import Amend, Extension, takes
-from model.generations.negotiation import ch, compression_null, offer, share_missing, version
+from model.generations.negotiation import (
+    ch,
+    compression_null,
+    no_ssl,
+    offer,
+    share_missing,
+    version,
+    version_common,
+)
 from model.message import ClientHello
 from model.observers import after, held, keeps, latch
 from model.principal import (
@@ -176,9 +184,7 @@ ROWS = (
     send("client", SecondClientHello, "SEND_CH", "WAIT_SH", rfc="8446 4.1.2"),
     receive("server", ClientHello, "START", "SEND_HRR", rfc="8446 4.1.1, 4.1.4",
             when=(version == "TLS13") & needs_retry,
-            checks=[check("common version", version >= base_server.min_version,
-                          "protocol_version"),
-                    compression_null, share_missing, listed_check],
+            checks=[*version_common, compression_null, share_missing, listed_check],
             do={"retried": TRUE, "first_random": ch.random, "first_offer": offer,
                 "retry_group": ite(supported, const("none", NamedGroup), best_common()),
                 "cookie": ite(server.asks_cookie, base_server.me, const("none", ServerOwner)),
@@ -186,6 +192,7 @@ ROWS = (
     send("server", HelloRetryRequest, "SEND_HRR", "WAIT_CH", rfc="8446 4.1.4"),
     receive("server", SecondClientHello, "WAIT_CH", "NEGOTIATED", rfc="8446 4.1.1, 4.1.2, 4.2.8",
             checks=[
+                no_ssl,
                 check("version kept", version == "TLS13", "illegal_parameter"),
                 compression_null,
                 share_missing,

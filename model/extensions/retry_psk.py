@@ -47,7 +47,15 @@ from model.extensions.retry import (
     supported,
 )
 from model.extensions.retry import hello as groups
-from model.generations.negotiation import ch, compression_null, offer, sh, share_there, version
+from model.generations.negotiation import (
+    ch,
+    compression_null,
+    no_ssl,
+    offer,
+    sh,
+    share_there,
+    version,
+)
 from model.principal import client as base_client
 from model.principal import server as base_server
 from model.rule import check, receive
@@ -81,6 +89,7 @@ ROWS = (
     receive("server", SecondClientHello, "WAIT_CH", "NEGOTIATED", rfc="8446 4.1.4, 4.2.11",
             when=selects,
             checks=[
+                no_ssl,
                 check("version kept", version == "TLS13", "illegal_parameter"),
                 compression_null,
                 _together,

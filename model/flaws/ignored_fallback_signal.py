@@ -4,7 +4,8 @@ Browsers answered a failed handshake with a hello of the version below, down to 
 sake of broken servers. An adversary that drops packets so chooses the version, and nothing in the
 last hello tells that it was not the first. The mend is a value among the suites of such a hello,
 TLS_FALLBACK_SCSV (RFC 7507): a server that knows a higher version refuses it. This server does not.
-The padding oracle that made SSL 3.0 worth the dance is outside this model.
+The padding oracle that made SSL 3.0 worth the dance is outside this model. Here a client says SSL
+3.0 and that it is a retry, and a server that knows TLS 1.2 goes on with SSL 3.0.
 """
 
 from model.flaws import Flaw

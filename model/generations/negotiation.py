@@ -4,7 +4,8 @@
 2. The server takes the highest common version and, of the suites     RFC 5246 7.4.1.3, 8446 4.2.1
    offered, the preferred one.
 3. The client checks that everything chosen was offered, and the      RFC 8446 4.1.3
-   downgrade sentinel.
+   downgrade sentinel; an end that knows TLS 1.3 takes no hello that   RFC 8446 D.5
+   says SSL 3.0.
 4. An extension of TLS 1.3 is answered with unsupported_extension if  RFC 5246 7.4.1.4, 8446 4.2
    it was not asked for, and with illegal_parameter elsewhere.
 
@@ -25,7 +26,7 @@ ch = ClientHello.f
 suite_offered = disj(*((sh.suite == s) & client[f"offers_{s}"] for s in OFFERED))
 # RFC 4346 A.5: export suites must not be negotiated from TLS 1.1 on.
 export_too_late = sh.suite.one_of(*EXPORT_SUITES) & neg(
-    (sh.version == "TLS10") | client.export_after_tls10
+    (sh.version <= "TLS10") | client.export_after_tls10
 )
 sentinel_ok = ite(
     client.max_version == "TLS13",
@@ -38,6 +39,9 @@ _version_known = check(
     (sh.version <= client.max_version) & (sh.version >= client.min_version),
     "protocol_version",
 )
+_not_ssl = check(
+    "no SSL 3.0", ~(client.max_version == "TLS13") | (sh.version != "SSL30"), "protocol_version"
+)
 offers_deflate = client.deflate & (client.max_version != "TLS13")
 """A client that knows TLS 1.3 offers no compression (RFC 8446 4.1.2)."""
 _compression = check(
@@ -48,6 +52,7 @@ share_asked = check(
 )
 hello_12 = (
     _version_known,
+    _not_ssl,
     check("suite offered", suite_offered & ~export_too_late, "illegal_parameter"),
     _compression,
     check("downgrade sentinel", sentinel_ok, "illegal_parameter"),
@@ -89,7 +94,7 @@ def acceptable(suite: str) -> Expr:
     """Whether the server may choose `suite` for this ClientHello (below TLS 1.3)."""
     both = ch[f"offers_{suite}"] & server[f"offers_{suite}"]
     if suite in EXPORT_SUITES:
-        return both & ((version == "TLS10") | server.export_after_tls10)
+        return both & ((version <= "TLS10") | server.export_after_tls10)
     return both
 
 
@@ -101,7 +106,15 @@ def best() -> Expr:
     return chosen
 
 
-version_common = check("common version", version >= server.min_version, "protocol_version")
+# RFC 8446 D.5: whoever knows TLS 1.3 takes no hello with this value, whatever else it says.
+no_ssl = check(
+    "no SSL 3.0", ~(server.max_version == "TLS13") | (ch.legacy_version != "SSL30"),
+    "protocol_version",
+)
+version_common = (
+    check("common version", version >= server.min_version, "protocol_version"),
+    no_ssl,
+)
 compression_null = check("compression null", ~ch.deflate, "illegal_parameter")
 share_there = (ch.shares != "none") | (ch.key_share != "none")
 share_missing = check("key share", share_there, "missing_extension")
@@ -143,13 +156,13 @@ RULES = [
     # -- server ------------------------------------------------------------------------------------
     receive("server", ClientHello, "START", "SEND_SH", rfc="5246 7.4.1.2, 7.4.1.3",
             when=version <= "TLS12",
-            checks=[version_common,
+            checks=[*version_common,
                     check("common suite", disj(*map(acceptable, OFFERED)), "handshake_failure")],
             do={**take_client_hello, "suite": best(),
                 "compression": compression}),
     receive("server", ClientHello, "START", "NEGOTIATED", rfc="8446 4.1.1, 4.2.1",
             when=version == "TLS13",
-            checks=[version_common, compression_null, share_missing, share_usable],
+            checks=[*version_common, compression_null, share_missing, share_usable],
             do={**take_client_hello, "suite": const("AEAD", Suite), "exchange": ch.key_share,
                 "keyed": const(True)}),
 ]

@@ -1,4 +1,4 @@
-"""The client of TLS 1.0, 1.1 and 1.2 after ServerHello (RFC 2246, 4346, 5246).
+"""The client of SSL 3.0 and TLS 1.0 to 1.2 after ServerHello (RFC 6101, 2246, 4346, 5246).
 
 The RFCs name no states; a state here has the name of the message to wait for or to send.
 
@@ -6,8 +6,8 @@ The RFCs name no states; a state here has the name of the message to wait for or
 2. ServerKeyExchange where the suite demands it, and only there; signed over    7.4.3
    both randoms and the parameters.
 3. CertificateRequest or not; ServerHelloDone.                                  7.4.4, 7.4.5
-4. Certificate (or an empty one), ClientKeyExchange, CertificateVerify,         7.4.6 to 7.4.8
-   ChangeCipherSpec, Finished.                                                  7.1, 7.4.9
+4. Certificate (or an empty one; in SSL 3.0 the warning "no certificate"),       7.4.6 to 7.4.8
+   ClientKeyExchange, CertificateVerify, ChangeCipherSpec, Finished.            7.1, 7.4.9
 5. The server's ChangeCipherSpec and Finished.
 """
 
@@ -84,12 +84,13 @@ RULES = [
             do={"requested": const(True)}),
     receive("client", ServerHelloDone, "WAIT_CR_SHD", "SEND_CKE", rfc="5246 7.4.5"),
     receive("client", ServerHelloDone, "WAIT_SHD", "SEND_CERTIFICATE", rfc="5246 7.4.5"),
-    send("client", CertificateMessage, "SEND_CERTIFICATE", "SEND_CKE", rfc="5246 7.4.6",
-         when=(answer == "empty") | ((answer == "honest") & own.has_certificate),
+    send("client", CertificateMessage, "SEND_CERTIFICATE", "SEND_CKE", rfc="5246 7.4.6; 6101 5.6.6",
+         when=((answer == "empty") & (own.version != "SSL30"))
+         | ((answer == "honest") & own.has_certificate),
          do={"client_certificate": answer},
          choices={"certificate": Certificate}),
-    send("client", NoCertificate, "SEND_CERTIFICATE", "SEND_CKE", rfc="6101 5.4.2",
-         when=own.no_certificate_alert,
+    send("client", NoCertificate, "SEND_CERTIFICATE", "SEND_CKE", rfc="6101 5.4.2, 5.6.6",
+         when=own.version == "SSL30",
          do={"client_certificate": const("empty", Certificate)}),
     send("client", ClientKeyExchange, "SEND_CKE", "SEND_CERTIFICATE_VERIFY", rfc="5246 7.4.7",
          when=own.client_certificate == "honest", do={"keyed": const(True)}),

@@ -1,9 +1,9 @@
-"""The server of TLS 1.0, 1.1 and 1.2 after ClientHello (RFC 2246, 4346, 5246).
+"""The server of SSL 3.0 and TLS 1.0 to 1.2 after ClientHello (RFC 6101, 2246, 4346, 5246).
 
 1. ServerHello, Certificate, ServerKeyExchange, CertificateRequest,      7.4.1.3 to 7.4.5
    ServerHelloDone, each where the suite has it.
-2. The client's Certificate, if asked for: empty is a failure when it    7.4.6
-   is mandatory.
+2. The client's Certificate, if asked for: none is a failure when it     7.4.6
+   is mandatory. None is an empty one, in SSL 3.0 a warning.
 3. ClientKeyExchange: a premaster that does not decrypt or holds the     7.4.7.1
    wrong version is replaced by a random one, without an alert.
 4. CertificateVerify after a certificate; ChangeCipherSpec; Finished.    7.4.8, 7.1, 7.4.9
@@ -95,9 +95,11 @@ RULES = [
     send("server", ServerHelloDone, "SEND_CR_SHD", "WAIT_CKE", rfc="5246 7.4.5"),
     send("server", ServerHelloDone, "SEND_SHD", "WAIT_CERTIFICATE", rfc="5246 7.4.5"),
     receive("server", CertificateMessage, "WAIT_CERTIFICATE", "WAIT_CKE", rfc="5246 7.4.6",
-            checks=[mandatory, *TRUST_CLIENT], do={"client_certificate": certificate}),
-    receive("server", NoCertificate, "WAIT_CERTIFICATE", "WAIT_CKE", rfc="6101 5.4.2",
-            when=own.no_certificate_alert,
+            checks=[check("some certificate", (certificate != "empty") | (own.version != "SSL30"),
+                          "illegal_parameter"),
+                    mandatory, *TRUST_CLIENT], do={"client_certificate": certificate}),
+    receive("server", NoCertificate, "WAIT_CERTIFICATE", "WAIT_CKE", rfc="6101 5.4.2, 5.6.6",
+            when=own.version == "SSL30",
             checks=[check("client certificate", own.client_auth != "mandatory",
                           "handshake_failure")],
             do={"client_certificate": const("empty", Certificate)}),

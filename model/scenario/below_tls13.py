@@ -1,8 +1,8 @@
-"""Scenarios of single handshakes of TLS 1.0 to 1.2 with extensions."""
+"""Scenarios of single handshakes of SSL 3.0 and TLS 1.0 to 1.2 with extensions."""
 
 from model.scenario.definition import (
     EITHER,
-    TLS10,
+    SSL30,
     TLS12,
     Scenario,
     no_client_auth,
@@ -13,9 +13,9 @@ from model.scenario.definition import (
 SCENARIOS = (
     Scenario(
         "fallback",
-        "a client that knows TLS 1.2 tries again with 1.0 and the fallback signalling suite",
-        {**TLS10, **offers("ECDHE"), "fallback": EITHER, **no_client_auth("client")},
-        {"min_version": ("TLS10",), **versions("TLS10", "TLS12"), **offers("ECDHE"),
+        "a client that knows TLS 1.2 tries again with SSL 3.0 and the fallback signalling suite",
+        {**SSL30, **offers("ECDHE"), "fallback": EITHER, **no_client_auth("client")},
+        {"min_version": ("SSL30",), **versions("SSL30", "TLS12"), **offers("ECDHE"),
          **no_client_auth("server"), "sends_data": (False,)},
         extensions=("fallback",),
     ),

@@ -254,6 +254,7 @@ def no_client_auth(end: str) -> dict[str, tuple[Value, ...]]:
     return {"has_certificate": (False,), "sends_data": (False,)}
 
 
+SSL30 = {"min_version": ("SSL30",), **versions("SSL30")}
 TLS10 = {"min_version": ("TLS10",), **versions("TLS10")}
 TLS11 = {"min_version": ("TLS11",), **versions("TLS11")}
 TLS12 = {"min_version": ("TLS12",), **versions("TLS12")}

@@ -1,7 +1,8 @@
-"""Scenarios of TLS 1.0 to 1.3 without extensions."""
+"""Scenarios of SSL 3.0 and TLS 1.0 to 1.3 without extensions."""
 
 from model.scenario.definition import (
     EITHER,
+    SSL30,
     TLS10,
     TLS11,
     TLS12,
@@ -88,6 +89,30 @@ SCENARIOS = (
         {"min_version": ("TLS12",), **versions("TLS13"), **offers("DHE"), "weak_dh": (True,),
          **no_client_auth("server")},
         capabilities=("break_export",),
+    ),
+    Scenario(
+        "ssl30",
+        "SSL 3.0 with RSA; a client without a certificate sends a warning",
+        {**SSL30, **offers("RSA"), "sends_data": (False,)},
+        {**SSL30, **offers("RSA")},
+    ),
+    Scenario(
+        "ssl30-honest",
+        "no attacker, reliable channels: SSL 3.0 at an end or at both, a client with or without a "
+        "certificate",
+        {"min_version": ("SSL30",), **versions("SSL30", "TLS12"), **offers("RSA"),
+         "has_certificate": EITHER, "closes": (True,)},
+        {"min_version": ("SSL30",), **versions("SSL30", "TLS12"), **offers("RSA"),
+         "closes": (True,)},
+        network="reliable",
+    ),
+    Scenario(
+        "ssl30-tls13",
+        "negotiation: each end takes SSL 3.0, and its highest version is that, 1.2 or 1.3",
+        {"min_version": ("SSL30",), **versions("SSL30", "TLS12", "TLS13"), **offers("ECDHE"),
+         **no_client_auth("client")},
+        {"min_version": ("SSL30",), **versions("SSL30", "TLS12", "TLS13"), **offers("ECDHE"),
+         **no_client_auth("server"), "sends_data": (False,)},
     ),
     Scenario(
         "tls12-rsa-tls13",

@@ -35,12 +35,12 @@ CLOSE = "client_receive_close_notify_CONNECTED_to_ANSWER_CLOSE"
 CERTIFICATE = "client_receive_certificate_WAIT_CERTIFICATE_to_WAIT_CR_SHD"
 
 MUTANTS = {
-    "no_certificate_is_not_taken_in_tls": s(
+    "no_certificate_is_a_warning_in_ssl30_alone": s(
         "client-auth",
         with_rows(receive("server", NoCertificate, "WAIT_CERTIFICATE", "WAIT_CKE", rfc="6101 5.4.2",
-                          when=~server.no_certificate_alert,
+                          when=server.version != "SSL30",
                           do={"client_certificate": const("empty", Certificate)},
-                          label="no_certificate_without_the_switch")),
+                          label="no_certificate_in_tls")),
     ),
     "an_empty_or_untrusted_server_certificate_is_refused": c(
         "tls12-small", without_check(CERTIFICATE, "known CA")),
@@ -109,6 +109,8 @@ MUTANTS = {
     "everything_chosen_was_offered": c("tls12-small", without_check(SH12, "suite offered")),
     "compression_is_offered_and_null_in_tls13": c(
         "tls12-small", without_check(SH12, "compression offered")),
+    "who_knows_tls13_takes_no_hello_of_ssl30": s(
+        "tls13", without_check("server_receive_client_hello_START_to_NEGOTIATED", "no SSL 3.0")),
     "the_version_is_one_decision": c("tls13", without_check(SH13, "suite offered")),
     "an_error_closes_the_run": c(
         "tls12-small",

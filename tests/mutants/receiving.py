@@ -56,7 +56,8 @@ MUTANTS = {
         "tls12-small",
         without_condition(
             "client_send_certificate_SEND_CERTIFICATE_to_SEND_CKE",
-            "(msg.certificate == empty) | ((msg.certificate == honest) & own.has_certificate)",
+            "((msg.certificate == empty) & ~(own.version == SSL30)) | "
+            "((msg.certificate == honest) & own.has_certificate)",
         ),
     ),
     "a_connected_run_writes_under_its_last_key": c(
