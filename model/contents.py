@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from itertools import zip_longest
-from typing import Any
+from typing import Any, TypeVar
 
 from model.expr import Expr, replaced, same, substitute
 from model.near import hint, unknown
@@ -123,8 +123,11 @@ def with_view(role: Role, field: str, value: Expr) -> Role:
     )
 
 
-def with_new_term(role: Role, old: Expr, new: Expr, *rows: str) -> Role:
-    """The role with `new` wherever the term `old` stands, if anywhere; see `with_term`."""
+T = TypeVar("T")
+
+
+def renewed(of: T, old: Expr, new: Expr) -> T:
+    """A role, a row or any part of one, with `new` wherever the term `old` stands."""
     memo: dict[int, Expr] = {}
 
     def anew(of: Any) -> Any:
@@ -139,11 +142,16 @@ def with_new_term(role: Role, old: Expr, new: Expr, *rows: str) -> Role:
             return replace(of, **{f.name: anew(getattr(of, f.name)) for f in fields(of)} | named)
         return of
 
-    if rows:
-        here = [found(role, n) for n in rows]
-        return replace(role, table=tuple(anew(x) if x in here else x for x in role.table))
-    changed: Role = anew(role)
+    changed: T = anew(of)
     return changed
+
+
+def with_new_term(role: Role, old: Expr, new: Expr, *rows: str) -> Role:
+    """The role with `new` wherever the term `old` stands, if anywhere; see `with_term`."""
+    if not rows:
+        return renewed(role, old, new)
+    here = [found(role, n) for n in rows]
+    return replace(role, table=tuple(renewed(x, old, new) if x in here else x for x in role.table))
 
 
 @on_role

@@ -201,8 +201,9 @@ def view(role: str | Role, field: str, *, server_proof: bool = False) -> Expr:
             value = ite(role.schedule.abbreviated, earlier(value), value)
         elif name in role.covered["flight"] and name not in role.covered["hellos"]:
             value = hidden(~role.schedule.abbreviated, value)
-    if server_proof and name == "client_certificate":
-        return ite(_is_13[end], const("none", Certificate), value)
+    late = () if isinstance(role, str) else role.covered.get("certificate", ())
+    if server_proof and name in ("client_certificate", *late):
+        return ite(_is_13[end], const("none", value.domain), value)
     return value
 
 

@@ -6,10 +6,10 @@ from model.expr import FALSE, TRUE, Expr, conj, const, disj, implies, ite, neg
 from model.extensions.alpn import PROTOCOLS
 from model.extensions.cipher_suites import CIPHERS
 from model.extensions.server_name import NAMES
-from model.extensions.signature_schemes import Scheme, has
+from model.extensions.signature_schemes import LISTED, Scheme, has
 from model.observers import SIGNED_SUITES
 from model.principal import OFFERED
-from model.transcript import EXPORT_SUITES, FLIGHT
+from model.transcript import EXPORT_SUITES, FLIGHT, RSA_SUITES
 from properties import Implication, View, World, ends, leads_to, reachable, when
 from properties.alpn import lists_any
 from properties.authentication import agree
@@ -81,19 +81,27 @@ def common_cipher(c: View, s: View) -> Expr:
 
 
 def common_scheme(c: View, s: View) -> Expr:
-    """When the server has a signature scheme that the client lists, or signs nothing; true without
-    the extension."""
+    """When the server has a key for the suite and for a signature scheme that the client lists, if
+    it signs; true without the extension."""
     if "schemes" not in c.run.role.variables:
         return TRUE
     signs: Expr = FALSE
+    static: Expr = FALSE
     for x in OFFERED:  # the last common one is chosen
         common = conj(getattr(c, f"offers_{x}"), getattr(s, f"offers_{x}"))
         signs = ite(common, const(x in SIGNED_SUITES), signs)
+        static = ite(common, const(x in RSA_SUITES), static)
+    rsa: Expr = TRUE
+    ecdsa: Expr = FALSE
+    if "keys" in s.run.role.variables:
+        rsa, ecdsa = s.keys != "ecdsa", s.keys != "rsa"
     both_13 = conj(c.max_version == "TLS13", s.max_version == "TLS13")
     none_needed = disj(c.max_version <= "TLS11", s.max_version <= "TLS11", neg(signs))
-    strong = conj(has(c.schemes, const("rsa_sha256", Scheme)), s.signs != "sha1")
-    weak = conj(has(c.schemes, const("rsa_sha1", Scheme)), s.signs != "sha256")
-    return ite(both_13, strong, disj(none_needed, strong, weak))
+    listed = {x: has(c.schemes, const(x, Scheme)) for x in LISTED}
+    either = disj(listed["rsa_sha256"] & rsa, listed["ecdsa_sha256"] & ecdsa)
+    strong = conj(either, s.signs != "sha1")
+    weak = conj(listed["rsa_sha1"], rsa, s.signs != "sha256")
+    return ite(both_13, strong, disj(none_needed, strong, weak) & (rsa | neg(static)))
 
 
 def no_list(c: View, s: View) -> Expr:

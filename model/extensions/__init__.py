@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from model.contents import with_new_term
+from model.contents import renewed, with_new_term
 from model.expr import FALSE, TRUE, Domain, Expr, conj, disj, ite, neg, same, substitute
 from model.folder import modules
 from model.generations.records import after_close
@@ -50,6 +50,8 @@ class Amend:
     """Further checks, before the row's own."""
     unless: str = ""
     """The name of a row with precedence: wherever that row is selected, the amended row is not."""
+    terms: tuple[tuple[Expr, Expr], ...] = ()
+    """Pairs (old, new): `new` stands in the row wherever the term `old` stood."""
     of: str = ""
     """The extension without which the change is not made, usually the one that has the row."""
 
@@ -88,9 +90,10 @@ class Extension:
     """By role and field of the handshake: the value that the end holds."""
     covers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Further covered fields, by group. "secret": in the secret; "hellos": in every proof, in
-    TLS 1.3 in the secret too; "flight": in every proof; "early": in the key of early data alone;
-    "client", "server": in the Finished and CertificateVerify of that end alone; "signed": in the
-    signature of ServerKeyExchange."""
+    TLS 1.3 in the secret too; "flight": in every proof; "certificate": as that, but in TLS 1.3 not
+    in the server's, which come before the client's Certificate; "early": in the key of early data
+    alone; "client", "server": in the Finished and CertificateVerify of that end alone; "signed": in
+    the signature of ServerKeyExchange."""
     signs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By message with a signature: fields of the same message that it covers."""
     rows: tuple[Rule, ...] = ()
@@ -323,6 +326,8 @@ def _amended(rule: Rule, e: Extension, role: Role) -> Rule:
 
 
 def _changed(rule: Rule, a: Amend, e: Extension, role: Role) -> Rule:
+    for old, new in a.terms:
+        rule = renewed(rule, old, new)
     missing = set(a.without) - {c.name for c in rule.checks}
     if missing:
         raise ModelError(
@@ -387,6 +392,8 @@ def _proofs(role: Role, overlays: Sequence[Extension]) -> _Proofs:
     def said(group: str) -> tuple[str, ...]:
         return tuple(n for e in overlays for n in e.covers.get(group, ()))
 
+    certificate = said("certificate")
+
     inside: dict[str, tuple[str, ...]] = {}
     for e in overlays:
         for m, names in e.signs.items():
@@ -394,9 +401,10 @@ def _proofs(role: Role, overlays: Sequence[Extension]) -> _Proofs:
 
     views, covered = dict(role.views), dict(role.covered)
     secret = said("secret")
+    covered["certificate"] = certificate
     for group in ("secret", "hellos", "early"):
         covered[group] = (*covered.get(group, ()), *said(group))
-    more = (*said("hellos"), *said("flight"))
+    more = (*said("hellos"), *said("flight"), *certificate)
     covered["flight"] = (*covered.get("flight", ()), *more)
     if role.schedule.hashed is not FALSE:
         hashed = {f"hash.{n}": hidden(role.schedule.hashed, views[n]) for n in covered["flight"]}

@@ -9,8 +9,9 @@
    one that the verifier listed and that fits the key of the certificate.         8446 4.4.3
 4. In TLS 1.3 SHA-1 is for certificates only.                                     8446 4.2.3
 
-Below TLS 1.2 there is neither a list nor a name. The keys are RSA keys; every list that is not
-empty has `ecdsa_sha256` as well, which fits no key here; `other` is in no list. `rsa_sha1` stands
+Below TLS 1.2 there is neither a list nor a name. The keys are RSA keys (others come with
+`several_certificates`); every list that is not empty has `ecdsa_sha256` as well, which fits no RSA
+key; `other` is in no list. `rsa_sha1` stands
 for MD5 and SHA-1, whose use in signatures of TLS 1.2 RFC 9155 ended. A choice: a server that has no
 scheme in common with the client refuses; it does not look for a suite without a signature. A client
 without one answers with an empty Certificate.
@@ -30,13 +31,13 @@ from model.rule import Check, Fields, Rule, Variable, check, choice
 from model.schedule import COLLISION, KeySchedule
 
 Scheme = Domain("Scheme", ("none", "rsa_sha1", "rsa_sha256", "ecdsa_sha256", "other"))
-Schemes = Domain("Schemes", ("none", "empty", "sha1", "sha256", "both"))
-"""A list of schemes: no list; nothing; RSA with SHA-1, with SHA-256, with both."""
+Schemes = Domain("Schemes", ("none", "empty", "sha1", "sha256", "both", "ecdsa"))
+"""A list of schemes: no list; nothing; RSA with SHA-1, with SHA-256, with both, no RSA."""
 Signs = Domain("Signs", ("sha256", "both", "sha1"))
 """What an end signs with: SHA-256 alone; SHA-256, or else SHA-1; SHA-1 alone."""
 
 LISTED = {"rsa_sha1": ("sha1", "both"), "rsa_sha256": ("sha256", "both"),
-          "ecdsa_sha256": ("sha1", "sha256", "both")}
+          "ecdsa_sha256": ("sha1", "sha256", "both", "ecdsa")}
 """By scheme: the lists that have it."""
 _none, _strong = const("none", Scheme), const("rsa_sha256", Scheme)
 _BOTH = {
@@ -58,6 +59,9 @@ NAMED = {"scheme": Scheme}
 own = Fields("an end", "own", {n: v.domain for n, v in VARIABLES["client"].items()})
 listed = Fields("a list", "msg", LIST).signature_algorithms
 scheme = Fields("a signature", "msg", NAMED).scheme
+
+FITS_KEY = scheme != "ecdsa_sha256"
+"""Whether the message's scheme fits the key of the peer's certificate."""
 
 OF = {"client": client, "server": server}
 _names = {end: of.version >= "TLS12" for end, of in OF.items()}
@@ -81,7 +85,7 @@ def chosen(schemes: Expr, is_13: Expr) -> Expr:
 
 def taken(end: str) -> Expr:
     """Whether the verifier `end` may take a signature of the message's scheme."""
-    fits = conj(scheme != "ecdsa_sha256", disj(scheme != "rsa_sha1", neg(_is_13[end])))
+    fits = conj(FITS_KEY, disj(scheme != "rsa_sha1", neg(_is_13[end])))
     return ite(_names[end], conj(has(own.schemes, scheme), fits), scheme == "none")
 
 
@@ -91,7 +95,7 @@ def _of_signature(end: str) -> tuple[Check, ...]:
     return (
         check("scheme there", ite(names, scheme != "none", scheme == "none"), "decode_error"),
         check("scheme listed", disj(neg(names), has(own.schemes, scheme)), "illegal_parameter"),
-        check("scheme of the key", scheme != "ecdsa_sha256", "illegal_parameter"),
+        check("scheme of the key", FITS_KEY, "illegal_parameter"),
         check("no SHA-1 in TLS 1.3", disj(scheme != "rsa_sha1", neg(is_13)), "illegal_parameter"),
     )
 
@@ -116,14 +120,19 @@ _request = {
     ),
     "tls13": (_there, _not_empty["client"]),
 }
-_signed = (version == "TLS12") & best().one_of(*SIGNED_SUITES)
+SIGNED = (version == "TLS12") & best().one_of(*SIGNED_SUITES)
+
+
+def common(signs: Expr, scheme: Expr) -> Check:
+    """The check that a server that signs has a scheme."""
+    return check("common scheme", disj(neg(signs), scheme != "none"), "handshake_failure")
 
 
 def _of_hello(role: Role, rule: Rule) -> Amend:
     """The change to a row that takes a hello: the scheme is chosen where the server will sign."""
     if rule.target == "SEND_HRR":
         return Amend("", checks=(_not_empty["server"],))
-    signs, is_13 = _signed, FALSE
+    signs, is_13 = SIGNED, FALSE
     if rule.target in role.generations["tls13"]:
         key = rule.do.get("psk")
         signs, is_13 = TRUE if key is None else key == "none", TRUE
@@ -133,14 +142,18 @@ def _of_hello(role: Role, rule: Rule) -> Amend:
     checks = [_not_empty["server"]]
     if is_13 is TRUE:
         checks.append(replace(_there, expr=disj(neg(signs), _there.expr)))
-    common = disj(neg(signs), best_of != "none")
-    checks.append(check("common scheme", common, "handshake_failure"))
+    checks.append(common(signs, best_of))
     return Amend("", checks=tuple(checks), do={"server_scheme": ite(signs, best_of, _none)})
 
 
-_mine = chosen(own.asked_schemes, _is_13["client"])
+MINE = chosen(own.asked_schemes, _is_13["client"])
+"""The scheme of a client for the request in the handshake."""
 # In TLS 1.3 a client can sign with one scheme only, whatever lists asked for it.
-_signs = ite(_is_13["client"], _strong, ite(_names["client"], _mine, _none))
+SIGNS = ite(_is_13["client"], _strong, ite(_names["client"], MINE, _none))
+"""The scheme with which a client signs."""
+_shown = choice("certificate", Certificate)
+MAY_SHOW = disj(neg(_names["client"]), MINE != "none", _shown == "empty")
+"""When a client may send its choice of a certificate."""
 
 
 def _every(role: Role, rule: Rule) -> Amend | None:
@@ -162,10 +175,9 @@ def _every(role: Role, rule: Rule) -> Amend | None:
     if end == "server" and rule.kind == "send" and rule.event == "ServerKeyExchange":
         return Amend("", do={"signed_sha1": own.server_scheme == "rsa_sha1"})
     if end == "client" and rule.kind == "send" and rule.event == "CertificateVerify":
-        return Amend("", do={"client_scheme": _signs, "signed_sha1": _signs == "rsa_sha1"})
+        return Amend("", do={"client_scheme": SIGNS, "signed_sha1": SIGNS == "rsa_sha1"})
     if end == "client" and rule.kind == "send" and rule.event == "Certificate" and not _later(rule):
-        shown = choice("certificate", Certificate)
-        return Amend("", when=disj(neg(_names["client"]), _mine != "none", shown == "empty"))
+        return Amend("", when=MAY_SHOW)
     return None
 
 
@@ -206,7 +218,7 @@ _OBSERVERS = {
         latch("signs_unlisted", "send", "CertificateVerify",
               conj(client.write_key != "application", _names["client"],
                    neg(has(own.asked_schemes, after("client_scheme", Scheme))))),
-        keeps("send", "CertificateVerify", eq(after("client_scheme", Scheme), _signs)),
+        keeps("send", "CertificateVerify", eq(after("client_scheme", Scheme), SIGNS)),
     ),
     "server": (
         *_taken("server", "CertificateVerify", TRUE),

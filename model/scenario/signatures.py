@@ -1,6 +1,14 @@
 """Scenarios of signature schemes."""
 
-from model.scenario.definition import TLS12, TLS13, Scenario, offers, versions
+from model.scenario.definition import (
+    EITHER,
+    TLS12,
+    TLS13,
+    Scenario,
+    no_client_auth,
+    offers,
+    versions,
+)
 
 SIGNED = {**TLS12, **offers("ECDHE"), "sends_data": (False,)}
 ANY = ("sha256", "both", "sha1")
@@ -30,6 +38,35 @@ SCENARIOS = (
          "schemes": ("sha1", "sha256"), "signs": ANY, "closes": (True,)},
         network="reliable",
         extensions=("signature_schemes",),
+    ),
+    Scenario(
+        "several-certificates",
+        "TLS 1.2 with RSA and ECDHE: the server has RSA and ECDSA certificates; a client may list "
+        "ECDSA alone",
+        {**TLS12, **offers("RSA", "ECDHE"), "schemes": ("none", "ecdsa", "both"),
+         **no_client_auth("client")},
+        {**TLS12, **offers("RSA", "ECDHE"), "signs": ("both",), "keys": ("both", "ecdsa"),
+         **no_client_auth("server"), "sends_data": (False,)},
+        extensions=("several_certificates", "signature_schemes"),
+    ),
+    Scenario(
+        "several-certificates-tls13",
+        "TLS 1.3: both ends have RSA and ECDSA certificates, and may list ECDSA alone",
+        {**TLS13, "schemes": ("sha256", "ecdsa"), "keys": ("both",), "sends_data": (False,)},
+        {**TLS13, "schemes": ("sha256", "ecdsa"), "keys": ("both",), "sends_data": (False,)},
+        extensions=("several_certificates", "signature_schemes"),
+    ),
+    Scenario(
+        "several-certificates-honest",
+        "no attacker: TLS 1.1 to 1.3, with lists and certificates that may not fit",
+        {**offers("RSA"), "offers_ECDHE": EITHER, "min_version": ("TLS11",),
+         **versions("TLS11", "TLS13"), "schemes": ("sha1", "ecdsa"), "keys": ("rsa", "ecdsa"),
+         "signs": ("both",), "closes": (True,)},
+        {**offers("RSA", "ECDHE"), "min_version": ("TLS11",), **versions("TLS12", "TLS13"),
+         "schemes": ("sha1", "ecdsa"), "keys": ("ecdsa", "both"), "signs": ("both",),
+         "closes": (True,)},
+        network="reliable",
+        extensions=("several_certificates", "signature_schemes"),
     ),
     Scenario(
         "signature-collisions",

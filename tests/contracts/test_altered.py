@@ -121,6 +121,16 @@ CASES = {
         suites("ECDHE", schemes="none", signs="sha1", **TLS12),
         suites("ECDHE", schemes="sha1", signs="both", **TLS12),
     ),
+    "several certificates": Case(
+        ("several_certificates", "signature_schemes"),
+        suites("ECDHE", keys="both", schemes="ecdsa", **TLS12),
+        suites("ECDHE", keys="both", **TLS12),
+    ),
+    "several certificates in TLS 1.3": Case(
+        ("several_certificates", "signature_schemes"),
+        {**TLS13, "keys": "both", "schemes": "ecdsa"},
+        {**TLS13, "keys": "both"},
+    ),
     "no schemes in TLS 1.1": Case(
         ("signature_schemes",),
         suites("DHE", min_version="TLS11", max_version="TLS11"),

@@ -34,11 +34,13 @@ from model.uncovered import UNCOVERED
 from tests.sizes import deep_but
 
 _ALL = tuple(sorted(extensions()))
+APART = ("psk_list", "retry", "sequence_numbers", "several_certificates")
+"""What goes together with few others."""
 SETS = [
     (),
     *((n,) for n in _ALL),
     tuple(n for n in _ALL if not extensions()[n].excludes),
-    tuple(n for n in _ALL if not n.startswith(("psk_list", "retry", "sequence_numbers"))),
+    tuple(n for n in _ALL if not n.startswith(APART)),
 ]
 NO_TRANSCRIPT = (
     "Alert",
