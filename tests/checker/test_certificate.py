@@ -179,7 +179,7 @@ def test_the_steps_are_those_before_any_analysis() -> None:
     """Each grounded step is there, those that can never fire, too, with its whole guard."""
     system, law, _ = subject("tls12-small SEC-1")
     steps = [x for x in around("tls12-small SEC-1").model if x.step]
-    assert len(steps) == len(system.raw_steps) == 414
+    assert len(steps) == len(system.raw_steps) == 426
     assert len(system.compile(law).steps) == 181
     state = encoding.depended(system, law)
     assert all(d is system.variables[n].domain for n, d in state.items())
