@@ -56,7 +56,7 @@ MUTANTS = {
         "tls12-small",
         without_condition(
             "client_send_certificate_SEND_CERTIFICATE_to_SEND_CKE",
-            "((msg.certificate == empty) & ~(own.version == SSL30)) | "
+            "((msg.certificate == empty) & (own.version != SSL30)) | "
             "((msg.certificate == honest) & own.has_certificate)",
         ),
     ),
