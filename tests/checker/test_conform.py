@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -249,6 +250,26 @@ def test_a_server_without_alerts_closes_in_silence_and_is_not_laxer() -> None:
         found = conform("own", target, TLS12, credentials())
     assert {d.kind for d in found.divergences} == {"silent-close"}
     assert not found.lax
+
+
+@pytest.mark.scenario
+def test_a_server_that_completes_nothing_at_first_is_asked_once_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A stall is not taken for a version that is not offered."""
+    asked = Prober.baseline
+    tries: list[Prober] = []
+
+    def stalled(self: Prober) -> tuple[list[Any], list[Any]]:
+        done, failed = asked(self)
+        tries.append(self)
+        return (done, failed) if len(tries) > 1 else ([], failed)
+
+    monkeypatch.setattr(Prober, "baseline", stalled)
+    with OwnServer(TLS12, credentials()).running() as target:
+        found = conform("own", target, TLS12, credentials())
+    assert found.offered and len(tries) == 2
+    assert not found.divergences
 
 
 class Tiring(OwnServer):
