@@ -6,11 +6,17 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 STOPS = tuple(getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n))
 """Ctrl-C, a time-out or a batch system, a closed terminal."""
+AGAIN = 0.05
+"""Seconds after which a signal that could be lost comes again."""
+LOADING = 2.0
+"""The most seconds that a signal waits for a module to be loaded."""
 
 
 @contextmanager
@@ -22,37 +28,57 @@ def stoppable() -> Iterator[None]:
     before = {n: signal.getsignal(n) for n in STOPS}
     heard = {n for n, handler in before.items() if handler is not signal.SIG_IGN}  # as under nohup
     unraisable = sys.unraisablehook
+    waiting: list[threading.Timer] = []
+    until = 0.0
 
     def listen() -> None:
         for n in heard:
             signal.signal(n, stop)
 
-    def stop(number: int, frame: object) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal until
         for n in STOPS:
             signal.signal(n, signal.SIG_IGN)
-        raise KeyboardInterrupt
+        until = until or time.monotonic() + LOADING
+        if _loads(frame) and time.monotonic() < until:
+            again()
+        else:
+            waiting.clear()
+            raise KeyboardInterrupt
 
-    def again(args: sys.UnraisableHookArgs) -> None:
-        # An interrupt in a callback of the interpreter, as after a fork or in `__del__`, is lost.
-        if not heard or not issubclass(args.exc_type, KeyboardInterrupt):
-            unraisable(args)
-            return
+    def again() -> None:
         listen()
-        threading.Timer(0.05, os.kill, (os.getpid(), min(heard))).start()
+        waiting[:] = [threading.Timer(AGAIN, os.kill, (os.getpid(), min(heard)))]
+        waiting[0].start()
+
+    def lost(args: sys.UnraisableHookArgs) -> None:
+        # An interrupt in a callback of the interpreter, as after a fork or in `__del__`, is lost.
+        if heard and issubclass(args.exc_type, KeyboardInterrupt):
+            again()
+        else:
+            unraisable(args)
 
     listen()
-    sys.unraisablehook = again
+    sys.unraisablehook = lost
     try:
         yield
-    except RuntimeError as e:
-        # Python 3.11 makes this of an interrupt in `__set_name__`, while a class is made.
-        if isinstance(e.__cause__, KeyboardInterrupt):
-            raise KeyboardInterrupt from e
-        raise
+        for timer in waiting:
+            timer.cancel()
+            raise KeyboardInterrupt
     finally:
         sys.unraisablehook = unraisable
         for n, handler in before.items():
             signal.signal(n, handler)
+
+
+def _loads(frame: FrameType | None) -> bool:
+    """Whether an import is under way: of an interrupt in one, modules in C make an ImportError."""
+    while frame is not None:
+        code = frame.f_code
+        if (code.co_name, code.co_filename) == ("_find_and_load", "<frozen importlib._bootstrap>"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextmanager

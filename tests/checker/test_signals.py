@@ -1,14 +1,16 @@
 """The signals that end a command."""
 
+import importlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from checker.signals import STOPS, stoppable
+from checker.signals import AGAIN, STOPS, stoppable
 
 
 class Slow:
@@ -32,15 +34,52 @@ def test_a_signal_in_a_callback_of_the_interpreter_is_not_lost(number: signal.Si
     assert [signal.getsignal(n) for n in STOPS] == before
 
 
-def test_an_interrupt_while_a_class_is_made_is_an_interrupt() -> None:
-    class Named:
-        def __set_name__(self, owner: type, name: str) -> None:
-            raise KeyboardInterrupt
-
+@pytest.mark.parametrize("number", STOPS)
+def test_a_signal_while_a_module_is_loaded_is_not_lost(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in `xml.etree.ElementTree`, which can do without its part in C: that is loaded so."""
+    text = f"""
+import os, time
+try:
+    os.kill(os.getpid(), {int(number)})
+    time.sleep(0.2)
+    whole = True
+except KeyboardInterrupt:
+    raise ImportError("as PyCapsule_Import says of every error")
+"""
+    (tmp_path / f"in_c_{int(number)}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    loaded = False
     with pytest.raises(KeyboardInterrupt), stoppable():
-        type("Made", (), {"x": Named()})
-    with pytest.raises(RuntimeError, match="another"), stoppable():
-        raise RuntimeError("another")
+        try:
+            loaded = importlib.import_module(f"in_c_{int(number)}").whole
+        except ImportError:
+            loaded = False
+        time.sleep(5)
+        raise AssertionError("lost")
+    assert loaded
+
+
+def test_a_signal_while_the_last_module_is_loaded_is_taken_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "last_for_a_test.py").write_text("import os, signal\nos.kill(os.getpid(), 15)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(KeyboardInterrupt), stoppable():
+        importlib.import_module("last_for_a_test")
+    time.sleep(3 * AGAIN)  # no signal comes later
+
+
+def test_a_module_that_never_is_loaded_can_be_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("checker.signals.LOADING", 0.2)
+    endless = "import os, time\nos.kill(os.getpid(), 15)\nwhile True: time.sleep(0.01)\n"
+    (tmp_path / "endless_for_a_test.py").write_text(endless)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(KeyboardInterrupt), stoppable():
+        importlib.import_module("endless_for_a_test")
 
 
 def test_a_solver_is_freed_once_though_its_end_is_interrupted() -> None:

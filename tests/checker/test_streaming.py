@@ -134,7 +134,7 @@ def test_a_signal_at_any_moment_leaves_nothing_behind(
         pids = children(process.pid)
         process.send_signal(how)
         out, err = process.communicate(timeout=600)
-        assert process.returncode == 130, err
+        assert process.returncode == 130, (err, out)
         if out:
             assert json.loads(out.splitlines()[-1])["interrupted"] is True
         assert gone(pids)
@@ -155,7 +155,7 @@ def test_a_signal_while_the_command_begins_is_no_error(how: signal.Signals, tmp_
         time.sleep(clock.uniform(0, 1))
         process.send_signal(how)
         out, err = process.communicate(timeout=600)
-        assert process.returncode == 130, err
+        assert process.returncode == 130, (err, out)
         assert err == "interrupted\n" or out.endswith("interrupted: these are the results so far\n")
 
 
