@@ -118,7 +118,7 @@ def _holds(config: Configuration, props: Sequence[Property]) -> dict[str, bool]:
 def consequences(w: Weakening) -> list[dict[str, Any]]:
     """The properties that fall with the weakened row: name, id, steps of a shortest attack."""
     from checker.by_search import search
-    from checker.patched import IDLE, changed_rows, known
+    from checker.patched import IDLE
     from checker.request import Request, properties_of
     from checker.verdict import UNKNOWN, VIOLATED
 
@@ -135,18 +135,26 @@ def consequences(w: Weakening) -> list[dict[str, Any]]:
     )
     system = where.system(*flaw.roles(config.role, where.extensions))
     props = [p for p in properties_of(Request(), where) if p.kind == "invariant"]
-    rows = changed_rows(_system(config)[0], system)
-    results = search(system, props, Request(), patched=rows)
     out = []
-    if not any(known(results)[where.name].values()):
-        return [{"name": "", "id": "", "steps": 0, "problem": IDLE}]
+    results = search(system, props, Request())
     bad = {r.property for r in results if r.verdict == VIOLATED}
     holds = _holds(config, [p for p in props if p.name in bad])
     for r in results:
-        if r.error:
+        if r.error or r.verdict == UNKNOWN:
             return [{"name": "", "id": "", "steps": 0, "problem": r.reason}]
         if r.verdict == VIOLATED and holds[r.property]:
             out.append({"name": r.property, "id": r.id, "steps": len(r.trace)})
-        elif r.verdict == UNKNOWN:
-            return [{"name": "", "id": "", "steps": 0, "problem": r.reason}]
+    # Where a property falls the row fires; when it does takes long to work out.
+    if not out and not _fires(config, system, props):
+        return [{"name": "", "id": "", "steps": 0, "problem": IDLE}]
     return out
+
+
+def _fires(config: Configuration, system: System, props: Sequence[Property]) -> bool:
+    """Whether a patched row of a weakened system ever fires."""
+    from checker.by_search import search
+    from checker.patched import changed_rows, known
+    from checker.request import Request
+
+    results = search(system, props, Request(), patched=changed_rows(_system(config)[0], system))
+    return any(known(results)[system.name].values())
