@@ -3,8 +3,9 @@
 The tasks of a scenario (its search, its proofs) run one after another in a process, and share what
 is built for its system; as many scenarios at a time as there are cores. Where there are more cores
 than scenarios, each task has a process. The process of a solver that hangs is killed, and another
-one goes on. Small scenarios come first; results are given as soon as those before are there, so
-that their order is always the same.
+one goes on. Results are given small scenarios first, as soon as those before are there, so that
+their order is always the same; what is worked on first is another matter (`checker.turn`), and what
+is not as declared is noted at once.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from checker.cases import Odd, everything, odd
 from checker.decide import run_task
 from checker.engines.choice import EXPLICIT, ROWS, SYMBOLIC
 from checker.engines.interface import Watch
+from checker.kept import Kept
 from checker.patched import IDLE, Fires, known
 from checker.pool import DiedError, Job, LateError, Link, Pool, Reply
 from checker.request import (
@@ -33,6 +35,7 @@ from checker.request import (
     tasks_of,
 )
 from checker.signals import whole
+from checker.turn import keep, ordered
 from checker.verdict import HOLDS_TO_DEPTH, PROVED, UNKNOWN, VIOLATED, Result
 from model.near import UsageError
 from model.scenario import Scenario, scenario
@@ -78,6 +81,7 @@ def verify(
         outcome.results = _unknown(request, str(e))
         return outcome
     every = sorted(scenarios_of(request), key=size)
+    last = Kept("all", note or (lambda _: None)) if request.kept else None
     courses: list[_Course] = []
     told = 0
     began = time.monotonic()
@@ -92,10 +96,15 @@ def verify(
             apart = len(every) < pool.size
             if not apart:
                 _loaded()
-            courses += [_Course(pool, request, where, apart=apart) for where in every]
+            work = ordered(every, last)
+            made = {s.name: _Course(pool, request, s, apart=apart) for s in work}
+            courses += [made[s.name] for s in every]
             for reply in pool.replies():
                 with whole():
-                    next(c for c in courses if reply.job in c.jobs).take(reply)
+                    course = next(c for c in courses if reply.job in c.jobs)
+                    course.take(reply)
+                    if note and course is not courses[told] and not course.jobs:
+                        _ahead(course, note)
                     while told < len(courses) and not courses[told].jobs:
                         _tell(outcome, courses[told], report)
                         told += 1
@@ -105,7 +114,16 @@ def verify(
         _tell(outcome, course, report)
     if everything(request) and not outcome.interrupted:
         outcome.odd_cases = odd(outcome.results)
+        if last:
+            keep(every, outcome.results, last)
     return outcome
+
+
+def _ahead(course: _Course, note: Callable[[str], None]) -> None:
+    """Say what is not as declared in a scenario whose turn to be told has not come."""
+    for r in merge(course.request, course.where, course.found) if not course.request.patch else ():
+        if not r.as_declared:
+            note(f"! {r.scenario}: {r.id} {r.property}: {r.verdict}, declared {r.declared}")
 
 
 def _loaded() -> None:

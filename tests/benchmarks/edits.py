@@ -119,18 +119,21 @@ def run(folder: Path, words: list[str], says: str, file: Path, text: str) -> Non
 def verdicts(folder: Path, words: list[str]) -> tuple[float | None, float, int, int]:
     """Seconds to the first verdict to wait for and to the last, and how many are not as declared.
 
-    The first one is that which is not as declared, or without such ones the very first.
+    The first one is that which is not as declared, or without such ones the very first. What is
+    not as declared is noted before its turn.
     """
     cache = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "PYTHONPATH": str(folder)}
     command = [sys.executable, "-m", "checker", "verify", "--format", "jsonl", *words]
     began, first, last, odd, total = time.monotonic(), None, 0.0, 0, 0
     one = None
     with subprocess.Popen(
-        command, cwd=folder, env=cache, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command, cwd=folder, env=cache, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            result = json.loads(line).get("result")
+            if line.startswith("! "):
+                first = first or time.monotonic() - began
+            result = json.loads(line).get("result") if line.startswith("{") else None
             if result is None:
                 continue
             last, total = time.monotonic() - began, total + 1
