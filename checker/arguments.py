@@ -323,7 +323,8 @@ ARGUMENTS: dict[str, list[Any]] = {
         arg(
             "--pairs",
             action="store_true",
-            help="instead: each at the client with each at the server, and what falls only to both",
+            help="instead: each FLAW, or all changes harmless alone, at the client with each at "
+            "the server, and what falls only to both",
         ),
         FORMAT,
         OUTPUT,

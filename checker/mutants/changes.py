@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
 from checker.engines.interface import Label
 from checker.mutants.generate import COVERED, Mutant
 from model.expr import Expr
+from model.operation import content
 from model.role import Role
 from model.rule import ModelError, Rule, snake
 from model.system import Instance, Step, System
@@ -116,6 +117,8 @@ class Changes:
         out = {}
         for name in mutant.ends:
             old, new = self.roles[name], roles[name]
+            if not _same_but_rows(old, new):
+                return None
             before, after = {id(r) for r in old.table}, {id(r) for r in new.table}
             events = {
                 r.trigger for r in (*old.table, *new.table) if (id(r) in before) != (id(r) in after)
@@ -184,6 +187,14 @@ class Changes:
             for source in self.sound.sources(of, rule):
                 memo = self._memos.setdefault((run.name, id(source)), {})
                 yield system._step(run, rule, source, memo)
+
+
+def _same_but_rows(old: Role, new: Role) -> bool:
+    """Whether roles differ in rows alone, and not in their variables, or in what is sent."""
+    pairs = (
+        (getattr(old, f.name), getattr(new, f.name)) for f in fields(Role) if f.name != "table"
+    )
+    return all(a is b or content(a) == content(b) for a, b in pairs)
 
 
 def _rules(role: Role, events: Collection[str]) -> dict[Rule, Any]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import ctypes
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial, reduce
 from itertools import chain
@@ -206,39 +206,94 @@ class Family:
                 parts.append(self.sound.of(run, "state").one_of(*row.sources))
         return Ask(self.gated.circuit, {mutant.row: self.gated.truth(disj(*parts))})
 
+    def together(self, a: Mutant, b: Mutant, *, every: bool = False) -> Judgement:
+        """What becomes of two mutants of different ends, each of which changes rows alone.
+
+        A property that falls is broken in some state; cases that are never reached do not count.
+        """
+        one, two = self.changes[a], self.changes[b]
+        roles = {**a.roles(self.made.roles), **b.roles(self.made.roles)}
+        runs = (replace(r, role=roles.get(r.role.name, r.role)) for r in self.sound.runs)
+        system = replace(self.sound, runs=tuple(runs))
+        labels = {**one.labels, **two.labels}
+        change = Change(system, one.new + two.new, one.gone + two.gone, labels)
+        row = min(self.differs.get(m, NEVER) for m in (a, b))
+        if row == NEVER:
+            return self._nowhere(False)
+        self._take(Code(self.gated, change))
+        return self._added(row, change, every) or self._alone(change, every, cases=False)
+
+    def beyond(self, mutant: Mutant, others: Iterable[Mutant]) -> list[Mutant]:
+        """Those of other mutants that differ in a state that a mutant adds to the sound ones.
+
+        `mutant` differs in some sound state. States that only the sound system has may be among
+        those added where a mutant lacks a step.
+        """
+        self._take(self.codes[mutant])
+        size = self.base.count
+        for _ in self._levels(self.differs[mutant]):
+            pass
+        may = self._after(size, {m: self.codes[m].may for m in others})
+        found = self._after(size, {m: self.codes[m].differs for m in may})
+        self._back(size)
+        return found
+
+    def _after(self, begin: int, planes: Mapping[Mutant, str]) -> list[Mutant]:
+        """The mutants whose plane holds in a state from row `begin` on."""
+        left = {m: x for m, x in planes.items() if x != ZERO}
+        every = asks(self.gated.circuit, left)
+        return [m for ask in every for m in self.base.first(ask, begin, self.base.count)]
+
+    def _take(self, code: Code) -> None:
+        """Search with some steps, which properties say nothing else of."""
+        self._question({})
+        self._set(code)
+
+    def _levels(self, row: int) -> Iterator[tuple[int, int]]:
+        """Add what the steps of the mutant lead to from sound states, from level of `row` on.
+
+        The rows of each new level; `fits` is False once states do not fit.
+        """
+        base, ends = self.base, [*self.base.bounds]
+        lo = hi = base.count
+        level = 0
+        self.fits = True
+        while self.fits and (level + 1 < len(ends) or hi > lo):
+            if level + 1 < len(ends) and ends[level + 1] > row:
+                self.fits = base.expand(ends[level], ends[level + 1], sound=False)
+            self.fits = self.fits and base.expand(lo, hi, sound=True)
+            lo, hi = hi, base.count
+            yield lo, hi
+            level += 1
+
+    def _back(self, size: int) -> None:
+        """Only the first `size` states again."""
+        self.lib.family_back(self.base.head, size, self.slots)
+        self.slots = self.lib.family_slots(self.base.head)
+
     def _added(self, row: int, change: Change, every: bool) -> Judgement | None:
         """The judgement by the states that the mutant adds to the sound ones.
 
         None if a run that breaks a property may take a step that the mutant does not have.
         """
         base, size = self.base, self.base.count
-        ends = [*base.bounds]
         falls: dict[str, int] = {}
-        lo = hi = size
-        level = 0
-        fits = True
-        while fits and (level + 1 < len(ends) or hi > lo):
-            if level + 1 < len(ends) and ends[level + 1] > row:
-                fits = base.expand(ends[level], ends[level + 1], sound=False)
-            fits = fits and base.expand(lo, hi, sound=True)
-            lo, hi = hi, base.count
+        for lo, hi in self._levels(row):
             for p, at in self._fallen(base, lo, hi, every).items():
                 falls.setdefault(p, at)
             if falls and not every:
                 falls = dict([min(falls.items(), key=lambda x: x[1])])
                 break
-            level += 1
         paths = {p: base.path(at) for p, at in falls.items()}
-        self.lib.family_back(base.head, size, self.slots)
-        self.slots = self.lib.family_slots(base.head)
+        self._back(size)
         if not self._kept(paths):
             return None
         if not falls:
-            return Judgement(SURVIVES) if fits and self.complete else self._much()
+            return Judgement(SURVIVES) if self.fits and self.complete else self._much()
         return self._killed(change, paths)
 
-    def _alone(self, change: Change, every: bool) -> Judgement:
-        """The judgement by the mutant's own states."""
+    def _alone(self, change: Change, every: bool, *, cases: bool = True) -> Judgement:
+        """The judgement by the mutant's own states; with `cases`, by those that are lost, too."""
         rows = _Rows(self)
         complete = rows.search(
             None
@@ -257,7 +312,7 @@ class Family:
         lost = {
             p.name: None
             for i, (p, witness) in enumerate(self.asked)
-            if witness and self.held[i] != NEVER and seen[i] == NEVER
+            if cases and witness and self.held[i] != NEVER and seen[i] == NEVER
         }
         return Judgement(KILLED if lost else SURVIVES, {**lost})
 

@@ -8,12 +8,11 @@ from dataclasses import asdict
 from typing import Any
 
 from checker import output
-from checker.attack_pairs import Pair, pairs
 from checker.attacks import Attack, Refusal, attacks, chosen
+from checker.mutants.pairs import Pair, Tried, pairs
 from checker.report.document import document
 from checker.report.sequence import chart
 from checker.report.words import count
-from model.flaws import find
 
 
 def main(args: argparse.Namespace, progress: Callable[[str], None]) -> int:
@@ -23,7 +22,7 @@ def main(args: argparse.Namespace, progress: Callable[[str], None]) -> int:
         output.check_file("-o", args.output)
     stream = output.Stream(args.output)
     if args.pairs:
-        return _pairs(specs, args.format, stream, progress)
+        return _pairs(args.flaws and specs, args.format, stream, progress)
     found: list[Attack] = []
     interrupted = False
     width = max(map(len, specs))
@@ -48,23 +47,26 @@ def main(args: argparse.Namespace, progress: Callable[[str], None]) -> int:
 def _pairs(
     specs: Sequence[str], form: str, stream: output.Stream, progress: Callable[[str], None]
 ) -> int:
-    found: list[Pair] = []
+    found = Tried()
     interrupted = False
     try:
-        for p in pairs([find(spec)[0].name for spec in specs], progress):
-            found.append(p)
-            if form == "text" and (p.more or p.open):
-                progress("")
+        for so_far, new in pairs(specs, progress):
+            found = so_far
+            progress("")
+            for p in new if form == "text" else ():
                 stream.say(f"{pair(p)}\n")
     except KeyboardInterrupt:
         interrupted = True
     progress("")
     if form == "json":
-        results = [_pair(p) for p in found]
-        stream.say(f"{document('attacks', pairs=results, interrupted=interrupted)}\n")
+        about = {"scenarios": found.scenarios, "count": found.count, "interrupted": interrupted}
+        stream.say(f"{document('attacks', pairs=[*map(_pair, found.pairs)], **about)}\n")
     else:
-        n = sum(bool(p.more) for p in found)
-        stream.say(f"\n{count(len(found), 'pair')} tried: {n} break more than each alone\n")
+        n = sum(bool(p.more) for p in found.pairs)
+        where = count(found.scenarios, "scenario")
+        tried = f"{count(found.count, 'pair')} tried in {where}: {n} break more than each alone"
+        stream.say(f"\n{tried}, {sum(p.open for p in found.pairs)} not decided\n")
+        stream.say("interrupted: these are the pairs so far\n" if interrupted else "")
     stream.close()
     return 130 if interrupted else 0
 

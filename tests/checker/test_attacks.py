@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from checker import cli
-from checker.attack_pairs import pairs
 from checker.attacks import (
     OTHERWISE,
     REFUSES,
@@ -24,7 +23,7 @@ from checker.attacks import (
 )
 from checker.by_search import search
 from checker.decide import PATCHED_STATES
-from checker.report.attacks import as_json, line, pair, status, summary
+from checker.report.attacks import as_json, line, status, summary
 from checker.request import Request
 from checker.verdict import PROVED, UNKNOWN, VIOLATED, Result
 from model.adversary.capabilities import capabilities
@@ -104,28 +103,6 @@ def test_a_flaw_that_shows_nothing_is_a_usage_error(
     )
     assert cli.main(["attacks", str(file)]) == 2
     assert "does not say which property shows it" in capsys.readouterr().err
-
-
-# -- pairs -----------------------------------------------------------------------------------------
-@pytest.mark.deep
-def test_a_flaw_at_both_ends_breaks_more_than_at_each() -> None:
-    (found,) = pairs(["early_ccs"])
-    both = {catalogue()[n].id for n in flaws()["early_ccs"].breaks["both"]}
-    assert {r.id for r in found.more} == both - set(found.alone)
-    assert "SEC-1" in {r.id for r in found.more}
-    assert not found.open
-    assert not found.harmless_alone
-    says = pair(found)
-    assert says.startswith(
-        "early_ccs at the client, early_ccs at the server, in tls12-small: alone"
-    )
-    assert "SEC-1 in 20 steps" in says
-
-
-@pytest.mark.deep
-def test_two_ends_that_each_hide_the_master_secrets_origin_are_harmless_alone() -> None:
-    (found,) = pairs(["triple_handshake"])
-    assert {"AUT-8", "AUT-21"} <= {r.id for r in found.more}
 
 
 # -- what is said ----------------------------------------------------------------------------------
