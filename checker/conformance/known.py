@@ -49,6 +49,7 @@ class Stack:
     build: tuple[str, ...] = ()  # commands before the first start
     pinned: bool = True  # whether the command fixes the version
     wait: float = 0.3  # seconds that silence is listened to
+    slow: bool = False  # its checks take longest, and begin first
     module: str = ""  # a Python package that it needs
     reports: str = ""  # the command that prints the version
     suite: str = "ECDHE"  # the key exchange of the checks below TLS 1.3
@@ -132,6 +133,7 @@ STACKS = {
             _MODERN,
             build=("javac -d {folder} {source}/Server.java",),
             wait=0.5,
+            slow=True,
             reports="java --version",
         ),
         Stack(
@@ -186,6 +188,7 @@ STACKS = {
             "erl +sbwt none +sbwtdcpu none +sbwtdio none -noshell -pa {folder} -run server main "
             + _PLACES,
             build=("erlc -o {folder} {source}/server.erl",),
+            slow=True,
             reports="dpkg-query -W -f ${{Version}} erlang-ssl",
         ),
         Stack(
@@ -233,6 +236,7 @@ STACKS = {
                 {"1.2": "1.2"},
                 reports=f"node-v{version}-linux-x64/bin/node -p process.versions.openssl",
                 suite="RSA",
+                slow=True,
             )
             # The last Node whose OpenSSL has CVE-2014-0224, and the first without.
             for version in ("0.10.28", "0.10.29")

@@ -280,6 +280,11 @@ def _setting(link: Link, stack: Started, asked: Asked, setting: tuple[str, str])
         link.part(found)
 
 
+def _slow(target: str) -> bool:
+    """Whether the checks of a target are among those that take longest."""
+    return split(target) is None and STACKS[target].slow
+
+
 class _Sweep:
     """The jobs of many targets: the results by target and by job, and the weakened rows."""
 
@@ -298,8 +303,8 @@ class _Sweep:
         os.mkdir(folder)
         self._add(name, Job(_ready, (name, self.asked, folder)))
 
-    def _add(self, name: str, job: Job) -> None:
-        self.found[self.pool.add(job)] = name, []
+    def _add(self, name: str, job: Job, *, first: bool = False) -> None:
+        self.found[self.pool.add(job, first=first)] = name, []
 
     def take(self, reply: Reply) -> list[Conformance]:
         """The results in a reply, after the jobs that follow from it were added."""
@@ -310,14 +315,15 @@ class _Sweep:
         value = Conformance(name, error=str(reply.problem)) if reply.problem else reply.value
         if isinstance(value, Started):
             for setting in settings(name, self.asked):
-                self._add(name, Job(_setting, (value, self.asked, setting), linked=True))
+                job = Job(_setting, (value, self.asked, setting), linked=True)
+                self._add(name, job, first=_slow(name))
         if not isinstance(value, Conformance):
             return []
         found.append(value)
         for d in value.divergences:
             if d.weakening is not None and d.weakening not in self.searches:
                 job = Job(consequences, (d.weakening,))
-                self.searches[d.weakening] = self.pool.add(job)
+                self.searches[d.weakening] = self.pool.add(job, first=True)
         return [value]
 
     def results(self, targets: Sequence[str]) -> list[Conformance]:
@@ -342,14 +348,14 @@ def sweep(
     """The results of targets, in order, with the attacks on weakened rows; whether interrupted."""
     interrupted = False
     credentials()  # made before the processes are forked, which share them
-    # A check mostly waits, so there are more processes than cores.
+    # Most checks wait most of the time, so there are more processes than cores.
     with (
         tempfile.TemporaryDirectory(prefix="checker-") as folder,
-        Pool(2 * cores(), progress) as pool,
+        Pool(4 * cores(), progress) as pool,
     ):
         jobs = _Sweep(pool, asked, folder)
         try:
-            for t in targets:
+            for t in sorted(targets, key=_slow, reverse=True):
                 jobs.begin(t)
             for reply in pool.replies():
                 for found in jobs.take(reply):

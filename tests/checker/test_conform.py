@@ -21,7 +21,7 @@ import pytest
 
 from checker.arguments import ARGUMENTS
 from checker.cli import main
-from checker.conformance import allowance
+from checker.conformance import allowance, sweep
 from checker.conformance.comparison import LATE, LAXER
 from checker.conformance.conform import Conformance, Prober, conform
 from checker.conformance.connection import Connection
@@ -550,3 +550,11 @@ def test_each_known_stack_has_a_command_and_says_how_it_is_installed() -> None:
         assert s.command
         assert s.install
         assert "none" in s.auths
+
+
+def test_what_takes_longest_begins_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The results keep the order of the targets."""
+    begun: list[str] = []
+    monkeypatch.setattr(sweep._Sweep, "begin", lambda _, name: begun.append(name))
+    sweep.sweep(["openssl", "erlang", "127.0.0.1:1", "jsse"], sweep.Asked())
+    assert begun == ["erlang", "jsse", "openssl", "127.0.0.1:1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
@@ -29,6 +30,7 @@ from tests.checker.random_systems import (
     random_questions,
     random_system,
 )
+from tests.checker.test_formats import fits
 from tests.checker.test_mutants import depths, explored, never
 
 
@@ -166,6 +168,14 @@ def test_a_flaw_at_both_ends_breaks_more_than_at_each() -> None:
         "early_ccs at the client, early_ccs at the server, in tls12-small: alone"
     )
     assert "SEC-1 in 20 steps" in says
+
+
+@pytest.mark.scenario
+def test_pairs_as_json_fit_their_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["attacks", "--pairs", "early_ccs", "--format", "json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    fits(said, "attacks")
+    assert (said["scenarios"], said["count"], len(said["pairs"])) == (1, 1, 1)
 
 
 @pytest.mark.deep
