@@ -1,14 +1,14 @@
 """The order of the work of a run: first what a person waits for.
 
-That is the smallest scenario, so that something is seen at once; then the scenarios that have an
-extension or a capability whose file was edited since the last whole run, and those in which not
-all was as declared there; then the others, small before big.
+That is the smallest scenario, so that something is seen at once; then the scenarios that have a
+generation, an extension or a capability whose file was edited since the last whole run, and those
+in which not all was as declared there; then the others, small before big.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -24,11 +24,20 @@ KEPT = "turn"
 
 
 def files(where: Scenario) -> list[str]:
-    """The files of the extensions and capabilities of a scenario, from the folder of the model."""
+    """The files that a scenario has and not every other one, from the folder of the model."""
     return [
+        *_generations(where),
         *(f"extensions/{e.name}.py" for e in chosen(where.extensions)),
         *(f"adversary/capabilities/{c}.py" for c in where.capabilities),
     ]
+
+
+def _generations(where: Scenario) -> Iterator[str]:
+    for end, config in (("client", where.client), ("server", where.server)):
+        if "TLS13" in config.get("max_version", ("TLS13",)):
+            yield f"generations/tls13_{end}.py"
+        if config.get("min_version") != ("TLS13",):
+            yield f"generations/tls12_{end}.py"
 
 
 @cache
