@@ -227,12 +227,15 @@ class Family:
         """Those of other mutants that differ in a state that a mutant adds to the sound ones.
 
         `mutant` differs in some sound state. States that only the sound system has may be among
-        those added where a mutant lacks a step.
+        those added where a mutant lacks a step. All others, where states do not fit.
         """
         self._take(self.codes[mutant])
         size = self.base.count
         for _ in self._levels(self.differs[mutant]):
             pass
+        if not (self.fits and self.complete):
+            self._back(size)
+            return [*others]
         may = self._after(size, {m: self.codes[m].may for m in others})
         found = self._after(size, {m: self.codes[m].differs for m in may})
         self._back(size)

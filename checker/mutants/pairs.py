@@ -68,6 +68,8 @@ class Tried:
     """How many pairs there are."""
     pairs: list[Pair] = field(default_factory=list)
     """Those that break more than each alone, or are open."""
+    left_out: int = 0
+    """How many changes are in no pair: the search of one alone was too large."""
 
     def add(self, other: Tried) -> list[Pair]:
         """Take over the pairs of other scenarios; those of changes that are new here."""
@@ -75,6 +77,7 @@ class Tried:
         new = [p for p in other.pairs if (p.client, p.server) not in known]
         self.scenarios += other.scenarios
         self.count += other.count
+        self.left_out += other.left_out
         self.pairs += new
         return new
 
@@ -155,6 +158,7 @@ def tried(
     alone = {m: _fallen(family, m, every=every) for m in family.changes}
     left = [m for m, found in alone.items() if every or not (found.traces or _open(found))]
     out = Tried(1, sum(a.ends < b.ends for a in left for b in left))
+    out.left_out = sum(map(_open, alone.values())) if not every else 0
     near = _searched(family, left)
     for i, (a, b) in enumerate(near):
         line(f"{system.name}: {i} of {len(near)} pairs that need a search, of {out.count}")

@@ -59,13 +59,16 @@ def _pairs(
         interrupted = True
     progress("")
     if form == "json":
-        about = {"scenarios": found.scenarios, "count": found.count, "interrupted": interrupted}
-        stream.say(f"{document('attacks', pairs=[*map(_pair, found.pairs)], **about)}\n")
+        about = {n: getattr(found, n) for n in ("scenarios", "count", "left_out")}
+        results = [*map(_pair, found.pairs)]
+        stream.say(f"{document('attacks', **about, pairs=results, interrupted=interrupted)}\n")
     else:
         n = sum(bool(p.more) for p in found.pairs)
         where = count(found.scenarios, "scenario")
         tried = f"{count(found.count, 'pair')} tried in {where}: {n} break more than each alone"
         stream.say(f"\n{tried}, {sum(p.open for p in found.pairs)} not decided\n")
+        if found.left_out:
+            stream.say(f"not tried: {count(found.left_out, 'change')} too large to search alone\n")
         stream.say("interrupted: these are the pairs so far\n" if interrupted else "")
     stream.close()
     return 130 if interrupted else 0

@@ -127,6 +127,20 @@ def test_a_change_that_matters_only_after_the_others_is_found() -> None:
     assert tried(system, [sends], [p]).pairs == tried(system, [takes], [p]).pairs == []
 
 
+def test_what_is_too_large_to_search_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a change alone nor a pair is taken for harmless."""
+    go = {n: [step(n, "go", "A", SAME, rfc="toy 1", when=own("x"), do={"y": TRUE})] for n in "ab"}
+    system = _toy("ab", go, {})
+    both = never("p", var("a.y", BOOL) & var("b.y", BOOL))
+    changes = [_change(without_condition(f"{n}_go_A_to_SAME", "own.x"), n) for n in "ab"]
+    monkeypatch.setattr("checker.mutants.pairs.MOST", 2)
+    found = tried(system, changes, [both])
+    assert (found.count, found.left_out, [p.open for p in found.pairs]) == (1, 0, [True])
+    monkeypatch.setattr("checker.mutants.pairs.MOST", 1)
+    found = tried(system, changes, [both])
+    assert (found.count, found.left_out, found.pairs) == (0, 2, [])
+
+
 @pytest.mark.parametrize(
     ("name", "compares"),
     [
