@@ -505,7 +505,13 @@ def _cache(args: argparse.Namespace) -> int:
         cache.clear(where)
     sizes = {p: info.st_size for p, info in cache.files(where).items()}
     lines = [f"{where}: {sum(sizes.values()):,} bytes, of {cache.CACHED:,} at most"]
-    kinds = {"compiled": "so", "searches": "search", "proofs": "proofs", "paths": "witnesses"}
+    kinds = {
+        "compiled": "so",
+        "searches": "search",
+        "proofs": "proofs",
+        "paths": "witnesses",
+        "order": "turn",
+    }
     for what, suffix in kinds.items():
         found = [n for p, n in sizes.items() if p.suffix == f".{suffix}"]
         lines.append(f"{what:10}{len(found):5} files {sum(found):13,} bytes")
