@@ -16,15 +16,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from checker.mutants.family import EQUIVALENT, UNDECIDED, Family, Judgement
-from checker.mutants.generate import Mutant, mutants_of
-from checker.mutants.run import holding, scenarios
+from checker.mutants.generate import Mutant
+from checker.mutants.run import holding, of_protocol, scenarios
 from checker.pool import Job, Link, Pool
 from checker.request import size
 from checker.verdict import VIOLATED, Result
 from model.expr import implies, variables
-from model.flaws import ENDS, Flaw, find, flaws
+from model.flaws import Flaw, find, flaws
 from model.operation import Operation, patched
-from model.roles import role
 from model.scenario import Scenario, scenario
 from model.system import System
 from properties import Implication, Property, World
@@ -114,8 +113,7 @@ def _job(link: Link, name: str, specs: Sequence[str]) -> Tried:
     if specs:
         found = [p for p in holding(where) if not p.temporal]
         return tried(system, flawed, found, link.line, every=True)
-    rows = {r.name for end in ENDS["both"] for r in role(end, where.extensions).table}
-    left_out = (m for m in mutants_of(system) if m.kind in KINDS and {*m.rows} <= rows)
+    left_out = (m for m in of_protocol(where, system) if m.kind in KINDS)
     goals = [goal for p in holding(where) if (goal := across(p, system)) is not None]
     return tried(system, [*flawed, *left_out], goals, link.line)
 

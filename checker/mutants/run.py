@@ -164,6 +164,12 @@ def holding(where: Scenario) -> list[Property]:
     return [p for p in found if declared(p.name, where.name)[0] in (PROVED, VACUOUS)]
 
 
+def of_protocol(where: Scenario, system: System) -> list[Mutant]:
+    """The mutants of the protocol's rows; those by which a capability loses a secret are not."""
+    rows = {r.name for end in ("client", "server") for r in role(end, where.extensions).table}
+    return [m for m in mutants_of(system) if {*m.rows} <= rows]
+
+
 def scenarios(where: str | None) -> list[Scenario]:
     """The scenario asked for, or all default ones that are searched: small ones first."""
     if where is not None:
@@ -192,9 +198,7 @@ def _judge(
     gc.disable()  # the process ends with this job
     where = scenario(name)
     system = where.system()
-    rows = {r.name for end in ("client", "server") for r in role(end, where.extensions).table}
-    # The rows by which a capability loses a secret are not the protocol's.
-    found = [m for m in mutants_of(system) if {*m.rows} <= rows and asked.wants(m)]
+    found = [m for m in of_protocol(where, system) if asked.wants(m)]
     found = found[part[0] :: part[1]]
     props = holding(where)
     about = identity(system, props, asked)
