@@ -22,12 +22,12 @@ from checker.report.document import document
 from checker.request import Request, system_of
 from checker.trace import StepError, Trace, TraceStep, machines_of, replay
 from checker.verdict import Result
-from model.expr import COMPOSITE, FALSE, Expr, conjuncts, const, substitute
+from model.expr import COMPOSITE, FALSE, Expr, bind, conjuncts, const, substitute
 from model.machine import JUNK, CallError, Run
 from model.near import UsageError, hint, shown
 from model.rule import Rule
 from model.scenario import scenario
-from model.system import Step, System, bind
+from model.system import Step, System
 from properties import catalogue
 
 LARGEST = 1 << 25

@@ -10,8 +10,7 @@ symbolic engine).
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
@@ -51,10 +50,19 @@ class Domain:
         """The number of bits that hold a code."""
         return max(1, (len(self.values) - 1).bit_length())
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return domain, (self.name, self.values)
+
 
 BOOL = Domain("bool", (False, True))
 # A composite is a tuple of values that is compared as a whole, such as a signature or MAC.
 COMPOSITE = Domain("composite", ())
+
+
+def domain(name: str, values: tuple[Value, ...]) -> Domain:
+    """The domain of this name and values; those that are told by identity are themselves."""
+    made = Domain(name, values)
+    return next((d for d in (BOOL, COMPOSITE) if d == made), made)
 
 
 class Expr:
@@ -120,13 +128,17 @@ class Expr:
     def __repr__(self) -> str:
         return text(self)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return made, (self.op, self.args, self.domain, self.payload)
+
 
 _interned: dict[tuple[Any, ...], Expr] = {}
 _bits: dict[Any, int] = {}
 """By name of a variable: the number of its bit in `Expr.reads`."""
 
 
-def _make(op: str, args: tuple[Expr, ...], domain: Domain, payload: Hashable = None) -> Expr:
+def made(op: str, args: tuple[Expr, ...], domain: Domain, payload: Hashable = None) -> Expr:
+    """The node with these parts, as they are."""
     # `==` is overloaded, so nodes are keyed by identity; interning makes identity structural.
     key = (op, tuple(map(id, args)), domain.name, domain.values, type(payload), payload)
     node = _interned.get(key)
@@ -142,7 +154,7 @@ def _lift(value: object, domain: Domain) -> Expr:
 def const(value: Value, domain: Domain = BOOL) -> Expr:
     """A constant of `domain`."""
     domain.code(value)
-    return _make("const", (), domain, value)
+    return made("const", (), domain, value)
 
 
 TRUE = const(True)
@@ -151,7 +163,7 @@ FALSE = const(False)
 
 def var(name: str, domain: Domain) -> Expr:
     """A variable, named `own.x` or `msg.f` in a row and `client0.x` in a system."""
-    return _make("var", (), domain, name)
+    return made("var", (), domain, name)
 
 
 def _same_domain(what: str, a: Expr, b: Expr) -> None:
@@ -177,7 +189,7 @@ def eq(a: Expr, b: Expr) -> Expr:
                 return ite(cond, eq(then, b), eq(other, b))
         if a.op == "map":
             return mapping(a.args[0], {k: v == b.payload for k, v in a.payload}, BOOL)
-    return _make("eq", (a, b), BOOL)
+    return made("eq", (a, b), BOOL)
 
 
 def conj(*args: Expr) -> Expr:
@@ -209,7 +221,7 @@ def _junction(op: str, args: Iterable[Expr], unit: Expr, zero: Expr) -> Expr:
         return unit
     if len(flat) == 1:
         return next(iter(flat.values()))
-    return _make(op, tuple(flat.values()), BOOL)
+    return made(op, tuple(flat.values()), BOOL)
 
 
 def neg(a: Expr) -> Expr:
@@ -222,7 +234,7 @@ def neg(a: Expr) -> Expr:
         return a.args[0]
     if a.op == "map":
         return mapping(a.args[0], {k: not v for k, v in a.payload}, BOOL)
-    return _make("not", (a,), BOOL)
+    return made("not", (a,), BOOL)
 
 
 def implies(a: Expr, b: Expr) -> Expr:
@@ -239,7 +251,7 @@ def ite(cond: Expr, then: Expr, other: Expr) -> Expr:
         return other
     if then.domain is BOOL:
         return disj(conj(cond, then), conj(neg(cond), other))
-    return _make("ite", (cond, then, other), then.domain)
+    return made("ite", (cond, then, other), then.domain)
 
 
 def le(a: Expr, b: Expr) -> Expr:
@@ -253,7 +265,7 @@ def le(a: Expr, b: Expr) -> Expr:
     if a.op == "const":
         limit = a.domain.code(a.payload)
         return mapping(b, {v: i >= limit for i, v in enumerate(b.domain.values)}, BOOL)
-    return _make("le", (a, b), BOOL)
+    return made("le", (a, b), BOOL)
 
 
 def mapping(a: Expr, table: Mapping[Any, Any], domain: Domain) -> Expr:
@@ -279,14 +291,14 @@ def mapping(a: Expr, table: Mapping[Any, Any], domain: Domain) -> Expr:
             return eq(a, const(hits[0], a.domain))
     elif domain.values == a.domain.values and all(table[v] == v for v in a.domain.values):
         return a
-    return _make("map", (a,), domain, tuple((v, table[v]) for v in a.domain.values))
+    return made("map", (a,), domain, tuple((v, table[v]) for v in a.domain.values))
 
 
 def same(composite: Expr, *parts: Expr) -> Expr:
     """Whether the composite message field equals the tuple of `parts`."""
     if composite.domain is not COMPOSITE:
         raise TypeError(f"same() needs a composite field, got {composite}")
-    return _make("same", (composite, *parts), BOOL)
+    return made("same", (composite, *parts), BOOL)
 
 
 def comparisons(*exprs: Expr) -> Iterator[Expr]:
@@ -427,67 +439,85 @@ def conjuncts(expr: Expr) -> tuple[Expr, ...]:
     return expr.args if expr.op == "and" else (expr,)
 
 
-def projected(
-    expr: Expr, domains: Mapping[str, Domain], memo: dict[int, Expr] | None = None
-) -> Expr:
-    """Whether `expr` is true for some values of the variables in `domains`, without these.
+def bind(e: Expr, values: Mapping[str, Value], memo: dict[int, Expr] | None = None) -> Expr:
+    """`e` with some variables set to values; calls with the same values may share a `memo`."""
+    if not values:
+        return e
+    return substitute(
+        e,
+        lambda v: const(values[v.payload], v.domain) if v.payload in values else v,
+        memo=memo,
+        among=values,
+    )
 
-    Operands that share no such variable are taken apart, and each part is done once: the work
-    grows with what the variables have to do with each other, not with their number.
-    """
-    done: dict[int, Expr] = {} if memo is None else memo
-    read: dict[int, frozenset[str]] = {}
 
-    def reads(e: Expr) -> frozenset[str]:
-        out = read.get(id(e))
-        if out is None:
-            mine = [e.payload] if e.op == "var" and e.payload in domains else []
-            out = read[id(e)] = frozenset(mine).union(*map(reads, e.args))
-        return out
+class Elimination:
+    """Expressions with variables set or eliminated, each worked out once for all calls."""
 
-    def cases(parts: Sequence[Expr]) -> Expr:
-        often = Counter(n for p in parts for n in reads(p))
-        name = min(often, key=lambda n: (-often[n], len(domains[n].values), n))
-        d, e = domains[name], conj(*parts)
-        out = []
-        for value in d.values:
-            told = const(value, d)
-            told = substitute(e, lambda v, c=told: c if v.payload == name else v, among=[name])  # type: ignore[misc]
-            out.append(go(told))
-            if out[-1] is TRUE:
-                break
-        return disj(*out)
+    def __init__(self) -> None:
+        self._bound: dict[tuple[str, Value], dict[int, Expr]] = {}
+        self._without: dict[tuple[int, int], Expr] = {}
 
-    def go(e: Expr) -> Expr:
-        hit = done.get(id(e))
-        if hit is not None:
-            return hit
-        if not reads(e):
-            out = e
-        elif e.op == "or":
-            out = disj(*map(go, e.args))
-        else:
-            groups: list[tuple[frozenset[str], list[Expr]]] = []
+    def bound(self, e: Expr, name: str, value: Value) -> Expr:
+        """`e` with a variable set to a value."""
+        return bind(e, {name: value}, self._bound.setdefault((name, value), {}))
+
+    def projected(self, expr: Expr, domains: Mapping[str, Domain]) -> Expr:
+        """Whether `expr` is true for some values of the variables in `domains`, without these.
+
+        Operands that share no such variable are taken apart, and each part is done once: the work
+        grows with what the variables have to do with each other, not with their number.
+        """
+        bit = {n: 1 << _bits.setdefault(n, len(_bits)) for n in domains}
+        mask = sum(bit.values())
+        done = self._without
+
+        def cases(e: Expr) -> Expr:
+            parts, among = conjuncts(e), e.reads & mask
+            often = {n: sum(b & p.reads > 0 for p in parts) for n, b in bit.items() if b & among}
+            name = min(often, key=lambda n: (-often[n], len(domains[n].values), n))
+            out = []
+            for value in domains[name].values:
+                out.append(go(self.bound(e, name, value)))
+                if out[-1] is TRUE:
+                    break
+            return disj(*out)
+
+        def go(e: Expr) -> Expr:
+            among = e.reads & mask
+            if not among:
+                return e
+            out = done.get((id(e), among))
+            if out is None:
+                out = disj(*map(go, e.args)) if e.op == "or" else conj(*apart(e))
+                done[id(e), among] = out
+            return out
+
+        def apart(e: Expr) -> Iterator[Expr]:
+            groups: list[tuple[int, list[Expr]]] = []
             for part in conjuncts(e):
-                names, group = reads(part), [part]
-                apart = []
-                for others, parts in groups:
-                    if names.isdisjoint(others):
-                        apart.append((others, parts))
+                names, group = part.reads & mask, [part]
+                others = []
+                for those, parts in groups:
+                    if names & those:
+                        names, group = names | those, [*parts, *group]
                     else:
-                        names, group = names | others, [*parts, *group]
-                groups = [*apart, (names, group)]
-            several = len(groups) > 1
-            out = conj(
-                *(
-                    conj(*parts) if not names else go(conj(*parts)) if several else cases(parts)
-                    for names, parts in groups
-                )
-            )
-        done[id(e)] = out
-        return out
+                        others.append((those, parts))
+                groups = [*others, (names, group)]
+            for names, parts in groups:
+                if not names:
+                    yield from parts
+                elif len(groups) > 1:
+                    yield go(conj(*parts))
+                else:
+                    yield cases(e)
 
-    return go(expr)
+        return go(expr)
+
+
+def projected(expr: Expr, domains: Mapping[str, Domain]) -> Expr:
+    """Whether `expr` is true for some values of the variables in `domains`, without these."""
+    return Elimination().projected(expr, domains)
 
 
 def fold(expr: Expr, algebra: Callable[[Expr, list[Any]], Any], memo: dict[int, Any]) -> Any:

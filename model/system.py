@@ -7,10 +7,10 @@ expressions with `own.x` and `msg.f` replaced; nothing is described twice.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
+from itertools import chain, product
 from typing import Any, ParamSpec, Protocol
 
 from model.expr import (
@@ -18,15 +18,16 @@ from model.expr import (
     FALSE,
     TRUE,
     Domain,
+    Elimination,
     Expr,
     Value,
+    bind,
     conj,
     const,
     eq,
     implies,
     mapping,
     neg,
-    projected,
     rebuild,
     substitute,
     var,
@@ -136,6 +137,14 @@ class Step:
     def label(self) -> tuple[str, str, str]:
         """Names of run, rule and source, as on an edge of the state graph."""
         return (self.run, self.rule.name, self.source.name)
+
+    @property
+    def exprs(self) -> list[Expr]:
+        """Every expression of the step and of its source."""
+        inside = [e if isinstance(e, tuple) else (e,) for e in self.source.fields.values()]
+        more = (*self.source.seals.values(), *self.source.effects.values(), *chain(*inside))
+        mine = (self.guard, self.full, self.deliverable, self.room, *self.effects.values())
+        return [*mine, self.source.when, *more]
 
     @property
     def changes(self) -> dict[str, Expr]:
@@ -417,20 +426,14 @@ class Values:
     def __init__(self, system: System) -> None:
         held: dict[str, set[Value]] = {n: set(v.initial) for n, v in system.variables.items()}
         bit = {n: var(n, v.domain).reads for n, v in system.variables.items()}
+        every = sum(bit.values())
         waiting = list(system.raw_steps)
         fireable: list[Step] = []
         self._memo: dict[int, tuple[Expr, Expr]] = {}
+        self.elimination = Elimination()
         grown = -1  # a bit for each variable that has more values than a round before
         while grown:
-            self.domain = {
-                n: v.domain
-                if len(held[n]) == len(v.domain.values)
-                else Domain(v.domain.name, tuple(x for x in v.domain.values if x in held[n]))
-                for n, v in system.variables.items()
-            }
-            self._fewer = sum(
-                bit[n] for n, d in self.domain.items() if d is not system.variables[n].domain
-            )
+            self._set(system, held)
             self._memo = {i: x for i, x in self._memo.items() if not x[0].reads & grown}
             ready = {
                 id(s) for s in waiting if (s.full.reads & grown or grown < 0) and self._can_fire(s)
@@ -438,26 +441,47 @@ class Values:
             fireable += [s for s in waiting if id(s) in ready]
             waiting = [s for s in waiting if id(s) not in ready]
             before, grown = grown, 0
-            bound: dict[tuple[int, str, Value], Expr] = {}
             for s in fireable:
-                guard = None
-                free = sum(var(n, d).reads for n, d in s.parameters.items())
+                first, moved = id(s) in ready, s.full.reads & before
                 for n, e in s.effects.items():
-                    if id(s) not in ready and not (e.reads | s.full.reads) & before:
-                        continue
-                    small = self.narrow(e)
-                    if small.reads & free:
-                        guard = self.narrow(s.full) if guard is None else guard
-                    for value in possible(small, guard, bound):
-                        if value not in held[n]:
-                            held[n].add(value)
+                    free = e.reads & ~every
+                    # A guard says only which values of parameters reach the effect.
+                    if first or e.reads & before or (free and moved):
+                        guard = self.narrow(s.full) if free else None
+                        new = possible(self.narrow(e), guard, self.elimination) - held[n]
+                        if new:
+                            held[n] |= new
                             grown |= bit[n]
         order = {id(s): i for i, s in enumerate(system.raw_steps)}
         fireable.sort(key=lambda s: order[id(s)])
         self.fireable = [(s, self.narrow(s.full)) for s in fireable]
 
+    @classmethod
+    def known(
+        cls,
+        system: System,
+        held: Mapping[str, Container[Value]],
+        fireable: Sequence[tuple[Step, Expr]],
+    ) -> Values:
+        """The values of a system for which they were found before, and its steps that can fire."""
+        out = cls.__new__(cls)
+        out._memo, out.elimination, out.fireable = {}, Elimination(), [*fireable]
+        out._set(system, held)
+        return out
+
+    def _set(self, system: System, held: Mapping[str, Container[Value]]) -> None:
+        """Let every variable have the values `held`."""
+        self.domain, self._fewer = {}, 0
+        for n, v in system.variables.items():
+            values = tuple(x for x in v.domain.values if x in held[n])
+            whole = len(values) == len(v.domain.values)
+            self.domain[n] = v.domain if whole else Domain(v.domain.name, values)
+            if not whole:
+                self._fewer |= var(n, v.domain).reads
+
     def _can_fire(self, step: Step) -> bool:
-        return projected(self.narrow(step.full), step.parameters) is not FALSE
+        full = self.narrow(step.full)
+        return full is not FALSE and self.elimination.projected(full, step.parameters) is not FALSE
 
     def narrow(self, e: Expr) -> Expr:
         """`e` with every variable restricted to its possible values."""
@@ -472,6 +496,13 @@ class Values:
                     if d == e.domain
                     else mapping(var(e.payload, d), {x: x for x in d.values}, e.domain)
                 )
+            elif e.op == "and":
+                parts: list[Expr] = []
+                for a in e.args:
+                    parts.append(self.narrow(a))
+                    if parts[-1] is FALSE:
+                        break
+                out = rebuild(e, tuple(parts))
             else:
                 out = rebuild(e, tuple(map(self.narrow, e.args)))
             hit = self._memo[id(e)] = (e, out)
@@ -492,6 +523,7 @@ class Compiled:
         self.system = system
         fireable = system.values.fireable
         self.narrow = system.values.narrow
+        self._elimination = system.values.elimination
         self._domain = system.values.domain
         self.constants = {n: d.values[0] for n, d in self._domain.items() if len(d.values) == 1}
         needed = set(variables(*(g for _, g in fireable), *map(self.narrow, reads)))
@@ -522,13 +554,16 @@ class Compiled:
                 effects[n] = mapping(small, table, d) if d.values != small.domain.values else small
         parameters = variables(guard, *effects.values(), beginning="msg.")
         kept = {*variables(*effects.values(), beginning="msg.")}
-        small = projected(guard, {n: d for n, d in parameters.items() if n not in kept})
+        without = {n: d for n, d in parameters.items() if n not in kept}
+        small = self._elimination.projected(guard, without)
         if small is FALSE:
             return None
         free: dict[str, tuple[Value, ...]] = {}
         for n in sorted(kept):
             d = parameters[n]
-            free[n] = tuple(v for v in d.values if bind(small, {n: v}) is not FALSE)
+            free[n] = tuple(
+                v for v in d.values if self._elimination.bound(small, n, v) is not FALSE
+            )
             if not free[n]:
                 return None
         return Step(
@@ -546,7 +581,7 @@ class Compiled:
 
     def initial_states(self) -> list[tuple[Value, ...]]:
         """All initial states."""
-        return list(itertools.product(*self.initial))
+        return list(product(*self.initial))
 
     def write_once(self) -> tuple[str, ...]:
         """The names of the kept variables that are set at most once."""
@@ -558,26 +593,22 @@ class Compiled:
 
 
 def possible(
-    e: Expr,
-    guard: Expr | None = None,
-    bound: dict[tuple[int, str, Value], Expr] | None = None,
+    e: Expr, guard: Expr | None = None, elimination: Elimination | None = None
 ) -> set[Value]:
     """A superset of the values of `e`, for the parameter values that `guard` leaves possible.
 
-    Calls may share in `bound` what guards are with a parameter set.
+    Calls may share an `elimination`.
     """
     if e.op == "const":
         return {e.payload}
     if guard is not None:
-        known = {} if bound is None else bound
+        by = elimination or Elimination()
         for n, d in variables(e, beginning="msg.").items():
             out: set[Value] = set()
             for value in d.values:
-                key = (id(guard), n, value)
-                if key not in known:
-                    known[key] = bind(guard, {n: value})
-                if known[key] is not FALSE:
-                    out |= possible(bind(e, {n: value}), known[key], known)
+                left = by.bound(guard, n, value)
+                if left is not FALSE:
+                    out |= possible(by.bound(e, n, value), left, by)
             return out
     match e.op:
         case "ite":
@@ -587,18 +618,6 @@ def possible(
             return {table[v] for v in possible(e.args[0])}
         case _:
             return set(e.domain.values)
-
-
-def bind(e: Expr, values: Mapping[str, Value], memo: dict[int, Expr] | None = None) -> Expr:
-    """`e` with some variables set to values; calls with the same values may share a `memo`."""
-    if not values:
-        return e
-    return substitute(
-        e,
-        lambda v: const(values[v.payload], v.domain) if v.payload in values else v,
-        memo=memo,
-        among=values,
-    )
 
 
 def _changes(effects: Mapping[str, Expr]) -> dict[str, Expr]:

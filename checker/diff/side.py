@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import getsource
 from typing import Any
 
-from model.expr import BOOL, Domain, Expr, conj, const, disj, eq, ite, le, mapping, neg, var
+from model.expr import BOOL, Domain, Expr, bind, conj, const, disj, eq, ite, le, mapping, neg, var
 
 
 # -- expressions as data ---------------------------------------------------------------------------
@@ -179,7 +179,6 @@ def reach(scenario: str, asked: Mapping[str, Any], seconds: float, **data: Any) 
     from checker.engines.reference import assignment
     from checker.trace import machines_of, replay
     from model.scenario import scenario as find
-    from model.system import bind
 
     every, system = expressions(data), find(scenario).system()
     goals = {n: disj(*(every[w] for _, _, w in which)) for n, which in asked.items()}

@@ -164,7 +164,7 @@ class Circuit:
                 return [out]
             case "map":
                 codes = [e.domain.code(v) for _, v in e.payload]
-                # `_make` writes a table in the order of its argument's domain.
+                # `made` writes a table in the order of its argument's domain.
                 filler = [None] * ((1 << len(a[0])) - len(codes))
                 return [
                     self.table(a[0], (*(bool(c >> k & 1) for c in codes), *filler))

@@ -34,6 +34,7 @@ from checker.engines.interface import (
 from model.expr import (
     COMPOSITE,
     Expr,
+    bind,
     conj,
     conjuncts,
     const,
@@ -46,7 +47,7 @@ from model.expr import (
 )
 from model.machine import JUNK, Run
 from model.rule import Rule
-from model.system import OK, Compiled, Instance, Step, bind
+from model.system import OK, Compiled, Instance, Step
 
 State = tuple[Any, ...]
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from checker.engines.reference import Reference
-from model.expr import BOOL, Domain, Expr, const, ite, var
+from model.expr import BOOL, Domain, Expr, bind, const, ite, var
 from model.rule import Message, Variable
-from model.system import OK, Compiled, Instance, Network, System, bind, possible
+from model.system import OK, Compiled, Instance, Network, System, possible
 from tests.toys import counters, forger, handshake
 
 SYSTEMS = {s.name: s for s in (handshake.system, counters.system, forger.system)}
