@@ -31,7 +31,7 @@ ABOUT = {
     "replay": "replay a trace on the machines, step by step, or draw it",
     "diff": "what a change of the tables means: rows, messages accepted, verdicts",
     "export": "write a scenario for another model checker",
-    "cache": "what is kept of earlier runs: compiled searches and answers",
+    "cache": "what is kept of earlier runs: compiled searches, systems and answers",
     "doctor": "what is installed here, what each part gives, how to get the others",
 }
 """What each command is for."""

@@ -507,6 +507,7 @@ def _cache(args: argparse.Namespace) -> int:
     lines = [f"{where}: {sum(sizes.values()):,} bytes, of {cache.CACHED:,} at most"]
     kinds = {
         "compiled": "so",
+        "systems": "system",
         "searches": "search",
         "proofs": "proofs",
         "paths": "witnesses",

@@ -10,6 +10,7 @@ from checker.by_proof import prove
 from checker.by_search import patched_rows, search, temporal
 from checker.engines.choice import LIVENESS, REFERENCE, ROWS, SYMBOLIC
 from checker.engines.interface import UNWATCHED, Watch
+from checker.grounded import ready
 from checker.kept import Kept
 from checker.patched import by_solver
 from checker.request import Task, asked, declared, patch_of, searched, system_of
@@ -43,6 +44,7 @@ def run_task(
         else None
     )
     began = time.monotonic()
+    ready(system, known)
     if task.method == SYMBOLIC:
         results = []
         alone = request.engine == SYMBOLIC or where.name not in searched()

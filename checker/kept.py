@@ -40,7 +40,7 @@ SHIPPED = Path(str(properties.__file__)).with_name("proofs")
 """The proofs that come with the project, so that a first run need not find them."""
 LARGEST = 1 << 28
 """The most bytes of what is kept of a scenario."""
-_ODD = (
+ODD = (
     LookupError,
     TypeError,
     ValueError,
@@ -61,31 +61,46 @@ class Kept:
 
     def read(self, kind: str) -> dict[str, Any]:
         """What is kept of a kind, such as "search"; empty if there is nothing that fits."""
-        path = self._path(kind)
+        data = self.bytes_of(kind)
         try:
-            data = cache.read(path)
-            if data is None:
-                if path.exists():
-                    self._unfit(kind)
-                return {}
-            return _unpacked(data)
-        except (OSError, cache.UnsafeError, ValueError, RecursionError, zlib.error) as e:
-            self.note(f"{self.name}: what is kept of its {kind} is not used: {e}")
+            return _unpacked(data) if data else {}
+        except (ValueError, RecursionError, zlib.error) as e:
+            self._unused(kind, e)
             return {}
 
     def write(self, kind: str, data: Mapping[str, Any]) -> None:
         """Keep data of a kind; what cannot be kept is found again next time."""
+        self.put(kind, zlib.compress(json.dumps(data).encode(), 6))
+
+    def bytes_of(self, kind: str) -> bytes:
+        """The bytes kept of a kind; none if there are none that fit."""
+        path = self._path(kind)
+        try:
+            data = cache.read(path)
+        except (OSError, cache.UnsafeError) as e:
+            self._unused(kind, e)
+            return b""
+        if data is None and path.exists():
+            self.unfit(kind)
+        return data or b""
+
+    def put(self, kind: str, data: bytes) -> None:
+        """Keep bytes of a kind."""
         try:
             cache.made(self.folder)
-            cache.write(self._path(kind), zlib.compress(json.dumps(data).encode(), 6))
+            cache.write(self._path(kind), data)
         except (OSError, cache.UnsafeError) as e:
             self.note(f"{self.name}: its {kind} cannot be kept: {e}")
 
     def _path(self, kind: str) -> Path:
         return self.folder / f"{self.name}.{kind}"
 
-    def _unfit(self, kind: str) -> None:
+    def unfit(self, kind: str) -> None:
+        """Say that what is kept of a kind is no such thing."""
         self.note(f"{self.name}: what is kept of its {kind} does not fit, and is made anew")
+
+    def _unused(self, kind: str, why: Exception) -> None:
+        self.note(f"{self.name}: what is kept of its {kind} is not used: {why}")
 
     def _each(self, kind: str) -> Iterator[dict[str, Any]]:
         """What is kept of a kind: the user's, then what comes with the project."""
@@ -95,7 +110,7 @@ class Kept:
             try:
                 yield _unpacked((SHIPPED / f"{self.name}.{kind}").read_bytes())
             except (ValueError, zlib.error):
-                self._unfit(kind)
+                self.unfit(kind)
 
     # -- proofs ----------------------------------------------------------------------------------
     def proofs(self) -> Iterator[dict[str, Invariant]]:
@@ -103,8 +118,8 @@ class Kept:
         for data in self._each("proofs"):
             try:
                 yield _proofs(data)
-            except _ODD:
-                self._unfit("proofs")
+            except ODD:
+                self.unfit("proofs")
 
     def keep_proofs(self, proofs: Mapping[str, Invariant]) -> None:
         """Keep invariants, by property."""
@@ -119,14 +134,14 @@ class Kept:
                 paths = [_path(p) for p in data["paths"]]
                 for d in data["unreached"]:
                     _known(d, str)
-            except _ODD:
-                self._unfit("witnesses")
+            except ODD:
+                self.unfit("witnesses")
                 continue
             for path in paths:
                 states: list[State] = []
                 if path in given:  # the user's have those that come with the project
                     continue
-                with suppress(*_ODD):  # of a system before an edit
+                with suppress(*ODD):  # of a system before an edit
                     replay(system, path, None, reached=states.append)
                     given.append(path)
                     yield path, states
@@ -138,7 +153,7 @@ class Kept:
         """
         out: set[str] = set()
         for data in self._each("witnesses"):
-            with suppress(*_ODD):  # `witnesses` says so
+            with suppress(*ODD):  # `witnesses` says so
                 out |= {_known(d, str) for d in data["unreached"]}
         return out
 
@@ -163,10 +178,10 @@ class Kept:
             found = Search(complete=True, levels=[int(n) for n in data["levels"]])
             answers = _answers(system, paths, questions)
             fits = data["asked"] == _asked(identity, found, questions, _depths(answers))
-        except _ODD:
+        except ODD:
             fits = False
         if not fits:
-            self._unfit("search")
+            self.unfit("search")
             return None
         for i, q in enumerate(questions):
             q.state = i if i in answers else None

@@ -20,6 +20,7 @@ from checker.cases import Odd, everything, odd
 from checker.decide import run_task
 from checker.engines.choice import EXPLICIT, ROWS, SYMBOLIC
 from checker.engines.interface import Watch
+from checker.grounded import ready
 from checker.kept import Kept
 from checker.patched import IDLE, Fires, known
 from checker.pool import DiedError, Job, LateError, Link, Pool, Reply
@@ -97,7 +98,7 @@ def verify(
             if not apart:
                 _loaded()
             work = ordered(every, last)
-            made = {s.name: _Course(pool, request, s, apart=apart) for s in work}
+            made = {s.name: _Course(pool, request, s, last, apart=apart) for s in work}
             courses += [made[s.name] for s in every]
             for reply in pool.replies():
                 with whole():
@@ -164,8 +165,11 @@ SCENARIO = 4_000_000
 class _Course:
     """The tasks of one scenario: those left by job, and the results found."""
 
-    def __init__(self, pool: Pool, request: Request, where: Scenario, *, apart: bool) -> None:
+    def __init__(
+        self, pool: Pool, request: Request, where: Scenario, kept: Kept | None, *, apart: bool
+    ) -> None:
         self.pool, self.request, self.where = pool, request, where
+        self.kept = Kept(where.name, kept.note) if kept else None
         self.found: list[Result] = []
         self.jobs: dict[Job, list[Task]] = {}
         self.work = size(where) + SCENARIO
@@ -185,7 +189,9 @@ class _Course:
                 self.jobs[job] = tasks_of(self.request, self.where)
             elif len(self.jobs) > 1 and not self.request.patch:
                 # Processes for one system share what is built before the fork.
-                _ = system_of(self.request, self.where).values
+                system = system_of(self.request, self.where)
+                ready(system, self.kept)
+                _ = system.values
             job.args = (tuple(self.jobs[job]),)
             self._now(job)
 
