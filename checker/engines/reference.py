@@ -15,6 +15,7 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
@@ -100,13 +101,7 @@ class Reference:
                     of = (s.rule.trigger, s.source.name, id(s.rule.under))
                     events.setdefault(of, []).append(s)
             self._groups[r.name] = [_Event(self, steps) for steps in events.values()]
-        self._room = {s.label: self.function({"room": s.room})[1] for s in compiled.steps}
-        self._network = {
-            s.label: self.function(
-                {n: e for n, e in s.effects.items() if n not in self.mine[s.run]}
-            )
-            for s in compiled.steps
-        }
+        self._made: dict[Label, tuple[Callable[..., Any], tuple[str, ...], Callable[..., Any]]] = {}
 
     def function(self, exprs: Mapping[str, Expr]) -> tuple[tuple[str, ...], Callable[..., Any]]:
         """The names of `exprs`, and a function of (state, parameters) that gives their values."""
@@ -121,6 +116,16 @@ class Reference:
             return repr(self.compiled.system.variables[v.payload].initial[0])
 
         return tuple(exprs), python_function(exprs, "s, p", leaf)
+
+    def _network(
+        self, step: Step
+    ) -> tuple[Callable[..., Any], tuple[str, ...], Callable[..., Any]]:
+        """Whether a step has room, and the network's variables that it sets, with their values."""
+        if step.label not in self._made:
+            effects = {n: e for n, e in step.effects.items() if n not in self.mine[step.run]}
+            room = self.function({"room": step.room})[1]
+            self._made[step.label] = (room, *self.function(effects))
+        return self._made[step.label]
 
     def predicate(self, expr: Expr) -> Callable[[State], bool]:
         """The value of `expr`, over the system's variables, as a function of a state."""
@@ -216,12 +221,12 @@ class Reference:
                 f"the machine of {run} took row {rule.name} from {event.source}, "
                 "which the system does not have as a step"
             )
-        if not self._room[step.label](state, {})[0]:
+        room, changed, values = self._network(step)
+        if not room(state, {})[0]:
             return None
         nxt = list(state)
         for (_, i), value in zip(self.own[run], after, strict=True):
             nxt[i] = value
-        changed, values = self._network[step.label]
         for n, value in zip(changed, values(state, {}), strict=True):
             nxt[self.position[n]] = value
         return step, tuple(nxt)
@@ -424,55 +429,53 @@ class _Deliverable:
     """The values of a step's parameters with which the network can deliver the message."""
 
     def __init__(self, engine: Reference, step: Step) -> None:
-        self.parameters = step.parameters
-        # What reads no parameter, or one, is asked before the values are combined.
-        parts: dict[str, list[Expr]] = {"": [], **{n: [] for n in step.parameters}}
+        self.engine, self.step, self.parameters = engine, step, step.parameters
+
+    @cached_property
+    def _asked(self) -> tuple[dict[str, Callable[..., Any]], Callable[..., Any]]:
+        """What is asked of each parameter alone, or of none of them (""), and of all together."""
+        parts: dict[str, list[Expr]] = {"": [], **{n: [] for n in self.parameters}}
         together = []
-        for e in conjuncts(step.deliverable):
-            read = [n for n in variables(e) if n in step.parameters]
+        for e in conjuncts(self.step.deliverable):
+            read = [n for n in variables(e) if n in self.parameters]
             if len(read) > 1:
                 together.append(e)
             else:
                 parts["".join(read)].append(e)
-        self._alone = {n: engine.function({"": conj(*e)})[1] for n, e in parts.items() if e}
-        self._together = engine.function({"": conj(*together)})[1]
+        function = self.engine.function
+        alone = {n: function({"": conj(*e)})[1] for n, e in parts.items() if e}
+        return alone, function({"": conj(*together)})[1]
 
     def values(self, state: State) -> Iterator[dict[str, Any]]:
         """Each choice of values that can be delivered in `state`."""
-        if "" in self._alone and not self._alone[""](state, {})[0]:
+        alone, all_fit = self._asked
+        if "" in alone and not alone[""](state, {})[0]:
             return
         domains = []
         for n, d in self.parameters.items():
-            fits = self._alone.get(n)
+            fits = alone.get(n)
             domains.append([v for v in d.values if fits is None or fits(state, {n: v})[0]])
         for combo in itertools.product(*domains):
             p = dict(zip(self.parameters, combo, strict=True))
-            if self._together(state, p)[0]:
+            if all_fit(state, p)[0]:
                 yield p
 
 
 class _Event:
-    """One event of one run from one source, which enumerates the messages that can arrive."""
+    """One event of one run from one source, which enumerates the messages that can arrive.
+
+    What an event asks of a state is compiled when it is first asked: a path takes few events.
+    """
 
     def __init__(self, engine: Reference, steps: Sequence[Step]) -> None:
         first = steps[0]
+        self.engine, self.steps = engine, steps
         self.trigger, self.source = first.rule.trigger, first.source.name
         self.run = first.run
         self.message = first.rule.message if first.rule.kind == "receive" else None
         self.under = first.rule.under
-        if self.under is not None:
-            key = engine.compiled.narrow(engine.compiled.system.at(self.run, self.under))
-            _, self._under = engine.function({"under": key})
-        self.choices: dict[str, Any] = {}
-        self.rows: list[tuple[Step, _Deliverable, tuple[str, ...]]] = []
-        self.some: list[Callable[..., Any]] = []
-        for s in steps:
-            self.choices.update(s.rule.choices)
-            self.rows.append((s, _Deliverable(engine, s), tuple(s.parameters)))
-            # If no row reads the message, one message stands for all: some fields must exist.
-            there = projected(s.deliverable, s.parameters)
-            _, some = engine.function({"deliverable": there})
-            self.some.append(some)
+        self.rows = [(s, _Deliverable(engine, s), tuple(s.parameters)) for s in steps]
+        self.choices = {n: d for s in steps for n, d in s.rule.choices.items()}
         # For a field that no row reads, any one value that a message may have.
         self.default = {
             n: next((v for v in d.values if v != "none"), None)
@@ -480,19 +483,43 @@ class _Event:
             else next(iter(d.values), None)
             for n, d in self.choices.items()
         }
-        # The values that the source gives to fields, as functions of the state.
-        bound: dict[str, Expr] = {}
-        narrow = engine.compiled.narrow
-        for f, e in first.source.fields.items():
-            for i, part in enumerate(e if isinstance(e, tuple) else (e,)):
-                bound[f"{f}/{i}" if isinstance(e, tuple) else f] = narrow(part)
-        self.bound = engine.function(bound)
-        self.expected: dict[int, dict[str, Any]] = {}
-        for k, s in enumerate(steps):
-            # What a check expects; where there is no check, what an observer does.
-            wanted = {name: _parts(nodes[0], s, engine) for name, nodes in s.rule.proofs.items()}
-            self.expected[k] = wanted
+        self._some: dict[int, Callable[..., Any]] = {}
+        self._expected: dict[int, dict[str, Any]] = {}
         self._rows_by_state: dict[str, tuple[tuple[int, tuple[str, ...] | None], ...]] = {}
+
+    def some(self, k: int) -> Callable[..., Any]:
+        """Whether any message for row `k` can be delivered."""
+        if k not in self._some:
+            s = self.steps[k]
+            there = projected(s.deliverable, s.parameters)
+            self._some[k] = self.engine.function({"deliverable": there})[1]
+        return self._some[k]
+
+    def expected(self, k: int) -> dict[str, Any]:
+        """By composite: what a check of row `k` expects; without a check, what an observer does."""
+        if k not in self._expected:
+            s = self.steps[k]
+            proofs = s.rule.proofs.items()
+            self._expected[k] = {n: _parts(nodes[0], s, self.engine) for n, nodes in proofs}
+        return self._expected[k]
+
+    @cached_property
+    def bound(self) -> tuple[tuple[str, ...], Callable[..., Any]]:
+        """The values that the source gives to fields, as functions of the state."""
+        out: dict[str, Expr] = {}
+        narrow = self.engine.compiled.narrow
+        for f, e in self.steps[0].source.fields.items():
+            for i, part in enumerate(e if isinstance(e, tuple) else (e,)):
+                out[f"{f}/{i}" if isinstance(e, tuple) else f] = narrow(part)
+        return self.engine.function(out)
+
+    @cached_property
+    def _under(self) -> Callable[..., Any]:
+        """The record key of the messages, if the rows take another than the read key."""
+        assert self.under is not None
+        compiled = self.engine.compiled
+        key = compiled.narrow(compiled.system.at(self.run, self.under))
+        return self.engine.function({"under": key})[1]
 
     def key(self, state: State) -> dict[str, Any]:
         """The record key of the messages, if the rows take another than the read key."""
@@ -511,7 +538,7 @@ class _Event:
         out: dict[tuple[str, ...], tuple[int, tuple[str, ...] | None]] = {}
         for k in here:
             parameters = self.rows[k][2]
-            signature = (*sorted(parameters), "/", *sorted(self.expected[k]))
+            signature = (*sorted(parameters), "/", *sorted(self.rows[k][0].rule.proofs))
             out.setdefault(signature, (k, None if plain else parameters))
         rows = self._rows_by_state[local] = tuple(out.values())
         return rows
@@ -526,7 +553,8 @@ class _Event:
         fixed = dict(zip(names, values(state, {}), strict=True)) if names else {}
         for k, parameters in rows:
             if parameters is None:
-                if self.some[k](state, {})[0]:
+                # If no row reads the message, one stands for all: some fields must exist.
+                if self.some(k)(state, {})[0]:
                     yield self._message(k, state, fixed, {})
                 continue
             for p in self.rows[k][1].values(state):
@@ -561,7 +589,7 @@ class _Event:
         if sealed:
             plain = {f"msg.{n}": v for n, v in out.items()}
             for name in sealed:
-                out[name] = self.expected[k][name](state, plain)
+                out[name] = self.expected(k)[name](state, plain)
         return out
 
 
