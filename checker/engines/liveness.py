@@ -46,6 +46,18 @@ from model.system import Compiled
 Node = int
 
 
+def counted(values: Array) -> tuple[Array, Array]:
+    """The distinct values, sorted, and how often each comes (`np.unique` by hash is slower)."""
+    found = np.sort(values)
+    first = np.flatnonzero(np.concatenate(([True], found[1:] != found[:-1]))[: found.size])
+    return found[first], np.diff(first, append=found.size)
+
+
+def distinct(values: Array) -> Array:
+    """The distinct values, sorted."""
+    return counted(values)[0]
+
+
 class Graph:
     """The numbered states of a system, and its steps as the arrays `tail`, `head` and `label`.
 
@@ -70,7 +82,7 @@ class Graph:
         new = np.flatnonzero(seen)
         while new.size:
             new = self.head[self.leaving(new)]
-            new = np.unique(new[within[new] & ~seen[new]])
+            new = distinct(new[within[new] & ~seen[new]])
             seen[new] = True
         return seen
 
@@ -87,7 +99,7 @@ class Graph:
         while tail.size:
             left = Graph(self.depth, tail, head, tail)
             top = np.arange(size)
-            new = np.unique(tail)
+            new = distinct(tail)
             while new.size:
                 at = left.leaving(new)
                 before = top.copy()
@@ -126,17 +138,18 @@ class Graph:
             among = np.zeros_like(among)
             among[self.tail[inside]] = True  # where a run can stay
             here = among[self.tail]
-            possible = np.unique(self.tail[here] * kinds + self.label[here])  # node and step
-            taken = np.unique(part[self.tail[inside]] * kinds + self.label[inside])
+            possible = distinct(self.tail[here] * kinds + self.label[here])  # node and step
+            taken = distinct(part[self.tail[inside]] * kinds + self.label[inside])
             of = part[possible // kinds] * kinds + possible % kinds  # component and step
-            asked, number = np.unique(of, return_counts=True)
+            asked, number = counted(of)
             if fairness == "weak":
                 size = np.bincount(part[among], minlength=part.size)
                 asked = asked[number == size[asked // kinds]]
             demanded = np.setdiff1d(asked, taken, assume_unique=True)
-            fair = np.setdiff1d(part[among], demanded // kinds)
-            if fair.size:
-                return np.flatnonzero(part == fair[0])
+            fair = among.copy()
+            fair[among] = ~np.isin(part[among], demanded // kinds)
+            if fair.any():
+                return np.flatnonzero(part == part[fair].min())
             if fairness == "weak":
                 break
             among[possible[np.isin(of, demanded)] // kinds] = False
