@@ -11,6 +11,7 @@ import builtins
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from checker.certificate import encoding, invariant
@@ -81,15 +82,14 @@ class Frame:
     subject: Subject
     state: dict[str, Domain]  # the variables
     bits: dict[str, str]  # the names that a clause may read, each with its symbol
-    read: str  # bindings of a `let` for the bits that are no variables
     head: str
-    model: tuple[encoding.Line, ...]
+    model: encoding.Model
     before: tuple[encoding.Line, ...]  # between the model and the clauses
     after: tuple[encoding.Line, ...]  # after the clauses
 
     def text(self, clauses: Iterable[Formula]) -> str:
         """The certificate with these clauses."""
-        lines = [x.text for x in (*self.model, *self.before)]
+        lines = [x.text for x in (*self.model.lines, *self.before)]
         lines += [c.text for c in clauses]
         lines += [x.text for x in self.after]
         return self.head + "\n".join(lines) + "\n"
@@ -104,20 +104,14 @@ def frame(system: System, prop: Expr, subject: Subject) -> Frame:
         # Solvers differ in which characters end a comment.
         if not value.isprintable():
             raise UnreadableError(f"{value!r} cannot stand in a certificate")
-    logic = encoding.Line("(set-logic QF_BV)", "the logic")
-    model = (logic, *encoding.model(system, prop, subject.property))
-    state = encoding.depended(system, prop)
+    model = encoding.model(system, prop, subject.property)
+    state = model.around.state
     named = encoding.bits(system, state)
     symbols = {n: encoding.symbol(n) for n in named}
     symbols |= {n: encoding.symbol(n) for n, d in state.items() if d is BOOL}
-    read = " ".join(
-        f"({symbols[n]} ({encoding.symbol(f'bit {n}')} {encoding.symbol(n.rpartition('/')[0])}))"
-        for n in named
-    )
     parameters = encoding.parameters(state)
     # Two constants: `and` needs operands where the invariant has no clause.
-    read = read or "(none true)"
-    let = f"(let ({read}) (and true true"
+    let = f"(let ({model.around.read}) (and true true"
     before = (OPENING, f"(define-fun clauses ({parameters}) Bool", let)
     here, there = encoding.call("inv", state), encoding.call("inv", state, prime=True)
     conjunction = f"(and {encoding.call('occurring', state)} {encoding.call('clauses', state)})"
@@ -131,13 +125,12 @@ def frame(system: System, prop: Expr, subject: Subject) -> Frame:
         flaw=subject.flaw or "none",
         drop=subject.drop or "none",
         method=subject.method,
-        digest=digest(x.text for x in model),
+        digest=digest(x.text for x in model.lines),
     )
     return Frame(
         subject,
         state,
         symbols,
-        read,
         head,
         model,
         tuple(encoding.Line(t, "the head of the invariant") for t in before),
@@ -158,36 +151,49 @@ def write(system: System, prop: Expr, found: str, subject: Subject) -> str:
     """
     around = frame(system, prop, subject)
     clauses = invariant.read(found, around.bits)
-    wrong = Inductive(around)(clauses)
+    wrong = _inductive(system)(clauses, around.model.prop.text)
     if wrong is not None:
         raise RefusedError(f"the certificate fails: {QUERIES[wrong]}")
     return around.text(clauses)
 
 
-class Inductive:
-    """The test, in one session of Z3, whether clauses are an inductive invariant.
+@lru_cache(maxsize=2)
+def _inductive(system: System) -> Inductive:
+    """The test of all certificates of a system, over all its variables.
 
-    Each clause is defined once and each query is made by assumptions, so that the solver learns
-    from query to query.
+    What is inductive there is so without the variables that a certificate leaves out: a step gives
+    each of these a value, and the values that occur are some.
+    """
+    return Inductive(encoding.around(system, tuple(system.variables)))
+
+
+class Inductive:
+    """The test, in one session of Z3, whether clauses are an inductive invariant for a property.
+
+    Each clause and each property is defined once and each query is made by assumptions, so that
+    the solver learns from query to query.
     """
 
-    def __init__(self, around: Frame) -> None:
+    def __init__(self, around: encoding.Around) -> None:
         self._session = Session()
         self._around = around
         self._numbers: dict[str, int] = {}
+        self._fails: dict[str, str] = {}
         self._asked = 0
-        self._say(*(x.text for x in around.model))
+        self._say(*(x.text for x in (*around.before, *around.after)))
         for name, meaning in (
             ("starts", "init"),
             ("moves", "step"),
-            ("fails", "(not prop)"),
             ("here", encoding.call("occurring", around.state)),
             ("there", encoding.call("occurring", around.state, prime=True)),
         ):
             self._say(*_defined(name, meaning))
 
-    def __call__(self, clauses: Sequence[Formula]) -> int | None:
-        """The position of the first query that is not `unsat`; None if all are."""
+    def __call__(self, clauses: Sequence[Formula], prop: str) -> int | None:
+        """The position of the first query that is not `unsat`; None if all are.
+
+        `prop` is the line of a property that depends on the variables of the session alone.
+        """
         numbers = [self._number(c) for c in clauses]
         inside = " ".join(["here", *(f"here{i}" for i in numbers)])
         after = " ".join(["there", *(f"there{i}" for i in numbers)])
@@ -196,11 +202,21 @@ class Inductive:
         # Two constants: `and` needs operands where the invariant has no clause.
         self._say(*_defined(outside, f"(not (and true true {inside}))"))
         self._say(*_defined(left, f"(not (and true true {after}))"))
-        queries = (f"starts {outside}", f"{inside} moves {left}", f"{inside} fails")
+        fails = self._failing(prop)
+        queries = (f"starts {outside}", f"{inside} moves {left}", f"{inside} {fails}")
         for i, query in enumerate(queries):
             if self._session.ask(f"(check-sat-assuming ({query}))") != ["unsat"]:
                 return i
         return None
+
+    def _failing(self, defined: str) -> str:
+        """The name of "the property fails"; `defined` is its line, which calls it `prop`."""
+        if defined not in self._fails:
+            name = self._fails[defined] = f"fails{len(self._fails)}"
+            prop = f"prop{len(self._fails)}"
+            self._say(defined.replace("(define-fun prop ", f"(define-fun {prop} ", 1))
+            self._say(*_defined(name, f"(not {prop})"))
+        return self._fails[defined]
 
     def _number(self, clause: Formula) -> int:
         number = self._numbers.get(clause.text)
@@ -209,7 +225,7 @@ class Inductive:
             around, name = self._around, f"clause{number}"
             self._say(
                 f"(define-fun {name} ({encoding.parameters(around.state)}) Bool",
-                f"(let ({around.read}) (and true {clause.text})))",
+                f"(let ({self._around.read}) (and true {clause.text})))",
                 *_defined(f"here{number}", encoding.call(name, around.state)),
                 *_defined(f"there{number}", encoding.call(name, around.state, prime=True)),
             )

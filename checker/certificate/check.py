@@ -84,7 +84,7 @@ def clauses_of(text: str, around: Frame) -> tuple[Formula, ...]:
     invariant is no clause over the bits.
     """
     first = [encoding.Line(t, "the head") for t in around.head.split("\n")[:-1]]
-    first += [*around.model, *around.before]
+    first += [*around.model.lines, *around.before]
     last = [*around.after, encoding.Line("", "the end")]
     lines = text.split("\n")
     end = len(lines) - len(last)
@@ -108,8 +108,8 @@ def _difference(lines: Sequence[str], expected: Sequence[encoding.Line], around:
     there = Counter(lines)
     parts = list(dict.fromkeys(x.about for x in expected if there[x.text] == 0))
     stated = next((x for x in lines if x.startswith("; model: ")), "").removeprefix("; model: ")
-    current = digest(x.text for x in around.model)
-    start = lines.index(around.model[0].text) if around.model[0].text in lines else 0
+    current = digest(x.text for x in around.model.lines)
+    start = lines.index(around.model.lines[0].text) if around.model.lines[0].text in lines else 0
     end = lines.index(OPENING) if OPENING in lines else len(lines)
     if stated not in ("", current) and digest(lines[start:end]) == stated:
         parts = [p for p in parts if p != "the head"]
@@ -188,7 +188,7 @@ def judged(answers: Mapping[str, list[str] | str]) -> tuple[str, list[str]]:
 
 def _steps(text: str, around: Frame, solver: str, seconds: float) -> str:
     """The end of a reason, "left by ...", which names the steps that leave the invariant."""
-    steps = [x for x in around.model if x.step]
+    steps = [x for x in around.model.lines if x.step]
     start = text[: text.index(CLOSING)]
     query = next(x.text for x in around.after if " step " in x.text)
     each = [

@@ -12,11 +12,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from model.expr import BOOL, Domain, Expr, Value, fold, variables
-from model.system import Step, System
+from model.system import System
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,25 @@ class Line:
     step: str = ""  # the symbol of a step
 
 
+@lru_cache(maxsize=4)
+def _read(system: System) -> tuple[frozenset[str], dict[str, frozenset[str]]]:
+    """The variables that guards read; by variable, those that the effects on it read."""
+    effects: dict[str, list[Expr]] = {}
+    for s in system.raw_steps:
+        for n, e in s.effects.items():
+            effects.setdefault(n, []).append(e)
+    guards = frozenset(variables(*(s.full for s in system.raw_steps)))
+    return guards, {n: frozenset(variables(*es)) for n, es in effects.items()}
+
+
 def depended(system: System, prop: Expr) -> dict[str, Domain]:
     """The variables that a guard or `prop` depends on, with their whole domains, in order."""
-    needed = set(variables(prop, *(s.full for s in system.raw_steps)))
-    size = -1
-    while size != len(needed):
-        size = len(needed)
-        for s in system.raw_steps:
-            for n, e in s.effects.items():
-                if n in needed:
-                    needed |= set(variables(e))
+    guards, effects = _read(system)
+    needed: set[str] = set()
+    new = {*guards, *variables(prop)}
+    while new:
+        needed |= new
+        new = {r for n in new for r in effects.get(n, ())} - needed
     return {n: v.domain for n, v in system.variables.items() if n in needed}
 
 
@@ -106,32 +115,74 @@ def among(x: str, values: Iterable[Value], domain: Domain) -> str:
     return junction("or", (f"(= {x} {code(v, domain)})" for v in values), "false")
 
 
-def model(system: System, prop: Expr, property_name: str) -> Iterator[Line]:
-    """The lines of a certificate that follow from the system: all but invariant and queries.
+@dataclass(frozen=True, eq=False)
+class Around:
+    """What is around the property in a model: the same for all over the same variables."""
+
+    state: dict[str, Domain]
+    read: str
+    """The bindings of a `let` for the bits that are no variables."""
+    before: tuple[Line, ...]
+    after: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """The lines of a certificate that follow from the system: all but invariant and queries."""
+
+    around: Around
+    prop: Line
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """All lines, in order."""
+        return (*self.around.before, self.prop, *self.around.after)
+
+
+def model(system: System, prop: Expr, property_name: str) -> Model:
+    """The model in a certificate.
 
     TypeError if an expression cannot be written; ValueError if two steps have one label.
     """
     state = depended(system, prop)
-    yield from _declarations(system, state)
-    yield _title("initial states")
+    said = term(prop, {n: symbol(n) for n in state}, {})
+    line = Line(f"(define-fun prop () Bool {said})", f"the property {property_name}")
+    return Model(around(system, tuple(state)), line)
+
+
+@lru_cache(maxsize=4)
+def around(system: System, names: tuple[str, ...]) -> Around:
+    """What is around a property that depends on these variables."""
+    state = {n: system.variables[n].domain for n in names}
     initial = junction(
         "and", (among(symbol(n), system.variables[n].initial, d) for n, d in state.items()), "true"
     )
-    yield Line(f"(define-fun init () Bool {initial})", "the initial states")
-    yield from _steps(system, state)
-    yield _title("property")
-    env = {n: symbol(n) for n in state}
-    yield Line(f"(define-fun prop () Bool {term(prop, env, {})})", f"the property {property_name}")
-    yield _title("values that occur; the invariant says that there are no others")
+    before = (
+        Line("(set-logic QF_BV)", "the logic"),
+        *_declarations(system, state),
+        _title("initial states"),
+        Line(f"(define-fun init () Bool {initial})", "the initial states"),
+        *_steps(system, state),
+        _title("property"),
+    )
     occurring = [
         among(symbol(n), system.values.domain[n].values, d)
         for n, d in state.items()
         if len(system.values.domain[n].values) < (2 if d is BOOL else 2**d.bits)
     ]
-    yield Line(
-        f"(define-fun occurring ({parameters(state)}) Bool {junction('and', occurring, 'true')})",
-        "the values that occur",
+    meaning = junction("and", occurring, "true")
+    after = (
+        _title("values that occur; the invariant says that there are no others"),
+        Line(
+            f"(define-fun occurring ({parameters(state)}) Bool {meaning})",
+            "the values that occur",
+        ),
     )
+    read = " ".join(
+        f"({symbol(n)} ({symbol(f'bit {n}')} {symbol(n.rpartition('/')[0])}))"
+        for n in bits(system, state)
+    )
+    return Around(state, read or "(none true)", before, after)
 
 
 def _title(text: str) -> Line:
@@ -157,9 +208,21 @@ def _declarations(system: System, state: Mapping[str, Domain]) -> Iterator[Line]
         )
 
 
-def _steps(system: System, state: Mapping[str, Domain]) -> Iterator[Line]:
-    """The lines that declare the parameters and define each step and the disjunction of steps."""
-    yield _title("choices: what a message carries, what a run decides")
+@dataclass(frozen=True)
+class _Texts:
+    """The terms of one step, over all variables of the system and the choices."""
+
+    name: str
+    about: str
+    rfc: str
+    guard: tuple[str, ...]
+    effects: dict[str, str]
+
+
+@lru_cache(maxsize=4)
+def _texts(system: System) -> tuple[tuple[Line, ...], tuple[_Texts, ...]]:
+    """The lines that declare the choices, and the terms of each step."""
+    lines: list[Line] = []
     inputs: dict[tuple[str, tuple[Value, ...]], str] = {}
     for s in system.raw_steps:
         for n, d in sorted(s.parameters.items()):
@@ -168,47 +231,61 @@ def _steps(system: System, state: Mapping[str, Domain]) -> Iterator[Line]:
                 name = inputs[n, d.values] = n if number == 1 else f"{n}/{number}"
                 if d is not BOOL:
                     codes = ", ".join(f"{i} {_plain(v)}" for i, v in enumerate(d.values))
-                    yield Line(f"; {name}: {codes}", f"the codes of {name}")
-                yield Line(f"(declare-const {symbol(name)} {sort(d)})", f"the choice {name}")
-    yield _title("what a step leaves as it is")
-    frames: dict[tuple[str, ...], str] = {}
-    for s in system.raw_steps:
-        kept = tuple(n for n in state if n not in s.effects)
-        if kept not in frames:
-            # The name is a hash of the content, so that a change of one step renames no other's.
-            name = frames[kept] = f"|kept {hashlib.sha256(repr(kept).encode()).hexdigest()[:16]}|"
-            same = junction("and", (f"(= {primed(n)} {symbol(n)})" for n in kept), "true")
-            about = f"what a step leaves, {name}"
-            yield Line(f"; all but {', '.join(n for n in state if n not in kept)}", about)
-            yield Line(f"(define-fun {name} () Bool {same})", about)
-    yield _title("steps: one of one run, by one row of its table, with a message from one source")
+                    lines.append(Line(f"; {name}: {codes}", f"the codes of {name}"))
+                declared = f"(declare-const {symbol(name)} {sort(d)})"
+                lines.append(Line(declared, f"the choice {name}"))
     memo: dict[int, Any] = {}
-    names: dict[str, Step] = {}
-    present = {n: symbol(n) for n in state}
+    present = {n: symbol(n) for n in system.variables}
+    out: dict[str, _Texts] = {}
     for s in system.raw_steps:
         name = "|" + "/".join(_plain(part) for part in s.label) + "|"
-        if name in names:
+        if name in out:
             raise ValueError(f"{system.name}: two steps are called {name}")
-        names[name] = s
         env = dict(present)
-        parts = []
+        guard = []
         for n, d in sorted(s.parameters.items()):
             env[n] = symbol(inputs[n, d.values])
             if d is not BOOL and len(d.values) < 2**d.bits:
-                parts.append(f"(bvule {env[n]} {code(d.values[-1], d)})")
+                guard.append(f"(bvule {env[n]} {code(d.values[-1], d)})")
         shared = {} if s.parameters else memo
-        parts.append(term(s.full, env, shared))
+        guard.append(term(s.full, env, shared))
+        effects = {}
         for n, e in s.effects.items():
-            if n in state:
-                if e.domain.values != state[n].values:
-                    raise TypeError(f"{s.label}: {n} is set to a {e.domain.name}")
-                parts.append(f"(= {primed(n)} {term(e, env, shared)})")
-        parts.append(frames[tuple(n for n in state if n not in s.effects)])
+            if e.domain.values != system.variables[n].domain.values:
+                raise TypeError(f"{s.label}: {n} is set to a {e.domain.name}")
+            effects[n] = f"(= {primed(n)} {term(e, env, shared)})"
         about = f"the step {'/'.join(s.label)}"
-        yield Line(f"; RFC {_plain(s.rule.rfc)}", f"the section of {about}")
-        yield Line(f"(define-fun {name} () Bool {junction('and', parts, 'true')})", about, name)
+        out[name] = _Texts(name, about, _plain(s.rule.rfc), tuple(guard), effects)
+    return tuple(lines), tuple(out.values())
+
+
+def _steps(system: System, state: Mapping[str, Domain]) -> Iterator[Line]:
+    """The lines that declare the parameters and define each step and the disjunction of steps."""
+    choices, steps = _texts(system)
+    yield _title("choices: what a message carries, what a run decides")
+    yield from choices
+    yield _title("what a step leaves as it is")
+    frames: dict[frozenset[str], str] = {}
+    for s in steps:
+        changed = s.effects.keys() & state.keys()
+        if frozenset(changed) not in frames:
+            kept = tuple(n for n in state if n not in changed)
+            # The name is a hash of the content, so that a change of one step renames no other's.
+            name = f"|kept {hashlib.sha256(repr(kept).encode()).hexdigest()[:16]}|"
+            frames[frozenset(changed)] = name
+            same = junction("and", (f"(= {primed(n)} {symbol(n)})" for n in kept), "true")
+            about = f"what a step leaves, {name}"
+            yield Line(f"; all but {', '.join(n for n in state if n in changed)}", about)
+            yield Line(f"(define-fun {name} () Bool {same})", about)
+    yield _title("steps: one of one run, by one row of its table, with a message from one source")
+    for s in steps:
+        effects = [text for n, text in s.effects.items() if n in state]
+        parts = [*s.guard, *effects, frames[frozenset(s.effects.keys() & state.keys())]]
+        yield Line(f"; RFC {s.rfc}", f"the section of {s.about}")
+        defined = f"(define-fun {s.name} () Bool {junction('and', parts, 'true')})"
+        yield Line(defined, s.about, s.name)
     yield Line(
-        f"(define-fun step () Bool {junction('or', names, 'false')})",
+        f"(define-fun step () Bool {junction('or', (s.name for s in steps), 'false')})",
         "the transition relation, which lists the steps",
     )
 

@@ -8,9 +8,9 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +178,7 @@ def test_the_text_is_plain_and_says_what_it_is() -> None:
 def test_the_steps_are_those_before_any_analysis() -> None:
     """Each grounded step is there, those that can never fire, too, with its whole guard."""
     system, law, _ = subject("tls12-small SEC-1")
-    steps = [x for x in around("tls12-small SEC-1").model if x.step]
+    steps = [x for x in around("tls12-small SEC-1").model.lines if x.step]
     assert len(steps) == len(system.raw_steps) == 426
     assert len(system.compile(law).steps) == 181
     state = encoding.depended(system, law)
@@ -391,8 +391,9 @@ oracle = cache(Oracle)
 
 
 @cache
-def inductive(name: str) -> Inductive:
-    return Inductive(around(name))
+def inductive(name: str) -> Callable[[Sequence[Formula]], int | None]:
+    about = around(name)
+    return partial(Inductive(about.model.around), prop=about.model.prop.text)
 
 
 def weaker(parts: tuple[Formula, ...]) -> Iterator[tuple[Formula, ...]]:
@@ -535,7 +536,7 @@ def test_a_flaw_breaks_the_certificate_of_the_sound_model() -> None:
 def test_without_one_step_it_is_refused(name: str) -> None:
     """Each step: its definition and its place in the relation taken out, or it never fires."""
     text = written(name)
-    steps = [x for x in around(name).model if x.step]
+    steps = [x for x in around(name).model.lines if x.step]
     assert len(steps) == len(subject(name)[0].raw_steps)
     for x in steps:
         gone = text.replace(f"{x.text}\n", "").replace(f" {x.step}", "", 1)
@@ -550,7 +551,7 @@ def test_without_one_step_it_is_refused(name: str) -> None:
 def test_solvers_alone_do_not_miss_a_step(solver: str) -> None:
     """With fewer steps the queries are no less `unsat`: only the model tells what is missing."""
     text = written("forger-4")
-    for x in around("forger-4").model:
+    for x in around("forger-4").model.lines:
         if x.step:
             never = text.replace(x.text, f"(define-fun {x.step} () Bool false)")
             assert solvers.ask(solver, never) == THREE
