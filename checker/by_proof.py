@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from checker.by_search import search
-from checker.engines.interface import UNWATCHED, Finding, Watch
-from checker.request import Request
+from checker.engines.interface import UNWATCHED, Described, Finding, Watch
+from checker.request import Request, declared
 from checker.verdict import PROVED, UNKNOWN, VIOLATED, Result, judge
 from checker.witnesses import WITNESS_STATES, Reached, violation, witnesses
 from model.expr import neg
@@ -118,6 +118,10 @@ def prove_one(
     queries, seconds = budget
     holds = p.holds(system)
     proof = prover.recalled(holds, known) if known else None
+    if proof is None and not request.patch and declared(p.name, system.name)[0] == VIOLATED:
+        path = _path(system, p, request)  # which a short search mostly finds
+        if path is not None:
+            return _told(judge(p, Finding("search", False, "", bad=path), system), cases)
     found = proof or prover.prove(holds, queries, seconds)
     if isinstance(found, Proof):
         proofs[p.name] = found.found
@@ -138,7 +142,11 @@ def prove_one(
         if cleared != -1:
             finding = Finding("bounded", False, found.reason, cases=cases, cleared=cleared)
             return judge(p, finding, system)
-    r = _shown(system, p, request)
+    return _told(_shown(system, p, request), cases)
+
+
+def _told(r: Result, cases: Mapping[Case, bool | None] | None) -> Result:
+    """The result of a search, with the cases that are known to be reached."""
     r.cases = {c: reached or (cases or {}).get(c) for c, reached in r.cases.items()}
     return r
 
@@ -179,15 +187,10 @@ def configurations(system: System) -> int:
 
 def _shown(system: System, p: Property, request: Request) -> Result:
     """The result where a solver found a violation: only a search's replayed trace confirms it."""
-    short = replace(
-        request,
-        seconds=request.seconds or SHOW_SECONDS,
-        states=request.states or WITNESS_STATES,
-    )
-    path = violation(system, p, short)
+    path = _path(system, p, request)
     if path is not None:
         return judge(p, Finding("search", False, "", bad=path), system)
-    (r,) = search(system, [p], short)
+    (r,) = search(system, [p], _short(request))
     if r.verdict == PROVED:
         r.error, r.verdict = True, UNKNOWN
         r.reason = "engines disagree: the solver found a violation, the whole search did not"
@@ -196,3 +199,17 @@ def _shown(system: System, p: Property, request: Request) -> Result:
     else:
         r.reason = f"the solver found a violation; no trace yet: {r.reason}"
     return r
+
+
+def _path(system: System, p: Property, request: Request) -> Described | None:
+    """A path to a violation that a short search of one client and one server finds."""
+    return violation(system, p, _short(request))
+
+
+def _short(request: Request) -> Request:
+    """The request with the limits of a search for a trace."""
+    return replace(
+        request,
+        seconds=request.seconds or SHOW_SECONDS,
+        states=request.states or WITNESS_STATES,
+    )

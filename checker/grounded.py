@@ -155,7 +155,8 @@ CLASSES: tuple[Any, ...] = (expr.made, Domain, expr.domain, Step, Source)
 
 def _unpacked(system: System, data: bytes) -> dict[str, Any]:
     """The steps and values from the data; one of `ODD` if these are none."""
-    named = {(i, row.name): row for i, r in enumerate(_roles(system)) for row in r.rules}
+    # Rows that made no error before make none now.
+    named = {(i, row.name): row for i, r in enumerate(_roles(system)) for row in r.unchecked}
     known = {(c.__module__, c.__qualname__): c for c in CLASSES}
 
     class Unpacker(pickle.Unpickler):

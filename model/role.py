@@ -144,9 +144,13 @@ class Role:
         """The accept rows, then the reject rows; ModelError for a bad name, domain or overlap."""
         for r in self.table:
             self._check(r)
-        rows = (*self.accepts, *self._rejects())
-        self._validate(rows)
-        return rows
+        self._validate(self.unchecked)
+        return self.unchecked
+
+    @cached_property
+    def unchecked(self) -> tuple[Rule, ...]:
+        """The rows of a role whose `rules` are known to be valid."""
+        return (*self.accepts, *self._rejects())
 
     def _once(self, of: tuple[object, ...], make: Callable[[], T], *more: Hashable) -> T:
         """What is made of some rows, by roles that differ in other rows only: worked out once."""
