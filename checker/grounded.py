@@ -155,8 +155,9 @@ CLASSES: tuple[Any, ...] = (expr.made, Domain, expr.domain, Step, Source)
 
 def _unpacked(system: System, data: bytes) -> dict[str, Any]:
     """The steps and values from the data; one of `ODD` if these are none."""
-    # Rows that made no error before make none now.
-    named = {(i, row.name): row for i, r in enumerate(_roles(system)) for row in r.unchecked}
+    for r in _roles(system):
+        vars(r).setdefault("rules", r.unchecked)  # rows that made no error before make none now
+    named = {(i, row.name): row for i, r in enumerate(_roles(system)) for row in r.rules}
     known = {(c.__module__, c.__qualname__): c for c in CLASSES}
 
     class Unpacker(pickle.Unpickler):

@@ -85,6 +85,11 @@ def _any(parts: Sequence[Any]) -> Any:
     return parts[0] if len(parts) == 1 else _many(z3.Z3_mk_or, parts)
 
 
+def _every(parts: Sequence[Any]) -> Any:
+    """The conjunction of any number of terms."""
+    return _all(parts) if parts else _BOOLS[1]
+
+
 def _not(a: Any) -> Any:
     return _bool(z3.Z3_mk_not(_CONTEXT.ref(), a.ast))
 
@@ -266,6 +271,8 @@ class Symbolic:
         self.next = self._bools("'")
         self.memo: dict[int, Term] = {}
         self.inputs: dict[str, Any] = {}
+        self._domains = dict(zip(compiled.names, compiled.domains, strict=True))
+        self._lines: dict[tuple[tuple[str, int], ...], str] = {}
         self._accepted: dict[str, Any] = {}
         self._held: Any = z3.Solver()
         self.initial = z3.And(
@@ -353,28 +360,36 @@ class Symbolic:
         A clause, a list of pairs, says that some variable has the code beside it. For each variable
         of `names`, the text also says that its code is one of the domain's.
         """
-        domains = dict(zip(self.compiled.names, self.compiled.domains, strict=True))
-        bools: set[str] = set()
+        every = [tuple(c) for c in clauses]
+        for n in names:
+            size = len(self._domains[n].values)
+            if size < 1 << self._domains[n].bits:
+                every.append(tuple((n, code) for code in range(size)))
+        lines = {c: self._line(c) for c in every}
+        bools = {b for c in lines for n, _ in c for b in self._bits(n)}
+        heads = [f"(declare-fun {b} () Bool)" for b in sorted(bools)]
+        return "\n".join([*heads, *sorted({*lines.values()}), "(check-sat)", ""])
+
+    def _bits(self, name: str) -> list[str]:
+        """The names of a variable's bits in a text."""
+        d = self._domains[name]
+        return [name] if d is BOOL else [f"{name}/{i}" for i in range(d.bits)]
+
+    def _line(self, clause: tuple[tuple[str, int], ...]) -> str:
+        """A clause as a line of a text; most clauses are in several proofs."""
 
         def has(n: str, code: int) -> str:
-            d = domains[n]
-            bits = [n] if d is BOOL else [f"{n}/{i}" for i in range(d.bits)]
-            bools.update(bits)
-            return joined("and", [b if code >> i & 1 else f"(not {b})" for i, b in enumerate(bits)])
+            bits = enumerate(self._bits(n))
+            return joined("and", [b if code >> i & 1 else f"(not {b})" for i, b in bits])
 
         def joined(op: str, parts: Sequence[str]) -> str:
             if len(parts) < 2:
                 return parts[0] if parts else "false"
             return f"({op} {' '.join(parts)})"
 
-        every = [list(c) for c in clauses]
-        for n in names:
-            size = len(domains[n].values)
-            if size < 1 << domains[n].bits:
-                every.append([(n, code) for code in range(size)])
-        lines = sorted({f"(assert {joined('or', sorted(has(*x) for x in c))})" for c in every})
-        heads = [f"(declare-fun {b} () Bool)" for b in sorted(bools)]
-        return "\n".join([*heads, *lines, "(check-sat)", ""])
+        if clause not in self._lines:
+            self._lines[clause] = f"(assert {joined('or', sorted(has(*x) for x in clause))})"
+        return self._lines[clause]
 
     def check(self, invariant: Any, prop: Expr) -> None:
         """Check the three facts by which `invariant` proves `prop`.
@@ -395,9 +410,9 @@ class Symbolic:
         if new:
             heads = (f"(declare-fun {b} () Bool)" for b in self.flat)
             parsed = list(z3.parse_smt2_string("\n".join([*heads, *new])))
-            self._closed(self._held, z3.And(parsed))
+            self._closed(self._held, _every(parsed))
             self._accepted |= zip(new, parsed, strict=True)
-        self._implied(z3.And([self._accepted[x] for x in lines]), prop)
+        self._implied(_every([self._accepted[x] for x in lines]), prop)
 
     def _implied(self, invariant: Any, prop: Expr) -> None:
         self._refute("the property is not implied", invariant, z3.Not(self.formula(prop)))
