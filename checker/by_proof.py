@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from checker.by_search import search
-from checker.engines.interface import UNWATCHED, Described, Finding, Watch
+from checker.engines.interface import UNWATCHED, Finding, Watch
 from checker.request import Request, declared
 from checker.verdict import PROVED, UNKNOWN, VIOLATED, Result, judge
-from checker.witnesses import WITNESS_STATES, Reached, violation, witnesses
+from checker.witnesses import WITNESS_STATES, Reached, Violations, witnesses
 from model.expr import neg
 from model.system import System
 from properties import Case, Property
@@ -55,6 +55,7 @@ def prove(
     known: dict[str, Invariant] = {}
     proofs: dict[str, Invariant] = {}
     left = {p.name: request.seconds or math.inf for p in asked}
+    violations = Violations(system, _short(request))
     for queries in (FEW_QUERIES, QUERIES):
         # A property that takes long waits for the lemmas of the others.
         todo, waiting = waiting, []
@@ -70,7 +71,10 @@ def prove(
                 cases = None if seen is None else seen[p.name]
                 used = time.process_time()
                 budget = queries, left[p.name]
-                r = prove_one(system, p, request, prover, budget, cases, known.get(p.name), proofs)
+                open_ = [q for q in asked if q.name not in proofs]
+                r = prove_one(
+                    p, open_, request, prover, budget, cases, known.get(p.name), proofs, violations
+                )
                 left[p.name] -= time.process_time() - used
                 if r is None:
                     waiting.append(p)
@@ -98,30 +102,35 @@ def _recalled(prover: Prover, kept: Kept | None) -> dict[str, Invariant]:
 
 
 def prove_one(
-    system: System,
     p: Property,
+    open_: Sequence[Property],
     request: Request,
     prover: Prover,
     budget: tuple[int, float],
     cases: Mapping[Case, bool | None] | None,
     known: Invariant | None,
     proofs: dict[str, Invariant],
+    violations: Violations,
 ) -> Result | None:
     """The result of one property; None if few questions to the solver did not decide it.
 
-    `budget` is the number of questions, and the seconds of CPU time, for its proof. `cases` says
-    which cases are reached; None if a search looks for that. `known` may prove the property; an
-    invariant that does is added to `proofs`.
+    `open_` are the properties without a proof. `budget` is the number of questions, and the seconds
+    of CPU time, for a proof. `cases` says which cases are reached; None if a search looks for that.
+    `known` may prove the property; an invariant that does is added to `proofs`.
     """
     from checker.engines.symbolic import Proof, Symbolic
 
     queries, seconds = budget
+    system = prover.system
     holds = p.holds(system)
     proof = prover.recalled(holds, known) if known else None
-    if proof is None and not request.patch and declared(p.name, system.name)[0] == VIOLATED:
-        path = _path(system, p, request)  # which a short search mostly finds
-        if path is not None:
-            return _told(judge(p, Finding("search", False, "", bad=path), system), cases)
+    if proof is None and not request.patch:
+        # What is declared to fall is searched for before it is proved to fall.
+        fall = [q for q in open_ if declared(q.name, system.name)[0] == VIOLATED]
+        if p in fall:
+            violations.of(p, fall)
+    if proof is None and p.name in violations.paths:
+        return _shown(p, open_, request, violations, cases)
     found = proof or prover.prove(holds, queries, seconds)
     if isinstance(found, Proof):
         proofs[p.name] = found.found
@@ -142,13 +151,7 @@ def prove_one(
         if cleared != -1:
             finding = Finding("bounded", False, found.reason, cases=cases, cleared=cleared)
             return judge(p, finding, system)
-    return _told(_shown(system, p, request), cases)
-
-
-def _told(r: Result, cases: Mapping[Case, bool | None] | None) -> Result:
-    """The result of a search, with the cases that are known to be reached."""
-    r.cases = {c: reached or (cases or {}).get(c) for c, reached in r.cases.items()}
-    return r
+    return _shown(p, open_, request, violations, cases)
 
 
 def _proved(proof: Proof, system: System, cases: Mapping[Case, bool | None] | None) -> Finding:
@@ -185,25 +188,29 @@ def configurations(system: System) -> int:
     return math.prod(len(set(v.initial)) for v in system.variables.values())
 
 
-def _shown(system: System, p: Property, request: Request) -> Result:
+def _shown(
+    p: Property,
+    open_: Sequence[Property],
+    request: Request,
+    violations: Violations,
+    cases: Mapping[Case, bool | None] | None,
+) -> Result:
     """The result where a solver found a violation: only a search's replayed trace confirms it."""
-    path = _path(system, p, request)
+    system = violations.system
+    path = violations.of(p, open_)
     if path is not None:
-        return judge(p, Finding("search", False, "", bad=path), system)
-    (r,) = search(system, [p], _short(request))
-    if r.verdict == PROVED:
-        r.error, r.verdict = True, UNKNOWN
-        r.reason = "engines disagree: the solver found a violation, the whole search did not"
-    elif r.verdict == VIOLATED:
-        r.states = None  # part of a state space says nothing
+        r = judge(p, Finding("search", False, "", bad=path), system)
     else:
-        r.reason = f"the solver found a violation; no trace yet: {r.reason}"
+        (r,) = search(system, [p], _short(request))
+        if r.verdict == PROVED:
+            r.error, r.verdict = True, UNKNOWN
+            r.reason = "engines disagree: the solver found a violation, the whole search did not"
+        elif r.verdict == VIOLATED:
+            r.states = None  # part of a state space says nothing
+        else:
+            r.reason = f"the solver found a violation; no trace yet: {r.reason}"
+    r.cases = {c: reached or (cases or {}).get(c) for c, reached in r.cases.items()}
     return r
-
-
-def _path(system: System, p: Property, request: Request) -> Described | None:
-    """A path to a violation that a short search of one client and one server finds."""
-    return violation(system, p, _short(request))
 
 
 def _short(request: Request) -> Request:

@@ -147,12 +147,17 @@ def rule_name(name: str) -> str:
 
 def touched(rule: str, progress: Callable[[str], None]) -> Iterator[Scenario]:
     """The scenarios in which `rule` can fire, small ones first."""
+    from checker.grounded import ready
+    from checker.kept import Kept
+
     states = expectations()["states"]
     order = sorted(SCENARIOS, key=lambda s: (s.clients + s.servers, states.get(s.name, 1 << 60)))
     for i, s in enumerate(order, 1):
         progress(f"{i} of {len(order)} scenarios: {s.name}")
         system = s.system()
         there = any(r.name == rule for run in system.runs for r in run.role.table)
+        if there:
+            ready(system, Kept(s.name, lambda _: None))
         if there and any(step.rule.name == rule for step, _ in system.values.fireable):
             progress("")
             yield s

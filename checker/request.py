@@ -170,13 +170,18 @@ def scenarios_of(request: Request) -> list[Scenario]:
     if request.drop:
         # Only searched scenarios in which all the rows can fire.
         rows = {d.partition(":")[0] for d in request.drop}
-        return [
-            s
-            for s in default
-            if EXPLICIT in s.methods
-            and rows <= {x.rule.name for x, _ in system_of(Request(), s).values.fireable}
-        ]
+        return [s for s in default if EXPLICIT in s.methods and rows <= _fire(request, s)]
     return default
+
+
+def _fire(request: Request, where: Scenario) -> set[str]:
+    """The rows that can fire in a scenario."""
+    from checker.grounded import ready
+    from checker.kept import Kept
+
+    system = system_of(Request(), where)
+    ready(system, Kept(where.name, lambda _: None) if request.kept else None)
+    return {step.rule.name for step, _ in system.values.fireable}
 
 
 def _wanted(request: Request, where: Scenario) -> list[Property]:

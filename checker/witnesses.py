@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
@@ -112,19 +112,35 @@ def witnesses(
     return {p.name: {c: r for (n, c), r in reached.items() if n == p.name} for p in props}
 
 
-def violation(system: System, p: Property, request: Request) -> Described | None:
-    """A path to a violation of an invariant on which one client and one server alone take steps.
+class Violations:
+    """The violations of a system's invariants that searches within a request's budget find.
 
-    None if there is none within the request's budget, or if the system has no other runs: a search
-    of the whole is as quick.
+    A search costs the same for one property as for many, so what may be violated is asked together:
+    first where one client and one server alone take steps, then where all runs do.
     """
-    pair = _pair(system)
-    if len(pair) < len(system.runs):
-        bad = Question(p.name, p.bad(system))
-        for found in _among(system, pair, request, [bad], request.budget):
-            route = found.route()
-            return None if route is None else described(found.reference.compiled, route)
-    return None
+
+    def __init__(self, system: System, request: Request) -> None:
+        self.system, self.request = system, request
+        self.paths: dict[str, Described] = {}
+        """By property: a path to a violation."""
+        self._asked: set[str] = set()
+
+    def of(self, p: Property, among: Iterable[Property]) -> Described | None:
+        """A path to a violation of `p`; those `among` others that were not asked are asked, too."""
+        if p.name not in self._asked:
+            new = {q.name: q for q in (p, *among) if q.name not in self._asked}
+            self._asked |= new.keys()
+            pair, every = _pair(self.system), [r.name for r in self.system.runs]
+            for runs in (pair, every) if len(pair) < len(every) else (every,):
+                left = [q for n, q in new.items() if n not in self.paths]
+                bad = [Question(q.name, q.bad(self.system)) for q in left]
+                budget = self.request.budget
+                for found in _among(self.system, runs, self.request, bad, budget) if bad else ():
+                    route = found.route()
+                    if route is not None:
+                        path = described(found.reference.compiled, route)
+                        self.paths[found.question.name] = path
+        return self.paths.get(p.name)
 
 
 def _pair(system: System) -> list[str]:

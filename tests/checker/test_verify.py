@@ -28,7 +28,7 @@ from checker.report.sequence import chart
 from checker.report.text import by_property, summary, table
 from checker.request import Request, Task, checked, left_out, omissions, scenarios_of
 from checker.verdict import Result, exit_status
-from checker.verify import combined, verify
+from checker.verify import _run, combined, verify
 from model.scenario import SCENARIOS
 from properties import Case, find
 from tests.sizes import deep_but
@@ -648,3 +648,33 @@ def test_a_property_that_does_not_apply_is_named() -> None:
     assert left_out(request) == {
         find("AUT-3")[0].name: "it needs client-auth, which tls12-small lacks"
     }
+
+
+def test_what_a_search_shows_to_fall_is_not_proved() -> None:
+    class Parts:
+        """A link that keeps the parts of the answer."""
+
+        def __init__(self) -> None:
+            self.results: list[Result] = []
+            self.done = 0
+
+        def part(self, value: tuple[list[Result], bool]) -> None:
+            self.results += value[0]
+            self.done += value[1]
+
+        def threads(self) -> int:
+            return 1
+
+        line = note = lambda self, text: None
+
+    names = (
+        "data_of_a_server_is_for_the_client_it_authenticated",
+        *(p.name for p in find("SEC-1")),
+    )
+    for engine, proved in ((None, {*names[1:]}), ("all", {*names})):
+        request = Request(properties=names, scenario="tls13", engine=engine)
+        link: Any = Parts()
+        _run(link, [Task(request, "tls13", m, names) for m in ("explicit", "symbolic")])
+        assert link.done == 2
+        by_method = {r.property for r in link.results[len(names) :]}
+        assert by_method == proved

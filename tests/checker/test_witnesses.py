@@ -15,6 +15,7 @@ from checker.engines.symbolic import Proof, Prover
 from checker.request import Request
 from checker.verdict import PROVED, UNKNOWN, VACUOUS, VIOLATED, exit_status
 from model.expr import (
+    FALSE,
     Domain,
     Expr,
     conj,
@@ -134,3 +135,36 @@ def test_all_searches_for_cases_share_the_time_of_the_request(
     given.clear()
     witnesses.witnesses(system, props, Request())
     assert given == [None, None, None]
+
+
+@pytest.mark.scenario
+def test_what_may_be_violated_is_searched_for_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    where = scenario("two-clients")  # where only one client is needed
+    bad = [
+        declared(
+            "invariant", f"false_{i}", lambda w, s=s: [when(w.clients[0].state == s).then(FALSE)]
+        )
+        for i, s in enumerate(("WAIT_SH", "WAIT_CERTIFICATE"))
+    ]
+    both = declared("invariant", "both", lambda w: [
+        when(w.clients[0].state != "START").then(w.clients[1].state == "START")
+    ])  # fmt: skip
+    true = cases(lambda w: w.clients[0].verified)
+    searches: list[int] = []
+    among = witnesses._among
+
+    def counted(system: System, runs: Any, request: Any, asked: Any, budget: Any = None) -> Any:
+        searches.append(len(asked))
+        return among(system, runs, request, asked, budget)
+
+    monkeypatch.setattr(witnesses, "_among", counted)
+    found = witnesses.Violations(where.system(), Request(states=100_000))
+    first = found.of(bad[0], [*bad, both, *true])
+    assert first is not None
+    assert searches == [4, 2]  # of one client and one server, then of all, what is left
+    assert {n: len(path) - 1 for n, path in found.paths.items()} == {
+        "false_0": 1, "false_1": 2, "both": 2
+    }  # fmt: skip
+    assert found.of(bad[1], bad) is found.paths["false_1"]
+    assert found.of(true[0], true) is None
+    assert searches == [4, 2]
