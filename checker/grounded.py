@@ -90,6 +90,10 @@ def _data(x: object, memo: dict[int, bytes]) -> Hashable:
     raise TypeError(f"{type(x).__name__} is no data")
 
 
+DATA = ("model.extensions", "model.generations")
+"""Modules of rows: what they make is data of the roles, whatever their texts are."""
+
+
 @cache
 def _texts(network: str) -> str:
     """A digest of the texts of the modules that ground a system over a network of that module."""
@@ -97,7 +101,7 @@ def _texts(network: str) -> str:
     found: dict[str, bytes] = {}
     while waiting:
         name = waiting.pop()
-        if name not in found and name.partition(".")[0] == "model":
+        if name not in found and name.startswith("model") and not name.startswith(DATA):
             path = _file(name)
             found[name] = path.read_bytes() if path else b""
             waiting += [name.rpartition(".")[0], *_imported(found[name].decode())]

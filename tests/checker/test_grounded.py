@@ -16,6 +16,7 @@ from checker import grounded
 from checker.grounded import KIND, ready
 from checker.kept import Kept
 from checker.trace import every_variable
+from model.adversary.capabilities import capabilities
 from model.adversary.network import Adversary
 from model.adversary.reliable import Reliable
 from model.expr import BOOL, COMPOSITE, FALSE, TRUE, Domain, var
@@ -143,10 +144,30 @@ def test_the_digest_is_of_the_texts_that_ground(monkeypatch: pytest.MonkeyPatch)
     needed = {"system", "expr", "role", "rule", "schedule", "principal", "transcript",
               "adversary.network", "adversary.capabilities.break_export"}  # fmt: skip
     assert {f"model.{n}" for n in needed} <= {*read}
-    data = {"model.generations.tls13_client", "model.extensions.retry", "model.flaws.freak"}
-    assert not data & {*read}
+    assert not [n for n in read if n.startswith((*grounded.DATA, "model.flaws", "model.scenario"))]
     monkeypatch.setattr(grounded, "_file", lambda n: file("model.near" if n == "model.rule" else n))
     assert grounded._texts.__wrapped__("model.adversary.network") != before
+
+
+def test_what_a_capability_has_of_an_extension_is_data() -> None:
+    """It stands in rows (`Leak.when`), not in functions that ground: these are known by text."""
+    checked = 0
+    for module in capabilities().values():
+        text = Path(str(module.__file__)).read_text(encoding="utf-8")
+        names = {
+            n
+            for line in text.splitlines()
+            if line.startswith(tuple(f"from {d}" for d in grounded.DATA))
+            for n in line.partition(" import ")[2].replace(",", " ").split()
+        }
+        checked += bool(names)
+        functions = [
+            getattr(module, "breaks", None),
+            getattr(module.__dict__.get("LEAK"), "notes", None),
+        ]
+        for f in filter(None, functions):
+            assert not names & {*f.__code__.co_names}, module.__name__
+    assert checked
 
 
 class Harm:
