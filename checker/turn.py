@@ -1,7 +1,7 @@
 """The order of the work of a run: first what a person waits for.
 
 That is the smallest scenario, so that something is seen at once; then the scenarios that have a
-generation, an extension or a capability whose file was edited since the last whole run, and those
+generation, an extension or a capability whose file was edited since the last whole run; then those
 in which not all was as declared there; then the others, small before big.
 """
 
@@ -53,9 +53,9 @@ def ordered(every: Iterable[Scenario], kept: Kept | None) -> list[Scenario]:
     if not isinstance(texts, dict) or not isinstance(odd, list):
         return small
 
-    def later(s: Scenario) -> bool:
+    def later(s: Scenario) -> int:
         edited = any(texts.get(f) != _digest(f) for f in files(s))
-        return not (s is small[0] or edited or s.name in odd)
+        return 0 if s is small[0] else 1 if edited else 2 if s.name in odd else 3
 
     return sorted(small, key=later)
 

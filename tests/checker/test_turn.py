@@ -38,7 +38,8 @@ def test_small_ones_come_first_where_nothing_is_known(kept: Kept) -> None:
 def test_what_was_edited_comes_first(
     kept: Kept, monkeypatch: pytest.MonkeyPatch, edited: str, count: int
 ) -> None:
-    keep(EVERY, [], kept)
+    odd = next(s for s in reversed(SMALL) if edited not in files(s))
+    keep(EVERY, [Result("p", "P", odd.name, VIOLATED)], kept)
     before = turn._digest
     monkeypatch.setattr(turn, "_digest", lambda f: "other" if f == edited else before(f))
     found = ordered(EVERY, kept)
@@ -46,6 +47,7 @@ def test_what_was_edited_comes_first(
     assert len(retries) == count
     first = [SMALL[0], *(s for s in retries if s is not SMALL[0])]
     assert found[: len(first)] == first
+    assert found[len(first)] is odd
     assert sorted(s.name for s in found) == sorted(s.name for s in EVERY)
 
 
