@@ -32,7 +32,6 @@ PHASES = {
     "whole runs (liveness)": {"temporal"},
     "machines, to replay paths": {"machines_of"},
     "replay of paths": {"replay", "toward"},
-    "searches for paths to cases": {"_found", "carried"},
     "Z3: the steps as terms": {"relation"},
     "Z3: the clauses of all proofs, kept by each step": {"_closed"},
     "Z3: the property of each proof, implied": {"_implied"},
