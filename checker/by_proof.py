@@ -47,15 +47,12 @@ def prove(
     from checker.engines.symbolic import QUERIES, Prover
 
     asked = [p for p in props if p.kind == "invariant"]
-    formulas = {p.name: p.holds(system) for p in asked}
-    prover: Prover | None = None
+    formulas = [p.holds(system) for p in asked]
+    proofs = Proofs(system, asked, request)
     seen: Reached | None = None
     proved = 0
     waiting = asked
-    known: dict[str, Invariant] = {}
-    proofs: dict[str, Invariant] = {}
     left = {p.name: request.seconds or math.inf for p in asked}
-    violations = Violations(system, _short(request))
     for queries in (FEW_QUERIES, QUERIES):
         # A property that takes long waits for the lemmas of the others.
         todo, waiting = waiting, []
@@ -65,30 +62,26 @@ def prove(
             try:
                 if witness and seen is None:
                     seen = witnesses(system, asked, request, kept)
-                if prover is None:
-                    prover = Prover(system, list(formulas.values()))
-                    known = _recalled(prover, kept)
+                if proofs.prover is None:
+                    proofs.prover = Prover(system, formulas)
+                    proofs.known = _recalled(proofs.prover, kept)
                 cases = None if seen is None else seen[p.name]
                 used = time.process_time()
-                budget = queries, left[p.name]
-                open_ = [q for q in asked if q.name not in proofs]
-                r = prove_one(
-                    p, open_, request, prover, budget, cases, known.get(p.name), proofs, violations
-                )
+                r = proofs.prove(p, queries, left[p.name], cases)
                 left[p.name] -= time.process_time() - used
                 if r is None:
                     waiting.append(p)
                     continue
             except Exception as e:  # of a solver or a certificate: reported, exit status 4
-                prover = None
+                proofs.prover = None
                 why = f"{type(e).__name__}: {e}"
                 r = judge(p, Finding("proof", False, why), system)
                 r.error = not isinstance(e, MemoryError)
             r.seconds = time.monotonic() - began
             proved += r.certificate is not None
             yield r
-    if kept and proofs != known:
-        kept.keep_proofs({**known, **proofs})
+    if kept and proofs.found != proofs.known:
+        kept.keep_proofs({**proofs.known, **proofs.found})
 
 
 def _recalled(prover: Prover, kept: Kept | None) -> dict[str, Invariant]:
@@ -101,57 +94,85 @@ def _recalled(prover: Prover, kept: Kept | None) -> dict[str, Invariant]:
     return known
 
 
-def prove_one(
-    p: Property,
-    open_: Sequence[Property],
-    request: Request,
-    prover: Prover,
-    budget: tuple[int, float],
-    cases: Mapping[Case, bool | None] | None,
-    known: Invariant | None,
-    proofs: dict[str, Invariant],
-    violations: Violations,
-) -> Result | None:
-    """The result of one property; None if few questions to the solver did not decide it.
+class Proofs:
+    """The proofs of one system: what they share, and what was found."""
 
-    `open_` are the properties without a proof. `budget` is the number of questions, and the seconds
-    of CPU time, for a proof. `cases` says which cases are reached; None if a search looks for that.
-    `known` may prove the property; an invariant that does is added to `proofs`.
-    """
-    from checker.engines.symbolic import Proof, Symbolic
+    def __init__(self, system: System, asked: Sequence[Property], request: Request) -> None:
+        self.system, self.asked, self.request = system, asked, request
+        self.prover: Prover | None = None
+        self.known: dict[str, Invariant] = {}
+        """By property: an invariant that may prove the property."""
+        self.found: dict[str, Invariant] = {}
+        """By property: an invariant that does."""
+        self.violations = Violations(system, _short(request))
 
-    queries, seconds = budget
-    system = prover.system
-    holds = p.holds(system)
-    proof = prover.recalled(holds, known) if known else None
-    if proof is None and not request.patch:
-        # What is declared to fall is searched for before it is proved to fall.
-        fall = [q for q in open_ if declared(q.name, system.name)[0] == VIOLATED]
-        if p in fall:
-            violations.of(p, fall)
-    if proof is None and p.name in violations.paths:
-        return _shown(p, open_, request, violations, cases)
-    found = proof or prover.prove(holds, queries, seconds)
-    if isinstance(found, Proof):
-        proofs[p.name] = found.found
-        if request.certificates:
-            from checker.certificate import Subject, keep
+    def prove(
+        self, p: Property, queries: int, seconds: float, cases: Mapping[Case, bool | None] | None
+    ) -> Result | None:
+        """The result of one property; None if few questions to the solver did not decide it.
 
-            about = Subject(system.name, p.name, request.flaw or "", "; ".join(request.drop))
-            keep(request.certificates, system, holds, prover.reduced(found, holds), about)
-        finding = _proved(found, system, cases)
-        if cases is not None and True not in cases.values():
-            finding = _unseen(finding, prover, p, request)
-        return judge(p, finding, system)
-    if not found.violated:
-        if queries == FEW_QUERIES:
-            return None
-        again = request.seconds or math.inf
-        cleared = Symbolic(system.compile(holds)).bounded(holds, DEPTH, seconds=again)
-        if cleared != -1:
-            finding = Finding("bounded", False, found.reason, cases=cases, cleared=cleared)
+        A proof may have so many questions, and seconds of CPU time. `cases` says which cases are
+        reached; None if a search looks for that.
+        """
+        from checker.engines.symbolic import Proof, Symbolic
+
+        assert self.prover is not None
+        system, request = self.system, self.request
+        holds = p.holds(system)
+        known = self.known.get(p.name)
+        proof = self.prover.recalled(holds, known) if known else None
+        if proof is None and not request.patch:
+            # What is declared to fall is searched for before it is proved to fall.
+            fall = [q for q in self._open if declared(q.name, system.name)[0] == VIOLATED]
+            if p in fall:
+                self.violations.of(p, fall)
+        if proof is None and p.name in self.violations.paths:
+            return self._shown(p, cases)
+        found = proof or self.prover.prove(holds, queries, seconds)
+        if isinstance(found, Proof):
+            self.found[p.name] = found.found
+            if request.certificates:
+                from checker.certificate import Subject, keep
+
+                about = Subject(system.name, p.name, request.flaw or "", "; ".join(request.drop))
+                keep(request.certificates, system, holds, self.prover.reduced(found, holds), about)
+            finding = _proved(found, system, cases)
+            if cases is not None and True not in cases.values():
+                finding = _unseen(finding, self.prover, p, request)
             return judge(p, finding, system)
-    return _shown(p, open_, request, violations, cases)
+        if not found.violated:
+            if queries == FEW_QUERIES:
+                return None
+            again = request.seconds or math.inf
+            cleared = Symbolic(system.compile(holds)).bounded(holds, DEPTH, seconds=again)
+            if cleared != -1:
+                finding = Finding("bounded", False, found.reason, cases=cases, cleared=cleared)
+                return judge(p, finding, system)
+        return self._shown(p, cases)
+
+    @property
+    def _open(self) -> list[Property]:
+        """The properties without a proof."""
+        return [q for q in self.asked if q.name not in self.found]
+
+    def _shown(self, p: Property, cases: Mapping[Case, bool | None] | None) -> Result:
+        """The result where a solver found a violation: only a replayed trace confirms it."""
+        path = self.violations.of(p, self._open)
+        if path is not None:
+            r = judge(p, Finding("search", False, "", bad=path), self.system)
+        else:
+            (r,) = search(self.system, [p], _short(self.request))
+            if r.verdict == PROVED:
+                r.error, r.verdict = True, UNKNOWN
+                r.reason = (
+                    "engines disagree: the solver found a violation, the whole search did not"
+                )
+            elif r.verdict == VIOLATED:
+                r.states = None  # part of a state space says nothing
+            else:
+                r.reason = f"the solver found a violation; no trace yet: {r.reason}"
+        r.cases = {c: reached or (cases or {}).get(c) for c, reached in r.cases.items()}
+        return r
 
 
 def _proved(proof: Proof, system: System, cases: Mapping[Case, bool | None] | None) -> Finding:
@@ -186,31 +207,6 @@ def _method(configurations: int) -> str:
 def configurations(system: System) -> int:
     """The number of initial states, one for each choice of switches; a proof covers all of them."""
     return math.prod(len(set(v.initial)) for v in system.variables.values())
-
-
-def _shown(
-    p: Property,
-    open_: Sequence[Property],
-    request: Request,
-    violations: Violations,
-    cases: Mapping[Case, bool | None] | None,
-) -> Result:
-    """The result where a solver found a violation: only a search's replayed trace confirms it."""
-    system = violations.system
-    path = violations.of(p, open_)
-    if path is not None:
-        r = judge(p, Finding("search", False, "", bad=path), system)
-    else:
-        (r,) = search(system, [p], _short(request))
-        if r.verdict == PROVED:
-            r.error, r.verdict = True, UNKNOWN
-            r.reason = "engines disagree: the solver found a violation, the whole search did not"
-        elif r.verdict == VIOLATED:
-            r.states = None  # part of a state space says nothing
-        else:
-            r.reason = f"the solver found a violation; no trace yet: {r.reason}"
-    r.cases = {c: reached or (cases or {}).get(c) for c, reached in r.cases.items()}
-    return r
 
 
 def _short(request: Request) -> Request:

@@ -430,14 +430,14 @@ def test_an_error_in_one_proof_leaves_the_others(monkeypatch: pytest.MonkeyPatch
 def test_a_proof_that_does_not_stop_is_stopped_and_the_next_ones_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    original = by_proof.prove_one
+    original = by_proof.Proofs.prove
 
-    def stuck(system: System, p: Any, *more: Any) -> Any:
+    def stuck(self: by_proof.Proofs, p: Any, *more: Any) -> Any:
         if p.id == "KEY-2":
             time.sleep(600)
-        return original(system, p, *more)
+        return original(self, p, *more)
 
-    monkeypatch.setattr(by_proof, "prove_one", stuck)
+    monkeypatch.setattr(by_proof.Proofs, "prove", stuck)
     monkeypatch.setattr(verify, "limit", lambda task: 15.0)
     request = Request(
         properties=("KEY-1", "KEY-2", "SEC-1"), scenario="tls12-small", engine="symbolic"
