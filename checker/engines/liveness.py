@@ -123,7 +123,8 @@ class Graph:
         # What reaches an end is in no such component but its own; mostly, that is every node.
         part = self.components(~back.reached(ends, every))
         left = np.zeros(part.size, np.bool_)
-        left[part[self.tail[part[self.tail] != part[self.head]]]] = True
+        crossing = (part[self.tail] >= 0) & (part[self.tail] != part[self.head])
+        left[part[self.tail[crossing]]] = True
         return ends | ((part >= 0) & ~left[part])
 
     def fair_component(self, among: Array, fairness: str) -> Array:

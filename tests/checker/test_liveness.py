@@ -10,7 +10,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from checker.by_search import temporal
@@ -131,6 +131,7 @@ def test_a_component_is_found_exactly_where_the_definition_has_one(
         assert fair(graph, frozenset(found), fairness)
 
 
+@example([(0, 1, "a"), (0, 2, "a"), (1, 4, "a"), (4, 1, "a")], set())
 @given(edges, st.sets(st.integers(0, 4)))
 def test_components_and_bottoms_are_those_of_networkx(
     rows: list[tuple[int, int, str]], among: set[int]
