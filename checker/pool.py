@@ -10,7 +10,6 @@ import multiprocessing
 import os
 import pickle
 import signal
-import sys
 import time
 import traceback
 from collections import deque
@@ -21,7 +20,7 @@ from multiprocessing.connection import wait
 from typing import Any, Self
 
 from checker import cache
-from checker.signals import left_to_parent
+from checker.signals import left_to_parent, lives_with
 
 
 class LateError(Exception):
@@ -217,12 +216,8 @@ class Pool:
 def _work(pipe: Any, threads: Any, parent: int) -> None:
     """The body of a process: take job after job from `pipe`."""
     left_to_parent()
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-        if os.getppid() != parent:
-            return
+    if not lives_with(parent):
+        return
     link = Link(pipe, threads)
     while True:
         call, args, linked = pipe.recv()

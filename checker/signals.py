@@ -100,3 +100,16 @@ def left_to_parent() -> None:
         signal.signal(n, signal.SIG_IGN)
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)
+
+
+def lives_with(parent: int) -> bool:
+    """Have this process killed when its parent ends, however that ends.
+
+    False if the parent has ended before: then the process has to end by itself.
+    """
+    if sys.platform != "linux":
+        return True
+    import ctypes
+
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    return os.getppid() == parent

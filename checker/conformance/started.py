@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +20,7 @@ from checker.conformance.connection import Connection
 from checker.conformance.credentials import Credentials
 from checker.conformance.known import SOURCE, Stack, program
 from checker.conformance.trial import Target, TargetError
+from checker.signals import lives_with
 
 START = 20.0
 """Seconds that a server may take to start, and a client to connect."""
@@ -80,7 +81,7 @@ class Started:
             stdout=said,
             stderr=said,
             start_new_session=True,
-            preexec_fn=_dies_with_parent,
+            preexec_fn=partial(_begin, os.getpid()),
             env=_environment(self.folder),
         )
 
@@ -164,11 +165,10 @@ def _free_port() -> int:
         return int(s.getsockname()[1])
 
 
-def _dies_with_parent() -> None:
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+def _begin(parent: int) -> None:
+    """Begin as a child that ends with its parent."""
+    if not lives_with(parent):
+        os._exit(1)
 
 
 def _listening(s: Stack, child: subprocess.Popen[bytes], port: int, said: IO[bytes]) -> None:

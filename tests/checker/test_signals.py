@@ -104,3 +104,18 @@ print("alive")
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills a child with its parent")
+def test_a_child_that_begins_after_its_parent_has_ended_is_told() -> None:
+    code = (
+        "import os, time\n"
+        "from checker.signals import lives_with\n"
+        "parent = os.getpid()\n"
+        "if not os.fork():\n"
+        "    while os.getppid() == parent:\n"
+        "        time.sleep(0.001)\n"
+        "    os.write(1, str(lives_with(parent)).encode())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False"
