@@ -121,11 +121,9 @@ class Proofs:
         holds = p.holds(system)
         known = self.known.get(p.name)
         proof = self.prover.recalled(holds, known) if known else None
-        if proof is None and not request.patch:
+        if proof is None and not request.patch and _falls(p, system):
             # What is declared to fall is searched for before it is proved to fall.
-            fall = [q for q in self._open if declared(q.name, system.name)[0] == VIOLATED]
-            if p in fall:
-                self.violations.of(p, fall)
+            self.violations.of(p, [q for q in self._open if _falls(q, system)])
         if proof is None and p.name in self.violations.paths:
             return self._shown(p, cases)
         found = proof or self.prover.prove(holds, queries, seconds)
@@ -173,6 +171,11 @@ class Proofs:
                 r.reason = f"the solver found a violation; no trace yet: {r.reason}"
         r.cases = {c: reached or (cases or {}).get(c) for c, reached in r.cases.items()}
         return r
+
+
+def _falls(p: Property, system: System) -> bool:
+    """Whether a property is declared to fall."""
+    return declared(p.name, system.name)[0] == VIOLATED
 
 
 def _proved(proof: Proof, system: System, cases: Mapping[Case, bool | None] | None) -> Finding:
