@@ -24,12 +24,16 @@ KEPT = "turn"
 
 
 def files(where: Scenario) -> list[str]:
-    """The files that a scenario has and not every other one, from the folder of the model."""
-    return [
+    """The files that a scenario has and not every other one, from the folder of the model.
+
+    An extension outside the catalogue has no file there.
+    """
+    named = (
         *_generations(where),
         *(f"extensions/{e.name}.py" for e in chosen(where.extensions)),
         *(f"adversary/capabilities/{c}.py" for c in where.capabilities),
-    ]
+    )
+    return [f for f in named if (ROOT / f).is_file()]
 
 
 def _generations(where: Scenario) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ from checker.request import Request, scenarios_of, size
 from checker.turn import files, keep, ordered
 from checker.verdict import PROVED, VIOLATED, Result
 from checker.verify import _ahead
-from model.extensions import extensions
+from model.extensions import Extension, chosen, extensions
 from model.scenario import scenario
 
 EVERY = scenarios_of(Request())
@@ -65,8 +66,19 @@ def test_what_is_no_order_is_as_good_as_none(kept: Kept, data: dict[str, Any]) -
 
 
 def test_every_extension_and_capability_has_its_file() -> None:
-    assert all((turn.ROOT / f).is_file() for s in EVERY for f in files(s))
+    for s in EVERY:
+        named = {*(e.name for e in chosen(s.extensions)), *s.capabilities}
+        assert named <= {Path(f).stem for f in files(s)}
     assert all((turn.ROOT / f"extensions/{n}.py").is_file() for n in extensions())
+
+
+def test_an_extension_of_ones_own_has_no_file(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = Extension("mine", "none", "nothing")
+    monkeypatch.setitem(extensions(), "mine", mine)
+    own = replace(scenario("tls12-small"), name="mine", extensions=("mine",))
+    assert files(own) == files(scenario("tls12-small"))
+    keep([*EVERY, own], [], kept)
+    assert own in ordered([*EVERY, own], kept)
 
 
 def test_what_is_not_as_declared_is_noted_before_its_turn() -> None:
