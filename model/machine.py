@@ -21,7 +21,7 @@ from transitions import EventData, Machine
 
 from model.expr import COMPOSITE, FALSE, Expr, Value, python_function
 from model.near import hint
-from model.role import Edition, Role
+from model.role import Role
 from model.rule import Message, Rule, snake
 from model.shown import picture
 
@@ -64,15 +64,29 @@ class _Functions(dict[str, Function]):
         return made
 
 
-def _sender(fields: Mapping[str, Expr | tuple[Expr, ...]]) -> Function:
-    """A function of a run that gives the values of a message's fields, composites flattened."""
+Sender = Callable[[Any], dict[str, Any]]
+"""A function of a run that gives the values of a message's fields."""
+
+
+def _sender(fields: Mapping[str, Expr | tuple[Expr, ...]]) -> Sender:
+    """The sender of a message that has these expressions in its fields."""
     flat: dict[str, Expr] = {}
+    places: list[tuple[str, int | slice]] = []
     for f, e in fields.items():
+        first = len(flat)
         if isinstance(e, tuple):
             flat.update({f"{f}.{i}": part for i, part in enumerate(e)})
+            places.append((f, slice(first, len(flat))))
         else:
             flat[f] = e
-    return python_function(flat, "own, msg", _read)
+            places.append((f, first))
+    values = python_function(flat, "own, msg", _read)
+
+    def send(run: Any) -> dict[str, Any]:
+        got = values(run, {})
+        return {f: got[i] for f, i in places}
+
+    return send
 
 
 class Callables:
@@ -96,13 +110,13 @@ class Callables:
         self.under = _Functions(
             {r.name: {"under": r.under} for r in role.rules if r.under is not None}
         )
-        self._senders: dict[str, tuple[Function, list[tuple[Function, Edition, Function]]]] = {}
+        self._senders: dict[str, tuple[Sender, list[tuple[Function, Sender]]]] = {}
 
-    def senders(self, name: str) -> tuple[Function, list[tuple[Function, Edition, Function]]]:
-        """What gives a message its fields; for each edition, when it is sent and what gives its."""
+    def senders(self, name: str) -> tuple[Sender, list[tuple[Function, Sender]]]:
+        """The sender of a message; for each edition, when it is sent and its sender."""
         if name not in self._senders:
             times = [
-                (python_function({"now": e.now}, "own, msg", _read), e, _sender(e.fields))
+                (python_function({"now": e.now}, "own, msg", _read), _sender(e.fields))
                 for e in self.role.times(name)
                 if e.now is not FALSE
             ]
@@ -285,16 +299,11 @@ class Run:
 
     def message(self, name: str) -> Sent:
         """The message `name` with the fields that this run gives in the present state."""
-        layout = self.role.sends.get(name, {})
         send, times = self._compiled.senders(name)
-        for now, edition, sender in times:
+        for now, sender in times:
             if now(self, {})[0]:
-                layout, send = edition.fields, sender
-        values = iter(send(self, {}))
-        fields: dict[str, Any] = {}
-        for f, e in layout.items():
-            fields[f] = tuple(next(values) for _ in e) if isinstance(e, tuple) else next(values)
-        return Sent(name, fields)
+                send = sender
+        return Sent(name, send(self))
 
     def receive(self, sent: Sent) -> str | None:
         """Take a message; None if accepted, the alert if refused.
@@ -322,7 +331,8 @@ class Run:
 
     def valuation(self) -> dict[str, Value]:
         """The values of all variables by name, `state` first."""
-        return {"state": self.state, **{n: getattr(self, n) for n in self.role.variables}}
+        values = vars(self)
+        return {"state": self.state, **{n: values[n] for n in self.role.variables}}
 
 
 def _no_configuration(role: Role, name: str) -> str:

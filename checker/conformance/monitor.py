@@ -111,15 +111,20 @@ class Report:
 
 KEPT = 1024
 """The most outcomes that are kept: recordings of one kind differ in title and line alone."""
-LONGEST = 200
-"""The most connections in a row that each resume the one before, if none of them is kept."""
 
 _outcomes: OrderedDict[object, tuple[Outcome, Ends | None]] = OrderedDict()
 
 
 def watch(recording: Recording) -> Report:
     """The report on a recording, fed to both machines up to the first illegal message."""
-    return Report(recording, _known(recording, 0)[0])
+    waiting: list[Recording] = []
+    at: Recording | None = recording
+    while at is not None and at.content not in _outcomes:
+        waiting.append(at)
+        at = at.before
+    for one in reversed(waiting):  # each finds the one that it resumes kept
+        _known(one)
+    return Report(recording, _known(recording)[0])
 
 
 def forget() -> None:
@@ -127,11 +132,11 @@ def forget() -> None:
     _outcomes.clear()
 
 
-def _known(recording: Recording, depth: int) -> tuple[Outcome, Ends | None]:
+def _known(recording: Recording) -> tuple[Outcome, Ends | None]:
     """The outcome, and both ends after it, as kept or as watched now."""
     hit = _outcomes.get(recording.content)
     if hit is None:
-        hit = _explained(recording, depth)
+        hit = _explained(recording)
         _outcomes[recording.content] = hit
         if len(_outcomes) > KEPT:
             _outcomes.popitem(last=False)
@@ -140,7 +145,7 @@ def _known(recording: Recording, depth: int) -> tuple[Outcome, Ends | None]:
     return hit
 
 
-def _explained(recording: Recording, depth: int) -> tuple[Outcome, Ends | None]:
+def _explained(recording: Recording) -> tuple[Outcome, Ends | None]:
     """The outcome under the configuration that explains the recording best."""
     before = recording.before
     if before is not None and before.unread and not before.malformed and before.before is None:
@@ -148,13 +153,11 @@ def _explained(recording: Recording, depth: int) -> tuple[Outcome, Ends | None]:
         recording, before = replace(recording, before=None), None
     if before is not None and before.unread:
         return _unread(f"it resumes {before.title!r}, which was not read"), None
-    if depth > LONGEST:
-        return _unread(f"it is the last of over {LONGEST} connections, each resumed"), None
     guess = configure(recording)
-    best = _watch(recording, guess, depth)
+    best = _watch(recording, guess)
     if _how_well(best[0]) < EXACTLY:
         for other in evidence(recording, guess):
-            again = _watch(recording, other, depth)
+            again = _watch(recording, other)
             if _how_well(again[0]) > _how_well(best[0]):
                 best = again
             if _how_well(best[0]) == EXACTLY:
@@ -183,11 +186,11 @@ def _unread(why: str) -> Outcome:
     return Outcome((), (), limit=why)
 
 
-def _watch(recording: Recording, guess: Guess, depth: int) -> tuple[Outcome, Ends]:
+def _watch(recording: Recording, guess: Guess) -> tuple[Outcome, Ends]:
     """The outcome under a configuration, and both ends after it."""
     notes, before = [*guess.assumptions, *recording.notes], dict[str, Any]()
     if recording.before is not None:
-        ends = _known(recording.before, depth + 1)[1]
+        ends = _known(recording.before)[1]
         before = {} if ends is None else ends.after()
     elif unseen_session(recording):
         tickets = {"uses_tickets": guess.client.get("uses_tickets", True)}

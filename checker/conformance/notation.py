@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from functools import lru_cache
 
 from checker.conformance.recording import (
@@ -120,7 +119,7 @@ def _words(number: int, text: str) -> Iterator[Recorded]:
                 f"{shown(short)}{hint(short, [*SHORT, *alphabet()])}"
             )
         try:
-            yield replace(_message(m[1], name, m[3] or ""), line=number)
+            yield _message(m[1], name, m[3] or "").at(number)
         except RecordingError as e:
             raise RecordingError(f"line {number}{e}") from None
 

@@ -63,8 +63,7 @@ def fire(run: Any, trigger: str, values: Mapping[str, Any], under: object = None
     for row in callables.rows.get((trigger, run.state), ()):
         if run.takes_record(row, under) and callables.condition[row.name](run, values)[0]:
             effects = callables.effect[row.name](run, values)
-            for name, value in zip(row.do, effects, strict=True):
-                setattr(run, name, value)
+            vars(run).update(zip(row.do, effects, strict=True))
             if row.target != SAME:
                 run.state = row.target
             run.taken = row

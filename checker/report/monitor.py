@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from checker import output
@@ -16,6 +18,7 @@ from checker.conformance.reading import openable, read, typed
 from checker.conformance.recording import Recording, alphabet, dump
 from checker.conformance.step import READINGS
 from checker.conformance.wire import RecordingError
+from checker.pool import DiedError, Job, Pool
 from checker.report.columns import columns
 from checker.report.words import count
 from checker.signals import whole
@@ -89,7 +92,8 @@ def verdict(report: Report) -> list[str]:
 _BASE = {m.name: m.fields for m in ALPHABET}
 
 
-def _fields(message: str, names: Sequence[str]) -> str:
+@lru_cache(KEPT)
+def _fields(message: str, names: tuple[str, ...]) -> str:
     """Field names as text; the offers of suites are one name, fields of extensions another."""
     own = _BASE.get(message, alphabet()[message].fields)
     out = [n for n in names if "=" in n or (n in own and not n.startswith("offers_"))]
@@ -140,12 +144,17 @@ def main(
         if args.output:
             output.check_file("-o", args.output)
         stream = output.Stream(args.output)
-        if args.format == "html":
+        paged = args.format == "html"
+        if args.file:
+            told = _all_told(iter(recordings), paged)
+        else:
+            told = (_told(r, paged) for r in recordings)
+        if paged:
             reports: list[Report] = []
-            status = _watch_all(recordings, progress, lambda text: None, reports)
+            status = _watch_all(told, progress, lambda text: None, reports)
             stream.say(page(reports))
         else:
-            status = _watch_all(recordings, progress, stream.say)
+            status = _watch_all(told, progress, stream.say)
         stream.close()
         return status
     except (RecordingError, live.LiveError) as e:
@@ -190,23 +199,99 @@ def _until_interrupted(proxy: Proxy, connections: int | None) -> Iterator[Record
         raise RecordingError("--proxy: expected a connection, got none before the end")
 
 
+@dataclass(frozen=True)
+class _Told:
+    """What is told of a recording."""
+
+    verdict: str
+    wrong: bool  # whether a message is illegal, or the file expects another verdict
+    malformed: bool
+    text: str  # empty for a page, which is made of the report
+    report: Report | None
+
+
+def _told(recording: Recording, paged: bool) -> _Told:
+    report = watch(recording)
+    return _Told(
+        report.verdict,
+        not (report.as_expected if recording.expected else report.verdict != "refused"),
+        recording.malformed and report.verdict == "not read",
+        "" if paged else f"{render(report)}\n\n",
+        report if paged else None,
+    )
+
+
+def _batch(recordings: Sequence[Recording], paged: bool) -> list[_Told]:
+    return [_told(r, paged) for r in recordings]
+
+
+BATCH = 250
+"""The number of recordings that a process takes at a time; a file with fewer needs no process."""
+
+
+def _all_told(recordings: Iterator[Recording], paged: bool) -> Iterator[_Told]:
+    """What is told of the recordings of a file, in order, by as many processes as there are cores.
+
+    A recording that resumes another one is watched in this process.
+    """
+    for r in islice(recordings, BATCH):
+        yield _told(r, paged)
+    batches = _batches(recordings)
+    queue, done = deque[Job](), dict[Job, list[_Told]]()
+    failed: RecordingError | None = None
+    with Pool() as pool:
+        while True:
+            for batch, error in islice(batches, 3 * pool.size - len(queue)):
+                failed = error
+                queue.append(job := Job(_batch, (batch, paged)))
+                if any(r.before for r in batch):
+                    done[job] = _batch(batch, paged)
+                else:
+                    pool.add(job)
+            if not queue:
+                break
+            while queue[0] not in done:
+                reply = next(pool.replies())
+                try:
+                    done[reply.job] = reply.get()
+                except DiedError:
+                    done[reply.job] = _batch(*reply.job.args)
+            yield from done.pop(queue.popleft())
+    if failed is not None:
+        raise failed
+
+
+def _batches(found: Iterator[Recording]) -> Iterator[tuple[list[Recording], RecordingError | None]]:
+    """The recordings in batches, and with the last one the error that ends them, if one does."""
+    failed = None
+    while failed is None:
+        batch: list[Recording] = []
+        try:
+            for r in islice(found, BATCH):
+                batch.append(r)
+        except RecordingError as e:
+            failed = e
+        if not batch and failed is None:
+            return
+        yield batch, failed
+
+
 def _watch_all(
-    recordings: Iterable[Recording],
+    told: Iterable[_Told],
     progress: Callable[[str], object],
     say: Callable[[str], object],
     kept: list[Report] | None = None,
 ) -> int:
-    """Report on each recording, and put the reports into `kept`; the exit status."""
+    """Say what is told of each recording, and put the reports into `kept`; the exit status."""
     verdicts, wrong, malformed = Counter[str](), 0, False
-    for recording in recordings:
-        report = watch(recording)
-        verdicts[report.verdict] += 1
-        wrong += not (report.as_expected if recording.expected else report.verdict != "refused")
-        malformed |= recording.malformed and report.verdict == "not read"
+    for one in told:
+        verdicts[one.verdict] += 1
+        wrong += one.wrong
+        malformed |= one.malformed
         progress("")
-        say(f"{render(report)}\n\n")
-        if kept is not None:
-            kept.append(report)
+        say(one.text)
+        if kept is not None and one.report is not None:
+            kept.append(one.report)
         progress(f"{verdicts.total():,} recordings")
     progress("")
     parts = [f"{verdicts['accepted']} accepted", f"{verdicts['refused']} refused"]
