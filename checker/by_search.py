@@ -102,10 +102,13 @@ def search(
     return out
 
 
-def temporal(system: System, props: Sequence[Property], *, fired: bool = False) -> list[Result]:
+def temporal(
+    system: System, props: Sequence[Property], *, fired: bool = False, kept: Kept | None = None
+) -> list[Result]:
     """The results of properties of whole runs ("ends", "leads_to"), on one graph for all.
 
-    The explicit engine explores it; with `fired`, the reference engine.
+    The explicit engine explores it; with `fired`, the reference engine. Where all of them hold,
+    the decision on a large graph is taken from `kept`, if it is there, and put there.
     """
     from checker.engines.liveness import Liveness
 
@@ -114,20 +117,36 @@ def temporal(system: System, props: Sequence[Property], *, fired: bool = False) 
         return []
     bad = {p.name: _broken(p, system) for p in asked}
     seen = _witnesses(asked, system)
-    questions = [*(q for qs in bad.values() for q in qs), *_every(seen)]
-    engine = Liveness(system.compile(*(e for q in questions for e in q.exprs)), fired=fired)
-    found = engine.search(questions)
+    broken, cases = [q for qs in bad.values() for q in qs], _every(seen)
+    questions = [*broken, *cases]
+    compiled = system.compile(*(e for q in questions for e in q.exprs))
+    engine = Liveness(compiled, fired=fired)
+    method = "reference" if fired else "search"
 
-    def path(q: Question) -> Described:
+    def searched(q: Question) -> Described:
         assert q.state is not None
-        return described(engine.compiled, engine.path(q.state))
+        return described(compiled, engine.path(q.state))
 
+    path: Callable[[Question], Described] = searched
+    identity = identity_of(compiled, questions) if kept else ""
+    known = kept.search(system, identity, cases, RUNS) if kept else None
+    if known is not None:
+        found, paths = known
+        method, path = f"{method} kept", lambda q: paths[q.state or 0]
+    else:
+        found = engine.search(questions)
+        holds = found.complete and all(q.state is None for q in broken)
+        if kept is not None and holds and found.states >= KEEP:
+            kept.keep_search(identity, found, cases, path, RUNS)
     out = []
     for p in asked:
-        method = "reference" if fired else "search"
-        method += f", {p.fairness} fairness" if p.fairness else ""
-        out.append(judge(p, _finding(method, found, path, bad[p.name], seen[p.name]), system))
+        said = f"{method}, {p.fairness} fairness" if p.fairness else method
+        out.append(judge(p, _finding(said, found, path, bad[p.name], seen[p.name]), system))
     return out
+
+
+RUNS = "runs"
+"""The kind of what is kept of whole runs."""
 
 
 def _broken(p: Property, system: System) -> Sequence[Question]:

@@ -65,7 +65,7 @@ def run_task(
             by = replace(by, states=PATCHED_STATES)  # what is larger is proved
         results += search(system, single, by, watch, patched, whole=whole, kept=known)
     if task.method in (LIVENESS, REFERENCE):
-        results += temporal(system, props, fired=task.method == REFERENCE)
+        results += temporal(system, props, fired=task.method == REFERENCE, kept=known)
     for r in results:
         r.declared, r.reason = _declared(found, r, where)
         r.seconds = r.seconds or time.monotonic() - began

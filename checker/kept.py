@@ -5,7 +5,8 @@ answer; of its proofs, the clauses of each; where only proofs are made, paths to
 properties. A path is replayed on the machines, and clauses are checked by the solver on the system
 as it is now. Proofs and their paths come with the project, too. Only the number of states of a
 whole search is taken over, with a digest of which questions it answered and which it did not, if
-the system and the questions are the same; then the verdict says `kept`.
+the system and the questions are the same; then the verdict says `kept`. So are whole runs, of which
+all properties hold.
 """
 
 from __future__ import annotations
@@ -164,13 +165,13 @@ class Kept:
 
     # -- searches --------------------------------------------------------------------------------
     def search(
-        self, system: System, identity: str, questions: Sequence[Question]
+        self, system: System, identity: str, questions: Sequence[Question], kind: str = "search"
     ) -> tuple[Search, dict[int, Described]] | None:
         """The whole search kept of a system and its questions, and a path to each answer.
 
         `identity` is a digest of both. None if no such search is kept, or a path does not replay.
         """
-        data = self.read("search")
+        data = self.read(kind)
         if data.get("identity") != identity:
             return None
         try:
@@ -181,7 +182,7 @@ class Kept:
         except ODD:
             fits = False
         if not fits:
-            self.unfit("search")
+            self.unfit(kind)
             return None
         for i, q in enumerate(questions):
             q.state = i if i in answers else None
@@ -193,6 +194,7 @@ class Kept:
         found: Search,
         questions: Sequence[Question],
         path: Callable[[Question], Described],
+        kind: str = "search",
     ) -> None:
         """Keep a whole search, with paths on which all answers lie."""
         paths: list[Described] = []
@@ -213,7 +215,7 @@ class Kept:
             "asked": _asked(identity, found, questions, _depths(answers)),
             "paths": [_changes(p) for p in paths],
         }
-        self.write("search", data)
+        self.write(kind, data)
 
 
 def _unpacked(data: bytes) -> dict[str, Any]:
@@ -268,7 +270,9 @@ def identity_of(compiled: Compiled, questions: Sequence[Question]) -> str:
         for e in (s.guard, *(s.effects[n] for n in sorted(s.effects))):
             out.update(stated(e, memo))
     for q in questions:
-        out.update(stated(compiled.narrow(q.expr), memo))
+        out.update(repr((type(q).__name__, getattr(q, "fairness", ""))).encode())
+        for e in q.exprs:
+            out.update(stated(compiled.narrow(e), memo))
     return out.hexdigest()
 
 

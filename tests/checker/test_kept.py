@@ -16,7 +16,7 @@ import pytest
 
 from checker import cache, kept
 from checker.by_proof import prove
-from checker.by_search import search
+from checker.by_search import search, temporal
 from checker.cli import main
 from checker.engines.symbolic import Prover
 from checker.kept import Kept
@@ -145,6 +145,40 @@ def test_a_search_with_something_wrong_or_left_out_is_not_believed(
     assert {r.method for r in again} == {"search"}
     assert told(again) == told(first)
     assert [f"{WHERE}: what is kept of its search does not fit, and is made anew"] == NOTES
+
+
+def whole_runs(where: str, flaw: str | None = None) -> list[Result]:
+    """The results on whole runs, which may use and keep answers."""
+    system = system_of(Request(flaw=flaw), scenario(where))
+    every = properties_of(Request(), scenario(where))
+    return temporal(system, every, kept=Kept(where, NOTES.append))
+
+
+def test_whole_runs_are_kept_where_all_hold() -> None:
+    first, second = whole_runs("honest"), whole_runs("honest")
+    assert len(first) > 1
+    assert not any("kept" in r.method for r in first)
+    assert [r.method for r in second] == [r.method.replace("search", "search kept") for r in first]
+    assert told(first) == told(second)
+
+
+def test_whole_runs_are_decided_anew_where_one_falls() -> None:
+    whole_runs("honest-half-close")  # kept, but of a system with other rows
+    for found in [whole_runs("honest-half-close", "close_notify_loop") for _ in range(2)]:
+        assert any(r.verdict == VIOLATED for r in found)
+        assert not any("kept" in r.method for r in found)
+
+
+@pytest.mark.parametrize("change", deep_but([_no_path], CHANGES))
+def test_whole_runs_with_something_wrong_or_left_out_are_not_believed(
+    change: Callable[[Any], None], folder: Path
+) -> None:
+    first = whole_runs("honest")
+    rewritten(folder / "honest.runs", change)
+    again = whole_runs("honest")
+    assert told(again) == told(first)
+    assert not any("kept" in r.method for r in again)
+    assert NOTES == ["honest: what is kept of its runs does not fit, and is made anew"]
 
 
 @pytest.mark.parametrize("kind", ["search", "proofs"])
