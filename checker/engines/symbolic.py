@@ -295,6 +295,11 @@ class Symbolic:
                 out[n] = [z3.Bool(f"{n}/{i}{suffix}") for i in range(d.bits)]
         return out
 
+    @cached_property
+    def _heads(self) -> set[str]:
+        """The declarations of the bits of a state, as lines of a text."""
+        return {f"(declare-fun {b} () Bool)" for b in self.flat}
+
     def _flat(self, env: Mapping[str, Term]) -> list[Any]:
         out: list[Any] = []
         for n in self.compiled.names:
@@ -405,10 +410,11 @@ class Symbolic:
         All that are accepted are one invariant. So only the new ones are to be checked, and a proof
         that shares its clauses with earlier ones costs little. CertificateError if a fact fails.
         """
-        lines = [x for x in text.splitlines() if x.startswith("(assert")]
+        every = text.splitlines()
+        lines = [x for x in every if x.startswith("(assert")]
         new = [x for x in lines if x not in self._accepted]
         if new:
-            heads = (f"(declare-fun {b} () Bool)" for b in self.flat)
+            heads = (x for x in every if x in self._heads)
             parsed = list(z3.parse_smt2_string("\n".join([*heads, *new])))
             self._closed(self._held, _every(parsed))
             self._accepted |= zip(new, parsed, strict=True)
