@@ -196,7 +196,7 @@ class Run:
     """The row of the last step."""
 
     def __init__(self, role: Role, me: Value, prev: Run | None = None, /, **config: Value) -> None:
-        self._compiled = compiled(role)
+        self.callables = compiled(role)
         self.role = role
         self.me = me
         self.taken = None
@@ -206,10 +206,10 @@ class Run:
             if name not in role.configuration:
                 raise CallError(_no_configuration(role, name))
         self.place({n: v.initial[0] for n, v in role.variables.items()} | config)
-        self.machine = self._compiled.machine
+        self.machine = self.callables.machine
         self.machine.add_model(self)
         self.machine.remove_model(self)  # keeps the events, lets the run be freed
-        self._fire = {t: getattr(self, t) for t in self._compiled.triggers}
+        self._fire = {t: getattr(self, t) for t in self.callables.triggers}
         for t in self._fire:
             setattr(self, t, self._call(t))
 
@@ -229,7 +229,7 @@ class Run:
         """The record key that the row takes now; None for a role without record keys."""
         if row.under is None:
             return cast(Value, getattr(self, "read_key", None))
-        return cast(Value, self._compiled.under[row.name](self, {})[0])
+        return cast(Value, self.callables.under[row.name](self, {})[0])
 
     def takes_record(self, row: Rule, under: Value) -> bool:
         """Whether the row takes a record under the key `under`; None is the read key."""
@@ -261,8 +261,8 @@ class Run:
         if not self.machine.get_transitions(trigger, source=self.state):
             able = ", ".join(sorted(self.machine.get_triggers(self.state))) or "nothing"
             raise CallError(f"{where} is not enabled; expected one of: {able}")
-        wanted = self._compiled.triggers[trigger]
-        needed = self._compiled.needed[trigger, self.state]
+        wanted = self.callables.triggers[trigger]
+        needed = self.callables.needed[trigger, self.state]
         missing = [n for n in wanted if n in needed and n not in fields]
         extra = [n for n in fields if n not in wanted]
         if missing or extra:
@@ -271,7 +271,7 @@ class Run:
                 + (f"; missing {', '.join(missing)}" if missing else "")
                 + (f"; not known {', '.join(extra)}" if extra else "")
             )
-        message = self._compiled.messages.get(trigger)
+        message = self.callables.messages.get(trigger)
         for name, value in fields.items():
             domain = wanted[name]
             if value == "none" and message is not None and message.demands(name):
@@ -289,7 +289,7 @@ class Run:
                 raise CallError(f"{where}: {name}: {e}") from None
 
     def _refusal(self, trigger: str, fields: Mapping[str, Any]) -> str:
-        rows = self._compiled.rows.get((trigger, self.state), ())
+        rows = self.callables.rows.get((trigger, self.state), ())
         given = ", ".join(f"{k}={v}" for k, v in fields.items())
         return (
             f"{self.role.name} {self.me} in {self.state}: {trigger}({given}) is not enabled; "
@@ -299,7 +299,7 @@ class Run:
 
     def message(self, name: str) -> Sent:
         """The message `name` with the fields that this run gives in the present state."""
-        send, times = self._compiled.senders(name)
+        send, times = self.callables.senders(name)
         for now, sender in times:
             if now(self, {})[0]:
                 send = sender
@@ -316,7 +316,7 @@ class Run:
             names = ", ".join(m.name for m in self.role.alphabet)
             raise CallError(f"{self.role.name} knows no message {sent.message}: one of {names}")
         trigger = f"receive_{snake(sent.message)}"
-        rows = self._compiled.rows.get((trigger, self.state), ())
+        rows = self.callables.rows.get((trigger, self.state), ())
         under = sent.under if sent.under == "plaintext" else None
         if rows and not any(self.takes_record(r, under) for r in rows):
             return self.receive_undecryptable_record()  # type: ignore[attr-defined, no-any-return]

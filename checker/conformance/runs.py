@@ -14,7 +14,7 @@ from typing import Any
 
 from checker.conformance.guess import Guess
 from checker.conformance.recording import roles
-from model.machine import Run, Sent, compiled, nothing_before
+from model.machine import Callables, Run, Sent, nothing_before
 from model.rule import SAME, Rule, snake
 
 NAMES = 3
@@ -54,12 +54,12 @@ def run_of(end: str, me: str, before: Any, config: Mapping[str, Any]) -> Run:
 
 def frozen(run: Any) -> Any:
     """The values of a run, as the handshake before another one."""
-    return SimpleNamespace(**run.valuation(), me=run.me, prev=run.prev)
+    return SimpleNamespace(**vars(run))
 
 
 def fire(run: Any, trigger: str, values: Mapping[str, Any], under: object = None) -> Rule | None:
     """The row that takes the event, its effects applied; None if no row takes it."""
-    callables = compiled(run.role)
+    callables: Callables = run.callables
     for row in callables.rows.get((trigger, run.state), ()):
         if run.takes_record(row, under) and callables.condition[row.name](run, values)[0]:
             effects = callables.effect[row.name](run, values)
@@ -83,7 +83,7 @@ def receive(run: Any, sent: Sent) -> Rule | None:
     A record in the clear that no row takes does not decrypt.
     """
     trigger = f"receive_{snake(sent.message)}"
-    rows = compiled(run.role).rows.get((trigger, run.state), ())
+    rows = run.callables.rows.get((trigger, run.state), ())
     under = sent.under if sent.under == "plaintext" else None
     if rows and not any(run.takes_record(r, under) for r in rows):
         return fire(run, "receive_undecryptable_record", {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from argparse import Namespace
 from collections import Counter, deque
@@ -234,6 +235,7 @@ def _all_told(recordings: Iterator[Recording], paged: bool) -> Iterator[_Told]:
 
     A recording that resumes another one is watched in this process.
     """
+    gc.set_threshold(200_000, 50, 50)  # what is kept of recordings lives long
     for r in islice(recordings, BATCH):
         yield _told(r, paged)
     batches = _batches(recordings)
