@@ -82,7 +82,7 @@ def search(
         method, path = f"{method} kept", lambda q: paths[q.state or 0]
     else:
         found = engine.search(
-            questions, request.budget, _told(system, watch, lambda: first() or answered())
+            questions, request.budget, _told(system, watch, lambda _: first() or answered())
         )
         if kept is not None and whole and found.complete and found.states >= KEEP:
             kept.keep_search(identity, found, questions, path)
@@ -194,7 +194,7 @@ def _finding(
     return out
 
 
-def _told(system: System, watch: Watch, stop: Callable[[], bool]) -> Watch:
+def _told(system: System, watch: Watch, stop: Callable[[Search], bool]) -> Watch:
     """The watch with `stop`; progress and notes become lines that name the system."""
     began = time.monotonic()
 

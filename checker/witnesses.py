@@ -15,7 +15,16 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 
 from checker.engines.choice import Options, searcher
-from checker.engines.interface import Budget, Described, Label, Question, Route, Watch, described
+from checker.engines.interface import (
+    Budget,
+    Described,
+    Label,
+    Question,
+    Route,
+    Search,
+    Watch,
+    described,
+)
 from checker.engines.reference import Reference, State
 from checker.kept import Kept, digests
 from checker.request import Request
@@ -32,6 +41,9 @@ HONEST_STATES = 3_000_000
 """The limit of a search for cases on the honest network."""
 WAYS = 16
 """How many ways to go on are kept while a path is carried over."""
+
+MORE = 4
+"""How many times the states of a search that finds one violation are looked at for others."""
 
 Reached = dict[str, dict[Case, bool | None]]
 """By property: whether each case is reached; None if that is not known."""
@@ -116,31 +128,46 @@ class Violations:
     """The violations of a system's invariants that searches within a request's budget find.
 
     A search costs the same for one property as for many, so what may be violated is asked together:
-    first where one client and one server alone take steps, then where all runs do.
+    first where one client and one server alone take steps, then where all runs do. Once the
+    property that is asked for is found violated, the others have `MORE` times as many states.
     """
 
     def __init__(self, system: System, request: Request) -> None:
         self.system, self.request = system, request
         self.paths: dict[str, Described] = {}
         """By property: a path to a violation."""
-        self._asked: set[str] = set()
+        self._never: set[str] = set()
+        """The properties that whole searches found no violation of."""
 
     def of(self, p: Property, among: Iterable[Property]) -> Described | None:
-        """A path to a violation of `p`; those `among` others that were not asked are asked, too."""
-        if p.name not in self._asked:
-            new = {q.name: q for q in (p, *among) if q.name not in self._asked}
-            self._asked |= new.keys()
+        """A path to a violation of `p`; those `among` others that are open are asked, too."""
+        if p.name not in self._never and p.name not in self.paths:
+            known = {*self._never, *self.paths}
+            new = {q.name: q for q in (p, *among) if q.name not in known}
             pair, every = _pair(self.system), [r.name for r in self.system.runs]
             for runs in (pair, every) if len(pair) < len(every) else (every,):
-                left = [q for n, q in new.items() if n not in self.paths]
-                bad = [Question(q.name, q.bad(self.system)) for q in left]
-                budget = self.request.budget
-                for found in _among(self.system, runs, self.request, bad, budget) if bad else ():
-                    route = found.route()
-                    if route is not None:
-                        path = described(found.reference.compiled, route)
-                        self.paths[found.question.name] = path
+                self._search(runs, [q for n, q in new.items() if n not in self.paths])
+                if p.name in self.paths:
+                    break
+            else:
+                self._never |= new.keys() - self.paths.keys()
         return self.paths.get(p.name)
+
+    def _search(self, runs: Sequence[str], left: Sequence[Property]) -> None:
+        """Look for violations where these runs take steps, above all of the first property."""
+        bad = [Question(q.name, q.bad(self.system)) for q in left]
+        most = math.inf
+
+        def enough(found: Search) -> bool:
+            nonlocal most
+            if bad[0].state is not None:
+                most = min(most, MORE * found.states)
+            return found.states >= most
+
+        for found in _among(self.system, runs, self.request, bad, self.request.budget, enough):
+            route = found.route()
+            if route is not None:
+                self.paths[found.question.name] = described(found.reference.compiled, route)
 
 
 def _pair(system: System) -> list[str]:
@@ -149,12 +176,22 @@ def _pair(system: System) -> list[str]:
 
 
 def _found(
-    compiled: Compiled, asked: Sequence[Question], request: Request, budget: Budget
+    compiled: Compiled,
+    asked: Sequence[Question],
+    request: Request,
+    budget: Budget,
+    enough: Callable[[Search], bool] = lambda _: False,
 ) -> Iterator[tuple[Question, Callable[[], Route]]]:
-    """A path to each question that a search answers, the latest first: it may serve the others."""
+    """A path to each question that a search answers, the latest first: it may serve the others.
+
+    The search also ends when it is `enough`.
+    """
     engine = searcher(compiled, Options(backend=request.backend))
-    enough = Watch(stop=lambda: all(q.state is not None for q in asked))
-    engine.search(asked, budget, enough)
+
+    def stop(found: Search) -> bool:
+        return enough(found) or all(q.state is not None for q in asked)
+
+    engine.search(asked, budget, Watch(stop=stop))
     answers = [(q.state, i) for i, q in enumerate(asked) if q.state is not None]
     for state, i in sorted(answers, reverse=True):
         yield asked[i], partial(engine.path, state)
@@ -166,13 +203,14 @@ def _among(
     request: Request,
     asked: Sequence[Question],
     budget: Budget | None = None,
+    enough: Callable[[Search], bool] = lambda _: False,
 ) -> Iterator[Candidate]:
     """Paths of the system on which only these runs take steps; by default, in `WITNESS_STATES`."""
     compiled = copy.copy(system.compile(*(q.expr for q in asked)))
     compiled.steps = tuple(s for s in compiled.steps if s.run in runs)
     reference = Reference(compiled)
     budget = budget or Budget(WITNESS_STATES, request.seconds, request.memory)
-    for q, path in _found(compiled, asked, request, budget):
+    for q, path in _found(compiled, asked, request, budget, enough):
         yield Candidate(q, reference, path)
 
 

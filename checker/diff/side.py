@@ -185,7 +185,7 @@ def reach(scenario: str, asked: Mapping[str, Any], seconds: float, **data: Any) 
     compiled = system.compile(*goals.values())
     questions = [Question(n, e) for n, e in goals.items()]
     engine = searcher(compiled, Options())
-    enough = Watch(stop=lambda: all(q.state is not None for q in questions))
+    enough = Watch(stop=lambda _: all(q.state is not None for q in questions))
     found = engine.search(questions, Budget(seconds=seconds), enough)
     out: dict[str, Any] = {}
     for q in questions:

@@ -251,7 +251,7 @@ class Explicit:
                 return
             visited.add(frontier)
             held += frontier.nbytes * 2 + n * 18
-            stopped = STOPPED if watch.stop() else ""
+            stopped = STOPPED if watch.stop(result) else ""
             result.reason = stopped or budget.ended(time.monotonic() - began, held)
             if result.reason:
                 return

@@ -104,7 +104,7 @@ class Watch:
     line: Callable[[str], None] = lambda text: None  # progress, in words
     note: Callable[[str], None] = lambda text: None  # log a permanent line
     threads: Callable[[], int] = lambda: 1  # how many threads may run
-    stop: Callable[[], bool] = lambda: False  # whether the answers so far are enough
+    stop: Callable[[Search], bool] = lambda search: False  # whether the answers so far are enough
 
 
 UNLIMITED = Budget()
@@ -124,7 +124,7 @@ class Engine(Protocol):
         budget: Budget = UNLIMITED,
         watch: Watch = UNWATCHED,
     ) -> Search:
-        """Explore until no state is new, the budget ends, or `watch.stop()`.
+        """Explore until no state is new, the budget ends, or `watch.stop`.
 
         The answer of each question, the first state where its expression is true, is set in the
         question. KeyboardInterrupt ends the search with what was found so far.

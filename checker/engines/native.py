@@ -328,7 +328,7 @@ class Native:
             if head.next == self.bounds[-2]:
                 self._ask(run.questions)
                 self._tell(result)
-                if run.watch.stop():
+                if run.watch.stop(result):
                     raise _EndError(STOPPED)
                 run.look()
                 self._memory(run)

@@ -352,7 +352,7 @@ class Reference:
 
         def level(graph: nx.MultiDiGraph[State]) -> bool:
             ask(graph)
-            stopped = STOPPED if watch.stop() else ""
+            stopped = STOPPED if watch.stop(result) else ""
             result.reason = stopped or budget.ended(time.monotonic() - began, 0)
             watch.progress(result, result.levels[-1])
             return bool(result.reason)

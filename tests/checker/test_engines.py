@@ -154,7 +154,7 @@ def test_a_budget_ends_the_search_with_its_reason(
 
 def test_a_search_stops_when_it_is_told_to() -> None:
     for engine in (Explicit, Reference):
-        found = engine(compiled("toy")).search(watch=Watch(stop=lambda: True))
+        found = engine(compiled("toy")).search(watch=Watch(stop=lambda _: True))
         assert (found.complete, found.states) == (False, 1)
         assert found.reason == "every question was answered"
 

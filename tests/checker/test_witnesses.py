@@ -153,18 +153,33 @@ def test_what_may_be_violated_is_searched_for_together(monkeypatch: pytest.Monke
     searches: list[int] = []
     among = witnesses._among
 
-    def counted(system: System, runs: Any, request: Any, asked: Any, budget: Any = None) -> Any:
+    def counted(system: System, runs: Any, request: Any, asked: Any, *more: Any) -> Any:
         searches.append(len(asked))
-        return among(system, runs, request, asked, budget)
+        return among(system, runs, request, asked, *more)
 
     monkeypatch.setattr(witnesses, "_among", counted)
     found = witnesses.Violations(where.system(), Request(states=100_000))
-    first = found.of(bad[0], [*bad, both, *true])
-    assert first is not None
+    assert found.of(both, [*bad, both, *true]) is not None
     assert searches == [4, 2]  # of one client and one server, then of all, what is left
     assert {n: len(path) - 1 for n, path in found.paths.items()} == {
         "false_0": 1, "false_1": 2, "both": 2
     }  # fmt: skip
     assert found.of(bad[1], bad) is found.paths["false_1"]
-    assert found.of(true[0], true) is None
     assert searches == [4, 2]
+    for _ in range(2):
+        assert found.of(true[0], true) is None
+        assert searches == [4, 2, 1, 1]
+
+
+@pytest.mark.scenario
+def test_once_a_violation_is_found_others_far_from_it_are_left() -> None:
+    near, far = (
+        declared(
+            "invariant", f"false_{s}", lambda w, s=s: [when(w.clients[0].state == s).then(FALSE)]
+        )
+        for s in ("WAIT_SH", "CONNECTED")
+    )
+    found = witnesses.Violations(scenario("two-clients").system(), Request())
+    assert found.of(near, [far]) is not None
+    assert [*found.paths] == [near.name]
+    assert found.of(far, []) is not None
