@@ -69,11 +69,7 @@ def search(
         fires = not fired or any(q.state is not None for q in fired)
         return not whole and fires and all(q.state is not None for q in answers)
 
-    def searched(q: Question) -> Described:
-        assert q.state is not None
-        return described(compiled, engine.path(q.state))
-
-    path: Callable[[Question], Described] = searched
+    path = _path(engine)
     method = "reference" if request.engine == REFERENCE else "search"
     identity = identity_of(compiled, questions) if kept and whole else ""
     known = kept.search(system, identity, questions) if kept and whole else None
@@ -121,13 +117,8 @@ def temporal(
     questions = [*broken, *cases]
     compiled = system.compile(*(e for q in questions for e in q.exprs))
     engine = Liveness(compiled, fired=fired)
+    path = _path(engine)
     method = "reference" if fired else "search"
-
-    def searched(q: Question) -> Described:
-        assert q.state is not None
-        return described(compiled, engine.path(q.state))
-
-    path: Callable[[Question], Described] = searched
     identity = identity_of(compiled, questions) if kept else ""
     known = kept.search(system, identity, cases, RUNS) if kept else None
     if known is not None:
@@ -192,6 +183,16 @@ def _finding(
             out.loop = q.loop if isinstance(q, Follows) else None
             break
     return out
+
+
+def _path(engine: Engine) -> Callable[[Question], Described]:
+    """The path of an engine to the answer of a question."""
+
+    def path(q: Question) -> Described:
+        assert q.state is not None
+        return described(engine.compiled, engine.path(q.state))
+
+    return path
 
 
 def _told(system: System, watch: Watch, stop: Callable[[Search], bool]) -> Watch:

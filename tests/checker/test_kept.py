@@ -18,11 +18,15 @@ from checker import cache, kept
 from checker.by_proof import prove
 from checker.by_search import search, temporal
 from checker.cli import main
+from checker.decide import run_task
+from checker.engines.choice import REFERENCE
+from checker.engines.interface import Final, Follows, Question
 from checker.engines.symbolic import Prover
 from checker.kept import Kept
-from checker.request import Request, declared, properties_of, system_of
+from checker.request import Request, declared, properties_of, system_of, tasks_of
 from checker.verdict import VIOLATED, Result
 from checker.witnesses import witnesses
+from model.expr import FALSE, TRUE
 from model.scenario import SCENARIOS, scenario
 from properties import Property
 from tests.sizes import deep_but
@@ -167,6 +171,30 @@ def test_whole_runs_are_decided_anew_where_one_falls() -> None:
     for found in [whole_runs("honest-half-close", "close_notify_loop") for _ in range(2)]:
         assert any(r.verdict == VIOLATED for r in found)
         assert not any("kept" in r.method for r in found)
+
+
+def test_a_question_of_another_kind_or_fairness_is_another_question() -> None:
+    compiled = system_of(Request(), scenario(WHERE)).compile()
+    asked = [
+        Question("q", FALSE),
+        Final("q", FALSE),
+        *(
+            Follows("q", FALSE, holds=h, fairness=f)
+            for h in (FALSE, TRUE)
+            for f in ("weak", "strong")
+        ),
+    ]
+    assert len({kept.identity_of(compiled, [q]) for q in asked}) == len(asked)
+
+
+def test_the_reference_takes_nothing_over(folder: Path) -> None:
+    """What the search in C found is no answer of the reference engine."""
+    found = Request(scenario="honest", properties=("LIV-1", "LIV-3"), kept=True)
+    for request in (found, replace(found, engine=REFERENCE)):
+        for _ in range(2):
+            results = [r for t in tasks_of(request, scenario("honest")) for r in run_task(t)]
+    assert (folder / "honest.runs").exists()
+    assert {r.method.split(",")[0] for r in results} == {"reference"}
 
 
 @pytest.mark.parametrize("change", deep_but([_no_path], CHANGES))
