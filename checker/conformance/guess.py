@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from checker.conformance import alerts
@@ -78,7 +78,16 @@ class _Shown:
             "version", self.answer.get("version", "TLS13" if modern else "TLS12")
         )
         self.version: str = self.answer.get("version", min(self.offered, "TLS13", key=Version.code))
-        self.suite: str = self.answer.get("suite", self._suite())
+
+    @cached_property
+    def suite(self) -> str:
+        """The suite; an abbreviated handshake that shows none has that of the one it resumes."""
+        full = self
+        while "suite" not in full.answer and full.abbreviated():
+            if full.recording.before is None:
+                break
+            full = _Shown(full.recording.before)
+        return full.answer["suite"] if "suite" in full.answer else full._suite()
 
     def of(self, message: str) -> Mapping[str, Any]:
         """The fields of the first such message; none if there is none."""
@@ -88,8 +97,6 @@ class _Shown:
         """The suite inferred from the kinds of messages, for a ServerHello that shows none."""
         if self.version == "TLS13":
             return "AEAD"
-        if self.recording.before is not None and self.abbreviated():
-            return _Shown(self.recording.before).suite
         if "ServerKeyExchange" not in self.first:
             return "RSA"
         if "Certificate" not in self.first:

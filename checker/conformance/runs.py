@@ -54,7 +54,7 @@ def run_of(end: str, me: str, before: Any, config: Mapping[str, Any]) -> Run:
 
 def frozen(run: Any) -> Any:
     """The values of a run, as the handshake before another one."""
-    return SimpleNamespace(**vars(run))
+    return SimpleNamespace(**run.valuation(), me=run.me, prev=run.prev)
 
 
 def fire(run: Any, trigger: str, values: Mapping[str, Any], under: object = None) -> Rule | None:
